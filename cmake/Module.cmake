@@ -1,0 +1,16 @@
+# Warnings are errors on our own targets; third-party headers come in as SYSTEM.
+add_library(moesaic_flags INTERFACE)
+target_compile_options(moesaic_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror)
+target_include_directories(moesaic_flags INTERFACE "${CMAKE_SOURCE_DIR}/libtrain")
+if(MOESAIC_SANITIZE)
+  target_compile_options(moesaic_flags INTERFACE -fsanitize=address,undefined -fno-omit-frame-pointer)
+  target_link_options(moesaic_flags INTERFACE -fsanitize=address,undefined)
+endif()
+
+# moesaic_module(NAME LIBRARIES...): the sources in libtrain/NAME as the static library moesaic_NAME.
+function(moesaic_module name)
+  file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
+  add_library(moesaic_${name} STATIC ${sources})
+  target_link_libraries(moesaic_${name} PUBLIC moesaic_flags ${ARGN})
+  set_target_properties(moesaic_${name} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()

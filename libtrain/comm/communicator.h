@@ -1,0 +1,101 @@
+// Communicator: a copyable value in front of a back end (MPI for host tensors, NCCL for device tensors, or
+// none for a group of one). Collectives are called by every rank of the group in the same order; each
+// carries a label that errors and the watchdog show.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/watchdog.h"
+
+namespace moesaic {
+
+class CommBackend;
+
+enum class ReduceOp { kSum, kMax, kMin };
+
+/// Handle of a collective under way. The tensors given to it stay alive until it ends.
+class Work {
+ public:
+  struct State {
+    virtual ~State() = default;
+    virtual void wait() = 0;  // blocks; throws Error(kCommunication) on time-out
+  };
+  Work() = default;  // finished
+  explicit Work(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+  /// Blocks until the result may be read. Safe to call twice.
+  void wait();
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
+class Communicator {
+ public:
+  /// A group of one: every collective is a copy or nothing.
+  static Communicator single(const std::string& name = "single");
+  explicit Communicator(std::shared_ptr<CommBackend> backend) : backend_(std::move(backend)) {}
+
+  int rank() const;
+  int size() const;
+  const std::string& name() const;  // "world", "expert", "expert_data"
+  bool is_chief() const { return rank() == 0; }
+
+  // All functions below are collective over the group. Tensors are contiguous; integer (int32, int64,
+  // uint8) and floating types (float32, float64; bfloat16 where no arithmetic is done).
+
+  /// In place.
+  void all_reduce(at::Tensor tensor, ReduceOp op, const std::string& label) const;
+  Work all_reduce_async(at::Tensor tensor, ReduceOp op, const std::string& label) const;
+
+  /// Sum (or max) over the group of one number.
+  double all_reduce(double value, ReduceOp op, const std::string& label) const;
+
+  /// [n, ...] of equal shape on all ranks -> [size * n, ...] in rank order.
+  at::Tensor all_gather(const at::Tensor& tensor, const std::string& label) const;
+
+  /// [size * n, ...] -> the summed [n, ...] of this rank.
+  at::Tensor reduce_scatter(const at::Tensor& tensor, const std::string& label) const;
+
+  /// In place, from `root`.
+  void broadcast(at::Tensor tensor, int root, const std::string& label) const;
+  std::string broadcast(const std::string& text, int root, const std::string& label) const;
+
+  /// Every rank's text, in rank order.
+  std::vector<std::string> all_gather(const std::string& text, const std::string& label) const;
+
+  /// Rows [sum(send_rows), ...] split by destination -> rows [sum(receive_rows), ...] in source order.
+  /// Counts may be zero; `receive_rows` must be what the peers send.
+  at::Tensor all_to_all(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows,
+                        const std::vector<std::int64_t>& receive_rows, const std::string& label) const;
+  /// As above into `received`, which the caller allocates.
+  Work all_to_all_async(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows, at::Tensor received,
+                        const std::vector<std::int64_t>& receive_rows, const std::string& label) const;
+
+  void barrier(const std::string& label) const;
+
+  /// Ranks that give the same colour form a group, ordered by their rank here.
+  Communicator split(int colour, const std::string& name) const;
+
+  /// Lets asynchronous collectives advance; cheap, not collective. MPI does not progress by itself, so this
+  /// is called between the products of nn.
+  void progress() const;
+
+  /// The MPI_Comm (a pointer to it) for parallel HDF5, or nullptr when this is not an MPI group.
+  const void* native_mpi() const;
+
+ private:
+  std::shared_ptr<CommBackend> backend_;
+};
+
+struct CommOptions {
+  double timeout_s = 600.0;        // of one collective
+  bool check_collectives = false;  // compare label and size over the group first
+};
+
+}  // namespace moesaic

@@ -1,0 +1,111 @@
+// The recipe: plain structs, one field per key of the YAML file, with its default. Read by recipe_reader,
+// described by schema.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+
+namespace moesaic {
+
+struct ModelOptions {
+  std::optional<std::string> from;  // weights to start from: a checkpoint or run folder
+  Json config = Json::object();     // architecture, keys of Hugging Face config.json
+};
+
+struct SourceOptions {
+  std::string path;            // file or glob
+  std::string format = "text"; // text | jsonl | tokens
+  double weight = 1.0;         // share of the sequences drawn, relative to the other sources
+};
+
+struct DataOptions {
+  std::vector<SourceOptions> train;
+  std::vector<SourceOptions> valid;
+  std::int64_t sequence_length = 512;  // inputs (and targets) of one sequence
+  bool packing = true;                 // false: each document is a sequence of its own length
+  bool shuffle = true;
+  std::optional<std::string> cache;    // token files; default <run_dir>/cache
+};
+
+struct TrainOptions {
+  std::optional<std::int64_t> max_steps;
+  std::optional<double> epochs;
+  std::int64_t global_batch_size = 32;  // sequences per step over all ranks
+  std::int64_t micro_batch_size = 4;    // sequences per rank and forward pass
+  std::string precision = "float32";    // float64 | float32 | bfloat16
+  double clip_norm = 1.0;               // 0 = off
+  std::string matmul = "auto";          // auto | mkl | onednn
+};
+
+struct OptimizerOptions {
+  std::string type = "adamw";  // adamw | sgd
+  double learning_rate = 3.0e-4;
+  std::vector<double> betas = {0.9, 0.95};  // adamw
+  double eps = 1.0e-8;                      // adamw
+  double weight_decay = 0.1;                // not applied to norms and biases
+  double momentum = 0.0;                    // sgd
+};
+
+struct ScheduleOptions {
+  std::string type = "cosine";  // cosine | linear | constant
+  std::int64_t warmup_steps = 20;
+  double min_ratio = 0.1;  // of the learning rate, at the last step
+};
+
+struct BalanceOptions {
+  std::string type = "switch";  // none | switch
+  double coefficient = 0.01;
+};
+
+struct MoeOptions {
+  BalanceOptions balance;
+  double router_z_coefficient = 0.001;
+};
+
+struct ParallelOptions {
+  std::int64_t ranks = 1;
+  std::int64_t expert = 1;            // size of an expert group
+  std::int64_t threads_per_rank = 0;  // 0 = cores / ranks on the node
+  double timeout_s = 600.0;           // watchdog of one collective
+  std::string device = "cpu";         // cpu | cuda
+};
+
+struct CheckpointOptions {
+  std::int64_t every_steps = 100;  // 0 = only at the end
+  std::int64_t keep = 2;
+  bool final = true;               // a run that ends well leaves a checkpoint
+  std::string dtype = "master";    // master | bfloat16 (then the masters are in state.h5)
+};
+
+struct EvalOptions {
+  std::int64_t every_steps = 50;  // 0 = only after the last step
+};
+
+struct LogOptions {
+  std::int64_t every_steps = 10;
+  bool tensorboard = true;
+  bool check_collectives = false;  // compare label and size over the group before each collective
+};
+
+struct Recipe {
+  std::string name;
+  std::uint64_t seed = 1234;
+  std::string run_dir;  // default runs/<name>
+  ModelOptions model;
+  std::string tokenizer = "byte";
+  DataOptions data;
+  TrainOptions train;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  MoeOptions moe;
+  ParallelOptions parallel;
+  CheckpointOptions checkpoint;
+  EvalOptions eval;
+  LogOptions log;
+};
+
+}  // namespace moesaic

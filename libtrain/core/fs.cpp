@@ -1,0 +1,149 @@
+#include "core/fs.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <utility>
+
+namespace moesaic {
+namespace {
+
+namespace fs = std::filesystem;
+
+[[noreturn]] void fail(ErrorKind kind, const char* what, const std::string& path, int code) {
+  std::string hint;
+  if (code == ENOSPC || code == EDQUOT) hint = "free some space, or choose another folder";
+  if (code == EACCES || code == EPERM || code == EROFS) hint = "check the permissions, or choose another folder";
+  throw Error(kind, format("cannot {} {}: {}", what, path, std::strerror(code)), hint);
+}
+
+class Descriptor {
+ public:
+  Descriptor(const std::string& path, int flags, ErrorKind kind, const char* what)
+      : path_(path), kind_(kind), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
+    if (fd_ < 0) fail(kind, what, path, errno);
+  }
+  ~Descriptor() { if (fd_ >= 0) ::close(fd_); }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+
+  int get() const { return fd_; }
+  struct stat status() const {
+    struct stat status {};
+    if (::fstat(fd_, &status) != 0) fail(kind_, "stat", path_, errno);
+    return status;
+  }
+  void sync() const { if (::fsync(fd_) != 0) fail(kind_, "fsync", path_, errno); }
+
+ private:
+  std::string path_;
+  ErrorKind kind_;
+  int fd_;
+};
+
+std::string parent_of(const std::string& path) {
+  const auto parent = fs::path(path).parent_path();
+  return parent.empty() ? "." : parent.string();
+}
+
+}  // namespace
+
+std::string read_file(const std::string& path, ErrorKind kind, std::uint64_t max_bytes) {
+  const Descriptor file(path, O_RDONLY, kind, "read");
+  const auto status = file.status();
+  MOESAIC_CHECK(!S_ISDIR(status.st_mode), kind, "cannot read {}: it is a folder", path);
+  MOESAIC_CHECK(static_cast<std::uint64_t>(status.st_size) <= max_bytes, kind,
+                "{} has {} bytes, at most {} are read", path, status.st_size, max_bytes);
+  std::string content;
+  char buffer[1 << 16];
+  for (;;) {
+    const ssize_t got = ::read(file.get(), buffer, sizeof buffer);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) fail(kind, "read", path, errno);
+    if (got == 0) return content;
+    content.append(buffer, static_cast<std::size_t>(got));
+    MOESAIC_CHECK(content.size() <= max_bytes, kind, "{} has over {} bytes", path, max_bytes);
+  }
+}
+
+void write_file_atomic(const std::string& path, std::string_view content, ErrorKind kind) {
+  const std::string temporary = path + ".tmp";
+  try {
+    const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, kind, "write");
+    while (!content.empty()) {
+      const ssize_t wrote = ::write(file.get(), content.data(), content.size());
+      if (wrote < 0 && errno == EINTR) continue;
+      if (wrote < 0) fail(kind, "write", temporary, errno);
+      content.remove_prefix(static_cast<std::size_t>(wrote));
+    }
+    file.sync();
+  } catch (const Error&) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  publish(temporary, path, kind);
+}
+
+void make_folder(const std::string& path, ErrorKind kind) {
+  std::error_code code;
+  fs::create_directories(path, code);
+  if (code) fail(kind, "make the folder", path, code.value());
+}
+
+void sync_path(const std::string& path, ErrorKind kind) {
+  Descriptor(path, O_RDONLY, kind, "open").sync();
+}
+
+void publish(const std::string& temporary, const std::string& path, ErrorKind kind) {
+  if (::rename(temporary.c_str(), path.c_str()) != 0) fail(kind, "rename to", path, errno);
+  sync_path(parent_of(path), kind);
+}
+
+void point_link(const std::string& link, const std::string& target, ErrorKind kind) {
+  const std::string temporary = link + ".tmp";
+  ::unlink(temporary.c_str());
+  if (::symlink(target.c_str(), temporary.c_str()) != 0) fail(kind, "link", temporary, errno);
+  publish(temporary, link, kind);
+}
+
+std::uint64_t free_bytes(const std::string& path) {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) != 0) fail(ErrorKind::kCheckpoint, "stat", path, errno);
+  return std::uint64_t{status.f_bavail} * status.f_frsize;
+}
+
+std::string absolute_path(const std::string& path) {
+  return fs::absolute(path).lexically_normal().string();
+}
+
+MappedFile::MappedFile(const std::string& path, ErrorKind kind) {
+  const Descriptor file(path, O_RDONLY, kind, "read");
+  const auto status = file.status();
+  MOESAIC_CHECK(S_ISREG(status.st_mode), kind, "cannot read {}: it is not a regular file", path);
+  size_ = static_cast<std::size_t>(status.st_size);
+  if (size_ == 0) return;
+  void* mapped = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, file.get(), 0);
+  if (mapped == MAP_FAILED) fail(kind, "map", path, errno);
+  data_ = static_cast<const char*>(mapped);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<char*>(data_), size_);
+}
+
+}  // namespace moesaic

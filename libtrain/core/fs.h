@@ -1,0 +1,55 @@
+// Files and folders: bounded reads, durable writes, atomic publication.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "core/error.h"
+
+namespace moesaic {
+
+/// Whole content. Throws Error(kind) that names the path when it is missing, unreadable, a folder, or
+/// larger than `max_bytes`.
+std::string read_file(const std::string& path, ErrorKind kind = ErrorKind::kData,
+                      std::uint64_t max_bytes = std::uint64_t{1} << 32);
+
+/// Writes to a temporary file beside `path`, fsyncs and renames: readers see the old or the new content.
+void write_file_atomic(const std::string& path, std::string_view content,
+                       ErrorKind kind = ErrorKind::kCheckpoint);
+
+/// Makes the folder and its parents; Error(kind) when not possible.
+void make_folder(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
+
+/// fsync of a file or folder.
+void sync_path(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
+
+/// rename(2), then fsync of the parent folder: durable once it returns.
+void publish(const std::string& temporary, const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
+
+/// Makes `link` a relative symbolic link to `target` (a name beside it), atomically.
+void point_link(const std::string& link, const std::string& target, ErrorKind kind = ErrorKind::kCheckpoint);
+
+/// Bytes that an ordinary user may still write on the file system of `path`.
+std::uint64_t free_bytes(const std::string& path);
+
+/// `path` seen from the working directory, without "." and "..".
+std::string absolute_path(const std::string& path);
+
+/// Read-only memory map of a file; empty files map to an empty view.
+class MappedFile {
+ public:
+  MappedFile() = default;
+  explicit MappedFile(const std::string& path, ErrorKind kind = ErrorKind::kData);
+  MappedFile(MappedFile&& other) noexcept;
+  MappedFile& operator=(MappedFile&& other) noexcept;
+  ~MappedFile();
+
+  std::string_view bytes() const { return {data_, size_}; }
+
+ private:
+  const char* data_ = nullptr;
+  std::size_t size_ = 0;
+};
+
+}  // namespace moesaic

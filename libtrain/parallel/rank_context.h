@@ -1,0 +1,26 @@
+// RankContext: the groups and the device of this rank. Made once, passed by const reference; no globals.
+#pragma once
+
+#include "comm/communicator.h"
+#include "core/log.h"
+#include "parallel/plan.h"
+
+namespace moesaic {
+
+struct RankContext {
+  Plan plan;
+  Communicator world;        // all ranks: dense gradients
+  Communicator expert;       // the all-to-all group
+  Communicator expert_data;  // ranks with the same experts: their gradients
+  Log log;
+
+  /// Collective over world: splits it.
+  static RankContext make(const Communicator& world, const Plan& plan, const Log& log);
+  /// One process, no MPI.
+  static RankContext single();
+
+  int rank() const { return world.rank(); }
+  bool is_chief() const { return world.is_chief(); }
+};
+
+}  // namespace moesaic

@@ -1,0 +1,61 @@
+// Checkpoint folders: crash-safe publication, digests, loading on any layout. The format is described in
+// docs/checkpoint-format.md.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "parallel/rank_context.h"
+#include "parallel/state_dict.h"
+
+namespace moesaic {
+
+/// What a checkpoint holds. Saving reads it; loading fills the tensors in place.
+struct CheckpointContent {
+  StateDict model;              // -> model.h5: all that inference needs
+  StateDict state;              // -> state.h5: what training alone needs
+  Json config = Json::object(); // -> config.json
+  Json tokenizer;               // -> manifest "tokenizer": {"type": "byte"}
+  Json training = Json::object();  // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
+};
+
+/// One checkpoint folder that was found and whose manifest and file digests are whole.
+struct CheckpointInfo {
+  std::string path;
+  std::int64_t step = 0;
+  Json manifest;
+};
+
+class CheckpointStore {
+ public:
+  struct Options {
+    std::string folder;            // <run_dir>/checkpoints
+    std::int64_t keep = 2;         // newest ones kept after a save
+    std::string dtype = "master";  // master | bfloat16
+  };
+
+  explicit CheckpointStore(Options options) : options_(std::move(options)) {}
+
+  /// Collective over world. Writes step-<step> and moves `latest`; on any error the temporary folder is
+  /// removed, the older checkpoints are untouched and every rank throws Error(kCheckpoint).
+  void save(const RankContext& context, std::int64_t step, const CheckpointContent& content) const;
+
+  /// Collective over world. The newest whole checkpoint; damaged ones are named in the log. nullopt when there
+  /// is none at all; Error(kCheckpoint) when there are some and all are damaged.
+  std::optional<CheckpointInfo> newest(const RankContext& context) const;
+
+  /// Collective over world. Checks one folder (a checkpoint, or a run folder: then its newest).
+  static CheckpointInfo open(const RankContext& context, const std::string& path);
+
+  /// Collective over world. Fills `content.model` (and `content.state` when not empty) from `info`, each rank
+  /// its own slices, digests checked before any value is used.
+  static void load(const RankContext& context, const CheckpointInfo& info, CheckpointContent& content);
+
+ private:
+  Options options_;
+};
+
+}  // namespace moesaic
