@@ -1,16 +1,15 @@
-// Communicator: a copyable value in front of a back end (MPI for host tensors, NCCL for device tensors, or
-// none for a group of one). Collectives are called by every rank of the group in the same order; each
-// carries a label that errors and the watchdog show.
+// Communicator: a copyable value in front of a back end (MPI for host tensors, NCCL for device
+// tensors, or none for a group of one). Collectives are called by every rank of the group in the
+// same order; each carries a label that errors and the watchdog show.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
-#include <functional>
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
-
-#include "comm/watchdog.h"
 
 namespace moesaic {
 
@@ -46,8 +45,8 @@ class Communicator {
   const std::string& name() const;  // "world", "expert", "expert_data"
   bool is_chief() const { return rank() == 0; }
 
-  // All functions below are collective over the group. Tensors are contiguous; integer (int32, int64,
-  // uint8) and floating types (float32, float64; bfloat16 where no arithmetic is done).
+  // All functions below are collective over the group. Tensors are contiguous; integer (int32,
+  // int64, uint8) and floating types (float32, float64; bfloat16 where no arithmetic is done).
 
   /// In place.
   void all_reduce(at::Tensor tensor, ReduceOp op, const std::string& label) const;
@@ -69,21 +68,23 @@ class Communicator {
   /// Every rank's text, in rank order.
   std::vector<std::string> all_gather(const std::string& text, const std::string& label) const;
 
-  /// Rows [sum(send_rows), ...] split by destination -> rows [sum(receive_rows), ...] in source order.
-  /// Counts may be zero; `receive_rows` must be what the peers send.
+  /// Rows [sum(send_rows), ...] split by destination -> rows [sum(receive_rows), ...] in source
+  /// order. Counts may be zero; `receive_rows` must be what the peers send.
   at::Tensor all_to_all(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows,
-                        const std::vector<std::int64_t>& receive_rows, const std::string& label) const;
+                        const std::vector<std::int64_t>& receive_rows,
+                        const std::string& label) const;
   /// As above into `received`, which the caller allocates.
-  Work all_to_all_async(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows, at::Tensor received,
-                        const std::vector<std::int64_t>& receive_rows, const std::string& label) const;
+  Work all_to_all_async(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows,
+                        at::Tensor received, const std::vector<std::int64_t>& receive_rows,
+                        const std::string& label) const;
 
   void barrier(const std::string& label) const;
 
   /// Ranks that give the same colour form a group, ordered by their rank here.
   Communicator split(int colour, const std::string& name) const;
 
-  /// Lets asynchronous collectives advance; cheap, not collective. MPI does not progress by itself, so this
-  /// is called between the products of nn.
+  /// Lets asynchronous collectives advance; cheap, not collective. MPI does not progress by itself,
+  /// so this is called between the products of nn.
   void progress() const;
 
   /// The MPI_Comm (a pointer to it) for parallel HDF5, or nullptr when this is not an MPI group.

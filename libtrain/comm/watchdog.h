@@ -1,17 +1,21 @@
-// Who is behind? Each rank keeps (sequence number, label, progress counter) in a small file under logs/;
-// when a collective times out, the survivors read all of them and name the rank that did not come.
+// Who is behind? Each rank keeps (sequence number, progress counter, time, group, label) in a small
+// file under logs/; when a collective times out, the survivors read all of them and name the rank
+// that did not come. Files, because they can be read while the ranks and MPI are stuck.
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
+
+#include "core/clock.h"
 
 namespace moesaic {
 
 class Watchdog {
  public:
   struct Options {
-    std::string folder;  // "" = keep no files
+    std::string folder;  // exists; "" = keep no files
     int rank = 0;
     int size = 1;
   };
@@ -23,20 +27,34 @@ class Watchdog {
 
   /// This rank enters the collective `label` of group `group`.
   void enter(const std::string& group, const std::string& label);
-  /// A long local phase goes on (evaluation, tokenising): not stuck.
+  /// A long local phase goes on (evaluation, tokenising): not stuck. Cheap: writes at most twice a
+  /// second.
   void alive();
+
+  /// True when another rank moved since the last call (false on the first): a time-out should wait
+  /// on.
+  bool others_moved();
 
   /// Text for the error message: each rank's last collective, and the ones behind.
   std::string report() const;
 
  private:
+  struct Record {
+    std::uint64_t sequence = 0;  // collectives entered
+    std::uint64_t counter = 0;   // grows with every sign of life
+    double time = 0;             // seconds since 1970
+    std::string where;           // "<label>" of <group>
+  };
+
   void write();
+  std::string path(int rank) const;
+  std::optional<Record> read(int rank) const;
 
   Options options_;
   int fd_ = -1;
-  std::uint64_t sequence_ = 0;
-  std::uint64_t counter_ = 0;
-  std::string label_;
+  Record mine_;
+  Stopwatch since_write_;
+  std::vector<std::uint64_t> seen_;  // counters of all ranks at the last others_moved()
 };
 
 }  // namespace moesaic

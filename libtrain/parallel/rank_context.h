@@ -1,4 +1,5 @@
-// RankContext: the groups and the device of this rank. Made once, passed by const reference; no globals.
+// RankContext: the groups and the device of this rank. Made once, passed by const reference; no
+// globals.
 #pragma once
 
 #include "comm/communicator.h"

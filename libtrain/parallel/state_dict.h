@@ -27,7 +27,9 @@ using StateDict = std::vector<StateEntry>;
 /// The values of all parameters.
 StateDict state_of(const ParameterSet& parameters);
 
-/// An entry shaped and placed like `parameter`, e.g. its first moment: name "<prefix>/<parameter name>".
-StateEntry entry_like(const Parameter& parameter, const std::string& prefix, const at::Tensor& tensor);
+/// An entry shaped and placed like `parameter`, e.g. its first moment: name "<prefix>/<parameter
+/// name>".
+StateEntry entry_like(const Parameter& parameter, const std::string& prefix,
+                      const at::Tensor& tensor);
 
 }  // namespace moesaic

@@ -1,0 +1,62 @@
+// RAII for MPI handles, and MPI's names of our dtypes and operations. Internal to comm/mpi and
+// comm/nccl.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+#include <mpi.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "comm/communicator.h"
+
+namespace moesaic {
+
+/// Turns an MPI error code into Error(kCommunication). `what` names the call, the group and the
+/// label.
+void check_mpi(int code, const std::string& what);
+
+/// A communicator of our own: errors are returned, not fatal. Freed unless MPI is finalized or an
+/// error is in flight: MPI_Comm_free is collective, and the other ranks may not come.
+class MpiComm {
+ public:
+  /// Collective over `parent`.
+  static MpiComm duplicate(MPI_Comm parent);
+  /// Collective over `parent`.
+  static MpiComm split(MPI_Comm parent, int colour, int key);
+
+  MpiComm(MpiComm&& other) noexcept : comm_(std::exchange(other.comm_, MPI_COMM_NULL)) {}
+  MpiComm& operator=(MpiComm&&) = delete;
+  ~MpiComm();
+
+  MPI_Comm get() const { return comm_; }
+  const MPI_Comm* address() const { return &comm_; }
+
+ private:
+  explicit MpiComm(MPI_Comm comm);
+  MPI_Comm comm_;
+};
+
+/// A committed datatype of `bytes` consecutive bytes, however many.
+class MpiBytes {
+ public:
+  explicit MpiBytes(std::int64_t bytes);
+  MpiBytes(MpiBytes&& other) noexcept : type_(std::exchange(other.type_, MPI_DATATYPE_NULL)) {}
+  MpiBytes& operator=(MpiBytes&& other) noexcept {
+    std::swap(type_, other.type_);
+    return *this;
+  }
+  ~MpiBytes();
+
+  MPI_Datatype get() const { return type_; }
+
+ private:
+  MPI_Datatype type_ = MPI_DATATYPE_NULL;
+};
+
+/// Of a dtype that reductions support.
+MPI_Datatype mpi_type(c10::ScalarType type);
+MPI_Op mpi_op(ReduceOp op);
+
+}  // namespace moesaic
