@@ -12,10 +12,10 @@ namespace moesaic {
 inline constexpr std::int64_t kNoTarget = -100;
 
 struct Batch {
-  at::Tensor ids_T;        // int64
-  at::Tensor targets_T;    // int64, the next token, or kNoTarget
-  at::Tensor positions_T;  // int64, position within its sequence
-  at::Tensor example_id_T; // int64, global index of the sequence within the step
+  at::Tensor ids_T;         // int64
+  at::Tensor targets_T;     // int64, the next token, or kNoTarget
+  at::Tensor positions_T;   // int64, position within its sequence
+  at::Tensor example_id_T;  // int64, global index of the sequence within the step
   std::vector<std::int64_t> sequence_offsets = {0};  // B + 1 offsets into T
 
   std::int64_t tokens() const { return sequence_offsets.back(); }

@@ -1,0 +1,31 @@
+// Corpora of the recipe to token files, each made once and kept under a digest of what it came
+// from.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/recipe.h"
+#include "core/log.h"
+#include "data/tokenizer.h"
+
+namespace moesaic {
+
+/// The token file of `source` in the folder `cache`: the one that is there, or a new one where
+/// there is none or a damaged one. A source that is a single token file (*.tokens) is checked and
+/// taken as it is. Called by one rank; the others open the path that it returns. Error(kData) for
+/// input that is missing, malformed or empty, Error(kCheckpoint) when the folder cannot be written.
+std::string build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
+                             const std::string& cache, const Log& log);
+
+struct BuildOptions {
+  std::vector<std::string> inputs;  // files or globs
+  std::string format = "text";      // text | jsonl | tokens
+  std::string tokenizer = "byte";
+  std::string output;  // FILE.tokens
+};
+
+/// `moesaic data build`: one token file of all inputs. Returns what inspect_token_file says of it.
+Json build_output(const BuildOptions& options, const Log& log);
+
+}  // namespace moesaic

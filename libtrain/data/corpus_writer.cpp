@@ -1,0 +1,88 @@
+#include "data/corpus_writer.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/fs.h"
+#include "data/input_file.h"
+#include "data/json_line.h"
+
+namespace moesaic {
+namespace {
+
+constexpr std::size_t kMaxLineBytes = std::size_t{256} << 20U;
+constexpr std::uint64_t kMaxWholeText = std::uint64_t{4} << 30U;  // of one document held in memory
+
+int id_bytes(CorpusFormat format, const Tokenizer& tokenizer) {
+  return format != CorpusFormat::kTokens && tokenizer.vocab_size() <= 65536 ? 2 : 4;
+}
+
+bool is_blank(std::string_view line) {
+  return line.find_first_not_of(" \t\r") == std::string_view::npos;
+}
+
+}  // namespace
+
+CorpusFormat corpus_format(const std::string& name) {
+  if (name == "text") return CorpusFormat::kText;
+  if (name == "jsonl") return CorpusFormat::kJsonl;
+  if (name == "tokens") return CorpusFormat::kTokens;
+  const std::array<std::string, 3> names = {"text", "jsonl", "tokens"};
+  const std::string near = nearest(name, names);
+  throw Error(ErrorKind::kRecipe,
+              format("data format '{}' is unknown, allowed are text, jsonl, tokens", name),
+              near.empty() ? "" : format("did you mean {}?", near));
+}
+
+CorpusWriter::CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer)
+    : format_(format), tokenizer_(tokenizer), writer_(path, id_bytes(format, tokenizer)) {}
+
+void CorpusWriter::add_file(const std::string& path) {
+  InputFile file(path);
+  bytes_ += file.size();
+  if (format_ == CorpusFormat::kText)
+    add_text_file(file);
+  else
+    add_lines(file);
+}
+
+void CorpusWriter::add_text_file(InputFile& file) {
+  const std::uint64_t before = ids();
+  if (tokenizer_.encodes_in_pieces()) {
+    for (auto block = file.next_block(); !block.empty(); block = file.next_block()) add_text(block);
+  } else {
+    add_text(read_file(file.path(), ErrorKind::kData, kMaxWholeText));
+  }
+  end_document(ids() == before);
+}
+
+void CorpusWriter::add_lines(InputFile& file) {
+  std::string line;
+  while (file.next_line(line, kMaxLineBytes)) {
+    if (is_blank(line)) continue;
+    const std::uint64_t before = ids();
+    if (format_ == CorpusFormat::kJsonl)
+      add_text(read_text_line(line, file.where()));
+    else
+      writer_.add(read_ids_line(line, file.where()));
+    end_document(ids() == before);
+  }
+}
+
+void CorpusWriter::add_text(std::string_view text) {
+  ids_.clear();
+  tokenizer_.encode(text, ids_);
+  writer_.add(ids_);
+}
+
+void CorpusWriter::end_document(bool empty) {
+  if (empty) {
+    ++skipped_;
+    return;
+  }
+  const auto end_of_text = tokenizer_.end_of_text();
+  if (format_ != CorpusFormat::kTokens && end_of_text) writer_.add({&*end_of_text, 1});
+  writer_.end_document();
+}
+
+}  // namespace moesaic

@@ -1,0 +1,32 @@
+// The data of a recipe: the chief builds the token files, every rank opens them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "config/recipe.h"
+#include "core/log.h"
+#include "data/eval_batches.h"
+#include "data/token_stream.h"
+#include "data/tokenizer.h"
+
+namespace moesaic {
+
+/// Token files of `data.train` and `data.valid`, in the order of the recipe.
+struct CorpusPaths {
+  std::vector<std::string> train;
+  std::vector<std::string> valid;
+
+  std::string to_json() const;  // as the chief broadcasts them
+  static CorpusPaths from_json(const std::string& text);
+};
+
+/// Chief only. Token files that are not there yet go to the folder `cache`.
+CorpusPaths build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
+                          const std::string& cache, const Log& log);
+
+/// Error(kData), naming the source, for token ids of `vocab_size` or above.
+TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
+EvalBatches open_valid(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
+
+}  // namespace moesaic

@@ -1,0 +1,41 @@
+// InputFile: sequential reading of a corpus file, in blocks or lines; memory does not grow with it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace moesaic {
+
+class InputFile {
+ public:
+  /// Error(kData) when it cannot be read or is not a regular file.
+  explicit InputFile(const std::string& path);
+  ~InputFile();
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  /// The next bytes, empty at the end; valid until the next call.
+  std::string_view next_block();
+  /// The next line without its line feed; false at the end. A last line needs no line feed.
+  /// Error(kData) for a line of over `max_bytes`.
+  bool next_line(std::string& line, std::size_t max_bytes);
+
+  const std::string& path() const { return path_; }
+  std::uint64_t size() const { return size_; }
+  /// Of the line that next_line gave, from 1.
+  std::int64_t line_number() const { return line_number_; }
+  /// "path:line", for messages.
+  std::string where() const;
+
+ private:
+  std::string path_;
+  int descriptor_ = -1;
+  std::uint64_t size_ = 0;
+  std::int64_t line_number_ = 0;
+  std::vector<char> buffer_;
+  std::string_view rest_;  // of the buffer, not yet given as lines
+};
+
+}  // namespace moesaic

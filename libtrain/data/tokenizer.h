@@ -1,0 +1,41 @@
+// Tokenizer: text to token ids and back.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+
+namespace moesaic {
+
+class Tokenizer {
+ public:
+  virtual ~Tokenizer() = default;
+
+  /// Appends the ids of `text` to `ids`, without special tokens.
+  virtual void encode(std::string_view text, std::vector<std::uint32_t>& ids) const = 0;
+  /// Text of `ids`; special tokens have none. Error(kData) for an id that is not in the vocabulary.
+  virtual std::string decode(std::span<const std::uint32_t> ids) const = 0;
+
+  virtual std::int64_t vocab_size() const = 0;
+  /// Written behind each document.
+  virtual std::optional<std::uint32_t> end_of_text() const = 0;
+  /// True when encoding the pieces of a text gives the ids of the text, wherever it is cut: then a
+  /// file of any size is read in pieces.
+  virtual bool encodes_in_pieces() const = 0;
+  /// All that decides which ids a text becomes: part of the name of a cached token file.
+  virtual Json describe() const = 0;
+};
+
+/// Ids 0-255 are the bytes, 256 is the end of text.
+std::unique_ptr<Tokenizer> byte_tokenizer();
+
+/// The tokenizer that a recipe names: "byte". Error(kRecipe) otherwise.
+std::unique_ptr<Tokenizer> make_tokenizer(const std::string& spec);
+
+}  // namespace moesaic
