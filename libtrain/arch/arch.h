@@ -1,5 +1,6 @@
-// Torch-free description of an architecture: options read from the keys of Hugging Face config.json, and one
-// table of all parameters. The model, `plan`, the checkpoint and `inspect` are all driven by this table.
+// Torch-free description of an architecture: options read from the keys of Hugging Face
+// config.json, and one table of all parameters. The model, `plan`, the checkpoint and `inspect` are
+// all driven by this table.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ struct Options {
   bool tie_word_embeddings = false;
   bool attention_bias = false;
   bool mlp_bias = false;
-  bool qk_norm = false;    // RMSNorm over the whole projected query and key (olmoe)
-  double clip_qkv = 0.0;   // 0 = off
+  bool qk_norm = false;          // RMSNorm over the whole projected query and key (olmoe)
+  double clip_qkv = 0.0;         // 0 = off
   std::int64_t num_experts = 0;  // 0 = dense
   std::int64_t num_experts_per_tok = 0;
   bool norm_topk_prob = false;
@@ -43,13 +44,20 @@ struct Problem {
   bool warning = false;
 };
 
-/// Reads the keys of `config`; absent keys take the defaults of that family's configuration class in
-/// Transformers. A key that changes the mathematics and is not supported is a problem, never ignored.
-/// All mistakes at once; the options are meaningful only when no problem other than warnings came back.
+/// Reads the keys of `config`; absent keys take the defaults of that family's configuration class
+/// in Transformers. A key that changes the mathematics and is not supported is a problem, never
+/// ignored. All mistakes at once; the options are meaningful only when no problem other than
+/// warnings came back.
 Options read_options(const Json& config, std::vector<Problem>& problems);
 
 /// As above, but throws Error(kRecipe) with every problem in its message, each after `where`.
 Options require_options(const Json& config, const std::string& where);
+
+/// Values of `model_type` that are supported.
+std::vector<std::string> model_types();
+
+/// Every key that `read_options` knows for a model_type; empty for an unknown one.
+std::vector<std::string> config_keys(const std::string& model_type);
 
 /// config.json for a checkpoint: the keys of the family, complete, as Transformers reads them.
 Json to_config(const Options& options);
@@ -58,12 +66,12 @@ enum class Scope { kDense, kExpert };
 enum class Init { kNormal, kOnes, kZeros };  // kNormal: mean 0, std initializer_range
 
 struct ParameterInfo {
-  std::string name;  // the hub's, with "experts.<i>." joined to "experts."
+  std::string name;                 // the hub's, with "experts.<i>." joined to "experts."
   std::vector<std::int64_t> shape;  // global; the first dimension of kExpert is num_experts
   Scope scope = Scope::kDense;
   Init init = Init::kNormal;
-  bool decay = true;            // weight decay applies (false for norms and biases)
-  double flops_per_token = 0;   // forward, counting a multiply-add as 2; experts: of the top k only
+  bool decay = true;           // weight decay applies (false for norms and biases)
+  double flops_per_token = 0;  // forward, counting a multiply-add as 2; experts: of the top k only
 
   std::int64_t numel() const;
 };

@@ -49,7 +49,8 @@ template <class Range>
 std::string nearest(const std::string& word, const Range& candidates) {
   std::string best;
   std::size_t best_distance = word.size() / 3 + 2;  // further away is no help
-  for (const std::string candidate : candidates) {
+  for (const auto& item : candidates) {
+    const std::string candidate(item);
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < best_distance) best_distance = distance, best = candidate;
   }

@@ -1,0 +1,140 @@
+#include "arch/arch.h"
+
+#include <algorithm>
+#include <array>
+
+#include "arch/family.h"
+
+namespace moesaic::arch {
+namespace {
+
+std::array<const Family*, 2> families() { return {&kOlmoe, &kLlama}; }
+
+const Family* find_family(const std::string& model_type) {
+  for (const Family* family : families()) {
+    if (model_type == family->model_type) return family;
+  }
+  return nullptr;
+}
+
+const Family& family_of(const Options& options) {
+  const Family* family = find_family(options.model_type);
+  MOESAIC_ASSERT(family != nullptr);
+  return *family;
+}
+
+// In double, which cannot overflow here: a table of absurd sizes must not be built.
+double count_values(const Options& o) {
+  const auto d = [](std::int64_t value) { return static_cast<double>(value); };
+  const double heads = d(o.num_attention_heads + o.num_key_value_heads) * d(o.head_dim);
+  const double mlp = 3.0 * d(std::max<std::int64_t>(1, o.num_experts)) * d(o.intermediate_size);
+  const double layer = d(o.hidden_size) * (2.0 * heads + mlp + d(o.num_experts));
+  return layer * d(o.num_hidden_layers) + 2.0 * d(o.vocab_size) * d(o.hidden_size);
+}
+
+bool has_error(const std::vector<Problem>& problems) {
+  return std::any_of(problems.begin(), problems.end(), [](const Problem& p) { return !p.warning; });
+}
+
+}  // namespace
+
+Options read_options(const Json& config, std::vector<Problem>& problems) {
+  if (!config.is_object()) {
+    problems.push_back({"", "expected a mapping of the keys of config.json", false});
+    return {};
+  }
+  const auto type = config.find("model_type");
+  const std::vector<std::string> types = model_types();
+  if (type == config.end()) {
+    problems.push_back({"model_type", format("is missing; one of {}", join(types, ", ")), false});
+    return {};
+  }
+  const std::string model_type = type->is_string() ? type->get<std::string>() : "";
+  const Family* family = find_family(model_type);
+  if (family == nullptr) {
+    const std::string near = model_type.size() <= 60 ? nearest(model_type, types) : "";
+    problems.push_back({"model_type",
+                        format("is not one of the supported {}{}", join(types, ", "),
+                               near.empty() ? "" : format(" (did you mean '{}'?)", near)),
+                        false});
+    return {};
+  }
+  std::vector<Problem> found;
+  ConfigReader reader(config, found);
+  const Options options = family->read(reader);
+  reader.refuse_unknown(model_type);
+  if (const double values = count_values(options); values > kMostParameters) {
+    reader.error("", format("the sizes give {:.2g} parameters, at most {:.0e} are possible", values,
+                            kMostParameters));
+  }
+  problems.insert(problems.end(), found.begin(), found.end());
+  return options;
+}
+
+Options require_options(const Json& config, const std::string& where) {
+  std::vector<Problem> problems;
+  Options options = read_options(config, problems);
+  if (!has_error(problems)) return options;
+  std::vector<std::string> lines;
+  for (const Problem& problem : problems) {
+    if (problem.warning) continue;
+    lines.push_back(
+        format("{}: {}{}{}", where, problem.key, problem.key.empty() ? "" : ": ", problem.message));
+  }
+  throw Error(ErrorKind::kRecipe, format("{}", join(lines, "\n")));
+}
+
+Json to_config(const Options& o) {
+  const Family& family = family_of(o);
+  Json config = Json::object();
+  config["architectures"] = {family.causal_lm_class};
+  config["model_type"] = o.model_type;
+  config["vocab_size"] = o.vocab_size;
+  config["hidden_size"] = o.hidden_size;
+  config["intermediate_size"] = o.intermediate_size;
+  config["num_hidden_layers"] = o.num_hidden_layers;
+  config["num_attention_heads"] = o.num_attention_heads;
+  config["num_key_value_heads"] = o.num_key_value_heads;
+  config["hidden_act"] = "silu";
+  config["max_position_embeddings"] = o.max_position_embeddings;
+  config["initializer_range"] = o.initializer_range;
+  config["rms_norm_eps"] = o.rms_norm_eps;
+  // Both spellings, for readers before and after Transformers 5.
+  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", o.rope_theta}};
+  config["rope_theta"] = o.rope_theta;
+  config["tie_word_embeddings"] = o.tie_word_embeddings;
+  config["attention_bias"] = o.attention_bias;
+  config["attention_dropout"] = 0.0;
+  family.write(o, config);
+  // The classes' own defaults may lie outside a small vocabulary.
+  for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) config[key] = nullptr;
+  return config;
+}
+
+std::int64_t ParameterInfo::numel() const {
+  std::int64_t product = 1;
+  for (const std::int64_t extent : shape) product *= extent;
+  return product;
+}
+
+std::vector<ParameterInfo> parameter_table(const Options& options) {
+  return decoder_table(family_of(options), options);
+}
+
+std::vector<std::string> model_types() {
+  std::vector<std::string> types;
+  for (const Family* family : families()) types.emplace_back(family->model_type);
+  return types;
+}
+
+std::vector<std::string> config_keys(const std::string& model_type) {
+  const Family* family = find_family(model_type);
+  if (family == nullptr) return {};
+  std::vector<Problem> ignored;
+  const Json empty = Json::object();
+  ConfigReader reader(empty, ignored);
+  family->read(reader);
+  return {reader.known().begin(), reader.known().end()};
+}
+
+}  // namespace moesaic::arch

@@ -1,0 +1,58 @@
+// Typed reading of the keys of one config.json, with every mistake kept. Used by the family files.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "core/json.h"
+
+namespace moesaic::arch {
+
+class ConfigReader {
+ public:
+  ConfigReader(const Json& config, std::vector<Problem>& problems)
+      : config_(config), problems_(problems) {}
+
+  /// Present and not null.
+  bool has(const std::string& key) const;
+
+  /// Each marks `key` as known; absent or null gives `fallback`.
+  std::int64_t size(const std::string& key, std::int64_t fallback, std::int64_t most);  // 1..most
+  double number(const std::string& key, double fallback, double least, double most);
+  double positive(const std::string& key, double fallback);
+  bool flag(const std::string& key, bool fallback);
+
+  /// A key that is supported only with one of `allowed`; `null` and absence are always fine.
+  void only(const std::string& key, std::initializer_list<Json> allowed, const std::string& reason);
+
+  /// Keys that do not change the mathematics of a model.
+  void accept(std::initializer_list<const char*> keys);
+
+  /// Both spellings: `rope_parameters` {rope_type, rope_theta}, and `rope_theta` with
+  /// `rope_scaling`.
+  double rope_theta(double fallback);
+
+  /// Every key that was not asked for, with the nearest that was.
+  void refuse_unknown(const std::string& model_type);
+
+  void error(const std::string& key, std::string message);
+  void warning(const std::string& key, std::string message);
+  const std::set<std::string>& known() const { return known_; }
+  const Json& json() const { return config_; }
+
+ private:
+  const Json* find(const std::string& key);
+  double read_number(const Json& value, const std::string& key, double fallback, double least,
+                     double most);
+  double rope_block(const std::string& key, double fallback);
+
+  const Json& config_;
+  std::vector<Problem>& problems_;
+  std::set<std::string> known_;
+};
+
+}  // namespace moesaic::arch

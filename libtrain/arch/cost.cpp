@@ -1,0 +1,98 @@
+#include "arch/cost.h"
+
+#include "core/error.h"
+
+namespace moesaic::arch {
+namespace {
+
+double d(std::int64_t value) { return static_cast<double>(value); }
+
+struct Counts {
+  std::int64_t dense = 0;
+  std::int64_t expert = 0;  // of all experts
+};
+
+Counts count(const Options& options) {
+  Counts counts;
+  for (const ParameterInfo& info : parameter_table(options)) {
+    (info.scope == Scope::kExpert ? counts.expert : counts.dense) += info.numel();
+  }
+  return counts;
+}
+
+// A ring reduces in two passes, each of which sends (n-1)/n of the buffer.
+double ring_bytes(double bytes, std::int64_t ranks) {
+  return 2.0 * bytes * d(ranks - 1) / d(ranks);
+}
+
+// Values that the forward of one token keeps in one layer: inputs of products, of norms and of the
+// activation.
+double kept_per_token_and_layer(const Options& o) {
+  const double query = d(o.num_attention_heads * o.head_dim);
+  const double key_value = d(o.num_key_value_heads * o.head_dim);
+  const double normed = o.qk_norm ? query + key_value : 0.0;
+  const double attention = 2.0 * d(o.hidden_size)               // the block's input, and its norm
+                           + query + 2.0 * key_value + normed   // projections, and their norms
+                           + query + key_value                  // rotated
+                           + query + d(o.num_attention_heads);  // attention's output and normaliser
+  const double width = 3.0 * d(o.intermediate_size);            // gate, up, their product
+  if (!o.is_moe()) return attention + 2.0 * d(o.hidden_size) + width;
+  const double moe = d(o.num_experts) + d(o.num_experts_per_tok) * (2.0 * d(o.hidden_size) + width);
+  return attention + 2.0 * d(o.hidden_size) + moe;
+}
+
+void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
+  const double held = d(cost.rank_parameters);
+  const double copies = s.compute_bytes < s.master_bytes ? d(s.compute_bytes) : 0.0;
+  cost.parameter_bytes = held * (d(s.master_bytes) + copies);
+  cost.gradient_bytes = held * d(s.master_bytes);
+  cost.optimizer_bytes = held * d(s.optimizer_moments * s.master_bytes);
+  const double tokens = d(s.micro_batch_size) * d(s.sequence_length);
+  const double kept = kept_per_token_and_layer(o) * d(o.num_hidden_layers) + 2.0 * d(o.hidden_size);
+  cost.activation_bytes = tokens * kept * d(s.compute_bytes);
+}
+
+void count_traffic(const Options& o, const CostOptions& s, const Counts& counts, Cost& cost) {
+  const double expert = d(counts.expert) / d(s.expert);
+  cost.all_reduce_bytes = ring_bytes(d(counts.dense * s.master_bytes), s.ranks) +
+                          ring_bytes(expert * d(s.master_bytes), s.ranks / s.expert);
+  const double away =
+      d(s.expert - 1) / d(s.expert);  // share of the tokens that another rank's expert takes
+  const double tokens = d(cost.tokens) / d(s.ranks) * d(o.num_experts_per_tok) * away;
+  constexpr double kPasses = 4.0;  // dispatch and combine, forward and backward
+  cost.all_to_all_bytes =
+      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_hidden_layers);
+}
+
+}  // namespace
+
+double forward_flops_per_token(const Options& o, std::int64_t sequence_length) {
+  double weights = 0;
+  for (const ParameterInfo& info : parameter_table(o)) weights += info.flops_per_token;
+  const double attention =
+      4.0 * d(o.num_attention_heads * o.head_dim) * (d(sequence_length) + 1.0) / 2.0;
+  return weights + attention * d(o.num_hidden_layers);
+}
+
+Cost cost_of(const Options& options, const CostOptions& s) {
+  MOESAIC_ASSERT(s.ranks % s.expert == 0 && s.global_batch_size % s.micro_batch_size == 0);
+  MOESAIC_ASSERT(s.expert == 1 || (options.is_moe() && options.num_experts % s.expert == 0));
+  const Counts counts = count(options);
+  Cost cost;
+  cost.parameters = counts.dense + counts.expert;
+  cost.active_parameters = counts.dense;
+  cost.rank_parameters = counts.dense + counts.expert / s.expert;
+  if (options.is_moe()) {
+    cost.active_parameters += counts.expert / options.num_experts * options.num_experts_per_tok;
+  }
+  cost.micro_batches = s.global_batch_size / s.micro_batch_size;
+  cost.rounds = (cost.micro_batches + s.ranks - 1) / s.ranks;
+  cost.tokens = s.global_batch_size * s.sequence_length;
+  cost.flops_per_token = 3.0 * forward_flops_per_token(options, s.sequence_length);
+  cost.step_flops = cost.flops_per_token * d(cost.tokens);
+  count_memory(options, s, cost);
+  count_traffic(options, s, counts, cost);
+  return cost;
+}
+
+}  // namespace moesaic::arch

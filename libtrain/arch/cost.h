@@ -1,0 +1,62 @@
+// What a step costs: parameters, FLOPs, memory and bytes moved, by arithmetic alone. Used by `plan`
+// and by the FLOP rate that the trainer reports.
+//
+// FLOPs count a multiply-add as 2. Forward, per token: 2 x the weights that the token meets
+// (experts: top k of them), plus causal attention over a sequence of S tokens, 4 H d (S+1)/2 per
+// layer (scores and weighted sum, each 2 H d per key, and (S+1)/2 keys on average). Backward = 2 x
+// forward. Norms, rotary, softmax and the optimizer are left out.
+#pragma once
+
+#include <cstdint>
+
+#include "arch/arch.h"
+
+namespace moesaic::arch {
+
+/// Forward FLOPs of one token in a sequence of `sequence_length`.
+double forward_flops_per_token(const Options& options, std::int64_t sequence_length);
+
+struct CostOptions {
+  std::int64_t ranks = 1;
+  std::int64_t expert = 1;             // ranks of an expert group
+  std::int64_t global_batch_size = 1;  // sequences
+  std::int64_t micro_batch_size = 1;   // sequences
+  std::int64_t sequence_length = 1;    // tokens
+  std::int64_t master_bytes = 4;       // of one value: parameters, gradients, moments
+  std::int64_t compute_bytes =
+      4;  // of one value in forward and backward; below master_bytes: copies are kept
+  std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
+};
+
+struct Cost {
+  std::int64_t parameters = 0;         // values in model.h5
+  std::int64_t active_parameters = 0;  // that one token meets: all dense ones and its top k experts
+  std::int64_t rank_parameters = 0;    // held by one rank
+
+  std::int64_t micro_batches = 0;  // a step, over all ranks
+  std::int64_t rounds = 0;         // micro-batches of the busiest rank
+  std::int64_t tokens = 0;         // a step, over all ranks
+
+  double flops_per_token = 0;  // forward and backward
+  double step_flops = 0;       // over all ranks
+
+  // Bytes of one rank.
+  double parameter_bytes = 0;   // masters, and compute copies where the precision differs
+  double gradient_bytes = 0;    // the flat buffer
+  double optimizer_bytes = 0;   // moments
+  double activation_bytes = 0;  // estimate: what one micro-batch's forward keeps for its backward
+  double memory_bytes() const {
+    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes;
+  }
+
+  // Bytes that one rank sends in one step (and as many that it receives).
+  double all_reduce_bytes = 0;  // gradients: dense over world, experts over their expert-data group
+  double all_to_all_bytes =
+      0;  // tokens to their experts and back, forward and backward, even routing
+};
+
+/// Sizes must fit: `expert` divides `ranks` and num_experts, `micro_batch_size` divides
+/// `global_batch_size`.
+Cost cost_of(const Options& options, const CostOptions& sizes);
+
+}  // namespace moesaic::arch

@@ -1,0 +1,143 @@
+// What the families share: attention, norms, embedding and head of a decoder.
+#include <algorithm>
+
+#include "arch/family.h"
+
+namespace moesaic::arch {
+namespace {
+
+void check_heads(ConfigReader& reader, const Options& o) {
+  if (o.hidden_size % o.num_attention_heads != 0) {
+    reader.error("num_attention_heads", format("{} heads do not divide hidden_size {}",
+                                               o.num_attention_heads, o.hidden_size));
+  } else if (o.head_dim % 2 != 0) {
+    reader.error("head_dim",
+                 format("is {}; rotary embedding needs an even head width", o.head_dim));
+  }
+  if (o.num_attention_heads % o.num_key_value_heads != 0) {
+    reader.error("num_key_value_heads",
+                 format("{} key/value heads do not divide {} attention heads",
+                        o.num_key_value_heads, o.num_attention_heads));
+  }
+}
+
+void accept_without_effect(ConfigReader& reader) {
+  reader.accept({"model_type",
+                 "architectures",
+                 "torch_dtype",
+                 "dtype",
+                 "transformers_version",
+                 "bos_token_id",
+                 "eos_token_id",
+                 "pad_token_id",
+                 "use_cache",
+                 "output_router_logits",
+                 "output_attentions",
+                 "output_hidden_states",
+                 "return_dict",
+                 "use_return_dict",
+                 "_name_or_path",
+                 "name_or_path",
+                 "auto_map",
+                 "id2label",
+                 "label2id",
+                 "problem_type",
+                 "_attn_implementation",
+                 "attn_implementation",
+                 "experts_implementation",
+                 "_experts_implementation",
+                 "_commit_hash",
+                 "tokenizer_class"});
+}
+
+void refuse_other_mathematics(ConfigReader& reader) {
+  reader.only("hidden_act", {"silu", "swish"}, "only silu is");
+  reader.only("attention_dropout", {0, 0.0}, "dropout is not part of this version");
+  reader.only("attn_pdrop", {0, 0.0}, "dropout is not part of this version");
+  reader.only("resid_pdrop", {0, 0.0}, "dropout is not part of this version");
+  reader.only("embd_pdrop", {0, 0.0}, "dropout is not part of this version");
+  reader.only("hidden_dropout", {0, 0.0}, "dropout is not part of this version");
+  reader.only("sliding_window", {}, "attention covers the whole sequence");
+  reader.only("use_sliding_window", {false}, "attention covers the whole sequence");
+  reader.only("layer_types", {}, "all layers are alike");
+  reader.only("per_layer_config", {}, "all layers are alike");
+  reader.only("partial_rotary_factor", {1, 1.0}, "the whole head is rotated");
+  reader.only("pretraining_tp", {1}, "weights are read as one piece");
+  reader.only("chunk_size_feed_forward", {0}, "the MLP runs in one piece");
+  reader.only("is_encoder_decoder", {false}, "only decoders are");
+  reader.only("quantization_config", {}, "only plain weights are");
+}
+
+void attention(const Options& o, const std::string& prefix, std::vector<ParameterInfo>& table) {
+  const std::int64_t query = o.num_attention_heads * o.head_dim;
+  const std::int64_t key_value = o.num_key_value_heads * o.head_dim;
+  const auto project = [&](const char* name, std::int64_t out, std::int64_t in) {
+    table.push_back(linear(prefix + name + ".weight", out, in));
+    if (o.attention_bias) table.push_back(bias(prefix + name + ".bias", {out}));
+  };
+  project("q_proj", query, o.hidden_size);
+  project("k_proj", key_value, o.hidden_size);
+  project("v_proj", key_value, o.hidden_size);
+  project("o_proj", o.hidden_size, query);
+  if (!o.qk_norm) return;
+  table.push_back(norm(prefix + "q_norm.weight", query));
+  table.push_back(norm(prefix + "k_norm.weight", key_value));
+}
+
+}  // namespace
+
+ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in) {
+  ParameterInfo info{std::move(name), {out, in}};
+  info.flops_per_token = 2.0 * static_cast<double>(out) * static_cast<double>(in);
+  return info;
+}
+
+ParameterInfo bias(std::string name, std::vector<std::int64_t> shape) {
+  return {std::move(name), std::move(shape), Scope::kDense, Init::kZeros, false, 0.0};
+}
+
+ParameterInfo norm(std::string name, std::int64_t width) {
+  return {std::move(name), {width}, Scope::kDense, Init::kOnes, false, 0.0};
+}
+
+void read_decoder(ConfigReader& reader, Options& o) {
+  accept_without_effect(reader);
+  refuse_other_mathematics(reader);
+  o.vocab_size = reader.size("vocab_size", o.vocab_size, kMostWidth);
+  o.hidden_size = reader.size("hidden_size", o.hidden_size, kMostWidth);
+  o.intermediate_size = reader.size("intermediate_size", o.intermediate_size, kMostWidth);
+  o.num_hidden_layers = reader.size("num_hidden_layers", o.num_hidden_layers, kMostLayers);
+  o.num_attention_heads = reader.size("num_attention_heads", o.num_attention_heads, kMostWidth);
+  o.num_key_value_heads = reader.size("num_key_value_heads", o.num_attention_heads, kMostWidth);
+  o.max_position_embeddings =
+      reader.size("max_position_embeddings", o.max_position_embeddings, std::int64_t{1} << 40);
+  o.rms_norm_eps = reader.positive("rms_norm_eps", o.rms_norm_eps);
+  o.initializer_range = reader.number("initializer_range", o.initializer_range, 0.0, 1.0);
+  o.rope_theta = reader.rope_theta(o.rope_theta);
+  o.tie_word_embeddings = reader.flag("tie_word_embeddings", o.tie_word_embeddings);
+  o.attention_bias = reader.flag("attention_bias", o.attention_bias);
+  const std::int64_t derived = std::max<std::int64_t>(1, o.hidden_size / o.num_attention_heads);
+  o.head_dim = reader.size("head_dim", derived, kMostWidth);
+  check_heads(reader, o);
+}
+
+std::vector<ParameterInfo> decoder_table(const Family& family, const Options& o) {
+  std::vector<ParameterInfo> table;
+  const double head_flops =
+      2.0 * static_cast<double>(o.vocab_size) * static_cast<double>(o.hidden_size);
+  table.push_back({"model.embed_tokens.weight", {o.vocab_size, o.hidden_size}});
+  if (o.tie_word_embeddings) table.back().flops_per_token = head_flops;  // it is the head too
+  for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer) {
+    const std::string prefix = format("model.layers.{}.", layer);
+    table.push_back(norm(prefix + "input_layernorm.weight", o.hidden_size));
+    attention(o, prefix + "self_attn.", table);
+    table.push_back(norm(prefix + "post_attention_layernorm.weight", o.hidden_size));
+    family.mlp(o, prefix + "mlp.", table);
+  }
+  table.push_back(norm("model.norm.weight", o.hidden_size));
+  if (!o.tie_word_embeddings)
+    table.push_back(linear("lm_head.weight", o.vocab_size, o.hidden_size));
+  return table;
+}
+
+}  // namespace moesaic::arch

@@ -1,0 +1,79 @@
+#include "arch/cost.h"
+
+#include <gtest/gtest.h>
+
+namespace moesaic::arch {
+namespace {
+
+Options tiny_olmoe() {
+  return require_options({{"model_type", "olmoe"},
+                          {"vocab_size", 10},
+                          {"hidden_size", 8},
+                          {"intermediate_size", 6},
+                          {"num_hidden_layers", 2},
+                          {"num_attention_heads", 4},
+                          {"num_key_value_heads", 2},
+                          {"num_experts", 4},
+                          {"num_experts_per_tok", 2}},
+                         "test");
+}
+
+// By hand: attention 8*8 + 2*4*8 + 8*8 = 192; norms 8 + 8 + 8 + 4 = 28; router 32; one expert 3*48
+// = 144.
+constexpr std::int64_t kDense = 2 * (192 + 28 + 32) + 8 + 2 * 80;
+constexpr std::int64_t kExperts = 2 * 4 * 144;
+
+TEST(Cost, CountsParametersByHand) {
+  const Cost cost = cost_of(tiny_olmoe(), {.ranks = 2, .expert = 2});
+  EXPECT_EQ(cost.parameters, kDense + kExperts);
+  EXPECT_EQ(cost.active_parameters, kDense + kExperts / 2);
+  EXPECT_EQ(cost.rank_parameters, kDense + kExperts / 2);
+}
+
+TEST(Cost, CountsFlopsByHand) {
+  // Products of a token: attention 192, router 32, two experts 288 per layer; head 80. Attention
+  // over 5 tokens: 4 * 8 * 3 per layer.
+  const double forward = 2.0 * (2 * (192 + 32 + 288) + 80) + 2 * 96.0;
+  EXPECT_EQ(forward_flops_per_token(tiny_olmoe(), 5), forward);
+  const Cost cost = cost_of(tiny_olmoe(), {.global_batch_size = 4, .sequence_length = 5});
+  EXPECT_EQ(cost.flops_per_token, 3 * forward);
+  EXPECT_EQ(cost.step_flops, 3 * forward * 20);
+}
+
+TEST(Cost, RoundsUpWhenTheRanksDoNotDivideTheMicroBatches) {
+  const Cost cost =
+      cost_of(tiny_olmoe(), {.ranks = 3, .global_batch_size = 16, .micro_batch_size = 2});
+  EXPECT_EQ(cost.micro_batches, 8);
+  EXPECT_EQ(cost.rounds, 3);
+}
+
+TEST(Cost, HoldsMastersGradientsMomentsAndCopies) {
+  const double held = static_cast<double>(kDense + kExperts);
+  const Cost full = cost_of(tiny_olmoe(), {});
+  EXPECT_EQ(full.parameter_bytes, 4 * held);
+  EXPECT_EQ(full.gradient_bytes, 4 * held);
+  EXPECT_EQ(full.optimizer_bytes, 8 * held);
+  EXPECT_GT(full.activation_bytes, 0);
+  EXPECT_EQ(cost_of(tiny_olmoe(), {.compute_bytes = 2}).parameter_bytes, 6 * held);
+}
+
+TEST(Cost, MovesNothingOnOneRank) {
+  const Cost cost = cost_of(tiny_olmoe(), {});
+  EXPECT_EQ(cost.all_reduce_bytes, 0);
+  EXPECT_EQ(cost.all_to_all_bytes, 0);
+}
+
+TEST(Cost, MovesGradientsOnceAndHalfOfTheTokensOnTwoRanks) {
+  const Cost split = cost_of(
+      tiny_olmoe(), {.ranks = 2, .expert = 2, .global_batch_size = 2, .sequence_length = 5});
+  EXPECT_EQ(split.all_reduce_bytes, 4.0 * kDense);  // experts have no copy elsewhere
+  // 5 tokens a rank, 2 experts each, half of them away, 8 floats, 2 layers, 4 passes
+  EXPECT_EQ(split.all_to_all_bytes, 5 * 2 / 2 * 8 * 4.0 * 2 * 4);
+  const Cost copied =
+      cost_of(tiny_olmoe(), {.ranks = 2, .global_batch_size = 2, .sequence_length = 5});
+  EXPECT_EQ(copied.all_reduce_bytes, 4.0 * (kDense + kExperts));
+  EXPECT_EQ(copied.all_to_all_bytes, 0);
+}
+
+}  // namespace
+}  // namespace moesaic::arch
