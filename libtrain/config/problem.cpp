@@ -56,12 +56,14 @@ void ProblemList::add(const Place& place, const std::string& key, std::string me
   }
 }
 
-std::string shown(const std::string& text) {
-  if (text.size() <= kLongestShown) return format("'{}'", text);
+std::string shortened(const std::string& text) {
+  if (text.size() <= kLongestShown) return text;
   std::size_t end = kLongestShown;  // not within a character of several bytes
   while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
-  return format("'{}...'", text.substr(0, end));
+  return text.substr(0, end) + "...";
 }
+
+std::string shown(const std::string& text) { return format("'{}'", shortened(text)); }
 
 std::string did_you_mean(const std::string& word, const std::vector<std::string>& candidates) {
   if (word.size() > kLongestShown) return "";

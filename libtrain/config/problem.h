@@ -42,6 +42,7 @@ class ProblemList {
     add(place, key, std::move(message), true);
   }
 
+  std::size_t size() const { return problems_.size(); }
   bool full() const { return problems_.size() >= kMost; }
   bool has_errors() const;
   /// Whether an error names `key` or a key under it: its value cannot be relied on.
@@ -56,7 +57,8 @@ class ProblemList {
   std::vector<Problem> problems_;
 };
 
-/// `text` in quotes, cut to a length that a message can hold.
+/// `text`, cut to a length that a message can hold; `shown` puts it in quotes.
+std::string shortened(const std::string& text);
 std::string shown(const std::string& text);
 
 /// " (did you mean 'x'?)", or "" when no candidate is near.

@@ -1,5 +1,5 @@
-// The recipe: plain structs, one field per key of the YAML file, with its default. Read by recipe_reader,
-// described by schema.
+// The recipe: plain structs, one field per key of the YAML file, with its default. Read by
+// recipe_reader, described by schema.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ struct ModelOptions {
 };
 
 struct SourceOptions {
-  std::string path;            // file or glob
-  std::string format = "text"; // text | jsonl | tokens
-  double weight = 1.0;         // share of the sequences drawn, relative to the other sources
+  std::string path;             // file or glob
+  std::string format = "text";  // text | jsonl | tokens
+  double weight = 1.0;          // share of the sequences drawn, relative to the other sources
 };
 
 struct DataOptions {
@@ -28,7 +28,7 @@ struct DataOptions {
   std::int64_t sequence_length = 512;  // inputs (and targets) of one sequence
   bool packing = true;                 // false: each document is a sequence of its own length
   bool shuffle = true;
-  std::optional<std::string> cache;    // token files; default <run_dir>/cache
+  std::optional<std::string> cache;  // token files; default <run_dir>/cache
 };
 
 struct TrainOptions {
@@ -77,8 +77,8 @@ struct ParallelOptions {
 struct CheckpointOptions {
   std::int64_t every_steps = 100;  // 0 = only at the end
   std::int64_t keep = 2;
-  bool final = true;               // a run that ends well leaves a checkpoint
-  std::string dtype = "master";    // master | bfloat16 (then the masters are in state.h5)
+  bool final = true;             // a run that ends well leaves a checkpoint
+  std::string dtype = "master";  // master | bfloat16 (then the masters are in state.h5)
 };
 
 struct EvalOptions {

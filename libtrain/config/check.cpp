@@ -1,0 +1,189 @@
+#include "config/check.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <numeric>
+
+#include "core/error.h"
+#include "core/fs.h"
+
+namespace moesaic {
+namespace {
+
+// The name becomes a folder and a part of log lines.
+void check_name(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  constexpr std::size_t kLongest = 128;
+  const std::string& name = recipe.name;
+  if (name.empty() || problems.has_error("name")) return;
+  const bool strange = std::any_of(name.begin(), name.end(), [](char c) {
+    return c == '/' || static_cast<unsigned char>(c) < 0x20;
+  });
+  if (strange || name.front() == '.' || name.front() == '-' || name.size() > kLongest) {
+    problems.error(
+        place_of(places, "name"), "name",
+        format("{} cannot name a folder: no '/', no leading '.' or '-', at most {} bytes",
+               shown(name), kLongest));
+  }
+}
+
+void check_length(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  const TrainOptions& train = recipe.train;
+  if (problems.has_error("train.max_steps") || problems.has_error("train.epochs")) return;
+  if (train.max_steps && train.epochs) {
+    problems.error(place_of(places, "train.epochs"), "train.epochs",
+                   "and train.max_steps are both given; keep one");
+  } else if (!train.max_steps && !train.epochs) {
+    problems.error(place_of(places, "train"), "train", "max_steps or epochs is missing");
+  }
+}
+
+void check_batch(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  const std::int64_t global = recipe.train.global_batch_size;
+  const std::int64_t micro = recipe.train.micro_batch_size;
+  if (problems.has_error("train.global_batch_size") || problems.has_error("train.micro_batch_size"))
+    return;
+  const bool given = places.count("train.global_batch_size") > 0;
+  const std::string key = given ? "train.global_batch_size" : "train.micro_batch_size";
+  if (global % micro != 0) {
+    problems.error(
+        place_of(places, key), key,
+        format("global_batch_size {} is not a multiple of micro_batch_size {}", global, micro));
+  } else if (global / micro < recipe.parallel.ranks && !problems.has_error("parallel.ranks")) {
+    problems.warning(
+        place_of(places, key), key,
+        format("{} micro-batches a step for {} ranks: {} ranks have nothing to compute",
+               global / micro, recipe.parallel.ranks, recipe.parallel.ranks - global / micro));
+  }
+}
+
+// config.json of a checkpoint folder, or of the latest checkpoint of a run folder.
+std::optional<std::string> config_of(const std::string& from) {
+  for (const char* inside : {"config.json", "checkpoints/latest/config.json"}) {
+    const std::filesystem::path path = std::filesystem::path(from) / inside;
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(path, ignored)) return path.string();
+  }
+  return std::nullopt;
+}
+
+// With model.from the architecture is that of the weights; one that is given too must be the same.
+void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) {
+  ModelOptions& model = recipe.model;
+  if (problems.has_error("model.from") || problems.has_error("model.config")) return;
+  if (!model.from) {
+    if (model.config.empty())
+      problems.error(place_of(places, "model"), "model", "config or from is missing");
+    return;
+  }
+  const Place place = place_of(places, "model.from");
+  const std::optional<std::string> path = config_of(*model.from);
+  if (!path) {
+    return problems.error(
+        place, "model.from",
+        format("no config.json in {}; expected a checkpoint or a run folder", *model.from));
+  }
+  try {
+    const Json saved = read_json(*path, ErrorKind::kRecipe);
+    const arch::Options options = arch::require_options(saved, *path);
+    if (model.config.empty()) model.config = saved;
+    std::vector<arch::Problem> found;
+    const arch::Options given = arch::read_options(model.config, found);
+    const bool readable =
+        std::none_of(found.begin(), found.end(), [](const auto& p) { return !p.warning; });
+    if (readable && arch::to_config(given) != arch::to_config(options)) {
+      problems.error(place_of(places, "model.config"), "model.config",
+                     format("differs from that of the weights, {}; leave it out", *path));
+    }
+  } catch (const Error& error) {
+    problems.error(place, "model.from", error.what());
+  }
+}
+
+std::string divisors(std::int64_t ranks, std::int64_t experts) {
+  const std::int64_t most = std::gcd(ranks, experts);
+  std::vector<std::int64_t> sizes;
+  for (std::int64_t size = 1; size <= most; ++size) {
+    if (most % size == 0) sizes.push_back(size);
+  }
+  return format("{}", join(sizes, ", "));
+}
+
+void check_layout(const Recipe& recipe, const arch::Options& options, const Places& places,
+                  ProblemList& problems) {
+  const std::int64_t ranks = recipe.parallel.ranks;
+  const std::int64_t expert = recipe.parallel.expert;
+  if (expert == 1 || problems.has_error("parallel")) return;
+  const Place place = place_of(places, "parallel.expert");
+  if (!options.is_moe()) {
+    return problems.error(place, "parallel.expert",
+                          format("is {}, and a dense model has no experts", expert));
+  }
+  std::vector<std::string> reasons;
+  if (ranks % expert != 0) reasons.push_back(format("{} ranks", ranks));
+  if (options.num_experts % expert != 0)
+    reasons.push_back(format("{} experts", options.num_experts));
+  if (reasons.empty()) return;
+  problems.error(place, "parallel.expert",
+                 format("{} does not divide {}; sizes that fit {} ranks and {} experts: {}", expert,
+                        join(reasons, " and "), ranks, options.num_experts,
+                        divisors(ranks, options.num_experts)));
+}
+
+void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
+                  ProblemList& problems) {
+  constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
+  const auto is_text = [](const SourceOptions& source) { return source.format != "tokens"; };
+  const bool text = std::any_of(recipe.data.train.begin(), recipe.data.train.end(), is_text) ||
+                    std::any_of(recipe.data.valid.begin(), recipe.data.valid.end(), is_text);
+  if (text && recipe.tokenizer == "byte" && options.vocab_size < kByteTokens) {
+    problems.error(place_of(places, "model.config.vocab_size"), "model.config.vocab_size",
+                   format("is {}; the byte tokenizer needs {}", options.vocab_size, kByteTokens));
+  }
+  if (recipe.data.sequence_length > options.max_position_embeddings) {
+    problems.warning(place_of(places, "data.sequence_length"), "data.sequence_length",
+                     format("{} is beyond the model's max_position_embeddings {}",
+                            recipe.data.sequence_length, options.max_position_embeddings));
+  }
+}
+
+}  // namespace
+
+Place place_of(const Places& places, std::string key) {
+  for (;;) {
+    if (const auto found = places.find(key); found != places.end()) return found->second;
+    if (key.empty()) return {};
+    const std::size_t dot = key.rfind('.');
+    key = dot == std::string::npos ? "" : key.substr(0, dot);
+  }
+}
+
+void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
+  check_name(recipe, places, problems);
+  check_length(recipe, places, problems);
+  check_batch(recipe, places, problems);
+  resolve_model(recipe, places, problems);
+  if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);
+}
+
+void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (recipe.model.config.empty() || problems.has_error("model.from")) return;
+  std::vector<arch::Problem> found;
+  const arch::Options options = arch::read_options(recipe.model.config, found);
+  bool readable = true;
+  for (const arch::Problem& problem : found) {
+    const std::string key = problem.key.empty() ? "model.config" : "model.config." + problem.key;
+    const Place place = place_of(places, key);
+    if (problem.warning) {
+      problems.warning(place, key, problem.message);
+    } else {
+      readable = false;
+      problems.error(place, shortened(key), problem.message);
+    }
+  }
+  if (!readable) return;
+  check_layout(recipe, options, places, problems);
+  check_tokens(recipe, options, places, problems);
+  warn_without_effect(recipe, options.is_moe(), places, problems);
+}
+
+}  // namespace moesaic

@@ -1,0 +1,23 @@
+// Checks that need more than one key: sizes that must fit each other, the architecture, settings
+// without effect.
+#pragma once
+
+#include "config/recipe_reader.h"
+
+namespace moesaic {
+
+/// What the keys of a recipe must be to each other. Fills run_dir, and model.config from
+/// model.from.
+void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems);
+
+/// The architecture, and how it fits the layout and the data.
+void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems);
+
+/// Warnings for keys that were set and change nothing. `is_moe` as the architecture says.
+void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
+                         ProblemList& problems);
+
+/// Place of the key, or of the nearest section above it.
+Place place_of(const Places& places, std::string key);
+
+}  // namespace moesaic

@@ -1,0 +1,75 @@
+// Settings that change nothing: a warning for each that was given and is not the default.
+#include "config/check.h"
+#include "config/schema.h"
+#include "core/error.h"
+
+namespace moesaic {
+namespace {
+
+class EffectCheck {
+ public:
+  EffectCheck(const Recipe& recipe, const Places& places, ProblemList& problems)
+      : recipe_(recipe), places_(places), problems_(problems) {}
+
+  // `path` is a key, or a section whose keys are all meant.
+  void unused(const std::string& path, const std::string& reason) const {
+    const Recipe defaults;
+    for (const Key& key : recipe_keys()) {
+      const bool meant = key.path == path || key.path.compare(0, path.size() + 1, path + ".") == 0;
+      if (!meant || places_.count(key.path) == 0 || problems_.has_error(key.path)) continue;
+      if (key.write(recipe_) == key.write(defaults)) continue;
+      problems_.warning(place_of(places_, key.path), key.path, "has no effect: " + reason);
+    }
+  }
+  void warn(const std::string& key, const std::string& message) const {
+    problems_.warning(place_of(places_, key), key, message);
+  }
+
+ private:
+  const Recipe& recipe_;
+  const Places& places_;
+  ProblemList& problems_;
+};
+
+void check_weights(const Recipe& recipe, const EffectCheck& check) {
+  if (recipe.data.train.size() == 1 && recipe.data.train[0].weight != 1.0) {
+    check.warn("data.train", "weight has no effect: there is one source");
+  }
+  for (const SourceOptions& source : recipe.data.valid) {
+    if (source.weight == 1.0) continue;
+    check.warn("data.valid", "weight has no effect: validation covers every source");
+    break;
+  }
+}
+
+}  // namespace
+
+void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
+                         ProblemList& problems) {
+  const EffectCheck check(recipe, places, problems);
+  if (!is_moe) check.unused("moe", "the model is dense");
+  if (is_moe && recipe.moe.balance.type == "none") {
+    check.unused("moe.balance.coefficient", "moe.balance.type is none");
+  }
+  if (recipe.optimizer.type == "sgd") {
+    for (const char* key : {"optimizer.betas", "optimizer.eps"})
+      check.unused(key, "the optimizer is sgd");
+  } else {
+    check.unused("optimizer.momentum", "the optimizer is adamw");
+  }
+  if (recipe.schedule.type == "constant")
+    check.unused("schedule.min_ratio", "the schedule is constant");
+  if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
+  check_weights(recipe, check);
+  const std::int64_t warmup = recipe.schedule.warmup_steps;
+  if (recipe.train.max_steps && warmup >= *recipe.train.max_steps) {
+    check.warn("schedule.warmup_steps",
+               format("{} is not below max_steps {}: the run ends in warm-up", warmup,
+                      *recipe.train.max_steps));
+  }
+  if (recipe.checkpoint.every_steps == 0 && !recipe.checkpoint.final) {
+    check.warn("checkpoint.final", "is false and every_steps is 0: the run saves nothing");
+  }
+}
+
+}  // namespace moesaic

@@ -1,0 +1,166 @@
+#include "config/recipe_reader.h"
+
+#include <algorithm>
+#include <filesystem>
+
+#include "config/check.h"
+#include "config/merge.h"
+#include "config/schema.h"
+#include "core/error.h"
+#include "core/fs.h"
+
+namespace moesaic {
+namespace {
+
+// The reader's limit, and one byte so that the reader is the one to say it.
+constexpr std::uint64_t kMostBytes = YamlLimits{}.bytes + 1;
+
+std::optional<YamlNode> take(YamlNode& mapping, const std::string& key) {
+  for (std::size_t i = 0; i < mapping.keys.size(); ++i) {
+    if (mapping.keys[i].text != key) continue;
+    YamlNode value = std::move(mapping.items[i]);
+    mapping.keys.erase(mapping.keys.begin() + static_cast<std::ptrdiff_t>(i));
+    mapping.items.erase(mapping.items.begin() + static_cast<std::ptrdiff_t>(i));
+    return value;
+  }
+  return std::nullopt;
+}
+
+YamlNode read_document(const std::string& text, const std::string& name, ProblemList& problems) {
+  const std::size_t before = problems.size();
+  YamlNode root = parse_yaml(text, name, problems);
+  if (root.is_mapping()) return root;
+  if (problems.size() == before) {
+    problems.error(root.place, "", format("expected the keys of a recipe, got {}", root.shown()));
+  }
+  return {};
+}
+
+// `extends: other.yaml`, relative to the file that says so, one level deep.
+YamlNode read_base(const YamlNode& extends, const std::string& file, ProblemList& problems) {
+  if (!extends.is_scalar() || extends.text.empty()) {
+    problems.error(extends.place, "extends", format("expected a path, got {}", extends.shown()));
+    return {};
+  }
+  const auto path = (std::filesystem::path(file).parent_path() / extends.text).lexically_normal();
+  try {
+    const std::string text = read_file(path.string(), ErrorKind::kRecipe, kMostBytes);
+    YamlNode base = read_document(text, path.string(), problems);
+    if (const auto again = take(base, "extends")) {
+      problems.error(again->place, "extends",
+                     "a recipe that is extended cannot extend another one");
+    }
+    return base;
+  } catch (const Error& error) {
+    problems.error(extends.place, "extends", error.what());
+  }
+  return {};
+}
+
+void note_places(const YamlNode& node, const std::string& path, Places& places) {
+  if (places.size() > YamlLimits{}.nodes) return;
+  for (std::size_t i = 0; i < node.keys.size(); ++i) {
+    const std::string name = path.empty() ? node.keys[i].text : path + "." + node.keys[i].text;
+    if (node.items[i].is_null()) continue;  // back to the default
+    places[name] = node.keys[i].place;
+    note_places(node.items[i], name, places);
+  }
+}
+
+// Gives every key of the tree to the schema.
+void read_section(const YamlNode& node, const std::string& prefix, Recipe& recipe,
+                  ProblemList& problems) {
+  for (std::size_t i = 0; i < node.keys.size() && !problems.full(); ++i) {
+    const std::string& name = node.keys[i].text;
+    const YamlNode& value = node.items[i];
+    const std::string path = prefix.empty() ? name : prefix + "." + name;
+    if (const Key* key = find_key(path)) {
+      key->read(recipe, value, path, problems);
+    } else if (!is_section(path)) {
+      refuse_unknown_key(prefix, name, node.keys[i].place, problems);
+    } else if (value.is_mapping()) {
+      read_section(value, path, recipe, problems);
+    } else if (!value.is_null()) {
+      problems.error(value.place, path,
+                     format("expected a mapping of its keys, got {}", value.shown()));
+    }
+  }
+}
+
+void require_keys(const Places& places, ProblemList& problems) {
+  for (const Key& key : recipe_keys()) {
+    if (!key.rule.required || places.count(key.path) > 0 || problems.has_error(key.path)) continue;
+    problems.error(place_of(places, key.path), key.path, "is missing");
+  }
+}
+
+LoadedRecipe load_text(const std::string& text, const std::string& name,
+                       const std::vector<std::string>& overrides,
+                       std::optional<std::int64_t> ranks) {
+  LoadedRecipe loaded;
+  ProblemList problems;
+  YamlNode root = read_document(text, name, problems);
+  const bool readable = root.is_mapping();
+  if (const auto extends = take(root, "extends")) {
+    root = merge(read_base(*extends, name, problems), std::move(root));
+  }
+  const Place top = root.place;
+  for (const std::string& override_text : overrides) {
+    YamlNode over = parse_override(override_text, problems);
+    if (over.is_mapping()) root = merge(std::move(root), std::move(over));
+  }
+  if (ranks)
+    root = merge(std::move(root), parse_override(format("parallel.ranks={}", *ranks), problems));
+  if (readable) {
+    note_places(root, "", loaded.places);
+    loaded.places[""] = top;
+    read_section(root, "", loaded.recipe, problems);
+    require_keys(loaded.places, problems);
+    check_recipe(loaded.recipe, loaded.places, problems);
+    check_architecture(loaded.recipe, loaded.places, problems);
+  }
+  loaded.problems = problems.sorted();
+  return loaded;
+}
+
+Recipe require(LoadedRecipe loaded, std::vector<Problem>* warnings) {
+  std::vector<std::string> lines;
+  for (const Problem& problem : loaded.problems) {
+    if (!problem.warning) lines.push_back(problem.text());
+    if (problem.warning && warnings != nullptr) warnings->push_back(problem);
+  }
+  if (!lines.empty()) throw Error(ErrorKind::kRecipe, format("{}", join(lines, "\n")));
+  return std::move(loaded.recipe);
+}
+
+}  // namespace
+
+bool LoadedRecipe::has_errors() const {
+  return std::any_of(problems.begin(), problems.end(), [](const Problem& p) { return !p.warning; });
+}
+
+std::string LoadedRecipe::provenance(const std::string& key) const {
+  const auto found = places.find(key);
+  return found == places.end() ? "default" : found->second.text();
+}
+
+LoadedRecipe load_recipe(const std::string& path, const std::vector<std::string>& overrides,
+                         std::optional<std::int64_t> ranks) {
+  return load_text(read_file(path, ErrorKind::kRecipe, kMostBytes), path, overrides, ranks);
+}
+
+Recipe require_recipe(const std::string& path, const std::vector<std::string>& overrides,
+                      std::optional<std::int64_t> ranks, std::vector<Problem>* warnings) {
+  return require(load_recipe(path, overrides, ranks), warnings);
+}
+
+Recipe recipe_from_yaml(const std::string& text, const std::string& where,
+                        std::optional<std::int64_t> ranks) {
+  return require(load_text(text, where, {}, ranks), nullptr);
+}
+
+arch::Options architecture_of(const Recipe& recipe) {
+  return arch::require_options(recipe.model.config, "model.config");
+}
+
+}  // namespace moesaic

@@ -1,0 +1,152 @@
+#include "config/value.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "config/scalar.h"
+#include "core/error.h"
+#include "core/fs.h"
+
+namespace moesaic {
+namespace {
+
+std::string range_text(const Rule& rule) {
+  const bool low = std::isfinite(rule.least);
+  const bool high = std::isfinite(rule.most);
+  std::string text;
+  if (low) text = format("{} {}", rule.above_least ? ">" : ">=", rule.least);
+  if (low && high) text += " and ";
+  if (high) text += format("{} {}", rule.below_most ? "<" : "<=", rule.most);
+  return text;
+}
+
+std::string with_range(const std::string& type, const Rule& rule) {
+  const std::string range = range_text(rule);
+  return range.empty() ? type : type + " " + range;
+}
+
+bool in_range(double value, const Rule& rule) {
+  const bool low = rule.above_least ? value > rule.least : value >= rule.least;
+  const bool high = rule.below_most ? value < rule.most : value <= rule.most;
+  return std::isfinite(value) && low && high;
+}
+
+// Text of a plain scalar that may be a number or a truth value, "" for anything else.
+std::string plain(const YamlNode& node) {
+  return node.is_scalar() && !node.quoted ? node.text : "";
+}
+
+template <class Int>
+void read_integer(const Slot& slot, const std::optional<Int>& value, Int& field) {
+  if (value && in_range(static_cast<double>(*value), slot.rule)) {
+    field = *value;
+    return;
+  }
+  std::string expected = with_range("an integer", slot.rule);
+  const std::optional<double> number = scalar_number(plain(slot.node));
+  if (!value && number && std::floor(*number) == *number && std::abs(*number) < 1e15) {
+    expected += format(" (write {})", static_cast<std::int64_t>(*number));
+  }
+  slot.refuse(expected);
+}
+
+}  // namespace
+
+void Slot::refuse(const std::string& expected) const {
+  problems.error(node.place, key, format("expected {}, got {}", expected, node.shown()));
+}
+
+void read_value(const Slot& slot, bool& field) {
+  const std::optional<bool> value = scalar_bool(plain(slot.node));
+  if (!value) return slot.refuse("true or false");
+  field = *value;
+}
+
+void read_value(const Slot& slot, std::int64_t& field) {
+  read_integer(slot, scalar_int(plain(slot.node)), field);
+}
+
+void read_value(const Slot& slot, std::uint64_t& field) {
+  read_integer(slot, scalar_unsigned(plain(slot.node)), field);
+}
+
+void read_value(const Slot& slot, double& field) {
+  const std::optional<double> value = scalar_number(plain(slot.node));
+  if (!value || !in_range(*value, slot.rule)) {
+    return slot.refuse(with_range("a finite number", slot.rule));
+  }
+  field = *value;
+}
+
+void read_value(const Slot& slot, std::string& field) {
+  const Rule& rule = slot.rule;
+  const auto is = [&](const std::vector<std::string>& words) {
+    return std::find(words.begin(), words.end(), slot.node.text) != words.end();
+  };
+  if (!slot.node.is_scalar() || slot.node.text.empty()) {
+    return slot.refuse(rule.choices.empty() ? "text"
+                                            : format("one of {}", join(rule.choices, ", ")));
+  }
+  if (is(rule.later)) {
+    return slot.problems.error(slot.node.place, slot.key,
+                               format("{} is not supported by this version; one of {}",
+                                      slot.node.shown(), join(rule.choices, ", ")));
+  }
+  if (!rule.choices.empty() && !is(rule.choices)) {
+    return slot.problems.error(
+        slot.node.place, slot.key,
+        format("expected one of {}, got {}{}", join(rule.choices, ", "), slot.node.shown(),
+               did_you_mean(slot.node.text, rule.choices)));
+  }
+  field = rule.path ? absolute_path(slot.node.text) : slot.node.text;
+}
+
+void read_value(const Slot& slot, std::vector<double>& field) {
+  const std::string expected = format("a list of {} numbers", slot.rule.count);
+  if (!slot.node.is_sequence()) return slot.refuse(expected);
+  if (slot.rule.count > 0 && slot.node.items.size() != slot.rule.count) {
+    return slot.refuse(format("{}, {} of them are here", expected, slot.node.items.size()));
+  }
+  std::vector<double> values(slot.node.items.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    read_value(Slot{slot.node.items[i], slot.key, slot.rule, slot.problems}, values[i]);
+  }
+  field = values;
+}
+
+void read_value(const Slot& slot, Json& field) {
+  if (!slot.node.is_mapping()) return slot.refuse("a mapping of the keys of config.json");
+  field = to_json(slot.node, slot.key, slot.problems);
+}
+
+std::optional<std::string> write_value(bool value) { return value ? "true" : "false"; }
+std::optional<std::string> write_value(std::int64_t value) { return format("{}", value); }
+std::optional<std::string> write_value(std::uint64_t value) { return format("{}", value); }
+std::optional<std::string> write_value(double value) { return yaml_number(value); }
+
+std::optional<std::string> write_value(const std::string& value) {
+  if (value.empty()) return std::nullopt;
+  return yaml_text(value);
+}
+
+std::optional<std::string> write_value(const std::vector<double>& value) {
+  std::vector<std::string> numbers;
+  for (const double number : value) numbers.push_back(yaml_number(number));
+  return format("[{}]", join(numbers, ", "));
+}
+
+std::optional<std::string> write_value(const Json& value) {
+  if (value.empty()) return std::nullopt;
+  std::vector<std::string> lines;
+  for (const auto& [key, item] : value.items()) {
+    lines.push_back(format("{}: {}", yaml_text(key),
+                           item.is_string() ? yaml_text(item.get<std::string>()) : item.dump()));
+  }
+  return format("\n{}", join(lines, "\n"));
+}
+
+std::string allowed_text(const Rule& rule) {
+  return rule.choices.empty() ? range_text(rule) : format("{}", join(rule.choices, ", "));
+}
+
+}  // namespace moesaic
