@@ -1,0 +1,12 @@
+// The verbs of `moesaic-worker`, one source file each: what needs LibTorch, MPI or HDF5.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace moesaic::worker {
+
+void add_train(CLI::App& app, int& exit_code);
+void add_inspect(CLI::App& app, int& exit_code);
+void add_data(CLI::App& app, int& exit_code);
+
+}  // namespace moesaic::worker

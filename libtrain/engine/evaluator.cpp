@@ -1,0 +1,26 @@
+#include "engine/evaluator.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "loss/cross_entropy.h"
+
+namespace moesaic {
+
+double validation_loss(const RankContext& context, TrainingParts& parts) {
+  const at::NoGradGuard no_gradients;
+  const EvalBatches& data = *parts.valid;
+  double sum = 0;
+  for (std::int64_t first = 0; first < data.count(); first += context.world.size()) {
+    const std::int64_t mine = first + context.rank();
+    const Batch batch = mine < data.count() ? data.micro_batch(mine) : empty_batch();
+    const ForwardContext forward{batch, parts.precision, parts.matmul, parts.weights, nullptr, context.world};
+    const Transformer::Output output = parts.model->forward(forward);
+    sum += token_losses(forward, parts.model->head(), output.hidden_TD, batch.targets_T)
+               .sum(at::kDouble)
+               .item<double>();
+  }
+  sum = context.world.all_reduce(sum, ReduceOp::kSum, "eval.loss");
+  return sum / static_cast<double>(data.target_tokens());
+}
+
+}  // namespace moesaic

@@ -1,0 +1,48 @@
+// Trainer: one optimizer step, the same for every mode and layout.
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/parts.h"
+#include "moe/routing_stats.h"
+#include "parallel/rank_context.h"
+
+namespace moesaic {
+
+/// What a step did, equal on all ranks.
+struct StepReport {
+  std::int64_t step = 0;                               // finished optimizer steps, from 1
+  std::int64_t target_tokens = 0;                      // of this step
+  double learning_rate = 0;
+  std::vector<std::pair<std::string, double>> losses;  // "loss", "loss_balance" ..., unweighted
+  double loss_total = 0;                               // what was minimised
+  GradientReport gradient;
+  RoutingStats routing;                                // summed over world when asked for
+  bool stop = false;                                   // some rank was asked to stop
+};
+
+class Trainer {
+ public:
+  struct Request {
+    bool stop = false;     // this rank was asked to save and stop
+    bool routing = false;  // sum the routing statistics; equal on all ranks
+  };
+
+  Trainer(const RankContext& context, TrainingParts& parts) : context_(context), parts_(parts) {}
+
+  /// Step number `step`, from 1. Collective over world. Error(kRecipe) on all ranks, before the optimizer, when
+  /// the loss or the gradient norm is not finite.
+  StepReport step(std::int64_t step, const Request& request);
+
+ private:
+  void round(const Batch& batch, const StepSize& size, StepReport& report);
+  void reduce(const Request& request, StepReport& report) const;
+  Gradients gradients() const;
+
+  const RankContext& context_;
+  TrainingParts& parts_;
+};
+
+}  // namespace moesaic

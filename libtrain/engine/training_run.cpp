@@ -1,0 +1,119 @@
+#include "engine/training_run.h"
+
+#include <sys/resource.h>
+
+#include "config/recipe_reader.h"
+#include "engine/assemble.h"
+#include "engine/evaluator.h"
+
+namespace moesaic {
+namespace {
+
+double peak_memory_mb() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) / 1024;
+}
+
+}  // namespace
+
+TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options)
+    : recipe_(recipe),
+      context_(context),
+      parts_(assemble(recipe, architecture_of(recipe), context)),
+      trainer_(context, parts_),
+      store_({recipe.run_dir + "/checkpoints", recipe.checkpoint.keep, recipe.checkpoint.dtype}) {
+  if (!options.resume.empty()) restore(options.resume);
+}
+
+void TrainingRun::restore(const std::string& resume) {
+  std::optional<CheckpointInfo> info =
+      resume == "auto" ? store_.newest(context_) : CheckpointStore::open(context_, resume);
+  if (!info) {
+    context_.log.info("no checkpoint in {} yet: starting anew", recipe_.run_dir);
+    return;
+  }
+  const Json& training = info->manifest.at("training");
+  check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_);
+  CheckpointContent saved = content();
+  CheckpointStore::load(context_, *info, saved);
+  parts_.weights.invalidate();
+  step_ = saved_step_ = info->step;
+  tokens_ = logged_tokens_ = training.at("tokens").get<std::int64_t>();
+  context_.log.info("resumed from {} after step {}", info->path, step_);
+}
+
+CheckpointContent TrainingRun::content() const {
+  CheckpointContent content;
+  content.model = state_of(parts_.model->parameters());
+  content.state = parts_.optimizer->state();
+  content.config = arch::to_config(parts_.model->arch());
+  content.tokenizer = parts_.tokenizer;
+  content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
+  return content;
+}
+
+void TrainingRun::save() {
+  if (saved_step_ == step_) return;
+  store_.save(context_, step_, content());
+  saved_step_ = step_;
+}
+
+bool TrainingRun::is_due(std::int64_t every_steps) const {
+  return step_ == parts_.max_steps || (every_steps > 0 && step_ % every_steps == 0);
+}
+
+int TrainingRun::run(StopSignal& stop) {
+  since_logged_.lap();
+  while (step_ < parts_.max_steps) {
+    const Stopwatch step_time;
+    ++step_;  // the step under way
+    const bool evaluated = parts_.valid && is_due(recipe_.eval.every_steps);
+    const bool logged = evaluated || is_due(recipe_.log.every_steps);
+    StepReport report = trainer_.step(step_, {.stop = stop.requested(), .routing = logged});
+    tokens_ += report.target_tokens;
+    const double step_seconds = step_time.seconds();
+
+    std::optional<double> valid_loss;
+    if (evaluated) valid_loss = validation_loss(context_, parts_);
+    if (logged) log(report, valid_loss, step_seconds);
+
+    const bool last = step_ == parts_.max_steps;
+    const bool stopping = report.stop && !last;
+    const std::int64_t every = recipe_.checkpoint.every_steps;
+    const bool regular = every > 0 && step_ % every == 0;
+    if (regular || stopping || (last && recipe_.checkpoint.final)) save();
+    if (stopping) {
+      context_.log.info("stopped by a signal after step {}; go on with --resume auto", step_);
+      return kExitStopped;
+    }
+  }
+  return 0;
+}
+
+void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, double step_seconds) {
+  MetricsRow row;
+  row.step = report.step;
+  row.set("tokens", static_cast<double>(tokens_));
+  for (const auto& [name, value] : report.losses) row.set(name, value);
+  row.set("loss_total", report.loss_total);
+  row.set("learning_rate", report.learning_rate);
+  row.set("grad_norm", report.gradient.grad_norm);
+  row.set("clip_factor", report.gradient.clip_factor);
+  if (parts_.model->arch().is_moe()) {
+    row.set("max_violation", report.routing.max_violation());
+    row.set("dead_experts", report.routing.dead_experts());
+    row.set("dropped_fraction", 0);  // dropless
+    row.vectors = report.routing.loads();
+  }
+  if (valid_loss) row.set("valid_loss", *valid_loss);
+  const double seconds = since_logged_.lap();
+  row.set("tokens_per_s", static_cast<double>(tokens_ - logged_tokens_) / seconds);
+  row.set("step_s", step_seconds);
+  row.set("sync_wait_s", parts_.buckets->wait_seconds());
+  row.set("memory_peak_mb", peak_memory_mb());
+  logged_tokens_ = tokens_;
+  for (const auto& sink : sinks_) sink->write(row);
+}
+
+}  // namespace moesaic

@@ -1,0 +1,61 @@
+// TrainingRun: from the first step to the last one: restore, steps, evaluation, metrics, checkpoints.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/recipe.h"
+#include "core/clock.h"
+#include "engine/stop_signal.h"
+#include "engine/trainer.h"
+#include "observe/metrics.h"
+#include "store/checkpoint.h"
+
+namespace moesaic {
+
+class TrainingRun {
+ public:
+  struct Options {
+    std::string resume;  // "" = from the start | "auto" | path of a checkpoint or run folder
+  };
+
+  /// Collective over world: assembles the parts and restores a checkpoint.
+  TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options);
+
+  /// Where the rows of metrics go; the chief's sinks. `step()` of a resumed run says which rows are kept.
+  void add_sink(std::unique_ptr<MetricsSink> sink) { sinks_.push_back(std::move(sink)); }
+
+  /// Finished steps so far, and the last one.
+  std::int64_t step() const { return step_; }
+  std::int64_t max_steps() const { return parts_.max_steps; }
+
+  /// Trains to the last step. Collective over world. Returns the exit code: 0, or kExitStopped after a signal.
+  int run(StopSignal& stop);
+
+ private:
+  void restore(const std::string& resume);
+  void save();
+  CheckpointContent content() const;
+  bool is_due(std::int64_t every_steps) const;
+  void log(StepReport& report, std::optional<double> valid_loss, double step_seconds);
+
+  Recipe recipe_;
+  const RankContext& context_;
+  TrainingParts parts_;
+  Trainer trainer_;
+  CheckpointStore store_;
+  std::vector<std::unique_ptr<MetricsSink>> sinks_;
+  std::int64_t step_ = 0;
+  std::int64_t tokens_ = 0;         // target tokens so far
+  std::int64_t saved_step_ = -1;
+  std::int64_t logged_tokens_ = 0;  // at the last logged step
+  Stopwatch since_logged_;
+};
+
+/// Error(kRecipe) when a key differs that a resumed run must keep: everything but the layout, run_dir, max_steps
+/// and the blocks log, eval and checkpoint.
+void check_resumable(const Recipe& saved, const Recipe& current);
+
+}  // namespace moesaic

@@ -1,0 +1,19 @@
+// Cross entropy together with the output head: logits exist only for a block of rows at a time.
+#pragma once
+
+#include "loss/loss_term.h"
+
+namespace moesaic {
+
+/// Sum over target tokens divided by the target tokens of the whole step (nats per token).
+class CrossEntropy : public LossTerm {
+ public:
+  const char* name() const override { return "loss"; }
+  TermValue evaluate(const StepView& view) const override;
+};
+
+/// -log p(target) of each row, 0 where there is no target; no gradient. [T], float32 or float64.
+at::Tensor token_losses(const ForwardContext& context, const Parameter& head, const at::Tensor& hidden_TD,
+                        const at::Tensor& targets_T);
+
+}  // namespace moesaic

@@ -1,0 +1,53 @@
+// LossTerm: a part of the loss that needs the graph, evaluated once per micro-batch. Terms are additive over the
+// micro-batches and ranks of a step, so that no layout changes the mathematics.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "nn/forward_context.h"
+
+namespace moesaic {
+
+/// What a router leaves behind for the losses and the statistics. T tokens, E experts, K chosen.
+struct RouterRecord {
+  at::Tensor logits_TE;         // float32 (float64 in float64 runs), in the graph
+  at::Tensor probabilities_TE;  // softmax of the logits, in the graph
+  at::Tensor selected_TK;       // int64
+  at::Tensor count_E;           // int64, choices of this micro-batch per expert
+};
+
+/// Sizes of the whole step, over all ranks and micro-batches, known before its first forward.
+struct StepSize {
+  std::int64_t target_tokens = 0;
+  std::int64_t input_tokens = 0;
+  std::int64_t micro_batches = 0;
+};
+
+/// All that a term may look at.
+struct StepView {
+  const ForwardContext& context;
+  at::Tensor hidden_TD;                      // after the final norm, in the graph
+  const Parameter& head;                     // output head [V, D]
+  const std::vector<RouterRecord>& routers;  // one a MoE layer
+  StepSize step;
+};
+
+struct TermValue {
+  at::Tensor loss;    // scalar in the graph: this micro-batch's share of the step's loss, coefficient included
+  double metric = 0;  // this micro-batch's share of the logged value, without the coefficient
+};
+
+class LossTerm {
+ public:
+  virtual ~LossTerm() = default;
+  /// Name of the metric: "loss", "loss_balance", "loss_router_z".
+  virtual const char* name() const = 0;
+  /// Local; accepts micro-batches without tokens.
+  virtual TermValue evaluate(const StepView& view) const = 0;
+};
+
+}  // namespace moesaic

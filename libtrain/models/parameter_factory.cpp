@@ -1,0 +1,68 @@
+#include "models/parameter_factory.h"
+
+#include <ATen/ops/empty.h>
+
+#include <utility>
+
+#include "core/error.h"
+
+namespace moesaic {
+namespace {
+
+template <class T>
+void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_element, double std_dev) {
+  T* data = tensor.mutable_data_ptr<T>();
+  for (std::int64_t i = 0; i < tensor.numel(); ++i) {
+    data[i] = static_cast<T>(std_dev * key.normal(static_cast<std::uint64_t>(first_element + i)));
+  }
+}
+
+}  // namespace
+
+ParameterFactory::ParameterFactory(const arch::Options& arch, const Options& options)
+    : arch_(arch), options_(options) {
+  for (auto& info : arch::parameter_table(arch)) {
+    const std::string name = info.name;
+    table_.emplace(name, std::move(info));
+  }
+}
+
+Parameter ParameterFactory::make(const std::string& name) {
+  auto parameter = make_if_present(name);
+  if (!parameter) throw Error(ErrorKind::kInternal, format("parameter '{}' is not in the table", name));
+  return *std::move(parameter);
+}
+
+std::optional<Parameter> ParameterFactory::make_if_present(const std::string& name) {
+  const auto found = table_.find(name);
+  if (found == table_.end()) return std::nullopt;
+  const arch::ParameterInfo info = std::move(found->second);
+  table_.erase(found);
+
+  Parameter parameter;
+  parameter.name = name;
+  parameter.global_shape = info.shape;
+  parameter.scope = info.scope;
+  parameter.decay = info.decay;
+  std::vector<std::int64_t> local = info.shape;
+  std::int64_t first_element = 0;
+  if (info.scope == Scope::kExpert) {
+    local[0] = options_.plan.local_experts(info.shape[0]);
+    parameter.offset = options_.plan.first_expert(options_.rank, info.shape[0]);
+    first_element = parameter.offset * (info.numel() / info.shape[0]);
+  }
+  parameter.tensor = at::empty(local, options_.dtype);
+  const RandomKey key(options_.seed, RandomStream::kInit, 0, name);
+  if (info.init == arch::Init::kOnes) parameter.tensor.fill_(1);
+  else if (info.init == arch::Init::kZeros) parameter.tensor.zero_();
+  else if (options_.dtype == at::kDouble) fill_normal<double>(parameter.tensor, key, first_element, arch_.initializer_range);
+  else fill_normal<float>(parameter.tensor, key, first_element, arch_.initializer_range);
+  return parameter;
+}
+
+void ParameterFactory::check_complete() const {
+  if (table_.empty()) return;
+  throw Error(ErrorKind::kInternal, format("the model does not use the parameter '{}'", table_.begin()->first));
+}
+
+}  // namespace moesaic

@@ -1,0 +1,24 @@
+// The experts of this rank: SwiGLU networks whose weights are one tensor each, [e, ...].
+#pragma once
+
+#include "moe/dispatcher.h"
+#include "nn/forward_context.h"
+
+namespace moesaic {
+
+class GroupedExperts {
+ public:
+  GroupedExperts(Parameter gate, Parameter up, Parameter down)
+      : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)) {}
+
+  /// Rows grouped by expert -> results in the same order, each already times its gate weight. Local.
+  at::Tensor forward(const ForwardContext& context, const Dispatched& tokens) const;
+  void collect(ParameterSet& parameters);
+
+ private:
+  Parameter gate_;  // [e, F, D]
+  Parameter up_;    // [e, F, D]
+  Parameter down_;  // [e, D, F]
+};
+
+}  // namespace moesaic

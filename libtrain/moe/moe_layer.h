@@ -1,0 +1,37 @@
+// A Mixture-of-Experts layer: the router decides, the dispatcher moves, the experts compute.
+#pragma once
+
+#include <memory>
+
+#include "moe/dispatcher.h"
+#include "moe/grouped_experts.h"
+#include "moe/router.h"
+
+namespace moesaic {
+
+class MoeLayer {
+ public:
+  MoeLayer(Router router, std::unique_ptr<TokenDispatcher> dispatcher, GroupedExperts experts)
+      : router_(std::move(router)), dispatcher_(std::move(dispatcher)), experts_(std::move(experts)) {}
+
+  /// x_TD -> [T, D]; appends this layer's record. Collective over the expert group.
+  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
+                     std::vector<RouterRecord>& records) const {
+    Routing routing = router_.route(context, x_TD);
+    const Dispatched tokens = dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
+    records.push_back(std::move(routing.record));
+    return tokens.combine(experts_.forward(context, tokens));
+  }
+
+  void collect(ParameterSet& parameters) {
+    router_.collect(parameters);
+    experts_.collect(parameters);
+  }
+
+ private:
+  Router router_;
+  std::unique_ptr<TokenDispatcher> dispatcher_;
+  GroupedExperts experts_;
+};
+
+}  // namespace moesaic

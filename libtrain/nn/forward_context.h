@@ -1,0 +1,49 @@
+// ForwardContext: what a forward pass needs and a module does not own. It must outlive the backward pass of what
+// was computed with it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "data/batch.h"
+#include "nn/gradient_sink.h"
+#include "nn/matmul.h"
+
+namespace moesaic {
+
+/// Precision of a run. Masters, router, softmax, norms and loss: float32 (float64 in float64 runs).
+struct Precision {
+  at::ScalarType master = at::kFloat;   // parameters, residual stream, loss
+  at::ScalarType compute = at::kFloat;  // linear layers, experts, attention
+
+  /// float64 | float32 | bfloat16
+  static Precision named(const std::string& name);
+};
+
+/// Copies of weights in the compute dtype, made at first use after each change of the weights.
+class WeightCopies {
+ public:
+  /// `parameter` as `dtype`; the master itself when it has that dtype.
+  at::Tensor get(const Parameter& parameter, at::ScalarType dtype);
+  /// The masters have changed.
+  void invalidate() { copies_.clear(); }
+
+ private:
+  std::vector<at::Tensor> copies_;  // by parameter index
+};
+
+struct ForwardContext {
+  const Batch& batch;
+  Precision precision;
+  MatmulKernel matmul = MatmulKernel::kMkl;
+  WeightCopies& weights;
+  GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
+  Communicator world;            // for progress() between products
+
+  void expect(const Parameter& parameter) const { if (sink != nullptr) sink->expect(parameter); }
+};
+
+}  // namespace moesaic

@@ -1,0 +1,103 @@
+#include "nn/ops.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/mean.h>
+#include <ATen/ops/rsqrt.h>
+
+#include "nn/autograd.h"
+
+namespace moesaic {
+namespace {
+
+using Kind = ParameterUse::Kind;
+
+void hand_over(const ForwardContext& context, Kind kind, const Parameter& parameter, const at::Tensor& input,
+               const at::Tensor& gradient, const at::Tensor& example_R,
+               const std::vector<std::int64_t>& offsets = {}) {
+  if (context.sink == nullptr) return;
+  context.sink->accumulate({kind, parameter, input, gradient, example_R, offsets});
+  context.world.progress();
+}
+
+}  // namespace
+
+at::Tensor embedding(const ForwardContext& context, const Parameter& weight, const at::Tensor& ids_T) {
+  context.expect(weight);
+  const at::Tensor y_TD = at::embedding(weight.tensor, ids_T);
+  return record("embedding", {}, y_TD, [&context, &weight, ids_T](const Tensors& dy) -> Tensors {
+    hand_over(context, Kind::kEmbedding, weight, ids_T, dy[0], context.batch.example_id_T);
+    return {};
+  });
+}
+
+at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
+                  const at::Tensor& x_TK) {
+  context.expect(weight);
+  if (bias != nullptr) context.expect(*bias);
+  const at::Tensor w_NK = context.weights.get(weight, x_TK.scalar_type());
+  const at::Tensor x = x_TK.detach();
+  at::Tensor y_TN = product(x, w_NK, context.matmul);
+  if (bias != nullptr) y_TN.add_(bias->tensor);
+  context.world.progress();
+  return record("linear", {x_TK}, y_TN, [&context, &weight, bias, x, w_NK](const Tensors& dy) -> Tensors {
+    const at::Tensor dy_TN = dy[0].to(x.scalar_type());
+    hand_over(context, Kind::kLinear, weight, x, dy_TN, context.batch.example_id_T);
+    if (bias != nullptr) hand_over(context, Kind::kBias, *bias, {}, dy_TN, context.batch.example_id_T);
+    return {product(dy_TN, w_NK.t(), context.matmul)};
+  });
+}
+
+namespace {
+
+// Expert e on its rows; `transposed` uses weight[e]^T.
+at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool transposed,
+                           const std::vector<std::int64_t>& offsets, const ForwardContext& context) {
+  const std::int64_t width = transposed ? w_eNK.size(2) : w_eNK.size(1);
+  at::Tensor y = at::empty({x_RK.size(0), width}, x_RK.options());
+  for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
+    const std::int64_t begin = offsets[e], rows = offsets[e + 1] - begin;
+    if (rows == 0) continue;
+    const at::Tensor w = w_eNK.select(0, static_cast<std::int64_t>(e));
+    y.narrow(0, begin, rows)
+        .copy_(product(x_RK.narrow(0, begin, rows), transposed ? w.t() : w, context.matmul));
+    context.world.progress();
+  }
+  return y;
+}
+
+}  // namespace
+
+at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_RK,
+                          const std::vector<std::int64_t>& offsets, const at::Tensor& example_R) {
+  context.expect(weight);
+  const at::Tensor w_eNK = context.weights.get(weight, x_RK.scalar_type());
+  const at::Tensor x = x_RK.detach();
+  const at::Tensor y_RN = grouped_product(x, w_eNK, false, offsets, context);
+  return record("grouped_linear", {x_RK}, y_RN,
+                [&context, &weight, x, w_eNK, offsets, example_R](const Tensors& dy) -> Tensors {
+                  const at::Tensor dy_RN = dy[0].to(x.scalar_type()).contiguous();
+                  hand_over(context, Kind::kGrouped, weight, x, dy_RN, example_R, offsets);
+                  return {grouped_product(dy_RN, w_eNK, true, offsets, context)};
+                });
+}
+
+at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD, double eps,
+                    at::ScalarType dtype) {
+  context.expect(weight);
+  const at::Tensor x = x_TD.detach().to(context.precision.master);
+  const at::Tensor rstd_T1 = at::rsqrt(at::mean(x.square(), -1, true).add_(eps));
+  const at::Tensor y_TD = x.mul(rstd_T1).mul_(weight.tensor).to(dtype);
+  const at::ScalarType input_dtype = x_TD.scalar_type();
+  return record("rms_norm", {x_TD}, y_TD,
+                [&context, &weight, x, rstd_T1, input_dtype](const Tensors& dy) -> Tensors {
+                  const at::Tensor dy_TD = dy[0].to(x.scalar_type());
+                  const at::Tensor normal_TD = x.mul(rstd_T1);
+                  hand_over(context, Kind::kScale, weight, normal_TD, dy_TD, context.batch.example_id_T);
+                  const at::Tensor dn_TD = dy_TD.mul(weight.tensor);
+                  const at::Tensor mean_T1 = at::mean(dn_TD.mul(normal_TD), -1, true);
+                  return {dn_TD.sub_(normal_TD.mul(mean_T1)).mul_(rstd_T1).to(input_dtype)};
+                });
+}
+
+}  // namespace moesaic

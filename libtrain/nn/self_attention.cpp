@@ -1,0 +1,45 @@
+#include "nn/self_attention.h"
+
+#include <ATen/ops/clamp.h>
+
+#include "nn/ops.h"
+
+namespace moesaic {
+
+at::Tensor LinearParameters::forward(const ForwardContext& context, const at::Tensor& x_TK) const {
+  return linear(context, weight, bias ? &*bias : nullptr, x_TK);
+}
+
+void LinearParameters::collect(ParameterSet& parameters) {
+  parameters.add(weight);
+  if (bias) parameters.add(*bias);
+}
+
+// -> [T, heads, head_dim]
+at::Tensor SelfAttention::project(const ForwardContext& context, const LinearParameters& projection,
+                                  const std::optional<Parameter>& norm, const at::Tensor& x_TD) const {
+  at::Tensor y = projection.forward(context, x_TD);
+  if (norm) y = rms_norm(context, *norm, y, options_.norm_eps, x_TD.scalar_type());
+  if (options_.clip_qkv > 0) y = at::clamp(y, -options_.clip_qkv, options_.clip_qkv);
+  return y.view({x_TD.size(0), y.size(1) / options_.head_dim, options_.head_dim});
+}
+
+at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,
+                                  const RotaryTable& rotary) const {
+  const at::Tensor q = rotate(project(context, parameters_.q_proj, parameters_.q_norm, x_TD), rotary);
+  const at::Tensor k = rotate(project(context, parameters_.k_proj, parameters_.k_norm, x_TD), rotary);
+  const at::Tensor v = project(context, parameters_.v_proj, std::nullopt, x_TD);
+  const at::Tensor y = causal_attention(q, k, v, context.batch.sequence_offsets);
+  return parameters_.o_proj.forward(context, y.view({x_TD.size(0), q.size(1) * q.size(2)}));
+}
+
+void SelfAttention::collect(ParameterSet& parameters) {
+  parameters_.q_proj.collect(parameters);
+  parameters_.k_proj.collect(parameters);
+  parameters_.v_proj.collect(parameters);
+  parameters_.o_proj.collect(parameters);
+  if (parameters_.q_norm) parameters.add(*parameters_.q_norm);
+  if (parameters_.k_norm) parameters.add(*parameters_.k_norm);
+}
+
+}  // namespace moesaic

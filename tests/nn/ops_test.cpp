@@ -1,0 +1,148 @@
+// Every hand-written operation against a plain composition of ATen operations, values and gradients in float64.
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/embedding.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/silu.h>
+#include <gtest/gtest.h>
+
+#include "nn/attention.h"
+#include "nn/ops.h"
+#include "nn/swiglu.h"
+#include "support/capture_sink.h"
+
+namespace moesaic {
+namespace {
+
+using test::Fixture;
+
+at::Tensor random(at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble); }
+at::Tensor leaf(const at::Tensor& value) { return value.clone().set_requires_grad(true); }
+
+void expect_close(const at::Tensor& got, const at::Tensor& wanted) {
+  ASSERT_TRUE(got.defined() && wanted.defined());
+  ASSERT_EQ(got.sizes(), wanted.sizes());
+  EXPECT_TRUE(at::allclose(got, wanted, 1e-10, 1e-12)) << "largest difference "
+                                                        << got.sub(wanted).abs().max().item<double>();
+}
+
+TEST(Linear, HasTheGradientsOfMatmulPlusBias) {
+  Fixture f;
+  const auto w = f.parameter(random({4, 6})), b = f.parameter(random({4}));
+  const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor), b2 = leaf(b.tensor);
+  const auto dy = random({11, 4});
+  const auto y = linear(f.context, w, &b, x), y2 = at::mm(x2, w2.t()).add(b2);
+  y.backward(dy), y2.backward(dy);
+  expect_close(y, y2);
+  expect_close(x.grad(), x2.grad());
+  expect_close(f.sink.gradients.at(0), w2.grad());
+  expect_close(f.sink.gradients.at(1), b2.grad());
+  EXPECT_EQ(f.sink.open.at(0), 0);
+}
+
+TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
+  Fixture f;
+  const auto w = f.parameter(random({3, 4, 6}));
+  const std::vector<std::int64_t> offsets = {0, 5, 5, 11};  // the second expert has no row
+  const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor);
+  const auto dy = random({11, 4});
+  const auto y = grouped_linear(f.context, w, x, offsets, f.batch.example_id_T);
+  const auto y2 = at::cat({at::mm(x2.narrow(0, 0, 5), w2.select(0, 0).t()), at::mm(x2.narrow(0, 5, 6), w2.select(0, 2).t())});
+  y.backward(dy), y2.backward(dy);
+  expect_close(y, y2);
+  expect_close(x.grad(), x2.grad());
+  expect_close(f.sink.gradients.at(0), w2.grad());
+}
+
+TEST(RmsNorm, HasTheGradientsOfTheFormula) {
+  Fixture f;
+  const auto w = f.parameter(random({6}));
+  const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor);
+  const auto dy = random({11, 6});
+  const auto y = rms_norm(f.context, w, x, 1e-3, at::kDouble);
+  const auto y2 = x2.mul(at::rsqrt(x2.square().mean(-1, true).add(1e-3))).mul(w2);
+  y.backward(dy), y2.backward(dy);
+  expect_close(y, y2);
+  expect_close(x.grad(), x2.grad());
+  expect_close(f.sink.gradients.at(0), w2.grad());
+}
+
+TEST(Embedding, AddsUpTheRowsOfRepeatedIds) {
+  Fixture f;
+  const auto w = f.parameter(random({11, 6}));
+  const auto w2 = leaf(w.tensor);
+  const auto dy = random({11, 6});
+  const auto y = embedding(f.context, w, f.batch.ids_T), y2 = at::embedding(w2, f.batch.ids_T);
+  y.backward(dy), y2.backward(dy);
+  expect_close(y, y2);
+  expect_close(f.sink.gradients.at(0), w2.grad());
+}
+
+TEST(Swiglu, HasTheGradientsOfTheFormula) {
+  const auto g = leaf(random({5, 7})), u = leaf(random({5, 7})), w = leaf(random({5}));
+  const auto g2 = leaf(g.detach()), u2 = leaf(u.detach()), w2 = leaf(w.detach());
+  const auto dy = random({5, 7});
+  const auto y = weighted_swiglu(g, u, w).add(swiglu(g, u));
+  const auto y2 = at::silu(g2).mul(u2).mul(w2.unsqueeze(1)).add(at::silu(g2).mul(u2));
+  y.backward(dy), y2.backward(dy);
+  expect_close(y, y2);
+  expect_close(g.grad(), g2.grad());
+  expect_close(u.grad(), u2.grad());
+  expect_close(w.grad(), w2.grad());
+}
+
+TEST(Rotate, KeepsLengthsAndDependsOnDistanceOnly) {
+  const auto q = random({1, 1, 8}), k = random({1, 1, 8});
+  const auto at_position = [](const at::Tensor& x, std::int64_t p) {
+    return rotate(x, RotaryTable::make(at::full({1}, p, at::kLong), 8, 10000.0, at::kDouble)).flatten();
+  };
+  expect_close(at_position(q, 17).norm(), q.norm());
+  expect_close(at_position(q, 5).dot(at_position(k, 3)), at_position(q, 12).dot(at_position(k, 10)));
+  EXPECT_GT(at_position(q, 5).sub(at_position(q, 6)).abs().max().item<double>(), 1e-3);
+}
+
+// Sequences of 3, 3 and 5 tokens, 4 query heads, 2 key/value heads.
+TEST(CausalAttention, EqualsLibTorchPerSequenceWithGradients) {
+  const std::vector<std::int64_t> offsets = {0, 3, 6, 11};
+  const auto q = leaf(random({11, 4, 8})), k = leaf(random({11, 2, 8})), v = leaf(random({11, 2, 8}));
+  const auto q2 = leaf(q.detach()), k2 = leaf(k.detach()), v2 = leaf(v.detach());
+  const auto dy = random({11, 4, 8});
+  const auto y = causal_attention(q, k, v, offsets);
+  std::vector<at::Tensor> parts;
+  for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
+    const auto rows = [&](const at::Tensor& x, std::int64_t repeat) {
+      return x.narrow(0, offsets[b], offsets[b + 1] - offsets[b]).repeat_interleave(repeat, 1).transpose(0, 1).unsqueeze(0);
+    };
+    const auto length = offsets[b + 1] - offsets[b];
+    const auto scores = at::matmul(rows(q2, 1), rows(k2, 2).transpose(-1, -2)).div(std::sqrt(8.0));
+    const auto mask = at::ones({length, length}, at::kBool).tril().logical_not();
+    const auto p = at::softmax(scores.masked_fill(mask, -1e30), -1);
+    parts.push_back(at::matmul(p, rows(v2, 2)).squeeze(0).transpose(0, 1));
+  }
+  const auto y2 = at::cat(parts);
+  y.backward(dy), y2.backward(dy);
+  expect_close(y, y2);
+  expect_close(q.grad(), q2.grad());
+  expect_close(k.grad(), k2.grad());
+  expect_close(v.grad(), v2.grad());
+}
+
+TEST(Product, IsTheSameForEveryKernelAndOrientation) {
+  const auto a = at::randn({37, 24}, at::kFloat), b = at::randn({19, 24}, at::kFloat);
+  const auto wanted = at::mm(a.to(at::kDouble), b.t().to(at::kDouble));
+  for (const auto kernel : {MatmulKernel::kMkl, MatmulKernel::kOneDnn}) {
+    EXPECT_TRUE(at::allclose(product(a, b, kernel).to(at::kDouble), wanted, 1e-5, 1e-5));
+    const auto at_view = a.t().contiguous().t(), bt_view = b.t().contiguous().t();  // column-major operands
+    EXPECT_TRUE(at::allclose(product(at_view, bt_view, kernel).to(at::kDouble), wanted, 1e-5, 1e-5));
+    EXPECT_EQ(product(a.narrow(0, 0, 0), b, kernel).sizes(), (at::IntArrayRef{0, 19}));
+  }
+}
+
+}  // namespace
+}  // namespace moesaic

@@ -1,0 +1,99 @@
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "optim/clip.h"
+#include "optim/optimizer.h"
+#include "optim/schedule.h"
+
+namespace moesaic {
+namespace {
+
+struct TwoParameters {
+  ParameterSet set;
+  TwoParameters() {
+    for (const bool decay : {true, false}) {
+      Parameter parameter;
+      parameter.name = decay ? "matrix" : "norm";
+      parameter.tensor = at::randn({5, 3}, at::kDouble);
+      parameter.global_shape = {5, 3};
+      parameter.decay = decay;
+      set.add(parameter);
+    }
+  }
+  Gradients gradients(const at::Tensor& a, const at::Tensor& b) { return {{set[0], a}, {set[1], b}}; }
+};
+
+TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
+  TwoParameters p;
+  const auto optimizer = make_adamw(p.set, {0.9, 0.99, 1e-8, 0.1});
+  auto w = p.set[0].tensor.clone(), n = p.set[1].tensor.clone();
+  auto m = at::zeros({5, 3}, at::kDouble), v = m.clone();
+  for (int t = 1; t <= 5; ++t) {
+    const auto g = at::randn({5, 3}, at::kDouble);
+    optimizer->step(p.gradients(g, g), t, 0.01);
+    m = m.mul(0.9).add(g.mul(0.1));
+    v = v.mul(0.99).add(g.square().mul(0.01));
+    const auto update = m.div(1 - std::pow(0.9, t)).div(v.div(1 - std::pow(0.99, t)).sqrt().add(1e-8)).mul(0.01);
+    w = w.mul(1 - 0.01 * 0.1).sub(update);
+    n = n.sub(update);  // no decay on norms
+  }
+  EXPECT_TRUE(at::allclose(p.set[0].tensor, w, 1e-9, 1e-12));
+  EXPECT_TRUE(at::allclose(p.set[1].tensor, n, 1e-9, 1e-12));
+  EXPECT_EQ(optimizer->state().size(), 4U);
+}
+
+TEST(Sgd, AddsMomentumAndDecay) {
+  TwoParameters p;
+  const auto optimizer = make_sgd(p.set, {0.9, 0.1});
+  auto w = p.set[0].tensor.clone();
+  auto m = at::zeros({5, 3}, at::kDouble);
+  for (int t = 1; t <= 3; ++t) {
+    const auto g = at::randn({5, 3}, at::kDouble);
+    optimizer->step(p.gradients(g, g), t, 0.01);
+    m = m.mul(0.9).add(g).add(w.mul(0.1));
+    w = w.sub(m.mul(0.01));
+  }
+  EXPECT_TRUE(at::allclose(p.set[0].tensor, w, 1e-12, 1e-14));
+}
+
+TEST(ClipByGlobalNorm, ScalesAllGradientsByOneFactor) {
+  TwoParameters p;
+  const auto a = at::full({5, 3}, 3.0, at::kDouble), b = at::full({5, 3}, 4.0, at::kDouble);
+  GradientReport report;
+  ClipByGlobalNorm(1.0).apply(RankContext::single(), p.gradients(a, b), report);
+  EXPECT_NEAR(report.grad_norm, 5 * std::sqrt(15.0), 1e-12);
+  EXPECT_NEAR(report.clip_factor, 1 / report.grad_norm, 1e-15);
+  EXPECT_NEAR(global_norm(RankContext::single(), p.gradients(a, b)), 1.0, 1e-12);
+}
+
+TEST(ClipByGlobalNorm, OffOrBelowTheBoundChangesNothing) {
+  TwoParameters p;
+  const auto a = at::full({5, 3}, 3.0, at::kDouble), b = at::full({5, 3}, 4.0, at::kDouble);
+  for (const double clip_norm : {0.0, 1000.0}) {
+    GradientReport report;
+    ClipByGlobalNorm(clip_norm).apply(RankContext::single(), p.gradients(a, b), report);
+    EXPECT_EQ(report.clip_factor, 1);
+    EXPECT_EQ(a[0][0].item<double>(), 3.0);
+  }
+}
+
+TEST(Schedule, WarmsUpLinearlyAndEndsAtTheMinimum) {
+  const Schedule cosine({"cosine", 1.0, 10, 110, 0.1});
+  EXPECT_DOUBLE_EQ(cosine.learning_rate(1), 0.1);
+  EXPECT_DOUBLE_EQ(cosine.learning_rate(10), 1.0);
+  EXPECT_DOUBLE_EQ(cosine.learning_rate(60), 0.55);
+  EXPECT_DOUBLE_EQ(cosine.learning_rate(110), 0.1);
+  const Schedule linear({"linear", 1.0, 0, 100, 0.0});
+  EXPECT_DOUBLE_EQ(linear.learning_rate(25), 0.75);
+  const Schedule constant({"constant", 2.0, 4, 100, 0.1});
+  EXPECT_DOUBLE_EQ(constant.learning_rate(2), 1.0);
+  EXPECT_DOUBLE_EQ(constant.learning_rate(99), 2.0);
+}
+
+}  // namespace
+}  // namespace moesaic
