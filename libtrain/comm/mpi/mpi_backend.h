@@ -37,7 +37,7 @@ class MpiBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override { runtime_->progress(); }
-  const void* native_mpi() const override { return comm_.address(); }
+  const void* native_mpi() const override { return comm_->address(); }
 
  private:
   using Operation = std::shared_ptr<MpiOperation>;
@@ -46,15 +46,15 @@ class MpiBackend : public CommBackend {
   Operation begin(const CollectiveCall& call);
   /// A started operation as a Work.
   WorkState started(const Operation& operation);
-  /// The slot of the next request of `operation`.
-  static MPI_Request* next(MpiOperation& operation);
+  int next_tag();
 
-  MpiComm comm_;
+  std::shared_ptr<MpiComm> comm_;
   std::string name_;
   std::shared_ptr<MpiRuntime> runtime_;
   std::unique_ptr<CollectiveChecker> checker_;
   int rank_ = 0;
   int size_ = 1;
+  int tag_ = 0;
 };
 
 }  // namespace moesaic

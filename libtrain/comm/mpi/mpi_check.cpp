@@ -54,9 +54,11 @@ CollectiveCall unpack(const std::byte* bytes, std::size_t size) {
 
 CollectiveChecker::CollectiveChecker(MPI_Comm comm, std::string group,
                                      std::shared_ptr<MpiRuntime> runtime)
-    : comm_(MpiComm::duplicate(comm)), group_(std::move(group)), runtime_(std::move(runtime)) {
-  MPI_Comm_rank(comm_.get(), &rank_);
-  MPI_Comm_size(comm_.get(), &size_);
+    : comm_(std::make_shared<MpiComm>(MpiComm::duplicate(comm))),
+      group_(std::move(group)),
+      runtime_(std::move(runtime)) {
+  MPI_Comm_rank(comm_->get(), &rank_);
+  MPI_Comm_size(comm_->get(), &size_);
 }
 
 std::vector<CollectiveCall> CollectiveChecker::gather(const CollectiveCall& call) {
@@ -75,12 +77,16 @@ std::vector<CollectiveCall> CollectiveChecker::gather(const CollectiveCall& call
     std::memcpy(to + sizeof(record), call.send_rows.data(), list);
     std::memcpy(to + sizeof(record) + list, call.receive_rows.data(), list);
   }
-  const auto operation = std::make_shared<MpiOperation>(MpiOperation{
-      .group = group_, .label = call.label + " (check)", .rank = rank_, .size = size_});
+  const auto operation =
+      std::make_shared<MpiOperation>(MpiOperation{.comm = comm_,
+                                                  .group = group_,
+                                                  .label = call.label + " (check)",
+                                                  .rank = rank_,
+                                                  .size = size_});
   operation->tensors = {mine, all};
   const auto count = static_cast<int>(bytes);
   check_mpi(MPI_Iallgather(to, count, MPI_BYTE, all.mutable_data_ptr(), count, MPI_BYTE,
-                           comm_.get(), &operation->requests.emplace_back()),
+                           comm_->get(), &operation->requests.emplace_back()),
             operation->where());
   runtime_->add(operation);
   runtime_->wait(*operation);

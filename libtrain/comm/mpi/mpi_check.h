@@ -34,7 +34,7 @@ class CollectiveChecker {
  private:
   std::vector<CollectiveCall> gather(const CollectiveCall& call);
 
-  MpiComm comm_;
+  std::shared_ptr<MpiComm> comm_;
   std::string group_;
   std::shared_ptr<MpiRuntime> runtime_;
   int rank_ = 0;

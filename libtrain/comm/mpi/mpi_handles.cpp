@@ -71,33 +71,4 @@ MpiBytes::~MpiBytes() {
   if (type_ != MPI_DATATYPE_NULL && mpi_is_running()) MPI_Type_free(&type_);
 }
 
-MPI_Datatype mpi_type(c10::ScalarType type) {
-  switch (type) {
-    case c10::kFloat:
-      return MPI_FLOAT;
-    case c10::kDouble:
-      return MPI_DOUBLE;
-    case c10::kInt:
-      return MPI_INT32_T;
-    case c10::kLong:
-      return MPI_INT64_T;
-    case c10::kByte:
-      return MPI_UINT8_T;
-    default:
-      throw Error(ErrorKind::kInternal, format("MPI reduces no {}", c10::toString(type)));
-  }
-}
-
-MPI_Op mpi_op(ReduceOp op) {
-  switch (op) {
-    case ReduceOp::kMax:
-      return MPI_MAX;
-    case ReduceOp::kMin:
-      return MPI_MIN;
-    case ReduceOp::kSum:
-      break;
-  }
-  return MPI_SUM;
-}
-
 }  // namespace moesaic

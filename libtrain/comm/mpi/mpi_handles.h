@@ -1,15 +1,12 @@
-// RAII for MPI handles, and MPI's names of our dtypes and operations. Internal to comm/mpi and
+// RAII for MPI handles. Internal to comm/mpi and
 // comm/nccl.
 #pragma once
 
-#include <c10/core/ScalarType.h>
 #include <mpi.h>
 
 #include <cstdint>
 #include <string>
 #include <utility>
-
-#include "comm/communicator.h"
 
 namespace moesaic {
 
@@ -54,9 +51,5 @@ class MpiBytes {
  private:
   MPI_Datatype type_ = MPI_DATATYPE_NULL;
 };
-
-/// Of a dtype that reductions support.
-MPI_Datatype mpi_type(c10::ScalarType type);
-MPI_Op mpi_op(ReduceOp op);
 
 }  // namespace moesaic

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <thread>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -40,54 +41,60 @@ std::string MpiOperation::where() const {
   return format("collective '{}' of group {} (rank {} of {})", label, group, rank, size);
 }
 
+MpiRuntime::~MpiRuntime() {
+  poll();
+  if (pending_.empty()) return;
+  // After an error MPI may still write into the tensors of what never finished: let go of them
+  // unfreed.
+  [[maybe_unused]] auto* leaked = new auto(std::move(pending_));
+}
+
 bool MpiRuntime::test(MpiOperation& operation) {
-  int done = 1;
-  if (!operation.requests.empty()) {
+  while (!operation.requests.empty() || operation.then) {
+    int done = 0;
     check_mpi(MPI_Testall(static_cast<int>(operation.requests.size()), operation.requests.data(),
                           &done, MPI_STATUSES_IGNORE),
               operation.where());
+    if (done == 0) return false;
+    operation.requests.clear();
+    if (operation.then) std::exchange(operation.then, nullptr)(operation);
   }
-  if (done == 0) return false;
-  operation.requests.clear();
-  std::erase_if(pending_, [&](const auto& pending) { return pending.get() == &operation; });
+  operation.tensors.clear();
   return true;
 }
 
+/// Every operation and not only the first: each may have a next stage to start.
+void MpiRuntime::poll() {
+  std::erase_if(pending_, [](const auto& operation) { return test(*operation); });
+}
+
+void MpiRuntime::progress() {
+  watchdog_.alive();
+  poll();
+}
+
 void MpiRuntime::wait(MpiOperation& operation) {
-  const double timeout = options_.comm.timeout_s;
-  Stopwatch total;
+  const double timeout = options_.timeout_s;
+  const Stopwatch total;
   Stopwatch since_sign;
   Backoff backoff;
   bool looked = false;
   while (!test(operation)) {
+    poll();
     const double waited = since_sign.seconds();
     // Half-way, remember where the others are: a rank that moves in the second half is slow, not
     // lost.
     if (!looked && waited > timeout / 2) looked = (watchdog_.others_moved(), true);
     if (waited > timeout) {
-      if (!watchdog_.others_moved()) time_out(operation, total.seconds());
+      MOESAIC_CHECK(watchdog_.others_moved(), ErrorKind::kCommunication,
+                    "{} did not finish in {:.1f} s (parallel.timeout_s is {}); {}",
+                    operation.where(), total.seconds(), timeout, watchdog_.report());
       since_sign = Stopwatch();
       looked = false;
     }
     backoff.pause(total.seconds());
   }
-}
-
-void MpiRuntime::progress() {
-  watchdog_.alive();
-  // One unfinished request is enough: testing it advances all that MPI has under way.
-  while (!pending_.empty()) {
-    const auto first = pending_.front();  // keeps it alive while it leaves the list
-    if (!test(*first)) return;
-  }
-}
-
-void MpiRuntime::time_out(const MpiOperation& operation, double seconds) const {
-  throw Error(
-      ErrorKind::kCommunication,
-      format("{} did not finish in {:.1f} s; {}", operation.where(), seconds, watchdog_.report()),
-      "read the log of the rank that is behind; if it was only slow, raise "
-      "parallel.timeout_s");
+  std::erase_if(pending_, [&](const auto& pending) { return pending.get() == &operation; });
 }
 
 }  // namespace moesaic

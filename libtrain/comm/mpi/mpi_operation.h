@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 #include <mpi.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@ namespace moesaic {
 
 /// One collective under way and everything that MPI reads or writes until it ends.
 struct MpiOperation {
+  std::shared_ptr<const MpiComm> comm = {};
   std::string group = {};
   std::string label = {};
   int rank = 0;
@@ -25,7 +27,8 @@ struct MpiOperation {
   std::vector<MPI_Request> requests = {};
   std::vector<at::Tensor> tensors = {};
   std::vector<MpiBytes> types = {};
-  std::vector<std::vector<int>> counts = {};
+  /// Runs when all requests are done; it may start the next stage.
+  std::function<void(MpiOperation&)> then = {};
 
   /// "collective 'x' of group world (rank 1 of 4)"
   std::string where() const;
@@ -33,15 +36,13 @@ struct MpiOperation {
 
 class MpiRuntime {
  public:
-  struct Options {
-    CommOptions comm;
-    Watchdog::Options watchdog;
-    std::int64_t max_count = 0x7fffffff;  // of elements in one MPI call; tests lower it
-  };
+  MpiRuntime(const CommOptions& options, const Watchdog::Options& watchdog)
+      : options_(options), watchdog_(watchdog) {}
+  ~MpiRuntime();
+  MpiRuntime(const MpiRuntime&) = delete;
+  MpiRuntime& operator=(const MpiRuntime&) = delete;
 
-  explicit MpiRuntime(const Options& options) : options_(options), watchdog_(options.watchdog) {}
-
-  const Options& options() const { return options_; }
+  const CommOptions& options() const { return options_; }
   Watchdog& watchdog() { return watchdog_; }
 
   /// Takes over an operation whose requests were started.
@@ -50,14 +51,15 @@ class MpiRuntime {
   /// Blocks until `operation` is done; Error(kCommunication) after the time-out.
   void wait(MpiOperation& operation);
 
-  /// Lets MPI move data of what is under way.
+  /// Lets all that is under way advance.
   void progress();
 
  private:
-  bool test(MpiOperation& operation);
-  [[noreturn]] void time_out(const MpiOperation& operation, double seconds) const;
+  /// Advances `operation`; true when it is done.
+  static bool test(MpiOperation& operation);
+  void poll();
 
-  Options options_;
+  CommOptions options_;
   Watchdog watchdog_;
   // Also holds what a caller dropped without waiting: MPI may still write into its tensors.
   std::vector<std::shared_ptr<MpiOperation>> pending_;

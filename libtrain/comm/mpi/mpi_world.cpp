@@ -53,8 +53,7 @@ MpiSession::~MpiSession() {
 Communicator MpiSession::world(const CommOptions& options, Watchdog::Options watchdog) const {
   watchdog.rank = rank_;
   watchdog.size = size_;
-  const auto runtime =
-      std::make_shared<MpiRuntime>(MpiRuntime::Options{.comm = options, .watchdog = watchdog});
+  const auto runtime = std::make_shared<MpiRuntime>(options, watchdog);
   return Communicator(make_mpi_backend(MpiComm::duplicate(MPI_COMM_WORLD), "world", runtime));
 }
 
