@@ -3,6 +3,7 @@
 #include <glob.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 
 #include "core/error.h"
@@ -18,12 +19,15 @@ std::string working_directory() {
   return code ? "unknown" : path.string();
 }
 
+// A folder that is not there gives no match; one that cannot be read must not look like that.
+int stops(const char*, int code) { return code != ENOENT && code != ENOTDIR; }
+
 struct Matches {
   glob_t found{};
   int result;
 
   explicit Matches(const std::string& pattern)
-      : result(::glob(pattern.c_str(), GLOB_ERR | GLOB_NOSORT, nullptr, &found)) {}
+      : result(::glob(pattern.c_str(), GLOB_NOSORT, stops, &found)) {}
   ~Matches() { ::globfree(&found); }
   Matches(const Matches&) = delete;
   Matches& operator=(const Matches&) = delete;

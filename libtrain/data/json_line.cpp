@@ -1,11 +1,26 @@
 #include "data/json_line.h"
 
+#include <algorithm>
+
 #include "core/json.h"
 
 namespace moesaic {
 namespace {
 
 constexpr int kMaxDepth = 32;
+
+// The parser's reason without its preamble. It quotes the input: cut short, and only what can be
+// shown.
+std::string short_reason(std::string reason) {
+  constexpr std::size_t kLongest = 160;
+  const std::size_t column =
+      reason.find("column ");  // "[json...] parse error at line 1, column 7: why"
+  if (column != std::string::npos) reason.erase(0, column);
+  if (reason.size() > kLongest) reason = reason.substr(0, kLongest) + "...";
+  std::replace_if(
+      reason.begin(), reason.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return reason;
+}
 
 // The parser's events. Every method returns false to stop, with the reason in `problem`.
 class LineHandler : public nlohmann::json_sax<Json> {
@@ -51,10 +66,7 @@ class LineHandler : public nlohmann::json_sax<Json> {
 
   bool parse_error(std::size_t, const std::string&,
                    const nlohmann::json::exception& error) override {
-    std::string reason =
-        error.what();  // "[json.exception...] parse error at line 1, column 7: why"
-    const std::size_t column = reason.find("column ");
-    return stop("invalid JSON: " + (column == std::string::npos ? reason : reason.substr(column)));
+    return stop("invalid JSON: " + short_reason(error.what()));
   }
 
   const char* wanted_name() const { return wanted_ == Wanted::kText ? "text" : "ids"; }

@@ -1,0 +1,196 @@
+#include "data/corpus.h"
+
+#include "data/test_data.h"
+
+namespace moesaic {
+namespace {
+
+using testing::expect_error;
+using testing::silent;
+using testing::TemporaryFolder;
+using Ids = std::vector<std::int64_t>;
+
+std::string build(const TemporaryFolder& folder, const std::string& pattern,
+                  const std::string& kind) {
+  return build_token_file({.path = folder.path() + "/" + pattern, .format = kind},
+                          *byte_tokenizer(), folder.path() + "/cache", silent());
+}
+
+Ids ids_in(const std::string& path) {
+  const auto file = TokenFile::open(path);
+  Ids ids(static_cast<std::size_t>(file->ids()));
+  file->copy_ids(0, file->ids(), ids.data());
+  return ids;
+}
+
+std::filesystem::file_time_type written(const std::string& path) {
+  return std::filesystem::last_write_time(path);
+}
+
+TEST(BuildTokenFile, TextFilesAreDocumentsInOrderOfTheirNames) {
+  const TemporaryFolder folder;
+  folder.file("b.txt", "yz");
+  folder.file("a.txt", "x\n");
+  folder.file("empty.txt", "");
+  const auto path = build(folder, "*.txt", "text");
+  EXPECT_EQ(ids_in(path), (Ids{'x', '\n', 256, 'y', 'z', 256}));
+  EXPECT_EQ(TokenFile::open(path)->documents(), 2);
+  EXPECT_EQ(TokenFile::open(path)->header().id_bytes, 2U);
+}
+
+TEST(BuildTokenFile, TextIsTakenAsBytes) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", std::string("\xff\x00\xc3(\r\n", 6));
+  EXPECT_EQ(ids_in(build(folder, "a.txt", "text")), (Ids{255, 0, 0xc3, '(', '\r', '\n', 256}));
+}
+
+TEST(BuildTokenFile, TextLargerThanABlockIsWhole) {
+  const TemporaryFolder folder;
+  std::string text((1 << 20) + 12345, 'x');
+  for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<char>(i * 7 % 251);
+  folder.file("a.txt", text);
+  const auto ids = ids_in(build(folder, "a.txt", "text"));
+  ASSERT_EQ(ids.size(), text.size() + 1);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    ASSERT_EQ(ids[i], static_cast<unsigned char>(text[i])) << i;
+  }
+}
+
+TEST(BuildTokenFile, JsonlLinesAreDocuments) {
+  const TemporaryFolder folder;
+  folder.file("a.jsonl",
+              "{\"text\": \"ab\", \"id\": 1}\n\n  \r\n{\"text\": \"\"}\n{\"text\": \"c\"}");
+  const auto path = build(folder, "a.jsonl", "jsonl");
+  EXPECT_EQ(ids_in(path), (Ids{'a', 'b', 256, 'c', 256}));
+  EXPECT_EQ(TokenFile::open(path)->documents(), 2);
+}
+
+TEST(BuildTokenFile, JsonlErrorsNameFileAndLine) {
+  const TemporaryFolder folder;
+  folder.file("a.jsonl", "{\"text\": \"ab\"}\n\n{\"txt\": \"c\"}\n");
+  expect_error(ErrorKind::kData, "/a.jsonl:3: key \"text\" is missing",
+               [&] { build(folder, "a.jsonl", "jsonl"); });
+  folder.file("b.jsonl", "{\"text\": \"ab\"}\n{\"text\": \"\xff\"}\n");
+  expect_error(ErrorKind::kData, "/b.jsonl:2: invalid JSON",
+               [&] { build(folder, "b.jsonl", "jsonl"); });
+  EXPECT_EQ(folder.names("cache"), std::vector<std::string>{".lock"});  // nothing half made
+}
+
+TEST(BuildTokenFile, TokensAreTakenAsTheyAre) {
+  const TemporaryFolder folder;
+  folder.file("a.jsonl", "{\"ids\": [5, 70000]}\n{\"ids\": []}\n{\"ids\": [6]}\n");
+  const auto path = build(folder, "a.jsonl", "tokens");
+  EXPECT_EQ(ids_in(path), (Ids{5, 70000, 6}));
+  EXPECT_EQ(TokenFile::open(path)->max_id(), 70000);
+  folder.file("b.jsonl", "{\"ids\": [5]}\n{\"ids\": [5, -1]}\n");
+  expect_error(ErrorKind::kData, "/b.jsonl:2: \"ids\"[1] is -1",
+               [&] { build(folder, "b.jsonl", "tokens"); });
+}
+
+TEST(BuildTokenFile, EmptyCorporaAreErrors) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", "");
+  folder.file("b.txt", "");
+  expect_error(ErrorKind::kData, "a.txt and 1 more file", [&] { build(folder, "*.txt", "text"); });
+  expect_error(ErrorKind::kData, "a.txt", [&] { build(folder, "a.txt", "jsonl"); });
+}
+
+TEST(BuildTokenFile, UnknownFormatsGetTheNearestName) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", "x");
+  try {
+    build(folder, "a.txt", "json");
+    FAIL() << "no error";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kRecipe);
+    EXPECT_NE(error.hint().find("jsonl"), std::string::npos);
+  }
+}
+
+TEST(BuildTokenFile, TheSecondTimeTheCachedFileIsUsed) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", "hello");
+  const auto path = build(folder, "a.txt", "text");
+  const auto first = written(path);
+  EXPECT_EQ(build(folder, "a.txt", "text"), path);
+  EXPECT_EQ(written(path), first);
+  folder.file("moved/b.txt", "hello");
+  EXPECT_EQ(build(folder, "moved/b.txt", "text"), path);
+  folder.file("a.txt", "hellp");
+  EXPECT_NE(build(folder, "a.txt", "text"), path);
+}
+
+TEST(BuildTokenFile, TheKeySeesFormatAndHowTextIsSplitIntoFiles) {
+  const TemporaryFolder folder;
+  folder.file("one/a.txt", "{\"text\": \"x\", \"ids\": [1, 2]}\n");
+  const auto text = build(folder, "one/a.txt", "text");
+  EXPECT_NE(build(folder, "one/a.txt", "jsonl"), text);
+  EXPECT_NE(build(folder, "one/a.txt", "tokens"), text);
+  folder.file("two/a.txt", "{\"text\": \"x\", ");
+  folder.file("two/b.txt", "\"ids\": [1, 2]}\n");
+  EXPECT_NE(build(folder, "two/*.txt", "text"), text);
+}
+
+TEST(BuildTokenFile, ADamagedCachedFileIsBuiltAgain) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", "hello");
+  const auto path = build(folder, "a.txt", "text");
+  const std::string whole = read_file(path);
+  std::string flipped = whole;
+  flipped[sizeof(TokenFileHeader)] ^= 1;  // the first id
+  for (const std::string& damaged :
+       {flipped, whole.substr(0, whole.size() - 1), std::string("x"), std::string()}) {
+    write_file_atomic(path, damaged);
+    EXPECT_EQ(build(folder, "a.txt", "text"), path);
+    EXPECT_EQ(read_file(path), whole);
+  }
+}
+
+TEST(BuildTokenFile, ATokenFileIsASourceOfItsOwn) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.tokens";
+  testing::write_tokens(path, {{1, 2, 3}});
+  EXPECT_EQ(build(folder, "a.tokens", "tokens"), path);
+  EXPECT_EQ(build(folder, "*.tokens", "tokens"), path);
+  testing::write_tokens(folder.path() + "/b.tokens", {{1, 2, 3}});
+  expect_error(ErrorKind::kData, "matches 2 files", [&] { build(folder, "*.tokens", "tokens"); });
+  std::string damaged = read_file(path);
+  damaged[sizeof(TokenFileHeader)] ^= 1;
+  write_file_atomic(path, damaged);
+  expect_error(ErrorKind::kData, "a.tokens is damaged",
+               [&] { build(folder, "a.tokens", "tokens"); });
+}
+
+TEST(BuildTokenFile, AFolderThatCannotBeWrittenIsNamed) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", "x");
+  folder.file("cache", "a file where the folder should be");
+  expect_error(ErrorKind::kCheckpoint, "/cache", [&] { build(folder, "a.txt", "text"); });
+}
+
+TEST(BuildOutput, WritesOneFileOfAllInputs) {
+  const TemporaryFolder folder;
+  const std::string a = folder.file("a.jsonl", "{\"text\": \"a\"}\n");
+  const std::string b = folder.file("b.jsonl", "{\"text\": \"b\"}\n");
+  const std::string output = folder.path() + "/out.tokens";
+  const Json made = build_output({.inputs = {b, a}, .format = "jsonl", .output = output}, silent());
+  EXPECT_EQ(made.at("ids"), 4);
+  EXPECT_EQ(ids_in(output), (Ids{'b', 256, 'a', 256}));
+}
+
+TEST(BuildOutput, RefusesWhatItCannotDo) {
+  const TemporaryFolder folder;
+  const std::string a = folder.file("a.txt", "x");
+  const std::string tokens = folder.path() + "/t.tokens";
+  testing::write_tokens(tokens, {{1, 2, 3}});
+  const auto with = [](std::vector<std::string> inputs, const std::string& output) {
+    return [=] { build_output({.inputs = inputs, .output = output}, silent()); };
+  };
+  expect_error(ErrorKind::kUsage, "must end in .tokens", with({a}, a));
+  expect_error(ErrorKind::kUsage, "no input files", with({}, tokens));
+  expect_error(ErrorKind::kData, "tokenised already", with({tokens}, tokens));
+  EXPECT_TRUE(TokenFile::open(tokens)->verify());
+}
+
+}  // namespace
+}  // namespace moesaic

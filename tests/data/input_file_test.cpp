@@ -1,0 +1,54 @@
+#include "data/input_file.h"
+
+#include <sys/stat.h>
+
+#include "data/test_data.h"
+
+namespace moesaic {
+namespace {
+
+using testing::expect_error;
+using testing::TemporaryFolder;
+
+std::vector<std::string> lines_of(const std::string& path) {
+  InputFile file(path);
+  std::vector<std::string> lines;
+  for (std::string line; file.next_line(line, 3 << 20);) lines.push_back(line);
+  return lines;
+}
+
+TEST(InputFile, SplitsLines) {
+  const TemporaryFolder folder;
+  using Lines = std::vector<std::string>;
+  EXPECT_EQ(lines_of(folder.file("a", "")), Lines{});
+  EXPECT_EQ(lines_of(folder.file("b", "x\n\ny\n")), (Lines{"x", "", "y"}));
+  EXPECT_EQ(lines_of(folder.file("c", "x\ny")), (Lines{"x", "y"}));
+  EXPECT_EQ(lines_of(folder.file("d", "\n")), (Lines{""}));
+}
+
+TEST(InputFile, LinesMayCrossBlocks) {
+  const TemporaryFolder folder;
+  const std::string one(1 << 20, 'a'), two((1 << 20) + 17, 'b'), three((2 << 20) - 1, 'c');
+  const auto lines = lines_of(folder.file("a", one + "\n" + two + "\n" + three));
+  EXPECT_TRUE(lines == (std::vector<std::string>{one, two, three}));
+}
+
+TEST(InputFile, TooLongLinesAreNumbered) {
+  const TemporaryFolder folder;
+  InputFile file(folder.file("a", "short\nlonger line\n"));
+  std::string line;
+  ASSERT_TRUE(file.next_line(line, 8));
+  expect_error(ErrorKind::kData, "/a:2: a line of over 8 bytes", [&] { file.next_line(line, 8); });
+}
+
+TEST(InputFile, OnlyRegularFilesAreRead) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder.path() + "/pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  expect_error(ErrorKind::kData, "not a regular file", [&] { InputFile file(pipe); });
+  expect_error(ErrorKind::kData, "not a regular file", [&] { InputFile file(folder.path()); });
+  expect_error(ErrorKind::kData, "cannot read", [&] { InputFile file(folder.path() + "/no"); });
+}
+
+}  // namespace
+}  // namespace moesaic

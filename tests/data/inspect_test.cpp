@@ -1,0 +1,54 @@
+#include "data/inspect.h"
+
+#include "data/test_data.h"
+
+namespace moesaic {
+namespace {
+
+using testing::expect_error;
+using testing::TemporaryFolder;
+using testing::write_tokens;
+
+TEST(InspectTokenFile, CountsAndShowsTheBeginning) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.tokens";
+  write_tokens(path, {{'H', 'i', 256}, {0xe9, 256}});  // 0xe9 alone is not UTF-8
+  const Json seen = inspect_token_file(path);
+  EXPECT_EQ(seen.at("ids"), 5);
+  EXPECT_EQ(seen.at("documents"), 2);
+  EXPECT_EQ(seen.at("max_id"), 256);
+  EXPECT_EQ(seen.at("id_bytes"), 2);
+  EXPECT_EQ(seen.at("digest_ok"), true);
+  EXPECT_EQ(seen.at("first_ids"), Json({'H', 'i', 256, 0xe9, 256}));
+  EXPECT_EQ(seen.at("first_text"), "Hi\ufffd");
+  EXPECT_NO_THROW(seen.dump());
+  EXPECT_NE(readable_token_file(seen).find("(matches)"), std::string::npos);
+}
+
+TEST(InspectTokenFile, IdsOfOtherTokenizersHaveNoText) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.tokens";
+  write_tokens(path, {{1000, 2}});
+  EXPECT_FALSE(inspect_token_file(path).contains("first_text"));
+}
+
+TEST(InspectTokenFile, SaysWhenTheContentIsDamaged) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.tokens";
+  write_tokens(path, {{1, 2, 3}});
+  std::string content = read_file(path);
+  content[sizeof(TokenFileHeader)] ^= 1;
+  write_file_atomic(path, content);
+  const Json seen = inspect_token_file(path);
+  EXPECT_EQ(seen.at("digest_ok"), false);
+  EXPECT_NE(readable_token_file(seen).find("DOES NOT MATCH"), std::string::npos);
+}
+
+TEST(InspectTokenFile, OtherFilesAreErrors) {
+  const TemporaryFolder folder;
+  const std::string path = folder.file("a.tokens", "no");
+  expect_error(ErrorKind::kData, "a.tokens", [&] { inspect_token_file(path); });
+}
+
+}  // namespace
+}  // namespace moesaic
