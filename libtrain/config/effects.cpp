@@ -67,9 +67,6 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
                format("{} is not below max_steps {}: the run ends in warm-up", warmup,
                       *recipe.train.max_steps));
   }
-  if (recipe.checkpoint.every_steps == 0 && !recipe.checkpoint.final) {
-    check.warn("checkpoint.final", "is false and every_steps is 0: the run saves nothing");
-  }
 }
 
 }  // namespace moesaic

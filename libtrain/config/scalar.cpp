@@ -123,7 +123,11 @@ std::string yaml_text(const std::string& text) {
   }
 }
 
-std::string yaml_number(double value) { return format("{}", value); }
+std::string yaml_number(double value) {
+  std::string text = format("{}", value);
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
 
 Json to_json(const YamlNode& node, const std::string& key, ProblemList& problems) {
   if (node.items.size() > kMostKeys) {

@@ -185,6 +185,7 @@ void read_source(const YamlNode& node, const std::string& name, SourceOptions& s
 }  // namespace
 
 void read_value(const Slot& slot, std::vector<SourceOptions>& field) {
+  if (slot.node.is_null() && !slot.rule.required) return field.clear();
   if (!slot.node.is_sequence())
     return slot.refuse("a list such as [{path: corpus/*.txt, format: text}]");
   field.clear();

@@ -115,6 +115,7 @@ void read_value(const Slot& slot, std::vector<double>& field) {
 }
 
 void read_value(const Slot& slot, Json& field) {
+  if (slot.node.is_null()) return void(field = Json::object());
   if (!slot.node.is_mapping()) return slot.refuse("a mapping of the keys of config.json");
   field = to_json(slot.node, slot.key, slot.problems);
 }

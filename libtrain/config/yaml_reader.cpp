@@ -230,7 +230,9 @@ YamlNode parse_yaml(std::string_view text, const std::string& source, ProblemLis
     return {};
   }
   TreeBuilder builder(name, positions, limits, problems);
-  std::istringstream stream{std::string(text)};
+  // Without the end marker, yaml-cpp takes a quote that is never closed for text up to the end of
+  // the file.
+  std::istringstream stream{std::string(text) + "\n...\n"};
   try {
     YAML::Parser parser(stream);
     while (parser.HandleNextDocument(builder)) {
@@ -241,7 +243,10 @@ YamlNode parse_yaml(std::string_view text, const std::string& source, ProblemLis
   } catch (const Stop& stop) {
     problems.error(builder.place(stop.mark), "", stop.message);
   } catch (const YAML::Exception& error) {
-    problems.error(builder.place(error.mark), "", format("invalid YAML: {}", error.msg));
+    const bool open_quote = error.msg == YAML::ErrorMsg::DOC_IN_SCALAR;
+    problems.error(builder.place(error.mark), "",
+                   format("invalid YAML: {}",
+                          open_quote ? "a quote that opens above is not closed" : error.msg));
   }
   return {};
 }
