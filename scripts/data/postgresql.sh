@@ -25,9 +25,12 @@ newest_package() {
 }
 
 update_lists() {
-  say "updating the package lists"
-  if [ "$(id -u)" = 0 ]; then apt-get update -q > "$work/update.log" 2>&1
-  elif command -v sudo > /dev/null; then sudo apt-get update -q > "$work/update.log" 2>&1
+  if [ "$(id -u)" = 0 ]; then
+    say "updating the package lists"
+    apt-get update -q > "$work/update.log" 2>&1
+  elif command -v sudo > /dev/null; then
+    say "updating the package lists with sudo"
+    sudo apt-get update -q > "$work/update.log" 2>&1
   else
     say "the package lists are empty, and updating them needs root or sudo: ask for 'apt-get update'," \
       "or fetch the package postgresql-doc-15 elsewhere and pass its file"
@@ -56,7 +59,7 @@ else
   deb="$(echo "$work"/*.deb)"
 fi
 
-dpkg-deb -x "$deb" "$work/tree"
+dpkg-deb -x "$deb" "$work/tree" || { say "cannot unpack $deb"; exit 4; }
 html="$(echo "$work"/tree/usr/share/doc/postgresql-doc-*/html)"
 [ -d "$html" ] || { say "$deb holds no usr/share/doc/postgresql-doc-*/html"; exit 4; }
 python3 scripts/data/html_corpus.py build "$html" "$output" \
