@@ -1,5 +1,5 @@
-// Checkpoint folders: crash-safe publication, digests, loading on any layout. The format is described in
-// docs/checkpoint-format.md.
+// Checkpoint folders: crash-safe publication, digests, loading on any layout. The format is
+// described in docs/checkpoint-format.md.
 #pragma once
 
 #include <cstdint>
@@ -15,11 +15,12 @@ namespace moesaic {
 
 /// What a checkpoint holds. Saving reads it; loading fills the tensors in place.
 struct CheckpointContent {
-  StateDict model;              // -> model.h5: all that inference needs
-  StateDict state;              // -> state.h5: what training alone needs
-  Json config = Json::object(); // -> config.json
-  Json tokenizer;               // -> manifest "tokenizer": {"type": "byte"}
-  Json training = Json::object();  // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
+  StateDict model;               // -> model.h5: all that inference needs
+  StateDict state;               // -> state.h5: what training alone needs
+  Json config = Json::object();  // -> config.json
+  Json tokenizer;                // -> manifest "tokenizer": {"type": "byte"}
+  Json training =
+      Json::object();  // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
 };
 
 /// One checkpoint folder that was found and whose manifest and file digests are whole.
@@ -39,20 +40,27 @@ class CheckpointStore {
 
   explicit CheckpointStore(Options options) : options_(std::move(options)) {}
 
-  /// Collective over world. Writes step-<step> and moves `latest`; on any error the temporary folder is
-  /// removed, the older checkpoints are untouched and every rank throws Error(kCheckpoint).
+  /// Collective over world. Writes step-<step> and moves `latest`; on any error the temporary
+  /// folder is removed, the older checkpoints are untouched and every rank throws
+  /// Error(kCheckpoint), after which HDF5 may hold file descriptors until the process ends.
   void save(const RankContext& context, std::int64_t step, const CheckpointContent& content) const;
 
-  /// Collective over world. The newest whole checkpoint; damaged ones are named in the log. nullopt when there
-  /// is none at all; Error(kCheckpoint) when there are some and all are damaged.
+  /// Collective over world. The newest whole checkpoint; damaged ones are named in the log. nullopt
+  /// when there is none at all; Error(kCheckpoint) when there are some and all are damaged.
   std::optional<CheckpointInfo> newest(const RankContext& context) const;
 
-  /// Collective over world. Checks one folder (a checkpoint, or a run folder: then its newest).
+  /// Collective over world. Checks one folder: a checkpoint, or the newest whole one of a run
+  /// folder or of its checkpoints folder.
   static CheckpointInfo open(const RankContext& context, const std::string& path);
 
-  /// Collective over world. Fills `content.model` (and `content.state` when not empty) from `info`, each rank
-  /// its own slices, digests checked before any value is used.
-  static void load(const RankContext& context, const CheckpointInfo& info, CheckpointContent& content);
+  /// Collective over world. Fills the tensors of `content.model`, and those of `content.state`
+  /// unless it is empty, each rank its own slices. Names, shapes and types are compared on all
+  /// ranks before any tensor changes; a value is copied after its digest was right. When a rank
+  /// throws, every rank does, and the tensors are partly filled: use them only after another load.
+  /// To resume, types must be equal; without state (`model.from`, inference) floating types are
+  /// converted.
+  static void load(const RankContext& context, const CheckpointInfo& info,
+                   CheckpointContent& content);
 
  private:
   Options options_;

@@ -1,0 +1,52 @@
+// Writes tensors as the datasets of one HDF5 file: dense ones by the chief, experts by all ranks
+// that hold them.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "parallel/rank_context.h"
+#include "parallel/state_dict.h"
+#include "store/hdf5.h"
+#include "store/manifest.h"
+#include "store/row_blocks.h"
+
+namespace moesaic {
+
+/// One dataset to be, and what this rank has of it.
+struct DatasetPart {
+  Hdf5Spec spec;
+  Scope scope = Scope::kDense;
+  at::Tensor source;            // local values; the dataset's type may be another
+  std::int64_t source_row = 0;  // row of the dataset that source[0] is
+  RowBlocks blocks;
+  std::int64_t first_block = 0;  // blocks that this rank writes
+  std::int64_t num_blocks = 0;
+  std::int64_t most_blocks = 0;  // of any rank; check_parts() fills it in
+};
+
+/// `entry` as a dataset of type `dtype`. Ranks that hold the same experts share the work of
+/// writing.
+DatasetPart part_of(const RankContext& context, const StateEntry& entry, const std::string& name,
+                    at::ScalarType dtype);
+
+/// Collective over world. Every rank has the same datasets with different names, and together they
+/// hold every row; else Error(kInternal).
+void check_parts(const RankContext& context, std::vector<DatasetPart>& parts);
+
+/// Upper bound of the bytes of the file.
+std::uint64_t file_bytes(const std::vector<DatasetPart>& parts);
+
+/// Collective over world. Writes the file, which is durable when it returns, and gives the digests
+/// of the blocks that this rank wrote (the others are ""). After a failure no collective HDF5 call
+/// follows on any rank: the file stays open there until the process ends, and every rank throws.
+DatasetDigests write_datasets(const RankContext& context, const std::string& path,
+                              const std::vector<DatasetPart>& parts);
+
+/// Collective over world. Joins the digests of all ranks on the chief; {} elsewhere.
+DatasetDigests gather_digests(const RankContext& context, const DatasetDigests& mine);
+
+}  // namespace moesaic

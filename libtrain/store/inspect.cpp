@@ -1,0 +1,203 @@
+#include "store/inspect.h"
+
+#include <algorithm>
+#include <cstddef>
+#include <filesystem>
+#include <vector>
+
+#include "core/digest.h"
+#include "core/error.h"
+#include "store/checkpoint_folder.h"
+#include "store/hdf5.h"
+#include "store/manifest.h"
+#include "store/row_blocks.h"
+
+namespace moesaic {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::int64_t kBytesPerRead = 64 << 20;
+constexpr std::size_t kLongestValue = 100;  // of a training entry in the text
+
+/// The blocks that the digests were made of. Where both kinds have the same number they are the
+/// same.
+RowBlocks blocks_for(std::int64_t rows, std::size_t num_digests) {
+  const RowBlocks experts = RowBlocks::of(arch::Scope::kExpert, rows);
+  return std::cmp_equal(num_digests, experts.count()) ? experts
+                                                      : RowBlocks::of(arch::Scope::kDense, rows);
+}
+
+/// Reads all values; compares the digests when there are any. Error(kCheckpoint) when one is wrong.
+void read_all(const Hdf5Dataset& dataset, const std::vector<std::string>* digests) {
+  const Hdf5Spec& spec = dataset.spec();
+  const RowBlocks blocks = blocks_for(spec.shape[0], digests == nullptr ? 0 : digests->size());
+  MOESAIC_CHECK(digests == nullptr || std::cmp_equal(digests->size(), blocks.count()),
+                ErrorKind::kCheckpoint, "{} digests for {} blocks of {}", digests->size(),
+                blocks.count(), dataset.where());
+  std::vector<std::byte> values;
+  for (std::int64_t block = 0; block < blocks.count(); ++block) {
+    const std::int64_t rows = blocks.num_rows(block);
+    values.resize(static_cast<std::size_t>(rows * spec.row_bytes()));
+    dataset.read_rows(blocks.first_row(block), rows, values.data());
+    MOESAIC_CHECK(digests == nullptr || digest_of(values.data(), values.size()) ==
+                                            (*digests)[static_cast<std::size_t>(block)],
+                  ErrorKind::kCheckpoint, "the digest of block {} of {} is wrong", block,
+                  dataset.where());
+  }
+}
+
+Json inspect_dataset(const Hdf5File& file, const std::string& name, const DatasetDigests* digests) {
+  const Hdf5Dataset dataset = file.dataset(name);
+  Json row = {{"file", fs::path(file.path()).filename().string()},
+              {"name", name},
+              {"shape", dataset.spec().shape},
+              {"dtype", dtype_name(dataset.spec().dtype)},
+              {"whole", true}};
+  try {
+    const auto found = digests == nullptr ? DatasetDigests::const_iterator() : digests->find(name);
+    const bool has = digests != nullptr && found != digests->end();
+    MOESAIC_CHECK(digests == nullptr || has, ErrorKind::kCheckpoint,
+                  "the manifest has no digests of '{}'", name);
+    read_all(dataset, has ? &found->second : nullptr);
+  } catch (const Error& error) {
+    row["whole"] = false;
+    row["problem"] = error.what();
+  }
+  return row;
+}
+
+/// Adds the datasets of one file to `report`, and its values to "parameters" where it is a model.
+void inspect_file(const std::string& path, const DatasetDigests* digests, bool is_model,
+                  Json& report) {
+  const Hdf5File file = Hdf5File::open(path);
+  std::int64_t values = 0;
+  for (const std::string& name : file.dataset_names()) {
+    const Hdf5Spec spec = file.dataset(name).spec();
+    values += spec.shape[0] * spec.row_values();
+    report["datasets"].push_back(inspect_dataset(file, name, digests));
+  }
+  if (is_model) report["parameters"] = values;
+}
+
+void note_problem(Json& report, const std::string& problem) {
+  if (report["whole"].get<bool>()) report["problem"] = problem;
+  report["whole"] = false;
+}
+
+/// Runs `work`; what it finds damaged goes to the report, and the inspection goes on.
+template <class Work>
+void reporting(Json& report, const Work& work) {
+  try {
+    work();
+  } catch (const std::exception& error) {
+    note_problem(report, error.what());
+  }
+}
+
+void note_damaged_datasets(Json& report) {
+  for (const Json& dataset : report["datasets"]) {
+    if (!dataset["whole"].get<bool>()) note_problem(report, dataset["problem"].get<std::string>());
+  }
+}
+
+Json inspect_checkpoint(const std::string& path) {
+  Json report = {{"kind", "checkpoint"}, {"path", path}, {"whole", true}};
+  Json manifest;
+  reporting(report,
+            [&] { manifest = unseal_manifest(read_manifest(path), path + "/" + kManifestName); });
+  if (!report["whole"].get<bool>()) return report;
+  for (const char* key : {"step", "dtype", "layout", "versions", "tokenizer", "training"}) {
+    if (manifest.contains(key)) report[key] = manifest[key];
+  }
+  report["files"] = manifest["files"];
+  report["datasets"] = Json::array();
+  const DatasetDigests digests = dataset_digests(manifest);
+  for (const auto& [name, entry] : manifest["files"].items()) {
+    // A file whose own digest is wrong is still shown as far as it can be read.
+    reporting(report, [&, &file = name, &expected = entry] { check_file(path, file, expected); });
+    const bool is_hdf5 = name == kModelFile || name == kStateFile;
+    reporting(report, [&, &file = name] {
+      if (is_hdf5) inspect_file(path + "/" + file, &digests, file == kModelFile, report);
+    });
+  }
+  note_damaged_datasets(report);
+  return report;
+}
+
+Json inspect_run(const std::string& path, const std::string& folder) {
+  Json list = Json::array();
+  Json newest;
+  for (const FoundCheckpoint& found : list_checkpoints(folder)) {
+    const Json report = inspect_checkpoint(found.path);
+    Json row = {{"path", found.path}, {"step", found.step}, {"whole", report["whole"]}};
+    if (report.contains("problem")) row["problem"] = report["problem"];
+    if (newest.is_null() && report["whole"].get<bool>()) newest = report;
+    list.push_back(row);
+  }
+  MOESAIC_CHECK(!list.empty(), ErrorKind::kCheckpoint, "there is no checkpoint in {}", folder);
+  Json report = {
+      {"kind", "run"}, {"path", path}, {"whole", !newest.is_null()}, {"checkpoints", list}};
+  if (newest.is_null()) report["problem"] = "all checkpoints are damaged";
+  for (const auto& [key, value] : newest.items()) {
+    if (!report.contains(key)) report[key] = value;
+  }
+  return report;
+}
+
+Json inspect_hdf5(const std::string& path) {
+  Json report = {{"kind", "hdf5"}, {"path", path}, {"whole", true}, {"datasets", Json::array()}};
+  inspect_file(path, nullptr, true, report);
+  note_damaged_datasets(report);
+  return report;
+}
+
+std::string row_text(const Json& dataset) {
+  return format(
+      "  {:<9} {:<9} {:<22} {}{}\n", dataset["file"].get<std::string>(),
+      dataset["dtype"].get<std::string>(), dataset["shape"].dump(),
+      dataset["name"].get<std::string>(),
+      dataset["whole"].get<bool>() ? "" : "  DAMAGED: " + dataset["problem"].get<std::string>());
+}
+
+std::string status_text(const Json& item) {
+  return item["whole"].get<bool>() ? "whole" : "DAMAGED: " + item.value("problem", "");
+}
+
+}  // namespace
+
+Json inspect_path(const std::string& path) {
+  MOESAIC_CHECK(fs::exists(path), ErrorKind::kCheckpoint,
+                "cannot inspect {}: there is no such file or folder", path);
+  if (fs::is_regular_file(path)) return inspect_hdf5(path);
+  if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
+  if (fs::is_directory(path + "/checkpoints")) return inspect_run(path, path + "/checkpoints");
+  if (!list_checkpoints(path).empty()) return inspect_run(path, path);
+  throw Error(ErrorKind::kCheckpoint, format("cannot inspect {}: it holds no checkpoint", path),
+              "give a run folder, a checkpoint folder (with manifest.json) or an HDF5 file");
+}
+
+std::string inspect_text(const Json& inspected) {
+  std::string text = format("{} {}: {}\n", inspected["kind"].get<std::string>(),
+                            inspected["path"].get<std::string>(), status_text(inspected));
+  if (inspected.contains("checkpoints")) {
+    for (const Json& row : inspected["checkpoints"]) {
+      text += format("  step {:>8}  {}\n", row["step"].get<std::int64_t>(), status_text(row));
+    }
+  }
+  for (const char* key : {"step", "parameters", "dtype", "layout", "tokenizer"}) {
+    if (inspected.contains(key)) text += format("{}: {}\n", key, inspected[key].dump());
+  }
+  if (inspected.contains("training") && inspected["training"].is_object()) {
+    for (const auto& [key, value] : inspected["training"].items()) {
+      const std::string shown = value.dump();
+      if (shown.size() <= kLongestValue) text += format("training.{}: {}\n", key, shown);
+    }
+  }
+  if (inspected.contains("datasets")) {
+    for (const Json& dataset : inspected["datasets"]) text += row_text(dataset);
+  }
+  return text;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,44 @@
+// manifest.json: what a checkpoint holds and the digests that prove it. It is written last and ends
+// with the digest of itself.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+
+namespace moesaic {
+
+inline constexpr const char* kManifestName = "manifest.json";
+inline constexpr const char* kModelFile = "model.h5";
+inline constexpr const char* kStateFile = "state.h5";
+inline constexpr const char* kConfigFile = "config.json";
+inline constexpr const char* kMasterPrefix = "master/";  // of float masters beside a bfloat16 model
+
+/// Name of a dataset -> hexadecimal XXH3-128 of each of its row blocks.
+using DatasetDigests = std::map<std::string, std::vector<std::string>>;
+
+/// Adds the last line, `"digest": "<hex>"}`, over all bytes before it. `content` is a JSON object.
+std::string seal_manifest(const Json& content);
+
+/// Checks the digest, then the JSON and its structure (step, files, datasets). Error(kCheckpoint)
+/// that names `where` and what is wrong.
+Json unseal_manifest(std::string_view text, const std::string& where);
+
+/// Text of the manifest in a checkpoint folder; Error(kCheckpoint) when there is none.
+std::string read_manifest(const std::string& folder);
+
+/// The entry of one file for `files`: size and digest of what is on disk now.
+Json describe_file(const std::string& path);
+
+/// Compares a file with its entry in `files`. Error(kCheckpoint) says how it differs.
+void check_file(const std::string& folder, const std::string& name, const Json& entry);
+
+Json to_json(const DatasetDigests& digests);
+/// Of an unsealed manifest.
+DatasetDigests dataset_digests(const Json& manifest);
+
+}  // namespace moesaic
