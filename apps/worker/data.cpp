@@ -1,7 +1,51 @@
+#include <cstdio>
+#include <memory>
+
+#include "data/corpus.h"
+#include "data/inspect.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
+namespace {
 
-void add_data(CLI::App&, int&) {}
+void print(const Json& inspected, bool json) {
+  std::fputs((json ? inspected.dump(2) + "\n" : readable_token_file(inspected)).c_str(), stdout);
+}
+
+void add_build(CLI::App& data) {
+  auto options = std::make_shared<BuildOptions>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App* verb = data.add_subcommand("build", "Corpora to one token file");
+  verb->add_option("inputs", options->inputs, "Files or globs")->required();
+  verb->add_option("--output,-o", options->output, "Token file to write (FILE.tokens)")->required();
+  verb->add_option("--format", options->format, "text | jsonl | tokens")
+      ->check(CLI::IsMember({"text", "jsonl", "tokens"}))
+      ->capture_default_str();
+  verb->add_option("--tokenizer", options->tokenizer, "byte")->capture_default_str();
+  verb->add_flag("--json", *json, "Machine output");
+  verb->callback([options, json] { print(build_output(*options, Log()), *json); });
+}
+
+void add_inspect_verb(CLI::App& data, int& exit_code) {
+  auto path = std::make_shared<std::string>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App* verb = data.add_subcommand("inspect", "What a token file holds");
+  verb->add_option("path", *path, "Token file")->required();
+  verb->add_flag("--json", *json, "Machine output");
+  verb->callback([path, json, &exit_code] {
+    const Json inspected = inspect_token_file(*path);
+    print(inspected, *json);
+    if (!inspected.at("digest_ok").get<bool>()) exit_code = static_cast<int>(ErrorKind::kData);
+  });
+}
+
+}  // namespace
+
+void add_data(CLI::App& app, int& exit_code) {
+  CLI::App* data = app.add_subcommand("data", "Token files");
+  data->require_subcommand(1);
+  add_build(*data);
+  add_inspect_verb(*data, exit_code);
+}
 
 }  // namespace moesaic::worker

@@ -86,25 +86,26 @@ int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& se
   return exit_code;
 }
 
+[[noreturn]] void end_job(const Recipe& recipe, const MpiSession& session, const Error& error) {
+  std::fprintf(stderr, "rank %d: error: %s\n", session.rank(), error.what());
+  if (!error.hint().empty()) std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
+  write_error(recipe.run_dir, session.rank(), error);
+  session.abort(error.exit_code());
+}
+
 // The only place that catches: one failing rank ends the whole job.
 int run_rank(const Arguments& arguments) {
   StopSignal stop;  // before MPI starts threads
-  const Recipe recipe = require_recipe(arguments.recipe, arguments.overrides);
   const MpiSession session;
-  const auto fail = [&](const Error& error) {
-    std::fprintf(stderr, "rank %d: error: %s\n", session.rank(), error.what());
-    if (!error.hint().empty()) std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
-    write_error(recipe.run_dir, session.rank(), error);
-    session.abort(error.exit_code());
-  };
+  const Recipe recipe = require_recipe(arguments.recipe, arguments.overrides, session.size());
   try {
     return train(recipe, arguments, session, stop);
   } catch (const Error& error) {
-    fail(error);
+    end_job(recipe, session, error);
   } catch (const std::bad_alloc&) {
-    fail(Error(ErrorKind::kDevice, "out of memory", "lower train.micro_batch_size or use more ranks"));
+    end_job(recipe, session, Error(ErrorKind::kDevice, "out of memory", "lower train.micro_batch_size or use more ranks"));
   } catch (const std::exception& error) {
-    fail(Error(ErrorKind::kInternal, error.what()));
+    end_job(recipe, session, Error(ErrorKind::kInternal, error.what()));
   }
 }
 

@@ -1,7 +1,7 @@
 #include "engine/assemble.h"
 
+#include <algorithm>
 #include <cmath>
-#include <filesystem>
 
 #include "data/dataset.h"
 #include "loss/balance.h"
@@ -87,17 +87,6 @@ void describe(const Recipe& recipe, const RankContext& context, const TrainingPa
 }
 
 }  // namespace
-
-arch::Options architecture_of(const Recipe& recipe) {
-  if (!recipe.model.from || !recipe.model.config.empty()) {
-    return arch::require_options(recipe.model.config, "model.config");
-  }
-  namespace fs = std::filesystem;
-  const fs::path from = *recipe.model.from;
-  const fs::path inside = fs::exists(from / "config.json") ? from : from / "checkpoints" / "latest";
-  const std::string path = (inside / "config.json").string();
-  return arch::require_options(read_json(path, ErrorKind::kCheckpoint), path);
-}
 
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch, const RankContext& context) {
   TrainingParts parts;

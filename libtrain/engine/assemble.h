@@ -9,9 +9,6 @@
 
 namespace moesaic {
 
-/// The architecture of a recipe: `model.config`, or that of the checkpoint `model.from`.
-arch::Options architecture_of(const Recipe& recipe);
-
 /// Collective over world: prepares the data (the chief builds token files that are not cached yet), makes the
 /// model and all that trains it.
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch, const RankContext& context);

@@ -5,6 +5,7 @@
 #include "config/recipe_reader.h"
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
+#include "engine/resume_check.h"
 
 namespace moesaic {
 namespace {
@@ -34,7 +35,7 @@ void TrainingRun::restore(const std::string& resume) {
     return;
   }
   const Json& training = info->manifest.at("training");
-  check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_);
+  check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_, info->path);
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
   parts_.weights.invalidate();

@@ -54,8 +54,4 @@ class TrainingRun {
   Stopwatch since_logged_;
 };
 
-/// Error(kRecipe) when a key differs that a resumed run must keep: everything but the layout, run_dir, max_steps
-/// and the blocks log, eval and checkpoint.
-void check_resumable(const Recipe& saved, const Recipe& current);
-
 }  // namespace moesaic

@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# The main job from nothing: dependencies, build, a real English corpus, and the training of a small Mixture-of-
+# Experts language model on 2 MPI ranks with the experts split over them. Idempotent; arguments go to `moesaic train`.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/build.sh release
+scripts/data/postgresql.sh
+exec build/release/bin/moesaic train recipes/smoke/quickstart.yaml --overwrite "$@"

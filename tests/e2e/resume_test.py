@@ -1,0 +1,103 @@
+"""Exact resume, resume on another layout, signals, and runs that lose a rank at random moments."""
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+from moesaic import MOESAIC, RunTest
+
+
+def ranks_of(run_dir):
+    """Process ids of the ranks that work in a run folder."""
+    pids = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith(b"moesaic-worker") and any(word.endswith(str(run_dir).encode()) for word in words):
+            pids.append(int(pid))
+    return pids
+
+
+class Resume(RunTest):
+    def test_a_resumed_run_repeats_every_bit_of_the_uninterrupted_one(self):
+        self.train(run="whole", ranks=2, expert=2)
+        self.train("train.max_steps=20", "checkpoint.every_steps=5", run="parts", ranks=2, expert=2)
+        # Back to step 10: the later checkpoints go, the rows after it are cut off.
+        for step in (15, 20):
+            subprocess.run(["rm", "-r", str(self.folder / f"parts/checkpoints/step-{step:08d}")], check=True)
+        self.train("--resume", "auto", run="parts", ranks=2, expert=2)
+        self.assertEqual(self.rows("parts"), self.rows("whole"))
+        self.assertEqual(self.weight_difference("parts", "whole"), 0)
+
+    def test_checkpoints_of_four_ranks_go_on_with_one_two_and_three(self):
+        self.train(run="four", ranks=4, expert=4)
+        wanted = self.rows("four")[10:]
+        for ranks, expert in ((1, 1), (2, 2), (3, 1)):
+            run = f"from-four-{ranks}"
+            self.train("--resume", self.folder / "four/checkpoints/step-00000010", run=run, ranks=ranks, expert=expert)
+            for row, other in zip(wanted, self.rows(run), strict=True):
+                self.assertEqual(row["step"], other["step"])
+                self.assertAlmostEqual(row["loss"], other["loss"], delta=1e-5 * row["loss"])
+
+    def test_a_signal_saves_stops_with_75_and_the_rest_repeats(self):
+        self.train("train.max_steps=400", "checkpoint.every_steps=0", run="whole", ranks=2, expert=2)
+        command = [MOESAIC, "train", str(self.recipe), "-n", "2", "parallel.expert=2", "train.max_steps=400",
+                   "checkpoint.every_steps=0", f"run_dir={self.folder}/parts"]
+        job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        metrics = self.folder / "parts/metrics.jsonl"
+        while job.poll() is None and not (metrics.exists() and metrics.read_text().count("\n") > 30):
+            time.sleep(0.01)
+        job.send_signal(signal.SIGTERM)
+        errors = job.communicate(timeout=60)[1]
+        self.assertEqual(job.returncode, 75, errors)
+        stopped = len(self.rows("parts"))
+        self.assertTrue(30 <= stopped < 400, stopped)
+        self.assertTrue((self.folder / f"parts/checkpoints/step-{stopped:08d}/manifest.json").exists())
+        self.train("train.max_steps=400", "checkpoint.every_steps=0", "--resume", "auto", run="parts", ranks=2, expert=2)
+        self.assertEqual(self.rows("parts"), self.rows("whole"))
+
+    def kill_and_resume(self, times):
+        options = ("train.max_steps=60", "checkpoint.every_steps=2", "checkpoint.keep=2")
+        self.train(*options, run="whole", ranks=2, expert=2)
+        moments = random.Random(os.environ.get("MOESAIC_KILL_SEED", "11"))
+        command = [MOESAIC, "train", str(self.recipe), "-n", "2", "parallel.expert=2", *options,
+                   f"run_dir={self.folder}/killed"]
+        killed = 0
+        while killed < times:
+            job = subprocess.Popen([*command, "--resume", "auto"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            deadline = time.time() + moments.uniform(0.3, 2.5)
+            while job.poll() is None and time.time() < deadline:
+                time.sleep(0.005)
+            pids = ranks_of(self.folder / "killed")
+            if job.poll() is None and pids:
+                os.kill(moments.choice(pids), signal.SIGKILL)
+                killed += 1
+            started = time.time()
+            errors = job.communicate(timeout=60)[1]
+            if job.returncode == 0:  # came to its end: start over
+                self.assertEqual(self.rows("killed"), self.rows("whole"))
+                subprocess.run(["rm", "-r", str(self.folder / "killed")], check=True)
+                continue
+            self.assertEqual(job.returncode, 6, errors)
+            self.assertLess(time.time() - started, 10)
+            self.assertIn("rank", errors)
+            latest = self.folder / "killed/checkpoints/latest"
+            if latest.exists():
+                inspected = json.loads(self.moesaic("inspect", latest, "--json").stdout)
+                self.assertTrue(inspected["step"] % 2 == 0)
+        self.train(*options, "--resume", "auto", run="killed", ranks=2, expert=2)
+        self.assertEqual(self.rows("killed"), self.rows("whole"))
+        self.assertEqual(self.weight_difference("killed", "whole"), 0)
+
+    def test_killed_ranks_never_cost_the_latest_checkpoint(self):
+        self.kill_and_resume(int(os.environ.get("MOESAIC_KILLS", "6")))
+
+
+if __name__ == "__main__":
+    unittest.main()
