@@ -1,5 +1,5 @@
-// One row of metrics and where rows go. Fields that were measured end in _s, _ms, _per_s, _mb or _bytes; all
-// others repeat bit for bit under the same recipe, seed and layout.
+// One row of metrics and where rows go. Fields that were measured end in _s, _ms, _per_s, _mb or
+// _bytes; all others repeat bit for bit under the same recipe, seed and layout.
 #pragma once
 
 #include <cstdint>
@@ -13,9 +13,10 @@
 namespace moesaic {
 
 struct MetricsRow {
-  std::int64_t step = 0;                                     // finished optimizer steps
-  std::vector<std::pair<std::string, double>> values;        // in order of writing
-  std::vector<std::pair<std::string, std::vector<double>>> vectors;  // e.g. load per expert of a layer
+  std::int64_t step = 0;                               // finished optimizer steps
+  std::vector<std::pair<std::string, double>> values;  // in order of writing
+  std::vector<std::pair<std::string, std::vector<double>>>
+      vectors;  // e.g. load per expert of a layer
 
   void set(const std::string& name, double value) { values.emplace_back(name, value); }
   const double* find(const std::string& name) const;
