@@ -37,6 +37,11 @@ void check_length(const Recipe& recipe, const Places& places, ProblemList& probl
   }
 }
 
+void check_model(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (recipe.model.from || !recipe.model.config.empty() || problems.has_error("model")) return;
+  problems.error(place_of(places, "model"), "model", "config or from is missing");
+}
+
 void check_batch(const Recipe& recipe, const Places& places, ProblemList& problems) {
   const std::int64_t global = recipe.train.global_batch_size;
   const std::int64_t micro = recipe.train.micro_batch_size;
@@ -64,39 +69,6 @@ std::optional<std::string> config_of(const std::string& from) {
     if (std::filesystem::is_regular_file(path, ignored)) return path.string();
   }
   return std::nullopt;
-}
-
-// With model.from the architecture is that of the weights; one that is given too must be the same.
-void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) {
-  ModelOptions& model = recipe.model;
-  if (problems.has_error("model.from") || problems.has_error("model.config")) return;
-  if (!model.from) {
-    if (model.config.empty())
-      problems.error(place_of(places, "model"), "model", "config or from is missing");
-    return;
-  }
-  const Place place = place_of(places, "model.from");
-  const std::optional<std::string> path = config_of(*model.from);
-  if (!path) {
-    return problems.error(
-        place, "model.from",
-        format("no config.json in {}; expected a checkpoint or a run folder", *model.from));
-  }
-  try {
-    const Json saved = read_json(*path, ErrorKind::kRecipe);
-    const arch::Options options = arch::require_options(saved, *path);
-    if (model.config.empty()) model.config = saved;
-    std::vector<arch::Problem> found;
-    const arch::Options given = arch::read_options(model.config, found);
-    const bool readable =
-        std::none_of(found.begin(), found.end(), [](const auto& p) { return !p.warning; });
-    if (readable && arch::to_config(given) != arch::to_config(options)) {
-      problems.error(place_of(places, "model.config"), "model.config",
-                     format("differs from that of the weights, {}; leave it out", *path));
-    }
-  } catch (const Error& error) {
-    problems.error(place, "model.from", error.what());
-  }
 }
 
 std::string divisors(std::int64_t ranks, std::int64_t experts) {
@@ -161,8 +133,36 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   check_name(recipe, places, problems);
   check_length(recipe, places, problems);
   check_batch(recipe, places, problems);
-  resolve_model(recipe, places, problems);
+  check_model(recipe, places, problems);
   if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);
+}
+
+void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) {
+  ModelOptions& model = recipe.model;
+  if (problems.has_error("model.from") || problems.has_error("model.config")) return;
+  if (!model.from) return;
+  const Place place = place_of(places, "model.from");
+  const std::optional<std::string> path = config_of(*model.from);
+  if (!path) {
+    return problems.error(
+        place, "model.from",
+        format("no config.json in {}; expected a checkpoint or a run folder", *model.from));
+  }
+  try {
+    const Json saved = read_json(*path, ErrorKind::kRecipe);
+    const arch::Options options = arch::require_options(saved, *path);
+    if (model.config.empty()) model.config = saved;
+    std::vector<arch::Problem> found;
+    const arch::Options given = arch::read_options(model.config, found);
+    const bool readable =
+        std::none_of(found.begin(), found.end(), [](const auto& p) { return !p.warning; });
+    if (readable && arch::to_config(given) != arch::to_config(options)) {
+      problems.error(place_of(places, "model.config"), "model.config",
+                     format("differs from that of the weights, {}; leave it out", *path));
+    }
+  } catch (const Error& error) {
+    problems.error(place, "model.from", error.what());
+  }
 }
 
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems) {

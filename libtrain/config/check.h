@@ -10,6 +10,10 @@ namespace moesaic {
 /// model.from.
 void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// With model.from the architecture is that of the weights: fills model.config from the files
+/// there; one that is given too must be the same.
+void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems);
+
 /// The architecture, and how it fits the layout and the data.
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems);
 

@@ -94,29 +94,37 @@ void require_keys(const Places& places, ProblemList& problems) {
   }
 }
 
-LoadedRecipe load_text(const std::string& text, const std::string& name,
-                       const std::vector<std::string>& overrides,
-                       std::optional<std::int64_t> ranks) {
+struct Input {
+  std::string text;
+  std::string name;
+  std::vector<std::string> overrides = {};
+  std::optional<std::int64_t> ranks = {};
+  bool look_at_weights = true;  // whether model.from must be there
+};
+
+LoadedRecipe load(const Input& input) {
   LoadedRecipe loaded;
   ProblemList problems;
-  YamlNode root = read_document(text, name, problems);
+  YamlNode root = read_document(input.text, input.name, problems);
   const bool readable = root.is_mapping();
   if (const auto extends = take(root, "extends")) {
-    root = merge(read_base(*extends, name, problems), std::move(root));
+    root = merge(read_base(*extends, input.name, problems), std::move(root));
   }
   const Place top = root.place;
-  for (const std::string& override_text : overrides) {
+  for (const std::string& override_text : input.overrides) {
     YamlNode over = parse_override(override_text, problems);
     if (over.is_mapping()) root = merge(std::move(root), std::move(over));
   }
-  if (ranks)
-    root = merge(std::move(root), parse_override(format("parallel.ranks={}", *ranks), problems));
+  if (input.ranks)
+    root =
+        merge(std::move(root), parse_override(format("parallel.ranks={}", *input.ranks), problems));
   if (readable) {
     note_places(root, "", loaded.places);
     loaded.places[""] = top;
     read_section(root, "", loaded.recipe, problems);
     require_keys(loaded.places, problems);
     check_recipe(loaded.recipe, loaded.places, problems);
+    if (input.look_at_weights) resolve_model(loaded.recipe, loaded.places, problems);
     check_architecture(loaded.recipe, loaded.places, problems);
   }
   loaded.problems = problems.sorted();
@@ -146,7 +154,7 @@ std::string LoadedRecipe::provenance(const std::string& key) const {
 
 LoadedRecipe load_recipe(const std::string& path, const std::vector<std::string>& overrides,
                          std::optional<std::int64_t> ranks) {
-  return load_text(read_file(path, ErrorKind::kRecipe, kMostBytes), path, overrides, ranks);
+  return load({read_file(path, ErrorKind::kRecipe, kMostBytes), path, overrides, ranks});
 }
 
 Recipe require_recipe(const std::string& path, const std::vector<std::string>& overrides,
@@ -156,7 +164,8 @@ Recipe require_recipe(const std::string& path, const std::vector<std::string>& o
 
 Recipe recipe_from_yaml(const std::string& text, const std::string& where,
                         std::optional<std::int64_t> ranks) {
-  return require(load_text(text, where, {}, ranks), nullptr);
+  return require(load({.text = text, .name = where, .ranks = ranks, .look_at_weights = false}),
+                 nullptr);
 }
 
 arch::Options architecture_of(const Recipe& recipe) {

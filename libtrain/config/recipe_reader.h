@@ -38,7 +38,8 @@ Recipe require_recipe(const std::string& path, const std::vector<std::string>& o
                       std::optional<std::int64_t> ranks = std::nullopt,
                       std::vector<Problem>* warnings = nullptr);
 
-/// The same from text, named `where` in messages.
+/// The same from the text of a saved recipe, named `where` in messages. Looks at no weights: the
+/// recipe may outlive those that it started from.
 Recipe recipe_from_yaml(const std::string& text, const std::string& where,
                         std::optional<std::int64_t> ranks = std::nullopt);
 

@@ -259,6 +259,12 @@ TEST_F(RecipeReader, TakesTheArchitectureOfTheWeights) {
   EXPECT_NE(problem({"model.from=" + folder_.string()}).find("no config.json"), std::string::npos);
 }
 
+TEST_F(RecipeReader, ReadsASavedRecipeWhoseWeightsAreGone) {
+  Recipe recipe = load(kSmall).recipe;
+  recipe.model.from = (folder_ / "gone").string();
+  EXPECT_EQ(recipe_from_yaml(to_yaml(recipe), "saved").model.from, recipe.model.from);
+}
+
 TEST_F(RecipeReader, WritesACompleteRecipeThatReadsBackTheSame) {
   const Recipe recipe =
       load(kSmall, {"name=\"true\"", "train.max_steps=null", "train.epochs=0.3",

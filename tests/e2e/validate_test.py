@@ -1,0 +1,150 @@
+"""moesaic validate, plan, schema and recipes, through the shipped program."""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PROGRAM = pathlib.Path(os.environ["MOESAIC_BIN"]) / "moesaic"
+
+MISTAKES = """\
+name: planted
+modle: {from: elsewhere}
+model:
+  config: {model_type: olmoe, hidden_size: 100, num_attention_heads: 8, num_expert: 8}
+data:
+  train: [{path: a.txt, format: txt}]
+train:
+  max_steps: 1_000
+  global_batch_size: 30
+  micro_batch_size: 4
+  max_steps: 5
+optimizer: {learning_rate: .nan}
+schedule: {clip_norm: 1.0}
+"""
+
+# (line, column, key, a part of the message)
+PLANTED = [
+    (2, 1, "modle", "did you mean 'model'"),
+    (4, 49, "model.config.num_attention_heads", "8 heads do not divide hidden_size 100"),
+    (4, 73, "model.config.num_expert", "did you mean 'num_experts'"),
+    (6, 33, "data.train[0].format", "did you mean 'text'"),
+    (8, 14, "train.max_steps", "expected an integer"),
+    (9, 3, "train.global_batch_size", "30 is not a multiple of micro_batch_size 4"),
+    (11, 3, "", "duplicate key 'max_steps'"),
+    (12, 28, "optimizer.learning_rate", "expected a finite number"),
+    (13, 12, "schedule.clip_norm", "the key is 'train.clip_norm'"),
+]
+
+
+class CliTest(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+
+    def write(self, text, name="recipe.yaml"):
+        path = self.folder / name
+        path.write_text(text)
+        return str(path)
+
+    def run_cli(self, *arguments, code=0):
+        done = subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, cwd=self.folder, timeout=60)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done.stdout
+
+    def small(self):
+        text = subprocess.run([PROGRAM, "recipes", "show", "smoke/quickstart"], capture_output=True, text=True).stdout
+        return self.write(text)
+
+
+class Validate(CliTest):
+    def test_reports_every_planted_mistake_with_its_place(self):
+        path = self.write(MISTAKES)
+        found = json.loads(self.run_cli("validate", path, "--json", code=3))
+        self.assertFalse(found["valid"])
+        self.assertEqual([(p["line"], p["column"], p["key"]) for p in found["problems"]], [p[:3] for p in PLANTED])
+        for problem, planted in zip(found["problems"], PLANTED):
+            self.assertEqual((problem["file"], problem["severity"]), (path, "error"))
+            self.assertIn(planted[3], problem["message"])
+        lines = self.run_cli("validate", path, code=3).splitlines()
+        for line, planted in zip(lines, PLANTED):
+            self.assertTrue(line.startswith(f"{path}:{planted[0]}:{planted[1]}: "), line)
+
+    def test_accepts_every_shipped_recipe_as_it_is(self):
+        shipped = json.loads(self.run_cli("recipes", "ls", "--json"))
+        self.assertGreaterEqual(len(shipped), 3)
+        for recipe in shipped:
+            found = json.loads(self.run_cli("validate", recipe["name"], "--json"))
+            self.assertEqual((found["valid"], found["problems"]), (True, []), recipe["name"])
+            self.assertTrue(recipe["title"], recipe["name"])
+
+    def test_overrides_go_before_the_file_and_are_named_in_problems(self):
+        path = self.small()
+        self.run_cli("validate", path, "train.max_steps=7", "model.config.num_experts=4")
+        out = self.run_cli("validate", path, "train.max_stps=7", code=3)
+        self.assertIn("command line: train.max_stps: unknown key (did you mean 'max_steps'?)", out)
+        out = self.run_cli("validate", path, "parallel.expert=3", "-n", "6", code=3)
+        self.assertIn("3 does not divide 8 experts; sizes that fit 6 ranks and 8 experts: 1, 2", out)
+
+    def test_warnings_alone_are_no_failure(self):
+        found = json.loads(self.run_cli("validate", self.small(), "optimizer.momentum=0.5", "--json"))
+        self.assertEqual([p["severity"] for p in found["problems"]], ["warning"])
+
+    def test_the_resolved_recipe_is_complete_and_resolves_to_itself(self):
+        resolved = self.run_cli("validate", self.small(), "--resolved")
+        again = self.run_cli("validate", self.write(resolved, "resolved.yaml"), "--resolved")
+        self.assertEqual(again, resolved)
+        self.assertIn(f"run_dir: {self.folder.resolve()}/runs/quickstart", resolved)
+
+    def test_extends_and_places_in_both_files(self):
+        self.small()
+        child = self.write("extends: recipe.yaml\nname: child\ntrain: {max_steps: 0}\n", "child.yaml")
+        out = self.run_cli("validate", child, code=3)
+        self.assertIn(f"{child}:3:20: train.max_steps", out)
+
+    def test_wrong_command_lines_and_missing_files(self):
+        self.run_cli("validate", code=2)
+        self.run_cli("validate", self.small(), "no-value", code=2)
+        self.run_cli("validate", "none.yaml", code=3)
+
+
+class Plan(CliTest):
+    def test_counts_what_the_recipe_says(self):
+        plan = json.loads(self.run_cli("plan", self.small(), "-n", "2", "--json"))
+        # embedding and head 2*272*128; a layer: attention 4*128^2, norms 4*128, router 8*128, experts 8*3*128^2
+        self.assertEqual(plan["parameters"], 2 * 272 * 128 + 128 + 4 * (28 * 128**2 + 12 * 128))
+        self.assertEqual(plan["rank_parameters"], plan["parameters"] - 4 * 12 * 128**2)
+        self.assertEqual(plan["tokens_per_step"], 16 * 256)
+        self.assertEqual((plan["micro_batches_per_step"], plan["rounds_per_step"]), (2, 1))
+
+    def test_refuses_what_validate_refuses(self):
+        self.run_cli("plan", self.write(MISTAKES), code=3)
+
+
+class Schema(CliTest):
+    def test_the_reference_page_is_current(self):
+        page = (ROOT / "docs" / "recipe-reference.md").read_text()
+        self.assertEqual(self.run_cli("schema", "--markdown"), page)
+
+    def test_lists_every_key_once(self):
+        keys = [entry["key"] for entry in json.loads(self.run_cli("schema", "--json"))]
+        self.assertEqual(len(keys), len(set(keys)))
+        self.assertIn("train.max_steps", keys)
+
+
+class Recipes(CliTest):
+    def test_copies_and_does_not_replace(self):
+        self.run_cli("recipes", "cp", "smoke/quickstart", "mine.yaml")
+        self.assertIn("name: quickstart", (self.folder / "mine.yaml").read_text())
+        (self.folder / "mine.yaml").write_text("changed")
+        self.run_cli("recipes", "cp", "smoke/quickstart", "mine.yaml", code=2)
+        self.assertEqual((self.folder / "mine.yaml").read_text(), "changed")
+        self.run_cli("recipes", "cp", "smoke/quickstart", "mine.yaml", "--force")
+        self.run_cli("recipes", "cp", "smoke/quickstrat", code=2)
+
+
+if __name__ == "__main__":
+    unittest.main()
