@@ -2,18 +2,20 @@
 # Installs what Moesaic needs on Debian 12: packages, and LibTorch from the torch wheel in .venv.
 # Idempotent; a second call changes nothing and takes under a second.
 #   scripts/setup.sh            what the build needs
-#   scripts/setup.sh --parity   also the Python peers of the parity tests, in .venv-parity
+#   scripts/setup.sh --parity   also the Python readers that the parity tests compare with, in .venv-parity
+#   scripts/setup.sh --peers    also the Python trainers that speed is compared with (torch with CUDA, several GB)
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parity=0 gpu=0
+parity=0 peers=0 gpu=0
 for argument in "$@"; do
   case "$argument" in
     --parity) parity=1 ;;
+    --peers) peers=1 ;;
     --gpu) gpu=1 ;;
-    -h | --help) sed -n '2,6p' "$0"; exit 0 ;;
-    *) echo "setup: unknown option '$argument' (allowed: --parity, --gpu)" >&2; exit 2 ;;
+    -h | --help) sed -n '2,7p' "$0"; exit 0 ;;
+    *) echo "setup: unknown option '$argument' (allowed: --parity, --peers, --gpu)" >&2; exit 2 ;;
   esac
 done
 
@@ -39,29 +41,27 @@ if [ ${#missing[@]} -gt 0 ]; then
   as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null
 fi
 
-# venv_install FOLDER STAMP PIP-ARGUMENTS...: once per change of the arguments.
+# venv_install FOLDER PIP-ARGUMENTS...: each set of arguments once.
 venv_install() {
   local folder="$1"; shift
-  local wanted="$*"
-  if [ -f "$folder/.installed" ] && [ "$(cat "$folder/.installed")" = "$wanted" ]; then return; fi
-  say "installing into $folder: $wanted"
+  if grep -qxF -- "$*" "$folder/.installed" 2> /dev/null; then return; fi
+  say "installing into $folder: $*"
   [ -x "$folder/bin/python" ] || python3 -m venv "$folder"
   "$folder/bin/python" -m pip install -q --disable-pip-version-check "$@"
-  echo "$wanted" > "$folder/.installed"
+  echo "$*" >> "$folder/.installed"
 }
 
 torch=torch==2.11.0
 if [ $gpu = 1 ]; then
   venv_install .venv "$torch"
-elif ! grep -qx "$torch" .venv/.installed 2> /dev/null; then  # a full wheel serves the CPU too
+elif ! grep -qxF "$torch" .venv/.installed 2> /dev/null; then  # a full wheel serves the CPU too
   venv_install .venv --no-deps "$torch" nvidia-cuda-runtime==13.0.96 nvidia-cuda-cupti==13.0.85
 fi
 
 if [ $parity = 1 ]; then
-  # The peers run on the CPU build that is installed already: torch comes from .venv through a .pth file.
-  venv_install .venv-parity transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0 h5py==3.16.0 numpy==2.4.6 \
-    tensorboard==2.20.0 typing-extensions sympy networkx jinja2 fsspec filelock setuptools
-  echo "$(echo "$PWD"/.venv/lib/python3*/site-packages)" > \
-    "$(echo .venv-parity/lib/python3*/site-packages)/moesaic-torch.pth"
+  venv_install .venv-parity h5py==3.16.0 numpy==2.4.6 tensorboard==2.20.0 setuptools
+fi
+if [ $peers = 1 ]; then
+  venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0
 fi
 say "ready"
