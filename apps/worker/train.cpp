@@ -36,13 +36,14 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
 
 // What the launcher's final block is made of.
 void write_error(const std::string& run_dir, int rank, const Error& error) noexcept {
+  if (error.kind() == ErrorKind::kUsage) return;  // the folder may belong to another job
   try {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     const Json record = {{"rank", rank},          {"host", host},
                          {"time", unix_time()},   {"kind", name_of(error.kind())},
                          {"message", error.what()}, {"hint", error.hint()}};
-    write_file_atomic(error_file(run_dir, rank), record.dump(2) + "\n");
+    write_file_atomic(error_file(run_dir, rank), record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } catch (const std::exception&) {
     // The folder is what failed: the message is on stderr.
   }
