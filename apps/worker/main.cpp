@@ -1,6 +1,9 @@
 // moesaic-worker: the program that runs as each MPI rank, and that the launcher starts for verbs that read tensors.
+#include <malloc.h>
+
 #include <cstdio>
 #include <exception>
+#include <limits>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -17,6 +20,9 @@ std::string version_text() {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // Memory of activations goes back to the heap, not to the kernel: a step does not fault its pages in again.
+  mallopt(M_MMAP_THRESHOLD, 32 << 20);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   CLI::App app("Moesaic worker: one rank of a training job. Usually started by `moesaic`, mpirun or srun.");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());

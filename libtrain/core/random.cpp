@@ -49,11 +49,14 @@ std::uint64_t RandomKey::bits(std::uint64_t element) const {
 
 double RandomKey::uniform(std::uint64_t element) const { return to_unit(bits(element)); }
 
-double RandomKey::normal(std::uint64_t element) const {
-  const auto word = philox(key_, {low(element), high(element), step_, 1});
+double RandomKey::normal(std::uint64_t element) const { return normal_pair(element / 2)[element % 2]; }
+
+std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
+  const auto word = philox(key_, {low(pair), high(pair), step_, 1});
   const double u = to_unit((std::uint64_t{word[1]} << 32U) | word[0]);
   const double v = to_unit((std::uint64_t{word[3]} << 32U) | word[2]);
-  return std::sqrt(-2.0 * std::log1p(-u)) * std::cos(2.0 * std::numbers::pi * v);
+  const double radius = std::sqrt(-2.0 * std::log1p(-u)), angle = 2.0 * std::numbers::pi * v;
+  return {radius * std::cos(angle), radius * std::sin(angle)};
 }
 
 std::uint64_t permuted(std::uint64_t index, std::uint64_t size, const RandomKey& key) {

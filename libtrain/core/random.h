@@ -25,7 +25,9 @@ class RandomKey {
 
   std::uint64_t bits(std::uint64_t element) const;  // 64 uniform bits
   double uniform(std::uint64_t element) const;      // [0, 1)
-  double normal(std::uint64_t element) const;       // mean 0, variance 1 (Box-Muller, cosine branch)
+  double normal(std::uint64_t element) const;       // mean 0, variance 1
+  /// normal(2 pair) and normal(2 pair + 1): the two branches of one Box-Muller transform.
+  std::array<double, 2> normal_pair(std::uint64_t pair) const;
 
  private:
   std::uint64_t key_;

@@ -12,8 +12,13 @@ namespace {
 template <class T>
 void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_element, double std_dev) {
   T* data = tensor.mutable_data_ptr<T>();
-  for (std::int64_t i = 0; i < tensor.numel(); ++i) {
-    data[i] = static_cast<T>(std_dev * key.normal(static_cast<std::uint64_t>(first_element + i)));
+  const auto first = static_cast<std::uint64_t>(first_element);
+  const std::uint64_t end = first + static_cast<std::uint64_t>(tensor.numel());
+  for (std::uint64_t pair = first / 2; 2 * pair < end; ++pair) {
+    const auto values = key.normal_pair(pair);
+    for (const std::uint64_t element : {2 * pair, 2 * pair + 1}) {
+      if (element >= first && element < end) data[element - first] = static_cast<T>(std_dev * values[element % 2]);
+    }
   }
 }
 
