@@ -52,14 +52,14 @@ void add_model_and_data(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(name), required(), "Name of the run."));
   keys.push_back(key(FIELD(seed), {}, "Seed of every random number."));
   keys.push_back(key(FIELD(run_dir), path("runs/<name>"), "Run folder."));
+  keys.push_back(key(FIELD(tokenizer), one_of({"byte"}),
+                     "byte: one token for each byte, and 256 for end of text."));
   keys.push_back(key(FIELD(model.from), path(),
                      "Weights to start from: a checkpoint or a run folder of "
                      "the same architecture."));
   keys.push_back(
       key(FIELD(model.config), {.default_text = "required without model.from"},
           "Architecture: the keys of Hugging Face config.json (model_type olmoe or llama)."));
-  keys.push_back(key(FIELD(tokenizer), one_of({"byte"}),
-                     "byte: one token for each byte, and 256 for end of text."));
   keys.push_back(key(FIELD(data.train), required(), "Training text."));
   keys.push_back(key(FIELD(data.valid), {}, "Validation text; valid_loss covers all of it."));
   keys.push_back(key(FIELD(data.sequence_length), size(), "Input tokens of one sequence."));
@@ -89,6 +89,9 @@ void add_training(std::vector<Key>& keys) {
       key(FIELD(train.clip_norm), from(0, 1e30), "Largest global gradient norm; 0 = off."));
   keys.push_back(key(FIELD(train.matmul), one_of({"auto", "mkl", "onednn"}),
                      "Library of the matrix products."));
+}
+
+void add_learning(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(optimizer.type), one_of({"adamw", "sgd"}), "Optimizer."));
   keys.push_back(key(FIELD(optimizer.learning_rate), positive(), "Highest learning rate."));
   keys.push_back(key(FIELD(optimizer.betas),
@@ -215,6 +218,7 @@ const std::vector<Key>& recipe_keys() {
     std::vector<Key> made;
     add_model_and_data(made);
     add_training(made);
+    add_learning(made);
     add_running(made);
     return made;
   }();

@@ -51,7 +51,7 @@ std::string schema_markdown() {
   for (const Row& row : rows()) {
     const std::size_t dot = row.path.find('.');
     const std::string here = dot == std::string::npos ? "" : row.path.substr(0, dot);
-    if (here != section && row.path != "tokenizer") {
+    if (here != section) {
       text += format(
           "\n## {}\n\n| key | type | default | allowed | meaning |\n| --- | --- | --- | --- | --- "
           "|\n",
