@@ -2,12 +2,11 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <utility>
 
-#include "arch/cost.h"
-#include "verbs.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
+#include "plan_report.h"
+#include "verbs.h"
 
 namespace moesaic::cli {
 namespace {
@@ -18,100 +17,15 @@ struct Arguments {
   bool json = false;
 };
 
-arch::CostOptions sizes_of(const Recipe& recipe) {
-  arch::CostOptions sizes;
-  sizes.ranks = recipe.parallel.ranks;
-  sizes.expert = recipe.parallel.expert;
-  sizes.global_batch_size = recipe.train.global_batch_size;
-  sizes.micro_batch_size = recipe.train.micro_batch_size;
-  sizes.sequence_length = recipe.data.sequence_length;
-  sizes.master_bytes = recipe.train.precision == "float64" ? 8 : 4;
-  sizes.compute_bytes = recipe.train.precision == "bfloat16" ? 2 : sizes.master_bytes;
-  const bool adamw = recipe.optimizer.type == "adamw";
-  sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
-  return sizes;
-}
-
-/// 1234567 -> "1.235 M"
-std::string scaled(double value) {
-  const char* const kPrefixes[] = {"", " k", " M", " G", " T", " P", " E"};
-  std::size_t step = 0;
-  while (value >= 999.95 && step + 1 < std::size(kPrefixes)) value /= 1000, ++step;
-  return step == 0 ? format("{:.0f}", value) : format("{:.4g}{}", value, kPrefixes[step]);
-}
-
-std::string scaled_bytes(double bytes) {
-  const std::string text = scaled(bytes);
-  return text.find(' ') == std::string::npos ? text + " B" : text + "B";
-}
-
-Json to_json(const Recipe& recipe, const arch::Options& options, const arch::CostOptions& sizes,
-             const arch::Cost& cost) {
-  return {{"name", recipe.name},
-          {"model_type", options.model_type},
-          {"ranks", sizes.ranks},
-          {"expert", sizes.expert},
-          {"experts_per_rank", options.num_experts / sizes.expert},
-          {"parameters", cost.parameters},
-          {"active_parameters", cost.active_parameters},
-          {"rank_parameters", cost.rank_parameters},
-          {"tokens_per_step", cost.tokens},
-          {"micro_batches_per_step", cost.micro_batches},
-          {"rounds_per_step", cost.rounds},
-          {"flops_per_token", cost.flops_per_token},
-          {"flops_per_step", cost.step_flops},
-          {"rank_parameter_bytes", cost.parameter_bytes},
-          {"rank_gradient_bytes", cost.gradient_bytes},
-          {"rank_optimizer_bytes", cost.optimizer_bytes},
-          {"rank_activation_bytes", cost.activation_bytes},
-          {"rank_memory_bytes", cost.memory_bytes()},
-          {"rank_all_reduce_bytes", cost.all_reduce_bytes},
-          {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
-}
-
-void print_table(const Recipe& recipe, const arch::Options& options, const arch::CostOptions& sizes,
-                 const arch::Cost& cost) {
-  const auto count = [](std::int64_t value) { return scaled(static_cast<double>(value)); };
-  const std::string layout =
-      options.is_moe() ? format("{} ranks, {} in an expert group, {} experts on each", sizes.ranks,
-                                sizes.expert, options.num_experts / sizes.expert)
-                       : format("{} ranks", sizes.ranks);
-  const std::vector<std::pair<std::string, std::string>> rows = {
-      {"model", format("{}, {} layers, hidden {}", options.model_type, options.num_hidden_layers,
-                       options.hidden_size)},
-      {"layout", layout},
-      {"parameters", format("{} ({})", cost.parameters, count(cost.parameters))},
-      {"  active for a token",
-       format("{} ({})", cost.active_parameters, count(cost.active_parameters))},
-      {"  on a rank", format("{} ({})", cost.rank_parameters, count(cost.rank_parameters))},
-      {"tokens a step", format("{}", cost.tokens)},
-      {"micro-batches a step", format("{}, in {} rounds", cost.micro_batches, cost.rounds)},
-      {"FLOP per token", scaled(cost.flops_per_token) + ", forward and backward"},
-      {"FLOP per step", scaled(cost.step_flops) + ", all ranks"},
-      {"memory of a rank", scaled_bytes(cost.memory_bytes()) + ", estimated"},
-      {"  parameters", scaled_bytes(cost.parameter_bytes)},
-      {"  gradients", scaled_bytes(cost.gradient_bytes)},
-      {"  optimizer", scaled_bytes(cost.optimizer_bytes)},
-      {"  activations", scaled_bytes(cost.activation_bytes)},
-      {"sent by a rank, a step", scaled_bytes(cost.all_reduce_bytes + cost.all_to_all_bytes)},
-      {"  gradients, all-reduce", scaled_bytes(cost.all_reduce_bytes)},
-      {"  tokens, all-to-all", scaled_bytes(cost.all_to_all_bytes) + ", when the load is even"}};
-  std::puts(recipe.name.c_str());
-  for (const auto& [label, value] : rows) std::puts(format("  {:<26} {}", label, value).c_str());
-}
-
 void run(const Arguments& arguments) {
   std::vector<Problem> warnings;
   const Recipe recipe =
       require_recipe(arguments.recipe.path, arguments.recipe.overrides, arguments.ranks, &warnings);
   for (const Problem& warning : warnings) std::fputs((warning.text() + "\n").c_str(), stderr);
-  const arch::Options options = architecture_of(recipe);
-  const arch::CostOptions sizes = sizes_of(recipe);
-  const arch::Cost cost = arch::cost_of(options, sizes);
   if (arguments.json)
-    std::puts(to_json(recipe, options, sizes, cost).dump(2).c_str());
+    std::puts(plan_json(recipe).dump(2).c_str());
   else
-    print_table(recipe, options, sizes, cost);
+    print_plan(recipe);
 }
 
 }  // namespace

@@ -1,0 +1,158 @@
+#include "failure.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+
+#include "core/error.h"
+
+namespace fs = std::filesystem;
+
+namespace moesaic::cli {
+namespace {
+
+constexpr int kCommunication = static_cast<int>(ErrorKind::kCommunication);
+
+std::optional<RankError> read_error(const std::string& path) {
+  try {
+    const Json file = read_json(path, ErrorKind::kInternal, {.bytes = 1 << 20});
+    return RankError{file.at("rank").get<int>(),
+                     file.value("host", ""),
+                     file.at("time").get<double>(),
+                     file.value("kind", ""),
+                     file.at("message").get<std::string>(),
+                     file.value("hint", "")};
+  } catch (const std::exception&) {
+    return std::nullopt;  // a rank that died while it wrote
+  }
+}
+
+bool is_exit_code(int code) { return code >= 2 && code <= 9; }
+
+// Exit code of a kind's name, `otherwise` for a name that is not known here.
+int code_of(const std::string& kind, int otherwise) {
+  for (int code = 2; code <= static_cast<int>(ErrorKind::kInternal); ++code) {
+    if (kind == name_of(static_cast<ErrorKind>(code))) return code;
+  }
+  return is_exit_code(otherwise) ? otherwise : kCommunication;
+}
+
+std::string log_of(const std::string& run_dir, int rank) {
+  const std::string path = format("{}/logs/rank-{}.log", run_dir, rank);
+  return fs::exists(path) ? path : "";
+}
+
+const char* hint_for(int signal) {
+  if (signal == SIGKILL) {
+    return "often the kernel's out-of-memory killer (see dmesg): use more ranks, or lower "
+           "train.micro_batch_size; then go on with --resume auto";
+  }
+  if (signal == SIGTERM || signal == SIGINT) return "it was stopped from outside";
+  return "a crash is a defect of Moesaic or of a library; please report it with the recipe and log";
+}
+
+Failure from_error(const std::vector<RankError>& errors, int exit_code) {
+  const RankError& first = errors.front();
+  Failure failure{
+      code_of(first.kind, exit_code), first.rank, first.host, first.message, first.hint, "", {}};
+  for (const RankError& error : errors) {
+    if (error.rank != first.rank) failure.others.push_back(error.rank);
+  }
+  return failure;
+}
+
+Failure from_notice(const RankNotice& notice, int exit_code) {
+  Failure failure{is_exit_code(exit_code) ? exit_code : kCommunication,
+                  notice.rank,
+                  notice.host,
+                  "",
+                  "",
+                  "",
+                  {}};
+  if (notice.signal != 0) {
+    failure.message =
+        format("it was killed by signal {} ({})", notice.signal, ::strsignal(notice.signal));
+    failure.hint = hint_for(notice.signal);
+  } else {
+    failure.message = format("it ended with exit code {}", notice.exit_code);
+    failure.hint = "what it said stands above";
+  }
+  return failure;
+}
+
+}  // namespace
+
+ErrorFiles::ErrorFiles(std::string run_dir)
+    : logs_(std::move(run_dir) + "/logs"), before_(list()) {}
+
+std::map<std::string, ErrorFiles::Identity> ErrorFiles::list() const {
+  std::map<std::string, Identity> files;
+  std::error_code code;
+  for (const auto& entry : fs::directory_iterator(logs_, code)) {
+    const std::string name = entry.path().filename().string();
+    struct stat status {};
+    const bool wanted = name.starts_with("error.rank-") && name.ends_with(".json");
+    if (!wanted || ::stat(entry.path().c_str(), &status) != 0) continue;
+    files[entry.path().string()] = {
+        status.st_ino, std::int64_t{status.st_mtim.tv_sec} * 1000000000 + status.st_mtim.tv_nsec};
+  }
+  return files;
+}
+
+std::vector<RankError> ErrorFiles::appeared() const {
+  std::vector<RankError> errors;
+  for (const auto& [path, identity] : list()) {
+    const auto old = before_.find(path);
+    if (old != before_.end() && old->second == identity) continue;
+    if (const auto error = read_error(path)) errors.push_back(*error);
+  }
+  std::stable_sort(errors.begin(), errors.end(),
+                   [](const RankError& a, const RankError& b) { return a.time < b.time; });
+  return errors;
+}
+
+// A rank that a signal killed leaves no file; those that waited for it may write that they lost it.
+Failure explain(const std::vector<RankError>& errors, const std::optional<RankNotice>& notice,
+                int exit_code, const std::string& run_dir) {
+  const bool killed = notice && notice->signal != 0;
+  const bool own_error =
+      !errors.empty() && code_of(errors.front().kind, exit_code) != kCommunication;
+  Failure failure;
+  if (!errors.empty() && (own_error || !killed)) {
+    failure = from_error(errors, exit_code);
+  } else if (notice) {
+    failure = from_notice(*notice, exit_code);
+    for (const RankError& error : errors) failure.others.push_back(error.rank);
+  } else {
+    failure.exit_code = is_exit_code(exit_code) ? exit_code : kCommunication;
+    failure.message = format("the job ended with exit code {}", exit_code);
+    failure.hint = "what it said stands above";
+  }
+  if (failure.rank >= 0) failure.log = log_of(run_dir, failure.rank);
+  return failure;
+}
+
+std::string to_text(const Failure& failure) {
+  std::string text = "error: ";
+  if (failure.rank >= 0) {
+    text += format("rank {} failed{}: ", failure.rank,
+                   failure.host.empty() ? "" : " on " + failure.host);
+  }
+  text += failure.message + "\n";
+  if (!failure.hint.empty()) text += "hint: " + failure.hint + "\n";
+  if (!failure.log.empty()) text += "log: " + failure.log + "\n";
+  if (!failure.others.empty()) {
+    text += format("also failed, after it: rank {}\n", join(failure.others, ", "));
+  }
+  return text;
+}
+
+Json to_json(const Failure& failure) {
+  return {{"rank", failure.rank}, {"host", failure.host}, {"message", failure.message},
+          {"hint", failure.hint}, {"log", failure.log},   {"others", failure.others}};
+}
+
+}  // namespace moesaic::cli

@@ -1,0 +1,61 @@
+// Why a job failed: the first rank that did, from the error files of the run folder and from what
+// mpirun noticed.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/json.h"
+#include "stderr_filter.h"
+
+namespace moesaic::cli {
+
+struct Failure {
+  int exit_code = 0;
+  int rank = -1;  // -1 = not known
+  std::string host;
+  std::string message;
+  std::string hint;
+  std::string log;          // "" = it has none
+  std::vector<int> others;  // ranks that failed too, after it
+};
+
+/// What a rank wrote into error.rank-<r>.json before it ended the job.
+struct RankError {
+  int rank = 0;
+  std::string host;
+  double time = 0;  // seconds since 1970
+  std::string kind;
+  std::string message;
+  std::string hint;
+};
+
+/// The error files that appear in a run folder after this moment. Told from older ones by the file
+/// itself and not by its time: the clocks of other nodes may differ.
+class ErrorFiles {
+ public:
+  explicit ErrorFiles(std::string run_dir);
+
+  /// The earliest first.
+  std::vector<RankError> appeared() const;
+
+ private:
+  using Identity = std::pair<std::uint64_t, std::int64_t>;  // inode, time of change in ns
+  std::map<std::string, Identity> list() const;
+
+  std::string logs_;
+  std::map<std::string, Identity> before_;
+};
+
+/// `exit_code` as the worker or mpirun returned it, 0 when a signal ended that process.
+Failure explain(const std::vector<RankError>& errors, const std::optional<RankNotice>& notice,
+                int exit_code, const std::string& run_dir);
+
+/// The block that ends a failed job's stderr.
+std::string to_text(const Failure& failure);
+Json to_json(const Failure& failure);
+
+}  // namespace moesaic::cli

@@ -1,0 +1,61 @@
+// Child processes from argument arrays; no shell is ever involved.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace moesaic::cli {
+
+struct Command {
+  std::vector<std::string> argv;                                 // argv[0] is a path
+  std::vector<std::pair<std::string, std::string>> environment;  // added to what is inherited
+
+  /// "A=1 program 'an argument'", to be pasted into a shell.
+  std::string shell_text() const;
+};
+
+/// Becomes that program. Error(kDevice) when it cannot be run.
+[[noreturn]] void replace_process(const Command& command);
+
+/// A child in a process group of its own, with /dev/null for stdin. Its stderr comes here through a
+/// pipe. It gets SIGTERM when this process dies, however it dies.
+class ChildProcess {
+ public:
+  enum class Stdout {
+    kInherit,
+    kToStderr,  // into the pipe
+  };
+
+  /// Error(kDevice) when the program cannot be run.
+  ChildProcess(const Command& command, Stdout out);
+  /// Kills and reaps the whole group when the child still runs.
+  ~ChildProcess();
+  ChildProcess(const ChildProcess&) = delete;
+  ChildProcess& operator=(const ChildProcess&) = delete;
+
+  int stderr_pipe() const { return pipe_; }  // non-blocking
+  void send(int signal) const;
+  void send_group(int signal) const;
+
+  /// Status as of waitpid(2) once the child has ended; never waits.
+  std::optional<int> ended();
+
+ private:
+  pid_t pid_ = -1;
+  int pipe_ = -1;
+  std::optional<int> status_;
+};
+
+struct Captured {
+  int exit_code = -1;  // -1: killed, or not done in time
+  std::string output;  // stdout and stderr, the first 64 KiB
+};
+
+/// Runs a short program to its end, at most `timeout_s`; a program that cannot be run has code -1.
+Captured run_captured(const Command& command, double timeout_s);
+
+}  // namespace moesaic::cli

@@ -1,0 +1,133 @@
+// moesaic train: checks the recipe, computes the layout, starts the ranks and stays their parent.
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <memory>
+#include <optional>
+
+#include "config/recipe_reader.h"
+#include "core/error.h"
+#include "dry_run.h"
+#include "launcher.h"
+#include "verbs.h"
+
+namespace moesaic::cli {
+namespace {
+
+struct Arguments {
+  RecipeArguments recipe;
+  std::optional<std::int64_t> ranks;
+  std::string resume;
+  bool overwrite = false;
+  bool dry_run = false;
+  bool print_command = false;
+  bool json = false;
+};
+
+int terminal_columns() {
+  if (::isatty(STDOUT_FILENO) == 0) return 0;
+  winsize size{};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : 80;
+}
+
+// Every task would start a job of its own.
+void refuse_inside_a_job(const Arguments& arguments) {
+  const std::optional<std::string> sign = task_of_a_job();
+  if (!sign) return;
+  const bool slurm = sign->starts_with("SLURM");
+  throw Error(ErrorKind::kUsage,
+              format("this is one of several tasks of a job ({}), and `moesaic train` starts a job "
+                     "itself",
+                     *sign),
+              format("run the worker: {} moesaic-worker train {} ...",
+                     slurm ? "srun --mpi=pmix" : "mpirun", arguments.recipe.path));
+}
+
+Recipe checked_recipe(const Arguments& arguments) {
+  std::vector<Problem> warnings;
+  Recipe recipe =
+      require_recipe(arguments.recipe.path, arguments.recipe.overrides, arguments.ranks, &warnings);
+  for (const Problem& warning : warnings) std::fputs((warning.text() + "\n").c_str(), stderr);
+  return recipe;
+}
+
+void print_command(const Launch& launch, bool json) {
+  if (!json) {
+    std::puts(launch.command.shell_text().c_str());
+    return;
+  }
+  Json environment = Json::object();
+  for (const auto& [name, value] : launch.command.environment) environment[name] = value;
+  std::puts(Json{{"argv", launch.command.argv}, {"environment", environment}}
+                .dump(2, ' ', false, Json::error_handler_t::replace)
+                .c_str());
+}
+
+void warn_of_crowding(const Recipe& recipe, const Launch& launch, const Machine& machine) {
+  if (!launch.crowded) return;
+  std::fputs(
+      format("warning: {} ranks share {} cores: they take turns, and the run is slow\n",
+             (recipe.parallel.ranks + machine.nodes - 1) / machine.nodes, machine.usable_cores)
+          .c_str(),
+      stderr);
+}
+
+int start(const Recipe& recipe, const Launch& launch, const Arguments& arguments) {
+  const bool terminals = ::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
+  const LaunchResult result = run_job(launch, {.run_dir = recipe.run_dir,
+                                               .stdout_free = arguments.json,
+                                               .live_line = terminals && !arguments.json});
+  if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
+  if (arguments.json) {
+    const Json summary = {{"run_dir", recipe.run_dir},
+                          {"ranks", recipe.parallel.ranks},
+                          {"exit_code", result.exit_code},
+                          {"failure", result.failure ? to_json(*result.failure) : Json(nullptr)}};
+    std::puts(summary.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
+  }
+  return result.exit_code;
+}
+
+int run(const Arguments& arguments) {
+  refuse_inside_a_job(arguments);
+  const Recipe recipe = checked_recipe(arguments);
+  const Machine machine = Machine::here();
+  const LaunchRequest request{arguments.recipe.path, arguments.recipe.overrides, arguments.resume,
+                              arguments.overwrite, arguments.json ? 0 : terminal_columns()};
+  const Launch launch = make_launch(recipe, request, machine);
+  warn_of_crowding(recipe, launch, machine);
+  if (arguments.print_command) {
+    print_command(launch, arguments.json);
+    return 0;
+  }
+  if (arguments.dry_run) {
+    print_dry_run(recipe, launch, arguments.json);
+    return 0;
+  }
+  return start(recipe, launch, arguments);
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, int& exit_code) {
+  const auto arguments = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("train", "Train a model on one or many ranks");
+  add_recipe_arguments(*verb, arguments->recipe);
+  verb->add_option("-n", arguments->ranks, "Number of ranks (default: parallel.ranks)")
+      ->check(CLI::PositiveNumber);
+  auto* resume = verb->add_option("--resume", arguments->resume,
+                                  "auto (the newest checkpoint of the run), or the path of one");
+  verb->add_flag("--overwrite", arguments->overwrite, "Empty the run folder first")
+      ->excludes(resume);
+  verb->add_flag("--dry-run", arguments->dry_run, "Show costs, groups and command; start nothing");
+  verb->add_flag("--print-command", arguments->print_command,
+                 "Print the command that starts the ranks; start nothing");
+  verb->add_flag("--json", arguments->json,
+                 "Machine output: a summary on stdout, everything else on stderr");
+  verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+}
+
+}  // namespace moesaic::cli
