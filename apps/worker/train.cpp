@@ -16,6 +16,7 @@
 #include "observe/console_sink.h"
 #include "observe/jsonl_sink.h"
 #include "observe/tensorboard_sink.h"
+#include "device.h"
 #include "threads.h"
 #include "verbs.h"
 
@@ -69,12 +70,13 @@ int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& se
   if (session.rank() == 0) folder = std::make_unique<RunFolder>(recipe.run_dir, mode_of(arguments));
   const CommOptions comm{recipe.parallel.timeout_s, recipe.log.check_collectives};
   session.world(comm, {}).barrier("run folder");  // from here on there is a folder for logs and watchdog
-  const Communicator world = session.world(comm, {.folder = logs_folder(recipe.run_dir)});
+  const Communicator host = session.world(comm, {.folder = logs_folder(recipe.run_dir)});
+  const auto [device, world] = open_device(recipe.parallel.device, host, session, comm);
   const Log log({.rank = session.rank(), .file = log_file(recipe.run_dir, session.rank()), .console = session.rank() == 0});
   const int threads = use_threads(recipe.parallel.threads_per_rank, session.local_size());
   const arch::Options arch = architecture_of(recipe);
   const Plan plan = Plan::make(world.size(), static_cast<int>(recipe.parallel.expert), arch.num_experts);
-  const RankContext context = RankContext::make(world, plan, log);
+  const RankContext context = RankContext::make(world, plan, log, device);
   log.info("run       {}, {} threads a rank", recipe.run_dir, threads);
 
   TrainingRun run(recipe, context, {.resume = arguments.resume});

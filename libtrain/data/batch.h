@@ -22,6 +22,9 @@ struct Batch {
   std::int64_t sequences() const { return static_cast<std::int64_t>(sequence_offsets.size()) - 1; }
 };
 
+/// The same on another device.
+Batch to_device(const Batch& batch, at::Device device);
+
 /// A micro-batch without sequences: a rank without one joins the collectives with it.
 Batch empty_batch();
 

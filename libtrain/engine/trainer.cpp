@@ -36,7 +36,8 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   for (std::int64_t first = 0; first < size.micro_batches; first += context_.world.size()) {
     const std::int64_t mine = first + context_.rank();
     parts_.buckets->begin(/*last_round=*/first + context_.world.size() >= size.micro_batches);
-    round(mine < size.micro_batches ? data.micro_batch(index, mine) : empty_batch(), size, report);
+    const Batch batch = mine < size.micro_batches ? data.micro_batch(index, mine) : empty_batch();
+    round(to_device(batch, context_.device), size, report);
   }
   parts_.buckets->finish();
   reduce(request, report);

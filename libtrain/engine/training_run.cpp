@@ -16,6 +16,18 @@ double peak_memory_mb() {
   return static_cast<double>(usage.ru_maxrss) / 1024;
 }
 
+// Checkpoints are written from host memory: live tensors of the CPU are taken as they are.
+StateDict on_host(StateDict state) {
+  for (StateEntry& entry : state) entry.tensor = entry.tensor.cpu();
+  return state;
+}
+
+void copy_back(const StateDict& host, const StateDict& live) {
+  for (std::size_t i = 0; i < host.size(); ++i) {
+    if (!live[i].tensor.is_same(host[i].tensor)) at::Tensor(live[i].tensor).copy_(host[i].tensor);
+  }
+}
+
 }  // namespace
 
 TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options)
@@ -38,6 +50,8 @@ void TrainingRun::restore(const std::string& resume) {
   check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_, info->path);
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
+  copy_back(saved.model, state_of(parts_.model->parameters()));
+  copy_back(saved.state, parts_.optimizer->state());
   parts_.weights.invalidate();
   step_ = saved_step_ = info->step;
   tokens_ = logged_tokens_ = training.at("tokens").get<std::int64_t>();
@@ -46,8 +60,8 @@ void TrainingRun::restore(const std::string& resume) {
 
 CheckpointContent TrainingRun::content() const {
   CheckpointContent content;
-  content.model = state_of(parts_.model->parameters());
-  content.state = parts_.optimizer->state();
+  content.model = on_host(state_of(parts_.model->parameters()));
+  content.state = on_host(parts_.optimizer->state());
   content.config = arch::to_config(parts_.model->arch());
   content.tokenizer = parts_.tokenizer;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};

@@ -62,6 +62,7 @@ std::optional<Parameter> ParameterFactory::make_if_present(const std::string& na
   else if (info.init == arch::Init::kZeros) parameter.tensor.zero_();
   else if (options_.dtype == at::kDouble) fill_normal<double>(parameter.tensor, key, first_element, arch_.initializer_range);
   else fill_normal<float>(parameter.tensor, key, first_element, arch_.initializer_range);
+  parameter.tensor = parameter.tensor.to(options_.device);
   return parameter;
 }
 

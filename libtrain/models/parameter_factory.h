@@ -17,7 +17,8 @@ class ParameterFactory {
   struct Options {
     std::uint64_t seed = 0;
     at::ScalarType dtype = at::kFloat;  // of the masters
-    int rank = 0;
+    at::Device device = at::kCPU;
+  int rank = 0;
     Plan plan;
   };
 

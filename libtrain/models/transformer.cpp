@@ -69,7 +69,7 @@ void Block::collect(ParameterSet& parameters) {
 
 Transformer::Transformer(const Options& options, const RankContext& context)
     : options_(options),
-      factory_(options.arch, {options.seed, options.dtype, context.rank(), context.plan}),
+      factory_(options.arch, {options.seed, options.dtype, context.device, context.rank(), context.plan}),
       embedding_(factory_.make("model.embed_tokens.weight")),
       norm_(factory_.make("model.norm.weight")),
       head_(factory_.make_if_present("lm_head.weight")) {

@@ -69,7 +69,7 @@ class AllToAllDispatcher : public TokenDispatcher {
         exchange(group_, {scatter_to_groups(x_TD, grouping),
                           reorder(weight_TK.flatten(), grouping.order_N, grouping.inverse_N)},
                  send, receive, "dispatch", "dispatch.backward");
-    const Rearrangement by_expert = Rearrangement::make(count_We);
+    const Rearrangement by_expert = Rearrangement::make(count_We, x_TD.device());
     Dispatched out;
     out.rows_RD = reorder(received[0], by_expert.order_R, by_expert.inverse_R);
     out.weight_R = reorder(received[1], by_expert.order_R, by_expert.inverse_R);
@@ -89,13 +89,13 @@ class AllToAllDispatcher : public TokenDispatcher {
   struct Rearrangement {
     at::Tensor order_R, inverse_R;
 
-    static Rearrangement make(const at::Tensor& count_We) {
+    static Rearrangement make(const at::Tensor& count_We, at::Device device) {
       const at::Tensor expert = at::arange(count_We.size(1), count_We.options()).repeat({count_We.size(0)});
       const at::Tensor expert_R = at::repeat_interleave(expert, count_We.flatten());
       const at::Tensor order_R = at::argsort(expert_R, /*stable=*/true, 0, false);
       at::Tensor inverse_R = at::empty_like(order_R);
       inverse_R.index_copy_(0, order_R, at::arange(order_R.size(0), order_R.options()));
-      return {order_R, inverse_R};
+      return {order_R.to(device), inverse_R.to(device)};
     }
   };
 

@@ -5,8 +5,14 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/pow.h>
+#include <ATen/ops/softmax.h>
+
+#include <cmath>
+#include <limits>
 
 #include "nn/autograd.h"
 
@@ -46,6 +52,37 @@ at::Tensor as_heads(const at::Tensor& x_TGd, const Run& run, std::int64_t heads)
   return groups == heads ? x : x.repeat_interleave(heads / groups, 1);
 }
 
+struct AttentionResult {
+  at::Tensor out, lse;  // [n, H, L, d], [n, H, L]
+};
+
+// softmax(q k^T / sqrt(d)) under the causal mask, [n, H, L, L].
+at::Tensor causal_weights(const at::Tensor& q, const at::Tensor& k) {
+  const at::Tensor scores = at::matmul(q, k.transpose(-1, -2)).div(std::sqrt(static_cast<double>(q.size(3))));
+  const at::Tensor hidden = at::ones({q.size(2), q.size(2)}, q.options().dtype(at::kBool)).triu(1);
+  return at::softmax(scores.masked_fill(hidden, -std::numeric_limits<double>::infinity()), -1);
+}
+
+Tensors gradients_by_products(const at::Tensor& dy, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  const at::Tensor p = causal_weights(q, k), dp = at::matmul(dy, v.transpose(-1, -2));
+  const at::Tensor ds = p.mul(dp.sub(p.mul(dp).sum(-1, true))).div(std::sqrt(static_cast<double>(q.size(3))));
+  return {at::matmul(ds, k), at::matmul(ds.transpose(-1, -2), q), at::matmul(p.transpose(-1, -2), dy)};
+}
+
+// The CPU has a fused kernel; a device computes with plain products until one has been measured there.
+AttentionResult forward_of_run(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v) {
+  if (!q.is_cpu()) return {at::matmul(causal_weights(q, k), v), {}};
+  auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(q, k, v, 0.0, true);
+  return {out, lse};
+}
+
+Tensors backward_of_run(const at::Tensor& dy, const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                        const AttentionResult& saved) {
+  if (!q.is_cpu()) return gradients_by_products(dy, q, k, v);
+  auto [dq, dk, dv] = at::_scaled_dot_product_flash_attention_for_cpu_backward(dy, q, k, v, saved.out, saved.lse, 0.0, true);
+  return {dq, dk, dv};
+}
+
 // The inverse: adds up the copies of a head and writes the rows.
 void store_rows(const at::Tensor& x_nHLd, const Run& run, at::Tensor rows_TGd) {
   const std::int64_t groups = rows_TGd.size(1), d = rows_TGd.size(2), heads = x_nHLd.size(1);
@@ -80,25 +117,21 @@ at::Tensor causal_attention(const at::Tensor& q_THd, const at::Tensor& k_TGd, co
   const std::int64_t heads = q_THd.size(1);
   const at::Tensor q = q_THd.detach(), k = k_TGd.detach(), v = v_TGd.detach();
   const at::Tensor y_THd = at::empty_like(q, at::MemoryFormat::Contiguous);
-  std::vector<std::pair<at::Tensor, at::Tensor>> saved;  // output and log-sum-exp of each run
+  std::vector<AttentionResult> saved;  // of each run
   for (const Run& run : runs) {
-    auto [out, lse] = at::_scaled_dot_product_flash_attention_for_cpu(
-        as_heads(q, run, heads), as_heads(k, run, heads), as_heads(v, run, heads), 0.0, true);
-    store_rows(out, run, y_THd);
-    saved.emplace_back(out, lse);
+    saved.push_back(forward_of_run(as_heads(q, run, heads), as_heads(k, run, heads), as_heads(v, run, heads)));
+    store_rows(saved.back().out, run, y_THd);
   }
   return record("attention", {q_THd, k_TGd, v_TGd}, y_THd, [=](const Tensors& dy) -> Tensors {
     const at::Tensor dq = at::empty_like(q, at::MemoryFormat::Contiguous);
     const at::Tensor dk = at::empty_like(k, at::MemoryFormat::Contiguous);
     const at::Tensor dv = at::empty_like(v, at::MemoryFormat::Contiguous);
     for (std::size_t i = 0; i < runs.size(); ++i) {
-      const auto& [out, lse] = saved[i];
-      const auto [dq_i, dk_i, dv_i] = at::_scaled_dot_product_flash_attention_for_cpu_backward(
-          as_heads(dy[0], runs[i], heads), as_heads(q, runs[i], heads), as_heads(k, runs[i], heads),
-          as_heads(v, runs[i], heads), out, lse, 0.0, true);
-      store_rows(dq_i, runs[i], dq);
-      store_rows(dk_i, runs[i], dk);
-      store_rows(dv_i, runs[i], dv);
+      const Tensors d = backward_of_run(as_heads(dy[0], runs[i], heads), as_heads(q, runs[i], heads),
+                                        as_heads(k, runs[i], heads), as_heads(v, runs[i], heads), saved[i]);
+      store_rows(d[0], runs[i], dq);
+      store_rows(d[1], runs[i], dk);
+      store_rows(d[2], runs[i], dv);
     }
     return {dq, dk, dv};
   });

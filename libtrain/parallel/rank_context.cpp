@@ -4,7 +4,8 @@
 
 namespace moesaic {
 
-RankContext RankContext::make(const Communicator& world, const Plan& plan, const Log& log) {
+RankContext RankContext::make(const Communicator& world, const Plan& plan, const Log& log,
+                              at::Device device) {
   MOESAIC_CHECK(plan.world == world.size(), ErrorKind::kRecipe,
                 "the recipe plans {} ranks, but the job has {}; start it with -n {}", plan.world,
                 world.size(), plan.world);
@@ -13,7 +14,8 @@ RankContext RankContext::make(const Communicator& world, const Plan& plan, const
           .world = world,
           .expert = world.split(plan.expert_group_of(rank), "expert"),
           .expert_data = world.split(plan.expert_rank_of(rank), "expert_data"),
-          .log = log};
+          .log = log,
+          .device = device};
 }
 
 RankContext RankContext::single() {

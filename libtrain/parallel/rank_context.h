@@ -2,6 +2,8 @@
 // globals.
 #pragma once
 
+#include <c10/core/Device.h>
+
 #include "comm/communicator.h"
 #include "core/log.h"
 #include "parallel/plan.h"
@@ -14,9 +16,11 @@ struct RankContext {
   Communicator expert;       // the all-to-all group
   Communicator expert_data;  // ranks with the same experts: their gradients
   Log log;
+  at::Device device = at::kCPU;  // of parameters and activations
 
   /// Collective over world: splits it.
-  static RankContext make(const Communicator& world, const Plan& plan, const Log& log);
+  static RankContext make(const Communicator& world, const Plan& plan, const Log& log,
+                          at::Device device = at::kCPU);
   /// One process, no MPI.
   static RankContext single();
 
