@@ -35,9 +35,9 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
   return arguments.resume.empty() ? RunFolder::Mode::kFresh : RunFolder::Mode::kResume;
 }
 
-// What the launcher's final block is made of.
-void write_error(const std::string& run_dir, int rank, const Error& error) noexcept {
-  if (error.kind() == ErrorKind::kUsage) return;  // the folder may belong to another job
+// What the launcher's final block is made of. False when it was not written.
+bool write_error(const std::string& run_dir, int rank, const Error& error) noexcept {
+  if (error.kind() == ErrorKind::kUsage) return false;  // the folder may belong to another job
   try {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
@@ -45,8 +45,9 @@ void write_error(const std::string& run_dir, int rank, const Error& error) noexc
                          {"time", unix_time()},   {"kind", name_of(error.kind())},
                          {"message", error.what()}, {"hint", error.hint()}};
     write_file_atomic(error_file(run_dir, rank), record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    return true;
   } catch (const std::exception&) {
-    // The folder is what failed: the message is on stderr.
+    return false;  // the folder is what failed
   }
 }
 
@@ -90,9 +91,11 @@ int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& se
 }
 
 [[noreturn]] void end_job(const Recipe& recipe, const MpiSession& session, const Error& error) {
-  std::fprintf(stderr, "rank %d: error: %s\n", session.rank(), error.what());
-  if (!error.hint().empty()) std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
-  write_error(recipe.run_dir, session.rank(), error);
+  const bool launcher_tells = write_error(recipe.run_dir, session.rank(), error) && std::getenv("MOESAIC_LAUNCHER") != nullptr;
+  if (!launcher_tells) {
+    std::fprintf(stderr, "rank %d: error: %s\n", session.rank(), error.what());
+    if (!error.hint().empty()) std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
+  }
   session.abort(error.exit_code());
 }
 

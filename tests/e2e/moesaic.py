@@ -8,7 +8,8 @@ import subprocess
 import tempfile
 import unittest
 
-BIN = pathlib.Path(os.environ["MOESAIC_BIN"])
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+BIN = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
 MOESAIC = str(BIN / "moesaic")
 
 TINY = """
