@@ -87,6 +87,9 @@ class Communicator {
   /// so this is called between the products of nn.
   void progress() const;
 
+  /// For a back end that builds on another.
+  const std::shared_ptr<CommBackend>& backend() const { return backend_; }
+
   /// The MPI_Comm (a pointer to it) for parallel HDF5, or nullptr when this is not an MPI group.
   const void* native_mpi() const;
 

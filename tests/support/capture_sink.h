@@ -25,8 +25,10 @@ class CaptureSink : public GradientSink {
   std::map<std::int64_t, int> open;  // uses announced and not yet done: 0 after backward
 };
 
-/// One batch of `lengths` sequences with ids 0, 1, 2 ... modulo `vocabulary` and targets the next ids.
-inline Batch batch_of(const std::vector<std::int64_t>& lengths, std::int64_t vocabulary, std::int64_t start = 0) {
+/// One batch of `lengths` sequences with ids 0, 1, 2 ... modulo `vocabulary` and targets the next
+/// ids.
+inline Batch batch_of(const std::vector<std::int64_t>& lengths, std::int64_t vocabulary,
+                      std::int64_t start = 0) {
   Batch batch;
   std::vector<at::Tensor> positions, examples;
   for (const std::int64_t length : lengths) {
@@ -48,7 +50,8 @@ struct Fixture {
   WeightCopies weights;
   CaptureSink sink;
   ParameterSet parameters;
-  ForwardContext context{batch, Precision::named("float64"), MatmulKernel::kMkl, weights, &sink, Communicator::single()};
+  ForwardContext context{batch, Precision::named("float64"), MatmulKernel::kMkl, weights,
+                         &sink, Communicator::single()};
 
   Parameter parameter(const at::Tensor& value, const std::string& name = "p") {
     Parameter parameter;

@@ -12,14 +12,16 @@
 namespace moesaic::test {
 
 inline arch::Options tiny_olmoe(std::int64_t experts = 12) {
-  const Json config = {{"model_type", "olmoe"},      {"vocab_size", 31},          {"hidden_size", 16},
-                       {"intermediate_size", 12},    {"num_hidden_layers", 2},    {"num_attention_heads", 4},
-                       {"num_key_value_heads", 2},   {"num_experts", experts},    {"num_experts_per_tok", 3},
-                       {"norm_topk_prob", true},     {"initializer_range", 0.3},  {"max_position_embeddings", 64}};
+  const Json config = {
+      {"model_type", "olmoe"},    {"vocab_size", 31},         {"hidden_size", 16},
+      {"intermediate_size", 12},  {"num_hidden_layers", 2},   {"num_attention_heads", 4},
+      {"num_key_value_heads", 2}, {"num_experts", experts},   {"num_experts_per_tok", 3},
+      {"norm_topk_prob", true},   {"initializer_range", 0.3}, {"max_position_embeddings", 64}};
   return arch::require_options(config, "tiny");
 }
 
-/// The model with cross entropy, balance and z-loss; `batch` is this rank's micro-batch of the only round.
+/// The model with cross entropy, balance and z-loss; `batch` is this rank's micro-batch of the only
+/// round.
 struct TinyRun {
   const RankContext& context;
   Batch batch;
@@ -29,7 +31,8 @@ struct TinyRun {
   AccumulatingSink sink;
   WeightCopies weights;
 
-  TinyRun(const RankContext& rank_context, const arch::Options& arch, const Batch& mine, const StepSize& step)
+  TinyRun(const RankContext& rank_context, const arch::Options& arch, const Batch& mine,
+          const StepSize& step)
       : context(rank_context),
         batch(mine),
         size(step),
@@ -37,10 +40,11 @@ struct TinyRun {
         buckets(model.parameters(), rank_context, {}),
         sink(model.parameters(), buckets, MatmulKernel::kMkl) {}
 
-  /// The loss of the step, the same on all ranks; gradients in the buckets when asked for. Collective over world.
+  /// The loss of the step, the same on all ranks; gradients in the buckets when asked for.
+  /// Collective over world.
   double loss(bool with_gradients) {
     at::AutoGradMode mode(with_gradients);
-    const ForwardContext forward{batch,   Precision::named("float64"), MatmulKernel::kMkl,
+    const ForwardContext forward{batch,   Precision::named("float64"),      MatmulKernel::kMkl,
                                  weights, with_gradients ? &sink : nullptr, context.world};
     buckets.zero();
     buckets.begin(true);
@@ -48,7 +52,8 @@ struct TinyRun {
     const StepView view{forward, output.hidden_TD, model.head(), output.routers, size};
     at::Tensor total = CrossEntropy().evaluate(view).loss;
     if (model.arch().is_moe()) {
-      total = total.add(SwitchBalance(0.5).evaluate(view).loss).add(RouterZ(0.1).evaluate(view).loss);
+      total =
+          total.add(SwitchBalance(0.5).evaluate(view).loss).add(RouterZ(0.1).evaluate(view).loss);
     }
     if (with_gradients) {
       total.backward();

@@ -1,5 +1,7 @@
 #include "comm/mpi/mpi_backend.h"
 
+#include <algorithm>
+
 #include "comm/mpi/mpi_exchange.h"
 #include "comm/mpi/mpi_reduce.h"
 #include "comm/single.h"
@@ -115,12 +117,14 @@ WorkState MpiBackend::broadcast(at::Tensor tensor, int root, const std::string& 
                                 .detail = format("{} from rank {}", dtype_name(tensor), root),
                                 .count = tensor.numel()});
   operation->tensors = {tensor};
-  if (tensor.numel() == 0) return nullptr;
   const Piece piece = piece_of(tensor);
-  const MPI_Datatype type = operation->types.emplace_back(piece.bytes).get();
-  check_mpi(MPI_Ibcast(piece.data, 1, type, root, comm_->get(),
-                       &operation->requests.emplace_back(MPI_REQUEST_NULL)),
-            operation->where());
+  constexpr std::int64_t kMessageBytes = std::int64_t{1} << 30;  // MPI 3 counts with int
+  for (std::int64_t begin = 0; begin < piece.bytes; begin += kMessageBytes) {
+    const auto bytes = static_cast<int>(std::min(kMessageBytes, piece.bytes - begin));
+    check_mpi(MPI_Ibcast(piece.data + begin, bytes, MPI_BYTE, root, comm_->get(),
+                         &operation->requests.emplace_back(MPI_REQUEST_NULL)),
+              operation->where());
+  }
   return started(operation);
 }
 

@@ -1,20 +1,24 @@
 #include "comm/mpi/mpi_exchange.h"
 
+#include <algorithm>
 #include <cstring>
-#include <limits>
 
 namespace moesaic {
 namespace {
 
-/// MPI 3 counts with int; what is longer travels as one value of a derived type.
-struct Typed {
-  int count;
-  MPI_Datatype type;
-};
+// MPI moves a few fragments of each message whenever it is polled. Many messages under way move
+// many, so that a transfer keeps pace when it is polled only between the products of a forward or
+// backward pass.
+constexpr std::int64_t kMessageBytes = 256 * 1024;
 
-Typed typed(MpiOperation& operation, std::int64_t bytes) {
-  if (bytes <= std::numeric_limits<int>::max()) return {static_cast<int>(bytes), MPI_BYTE};
-  return {1, operation.types.emplace_back(bytes).get()};
+/// Calls start(data, bytes, request) for each message of `piece`.
+template <class Start>
+void for_each_message(MpiOperation& operation, const Piece& piece, const Start& start) {
+  for (std::int64_t begin = 0; begin < piece.bytes; begin += kMessageBytes) {
+    const auto bytes = static_cast<int>(std::min(kMessageBytes, piece.bytes - begin));
+    check_mpi(start(piece.data + begin, bytes, &operation.requests.emplace_back(MPI_REQUEST_NULL)),
+              operation.where());
+  }
 }
 
 }  // namespace
@@ -34,21 +38,17 @@ void start_exchange(MpiOperation& operation, const std::vector<Piece>& send,
   // Each rank begins with its right neighbour, so that not all of them press on rank 0 first.
   for (int step = 1; step < operation.size; ++step) {
     const int peer = (operation.rank + operation.size - step) % operation.size;
-    const Piece& piece = receive[static_cast<std::size_t>(peer)];
-    if (piece.bytes == 0) continue;
-    const Typed t = typed(operation, piece.bytes);
-    check_mpi(MPI_Irecv(piece.data, t.count, t.type, peer, tag, comm,
-                        &operation.requests.emplace_back(MPI_REQUEST_NULL)),
-              operation.where());
+    for_each_message(operation, receive[static_cast<std::size_t>(peer)],
+                     [&](std::byte* data, int bytes, MPI_Request* request) {
+                       return MPI_Irecv(data, bytes, MPI_BYTE, peer, tag, comm, request);
+                     });
   }
   for (int step = 1; step < operation.size; ++step) {
     const int peer = (operation.rank + step) % operation.size;
-    const Piece& piece = send[static_cast<std::size_t>(peer)];
-    if (piece.bytes == 0) continue;
-    const Typed t = typed(operation, piece.bytes);
-    check_mpi(MPI_Isend(piece.data, t.count, t.type, peer, tag, comm,
-                        &operation.requests.emplace_back(MPI_REQUEST_NULL)),
-              operation.where());
+    for_each_message(operation, send[static_cast<std::size_t>(peer)],
+                     [&](std::byte* data, int bytes, MPI_Request* request) {
+                       return MPI_Isend(data, bytes, MPI_BYTE, peer, tag, comm, request);
+                     });
   }
   const auto me = static_cast<std::size_t>(operation.rank);
   if (send[me].bytes > 0 && send[me].data != receive[me].data) {

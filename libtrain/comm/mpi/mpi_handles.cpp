@@ -46,29 +46,4 @@ MpiComm::~MpiComm() {
   MPI_Comm_free(&comm_);
 }
 
-MpiBytes::MpiBytes(std::int64_t bytes) {
-  // Counts are int in MPI 3: blocks of 1 GiB and a remainder, as one type.
-  constexpr std::int64_t kBlock = std::int64_t{1} << 30;
-  const auto blocks = static_cast<int>(bytes / kBlock);
-  const auto rest = static_cast<int>(bytes % kBlock);
-  if (blocks == 0) {
-    check_mpi(MPI_Type_contiguous(rest, MPI_BYTE, &type_), "MPI_Type_contiguous");
-  } else {
-    MPI_Datatype block = MPI_DATATYPE_NULL;
-    check_mpi(MPI_Type_contiguous(static_cast<int>(kBlock), MPI_BYTE, &block),
-              "MPI_Type_contiguous");
-    const std::array<int, 2> counts{blocks, rest};
-    const std::array<MPI_Aint, 2> offsets{0, static_cast<MPI_Aint>(blocks * kBlock)};
-    const std::array<MPI_Datatype, 2> types{block, MPI_BYTE};
-    const int code = MPI_Type_create_struct(2, counts.data(), offsets.data(), types.data(), &type_);
-    MPI_Type_free(&block);
-    check_mpi(code, "MPI_Type_create_struct");
-  }
-  check_mpi(MPI_Type_commit(&type_), "MPI_Type_commit");
-}
-
-MpiBytes::~MpiBytes() {
-  if (type_ != MPI_DATATYPE_NULL && mpi_is_running()) MPI_Type_free(&type_);
-}
-
 }  // namespace moesaic

@@ -4,7 +4,6 @@
 
 #include <mpi.h>
 
-#include <cstdint>
 #include <string>
 #include <utility>
 
@@ -33,23 +32,6 @@ class MpiComm {
  private:
   explicit MpiComm(MPI_Comm comm);
   MPI_Comm comm_;
-};
-
-/// A committed datatype of `bytes` consecutive bytes, however many.
-class MpiBytes {
- public:
-  explicit MpiBytes(std::int64_t bytes);
-  MpiBytes(MpiBytes&& other) noexcept : type_(std::exchange(other.type_, MPI_DATATYPE_NULL)) {}
-  MpiBytes& operator=(MpiBytes&& other) noexcept {
-    std::swap(type_, other.type_);
-    return *this;
-  }
-  ~MpiBytes();
-
-  MPI_Datatype get() const { return type_; }
-
- private:
-  MPI_Datatype type_ = MPI_DATATYPE_NULL;
 };
 
 }  // namespace moesaic

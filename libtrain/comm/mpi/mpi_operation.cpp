@@ -17,9 +17,9 @@ namespace {
 /// may outnumber the cores.
 class Backoff {
  public:
-  void pause(double waited) {
+  void pause() {
     if (++rounds_ < kSpins) return;
-    if (waited < kYieldSeconds) {
+    if (since_.seconds() < kYieldSeconds) {
       ::sched_yield();
       return;
     }
@@ -32,6 +32,7 @@ class Backoff {
   static constexpr double kYieldSeconds = 5e-3;
 
   int rounds_ = 0;
+  Stopwatch since_;
   std::chrono::microseconds sleep_{20};
 };
 
@@ -49,14 +50,17 @@ MpiRuntime::~MpiRuntime() {
   [[maybe_unused]] auto* leaked = new auto(std::move(pending_));
 }
 
-bool MpiRuntime::test(MpiOperation& operation) {
-  while (!operation.requests.empty() || operation.then) {
-    int done = 0;
-    check_mpi(MPI_Testall(static_cast<int>(operation.requests.size()), operation.requests.data(),
-                          &done, MPI_STATUSES_IGNORE),
+bool MpiRuntime::test(MpiOperation& operation, bool& moved) {
+  auto& requests = operation.requests;
+  while (!requests.empty() || operation.then) {
+    std::vector<int> indices(requests.size());
+    int num_done = 0;
+    check_mpi(MPI_Testsome(static_cast<int>(requests.size()), requests.data(), &num_done,
+                           indices.data(), MPI_STATUSES_IGNORE),
               operation.where());
-    if (done == 0) return false;
-    operation.requests.clear();
+    if (num_done != MPI_UNDEFINED && num_done > 0) moved = true;
+    std::erase(requests, MPI_REQUEST_NULL);
+    if (!requests.empty()) return false;
     if (operation.then) std::exchange(operation.then, nullptr)(operation);
   }
   operation.tensors.clear();
@@ -64,8 +68,10 @@ bool MpiRuntime::test(MpiOperation& operation) {
 }
 
 /// Every operation and not only the first: each may have a next stage to start.
-void MpiRuntime::poll() {
-  std::erase_if(pending_, [](const auto& operation) { return test(*operation); });
+bool MpiRuntime::poll() {
+  bool moved = false;
+  std::erase_if(pending_, [&](const auto& operation) { return test(*operation, moved); });
+  return moved;
 }
 
 void MpiRuntime::progress() {
@@ -79,8 +85,9 @@ void MpiRuntime::wait(MpiOperation& operation) {
   Stopwatch since_sign;
   Backoff backoff;
   bool looked = false;
-  while (!test(operation)) {
-    poll();
+  for (;;) {
+    const bool moved = poll();
+    if (operation.requests.empty() && !operation.then) return;
     const double waited = since_sign.seconds();
     // Half-way, remember where the others are: a rank that moves in the second half is slow, not
     // lost.
@@ -92,9 +99,12 @@ void MpiRuntime::wait(MpiOperation& operation) {
       since_sign = Stopwatch();
       looked = false;
     }
-    backoff.pause(total.seconds());
+    if (moved) {
+      backoff = Backoff();
+    } else {
+      backoff.pause();
+    }
   }
-  std::erase_if(pending_, [&](const auto& pending) { return pending.get() == &operation; });
 }
 
 }  // namespace moesaic

@@ -26,7 +26,6 @@ struct MpiOperation {
   int size = 1;
   std::vector<MPI_Request> requests = {};
   std::vector<at::Tensor> tensors = {};
-  std::vector<MpiBytes> types = {};
   /// Runs when all requests are done; it may start the next stage.
   std::function<void(MpiOperation&)> then = {};
 
@@ -55,9 +54,10 @@ class MpiRuntime {
   void progress();
 
  private:
-  /// Advances `operation`; true when it is done.
-  static bool test(MpiOperation& operation);
-  void poll();
+  /// Advances `operation`; true when it is done. Sets `moved` when anything was completed.
+  static bool test(MpiOperation& operation, bool& moved);
+  /// Advances all that is under way; true when anything was completed.
+  bool poll();
 
   CommOptions options_;
   Watchdog watchdog_;

@@ -1,0 +1,96 @@
+#include "comm/watchdog.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/error.h"
+
+namespace moesaic {
+namespace {
+
+class WatchdogFiles : public testing::Test {
+ protected:
+  WatchdogFiles()
+      : folder_(std::filesystem::temp_directory_path() /
+                format("moesaic-watchdog-{}", ::getpid())) {
+    std::filesystem::create_directories(folder_);
+  }
+  ~WatchdogFiles() override { std::filesystem::remove_all(folder_); }
+
+  Watchdog::Options options(int rank) const {
+    return {.folder = folder_.string(), .rank = rank, .size = 3};
+  }
+  bool contains(const std::string& text, const std::string& part) const {
+    return text.find(part) != std::string::npos;
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(WatchdogFiles, ReportNamesTheRanksThatAreBehind) {
+  Watchdog first(options(0));
+  Watchdog second(options(1));
+  Watchdog third(options(2));
+  for (Watchdog* dog : {&first, &second, &third}) dog->enter("world", "start");
+  first.enter("world", "sum of a, b");
+  third.enter("expert", "dispatch");
+  const std::string report = first.report();
+  EXPECT_TRUE(contains(report, "behind: rank 1\n")) << report;
+  EXPECT_TRUE(contains(report, "rank 0: collective 2, 'sum of a, b' of world")) << report;
+  EXPECT_TRUE(contains(report, "rank 1: collective 1, 'start' of world")) << report;
+  EXPECT_TRUE(contains(report, "rank 2: collective 2, 'dispatch' of expert")) << report;
+}
+
+TEST_F(WatchdogFiles, ReportSaysWhenNobodyIsBehind) {
+  Watchdog first(options(0));
+  Watchdog second(options(1));
+  Watchdog third(options(2));
+  EXPECT_TRUE(contains(first.report(), "no rank is behind"));
+}
+
+TEST_F(WatchdogFiles, ARankWithoutAReadableFileIsBehind) {
+  Watchdog first(options(0));
+  Watchdog second(options(1));
+  EXPECT_TRUE(contains(first.report(), "behind: rank 2\n"));
+  std::ofstream(folder_ / "rank-1.state") << "torn";
+  EXPECT_TRUE(contains(first.report(), "behind: rank 1, 2\n"));
+}
+
+TEST_F(WatchdogFiles, SeesWhetherAnotherRankMoves) {
+  Watchdog first(options(0));
+  Watchdog second(options(1));
+  EXPECT_FALSE(first.others_moved());  // nothing to compare with yet
+  EXPECT_FALSE(first.others_moved());
+  first.enter("world", "mine");
+  EXPECT_FALSE(first.others_moved()) << "its own steps do not count";
+  second.enter("world", "theirs");
+  EXPECT_TRUE(first.others_moved());
+  EXPECT_FALSE(first.others_moved());
+}
+
+TEST_F(WatchdogFiles, ALabelOfAnyLengthKeepsTheRecordWhole) {
+  Watchdog first(options(0));
+  Watchdog second(options(1));
+  second.enter("world", std::string(1000, 'x'));
+  second.enter("world", "short");
+  EXPECT_TRUE(contains(first.report(), "rank 1: collective 2, 'short' of world,"));
+  EXPECT_EQ(std::filesystem::file_size(folder_ / "rank-1.state"), 256U);
+}
+
+TEST(Watchdog, KeepsNoFilesWithoutAFolder) {
+  Watchdog dog({.folder = "", .rank = 0, .size = 2});
+  dog.enter("world", "sum");
+  dog.alive();
+  EXPECT_FALSE(dog.others_moved());
+  EXPECT_NE(dog.report().find("no state files"), std::string::npos);
+}
+
+TEST(Watchdog, AFolderThatIsNotThereIsAnError) {
+  EXPECT_THROW(Watchdog({.folder = "/no/such/folder", .rank = 0, .size = 1}), Error);
+}
+
+}  // namespace
+}  // namespace moesaic
