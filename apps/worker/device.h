@@ -13,8 +13,9 @@ struct DeviceWorld {
   Communicator world;  // for tensors on that device, and for host tensors
 };
 
-/// Collective over `host`. `name` is the recipe's parallel.device: cpu | cuda. Error(kDevice) when this program or
-/// this machine does not have it.
-DeviceWorld open_device(const std::string& name, const Communicator& host, const MpiSession& session, const CommOptions& options);
+/// Collective over `host`. `name` is the recipe's parallel.device: cpu | cuda. Error(kDevice) when
+/// this program or this machine does not have it.
+DeviceWorld open_device(const std::string& name, const Communicator& host,
+                        const MpiSession& session, const CommOptions& options);
 
 }  // namespace moesaic::worker

@@ -1,4 +1,5 @@
-// moesaic-worker: the program that runs as each MPI rank, and that the launcher starts for verbs that read tensors.
+// moesaic-worker: the program that runs as each MPI rank, and that the launcher starts for verbs
+// that read tensors.
 #include <malloc.h>
 
 #include <csignal>
@@ -21,11 +22,14 @@ std::string version_text() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Memory of activations goes back to the heap, not to the kernel: a step does not fault its pages in again.
+  // Memory of activations goes back to the heap, not to the kernel: a step does not fault its pages
+  // in again.
   mallopt(M_MMAP_THRESHOLD, 32 << 20);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
-  std::signal(SIGXFSZ, SIG_IGN);  // a file size limit is an error of the write, not the end of the rank
-  CLI::App app("Moesaic worker: one rank of a training job. Usually started by `moesaic`, mpirun or srun.");
+  std::signal(SIGXFSZ,
+              SIG_IGN);  // a file size limit is an error of the write, not the end of the rank
+  CLI::App app(
+      "Moesaic worker: one rank of a training job. Usually started by `moesaic`, mpirun or srun.");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());
   int exit_code = 0;

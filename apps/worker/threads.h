@@ -5,8 +5,8 @@
 
 namespace moesaic::worker {
 
-/// Sets and returns the threads LibTorch computes with: `wanted`, or with 0 what OMP_NUM_THREADS says, or this
-/// rank's share of the cores it may run on.
+/// Sets and returns the threads LibTorch computes with: `wanted`, or with 0 what OMP_NUM_THREADS
+/// says, or this rank's share of the cores it may run on.
 int use_threads(std::int64_t wanted, int ranks_on_this_machine);
 
 }  // namespace moesaic::worker

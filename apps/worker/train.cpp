@@ -10,13 +10,13 @@
 #include "config/recipe_reader.h"
 #include "core/clock.h"
 #include "core/fs.h"
+#include "device.h"
 #include "engine/assemble.h"
 #include "engine/run_folder.h"
 #include "engine/training_run.h"
 #include "observe/console_sink.h"
 #include "observe/jsonl_sink.h"
 #include "observe/tensorboard_sink.h"
-#include "device.h"
 #include "threads.h"
 #include "verbs.h"
 
@@ -41,10 +41,14 @@ bool write_error(const std::string& run_dir, int rank, const Error& error) noexc
   try {
     char host[256] = "";
     gethostname(host, sizeof host - 1);
-    const Json record = {{"rank", rank},          {"host", host},
-                         {"time", unix_time()},   {"kind", name_of(error.kind())},
-                         {"message", error.what()}, {"hint", error.hint()}};
-    write_file_atomic(error_file(run_dir, rank), record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    const Json record = {{"rank", rank},
+                         {"host", host},
+                         {"time", unix_time()},
+                         {"kind", name_of(error.kind())},
+                         {"message", error.what()},
+                         {"hint", error.hint()}};
+    write_file_atomic(error_file(run_dir, rank),
+                      record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return true;
   } catch (const std::exception&) {
     return false;  // the folder is what failed
@@ -60,23 +64,29 @@ void add_sinks(const Recipe& recipe, const Arguments& arguments, TrainingRun& ru
   console.columns = columns != nullptr ? std::max(20, std::atoi(columns)) : 80;
   console.color = std::getenv("NO_COLOR") == nullptr;
   run.add_sink(std::make_unique<ConsoleSink>(console));
-  run.add_sink(std::make_unique<JsonlSink>(JsonlSink::Options{recipe.run_dir + "/metrics.jsonl", run.step()}));
+  run.add_sink(std::make_unique<JsonlSink>(
+      JsonlSink::Options{recipe.run_dir + "/metrics.jsonl", run.step()}));
   if (!recipe.log.tensorboard) return;
   run.add_sink(std::make_unique<TensorBoardSink>(
       TensorBoardSink::Options{recipe.run_dir + "/tensorboard", resumed ? run.step() : 0}));
 }
 
-int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& session, StopSignal& stop) {
+int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& session,
+          StopSignal& stop) {
   std::unique_ptr<RunFolder> folder;
   if (session.rank() == 0) folder = std::make_unique<RunFolder>(recipe.run_dir, mode_of(arguments));
   const CommOptions comm{recipe.parallel.timeout_s, recipe.log.check_collectives};
-  session.world(comm, {}).barrier("run folder");  // from here on there is a folder for logs and watchdog
+  session.world(comm, {}).barrier(
+      "run folder");  // from here on there is a folder for logs and watchdog
   const Communicator host = session.world(comm, {.folder = logs_folder(recipe.run_dir)});
   const auto [device, world] = open_device(recipe.parallel.device, host, session, comm);
-  const Log log({.rank = session.rank(), .file = log_file(recipe.run_dir, session.rank()), .console = session.rank() == 0});
+  const Log log({.rank = session.rank(),
+                 .file = log_file(recipe.run_dir, session.rank()),
+                 .console = session.rank() == 0});
   const int threads = use_threads(recipe.parallel.threads_per_rank, session.local_size());
   const arch::Options arch = architecture_of(recipe);
-  const Plan plan = Plan::make(world.size(), static_cast<int>(recipe.parallel.expert), arch.num_experts);
+  const Plan plan =
+      Plan::make(world.size(), static_cast<int>(recipe.parallel.expert), arch.num_experts);
   const RankContext context = RankContext::make(world, plan, log, device);
   log.info("run       {}, {} threads a rank", recipe.run_dir, threads);
 
@@ -91,10 +101,12 @@ int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& se
 }
 
 [[noreturn]] void end_job(const Recipe& recipe, const MpiSession& session, const Error& error) {
-  const bool launcher_tells = write_error(recipe.run_dir, session.rank(), error) && std::getenv("MOESAIC_LAUNCHER") != nullptr;
+  const bool launcher_tells = write_error(recipe.run_dir, session.rank(), error) &&
+                              std::getenv("MOESAIC_LAUNCHER") != nullptr;
   if (!launcher_tells) {
     std::fprintf(stderr, "rank %d: error: %s\n", session.rank(), error.what());
-    if (!error.hint().empty()) std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
+    if (!error.hint().empty())
+      std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
   }
   session.abort(error.exit_code());
 }
@@ -109,7 +121,9 @@ int run_rank(const Arguments& arguments) {
   } catch (const Error& error) {
     end_job(recipe, session, error);
   } catch (const std::bad_alloc&) {
-    end_job(recipe, session, Error(ErrorKind::kDevice, "out of memory", "lower train.micro_batch_size or use more ranks"));
+    end_job(recipe, session,
+            Error(ErrorKind::kDevice, "out of memory",
+                  "lower train.micro_batch_size or use more ranks"));
   } catch (const std::exception& error) {
     end_job(recipe, session, Error(ErrorKind::kInternal, error.what()));
   }

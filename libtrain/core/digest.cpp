@@ -33,7 +33,9 @@ std::string Digest::hex() const {
   return format("{:016x}{:016x}", std::uint64_t{hash.high64}, std::uint64_t{hash.low64});
 }
 
-std::string digest_of(const void* data, std::size_t bytes) { return Digest().update(data, bytes).hex(); }
+std::string digest_of(const void* data, std::size_t bytes) {
+  return Digest().update(data, bytes).hex();
+}
 std::string digest_of(std::string_view bytes) { return digest_of(bytes.data(), bytes.size()); }
 
 std::string digest_of_file(const std::string& path) {

@@ -7,13 +7,20 @@ namespace moesaic {
 
 const char* name_of(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::kUsage: return "usage";
-    case ErrorKind::kRecipe: return "recipe";
-    case ErrorKind::kData: return "data";
-    case ErrorKind::kDevice: return "device";
-    case ErrorKind::kCommunication: return "communication";
-    case ErrorKind::kCheckpoint: return "checkpoint";
-    case ErrorKind::kInternal: return "internal";
+    case ErrorKind::kUsage:
+      return "usage";
+    case ErrorKind::kRecipe:
+      return "recipe";
+    case ErrorKind::kData:
+      return "data";
+    case ErrorKind::kDevice:
+      return "device";
+    case ErrorKind::kCommunication:
+      return "communication";
+    case ErrorKind::kCheckpoint:
+      return "checkpoint";
+    case ErrorKind::kInternal:
+      return "internal";
   }
   return "internal";
 }
@@ -29,7 +36,8 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
         d[i][j] = i + j;
         continue;
       }
-      d[i][j] = std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
+      d[i][j] =
+          std::min({d[i - 1][j] + 1, d[i][j - 1] + 1, d[i - 1][j - 1] + (a[i - 1] != b[j - 1])});
       const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
       if (swapped) d[i][j] = std::min(d[i][j], d[i - 2][j - 2] + 1);
     }
@@ -38,7 +46,8 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 }
 
 void throw_internal(const char* file, int line, const char* condition) {
-  throw Error(ErrorKind::kInternal, format("{}:{}: internal check failed: {}", file, line, condition),
+  throw Error(ErrorKind::kInternal,
+              format("{}:{}: internal check failed: {}", file, line, condition),
               "this is a defect of Moesaic; please report it with the recipe");
 }
 

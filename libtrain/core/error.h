@@ -26,7 +26,8 @@ const char* name_of(ErrorKind kind);
 
 class Error : public std::runtime_error {
  public:
-  /// `message` says what, where and got against allowed; `hint` says what to do next (may be empty).
+  /// `message` says what, where and got against allowed; `hint` says what to do next (may be
+  /// empty).
   Error(ErrorKind kind, std::string message, std::string hint = "");
 
   ErrorKind kind() const { return kind_; }
@@ -62,13 +63,13 @@ std::string nearest(const std::string& word, const Range& candidates) {
 }  // namespace moesaic
 
 /// For what the user's world can break: MOESAIC_CHECK(ok, ErrorKind::kData, "{} is empty", path).
-#define MOESAIC_CHECK(condition, kind, ...) \
-  do {                                      \
+#define MOESAIC_CHECK(condition, kind, ...)                                         \
+  do {                                                                              \
     if (!(condition)) throw ::moesaic::Error(kind, ::moesaic::format(__VA_ARGS__)); \
   } while (false)
 
 /// For what only a defect of Moesaic can break.
-#define MOESAIC_ASSERT(condition)                                             \
-  do {                                                                        \
+#define MOESAIC_ASSERT(condition)                                                \
+  do {                                                                           \
     if (!(condition)) ::moesaic::throw_internal(__FILE__, __LINE__, #condition); \
   } while (false)

@@ -19,7 +19,8 @@ namespace fs = std::filesystem;
 [[noreturn]] void fail(ErrorKind kind, const char* what, const std::string& path, int code) {
   std::string hint;
   if (code == ENOSPC || code == EDQUOT) hint = "free some space, or choose another folder";
-  if (code == EACCES || code == EPERM || code == EROFS) hint = "check the permissions, or choose another folder";
+  if (code == EACCES || code == EPERM || code == EROFS)
+    hint = "check the permissions, or choose another folder";
   throw Error(kind, format("cannot {} {}: {}", what, path, std::strerror(code)), hint);
 }
 
@@ -29,7 +30,9 @@ class Descriptor {
       : path_(path), kind_(kind), fd_(::open(path.c_str(), flags | O_CLOEXEC, 0644)) {
     if (fd_ < 0) fail(kind, what, path, errno);
   }
-  ~Descriptor() { if (fd_ >= 0) ::close(fd_); }
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
   Descriptor(const Descriptor&) = delete;
   Descriptor& operator=(const Descriptor&) = delete;
 
@@ -39,7 +42,9 @@ class Descriptor {
     if (::fstat(fd_, &status) != 0) fail(kind_, "stat", path_, errno);
     return status;
   }
-  void sync() const { if (::fsync(fd_) != 0) fail(kind_, "fsync", path_, errno); }
+  void sync() const {
+    if (::fsync(fd_) != 0) fail(kind_, "fsync", path_, errno);
+  }
 
  private:
   std::string path_;

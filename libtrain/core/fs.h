@@ -9,12 +9,13 @@
 
 namespace moesaic {
 
-/// Whole content. Throws Error(kind) that names the path when it is missing, unreadable, a folder, or
-/// larger than `max_bytes`.
+/// Whole content. Throws Error(kind) that names the path when it is missing, unreadable, a folder,
+/// or larger than `max_bytes`.
 std::string read_file(const std::string& path, ErrorKind kind = ErrorKind::kData,
                       std::uint64_t max_bytes = std::uint64_t{1} << 32);
 
-/// Writes to a temporary file beside `path`, fsyncs and renames: readers see the old or the new content.
+/// Writes to a temporary file beside `path`, fsyncs and renames: readers see the old or the new
+/// content.
 void write_file_atomic(const std::string& path, std::string_view content,
                        ErrorKind kind = ErrorKind::kCheckpoint);
 
@@ -25,10 +26,12 @@ void make_folder(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoin
 void sync_path(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
 
 /// rename(2), then fsync of the parent folder: durable once it returns.
-void publish(const std::string& temporary, const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
+void publish(const std::string& temporary, const std::string& path,
+             ErrorKind kind = ErrorKind::kCheckpoint);
 
 /// Makes `link` a relative symbolic link to `target` (a name beside it), atomically.
-void point_link(const std::string& link, const std::string& target, ErrorKind kind = ErrorKind::kCheckpoint);
+void point_link(const std::string& link, const std::string& target,
+                ErrorKind kind = ErrorKind::kCheckpoint);
 
 /// Bytes that an ordinary user may still write on the file system of `path`.
 std::uint64_t free_bytes(const std::string& path);

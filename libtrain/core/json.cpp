@@ -41,8 +41,10 @@ bool deeper_than(std::string_view text, int limit) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (quoted) {
-      if (c == '\\') ++i;
-      else if (c == '"') quoted = false;
+      if (c == '\\')
+        ++i;
+      else if (c == '"')
+        quoted = false;
     } else if (c == '"') {
       quoted = true;
     } else if (c == '[' || c == '{') {
@@ -58,10 +60,10 @@ bool deeper_than(std::string_view text, int limit) {
 
 Json parse_json(std::string_view text, const std::string& where, ErrorKind kind,
                 const JsonLimits& limits) {
-  MOESAIC_CHECK(text.size() <= limits.bytes, kind, "{}: {} bytes of JSON, at most {} are read", where,
-                text.size(), limits.bytes);
-  MOESAIC_CHECK(!deeper_than(text, limits.depth), kind, "{}: JSON nested deeper than {} levels", where,
-                limits.depth);
+  MOESAIC_CHECK(text.size() <= limits.bytes, kind, "{}: {} bytes of JSON, at most {} are read",
+                where, text.size(), limits.bytes);
+  MOESAIC_CHECK(!deeper_than(text, limits.depth), kind, "{}: JSON nested deeper than {} levels",
+                where, limits.depth);
   Guard guard(limits.depth);
   try {
     Json value = Json::parse(text, [&guard](int depth, Json::parse_event_t event, Json& parsed) {

@@ -16,12 +16,13 @@ struct JsonLimits {
   int depth = 32;                 // of nested arrays and objects
 };
 
-/// Parses one JSON text. Throws Error(kind) that names `where` and the byte position; refuses duplicate
-/// keys, invalid UTF-8 and what exceeds the limits.
+/// Parses one JSON text. Throws Error(kind) that names `where` and the byte position; refuses
+/// duplicate keys, invalid UTF-8 and what exceeds the limits.
 Json parse_json(std::string_view text, const std::string& where, ErrorKind kind = ErrorKind::kData,
                 const JsonLimits& limits = {});
 
 /// As above, of a whole file.
-Json read_json(const std::string& path, ErrorKind kind = ErrorKind::kData, const JsonLimits& limits = {});
+Json read_json(const std::string& path, ErrorKind kind = ErrorKind::kData,
+               const JsonLimits& limits = {});
 
 }  // namespace moesaic

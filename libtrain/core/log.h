@@ -1,4 +1,5 @@
-// Leveled log lines to a per-rank file, and on the chief also to stderr. A value that is passed down.
+// Leveled log lines to a per-rank file, and on the chief also to stderr. A value that is passed
+// down.
 #pragma once
 
 #include <cstdio>
@@ -15,8 +16,8 @@ class Log {
  public:
   struct Options {
     int rank = 0;
-    std::string file;      // "" = no file
-    bool console = true;   // lines of kInfo and above also to stderr
+    std::string file;     // "" = no file
+    bool console = true;  // lines of kInfo and above also to stderr
     LogLevel level = LogLevel::kInfo;
   };
 

@@ -19,7 +19,8 @@ double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11U) * 0
 
 }  // namespace
 
-std::array<std::uint32_t, 4> philox(std::uint64_t key, const std::array<std::uint32_t, 4>& counter) {
+std::array<std::uint32_t, 4> philox(std::uint64_t key,
+                                    const std::array<std::uint32_t, 4>& counter) {
   auto c = counter;
   std::uint32_t k0 = low(key), k1 = high(key);
   for (int round = 0; round < 10; ++round) {
@@ -38,7 +39,8 @@ std::uint64_t hash_name(std::string_view name) {
   return hash;
 }
 
-RandomKey::RandomKey(std::uint64_t seed, RandomStream stream, std::uint64_t step, std::string_view name)
+RandomKey::RandomKey(std::uint64_t seed, RandomStream stream, std::uint64_t step,
+                     std::string_view name)
     : key_(mix(mix(mix(seed) + static_cast<std::uint64_t>(stream)) + hash_name(name)) ^ high(step)),
       step_(low(step)) {}
 
@@ -49,7 +51,9 @@ std::uint64_t RandomKey::bits(std::uint64_t element) const {
 
 double RandomKey::uniform(std::uint64_t element) const { return to_unit(bits(element)); }
 
-double RandomKey::normal(std::uint64_t element) const { return normal_pair(element / 2)[element % 2]; }
+double RandomKey::normal(std::uint64_t element) const {
+  return normal_pair(element / 2)[element % 2];
+}
 
 std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
   const auto word = philox(key_, {low(pair), high(pair), step_, 1});

@@ -1,6 +1,6 @@
-// Counter-based random numbers (Philox 4x32-10; Salmon et al., "Parallel random numbers: as easy as 1, 2,
-// 3", SC 2011). A draw is a pure function of (seed, stream, step, name, element): nothing to save on a
-// checkpoint, and no layout or recomputation changes a draw.
+// Counter-based random numbers (Philox 4x32-10; Salmon et al., "Parallel random numbers: as easy as
+// 1, 2, 3", SC 2011). A draw is a pure function of (seed, stream, step, name, element): nothing to
+// save on a checkpoint, and no layout or recomputation changes a draw.
 #pragma once
 
 #include <array>
@@ -10,7 +10,14 @@
 namespace moesaic {
 
 /// What a draw is for; draws of different streams are independent.
-enum class RandomStream : std::uint32_t { kInit = 1, kShuffle = 2, kDropout = 3, kJitter = 4, kNoise = 5, kSample = 6 };
+enum class RandomStream : std::uint32_t {
+  kInit = 1,
+  kShuffle = 2,
+  kDropout = 3,
+  kJitter = 4,
+  kNoise = 5,
+  kSample = 6
+};
 
 /// The raw generator: 128 random bits from a 64-bit key and a 128-bit counter.
 std::array<std::uint32_t, 4> philox(std::uint64_t key, const std::array<std::uint32_t, 4>& counter);
@@ -21,7 +28,8 @@ std::uint64_t hash_name(std::string_view name);
 /// All draws of one (seed, stream, step, name); `element` is the global index within the name.
 class RandomKey {
  public:
-  RandomKey(std::uint64_t seed, RandomStream stream, std::uint64_t step = 0, std::string_view name = "");
+  RandomKey(std::uint64_t seed, RandomStream stream, std::uint64_t step = 0,
+            std::string_view name = "");
 
   std::uint64_t bits(std::uint64_t element) const;  // 64 uniform bits
   double uniform(std::uint64_t element) const;      // [0, 1)
@@ -34,8 +42,8 @@ class RandomKey {
   std::uint32_t step_;
 };
 
-/// The value at `index` of a seeded permutation of [0, size): computed, not replayed (a Feistel network
-/// over the next power of four with cycle walking).
+/// The value at `index` of a seeded permutation of [0, size): computed, not replayed (a Feistel
+/// network over the next power of four with cycle walking).
 std::uint64_t permuted(std::uint64_t index, std::uint64_t size, const RandomKey& key);
 
 }  // namespace moesaic

@@ -12,7 +12,8 @@
 namespace moesaic {
 namespace {
 
-void open_data(const Recipe& recipe, const arch::Options& arch, const RankContext& context, TrainingParts& parts) {
+void open_data(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+               TrainingParts& parts) {
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
   parts.tokenizer = tokenizer->describe();
   std::string paths;
@@ -27,16 +28,20 @@ void open_data(const Recipe& recipe, const arch::Options& arch, const RankContex
 
 std::int64_t steps_of(const Recipe& recipe, const TokenStream& train) {
   if (recipe.train.max_steps) return *recipe.train.max_steps;
-  const double sequences = recipe.train.epochs.value_or(1.0) * static_cast<double>(train.sequences());
+  const double sequences =
+      recipe.train.epochs.value_or(1.0) * static_cast<double>(train.sequences());
   return std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(std::ceil(sequences / static_cast<double>(recipe.train.global_batch_size))));
+      1, static_cast<std::int64_t>(
+             std::ceil(sequences / static_cast<double>(recipe.train.global_batch_size))));
 }
 
-void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context, TrainingParts& parts) {
+void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                TrainingParts& parts) {
   parts.precision = Precision::named(recipe.train.precision);
   const std::string chiefs = name_of(choose_matmul(recipe.train.matmul));
   parts.matmul = choose_matmul(context.world.broadcast(chiefs, 0, "matmul"));
-  parts.model = std::make_unique<Transformer>(Transformer::Options{arch, recipe.seed, parts.precision.master}, context);
+  parts.model = std::make_unique<Transformer>(
+      Transformer::Options{arch, recipe.seed, parts.precision.master}, context);
   if (!recipe.model.from) return;
   const CheckpointInfo info = CheckpointStore::open(context, *recipe.model.from);
   CheckpointContent weights{.model = state_of(parts.model->parameters())};
@@ -48,20 +53,24 @@ void make_losses(const Recipe& recipe, const arch::Options& arch, TrainingParts&
   parts.losses.push_back(std::make_unique<CrossEntropy>());
   if (!arch.is_moe()) return;
   const MoeOptions& moe = recipe.moe;
-  if (moe.balance.type == "switch") parts.losses.push_back(std::make_unique<SwitchBalance>(moe.balance.coefficient));
-  if (moe.router_z_coefficient > 0) parts.losses.push_back(std::make_unique<RouterZ>(moe.router_z_coefficient));
+  if (moe.balance.type == "switch")
+    parts.losses.push_back(std::make_unique<SwitchBalance>(moe.balance.coefficient));
+  if (moe.router_z_coefficient > 0)
+    parts.losses.push_back(std::make_unique<RouterZ>(moe.router_z_coefficient));
 }
 
 void make_training(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
   const ParameterSet& parameters = parts.model->parameters();
-  parts.buckets = std::make_unique<GradientBuckets>(parameters, context, GradientBuckets::Options{});
+  parts.buckets =
+      std::make_unique<GradientBuckets>(parameters, context, GradientBuckets::Options{});
   parts.sink = std::make_unique<AccumulatingSink>(parameters, *parts.buckets, parts.matmul);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
 
   const OptimizerOptions& o = recipe.optimizer;
-  parts.optimizer = o.type == "sgd"
-                        ? make_sgd(parameters, {o.momentum, o.weight_decay})
-                        : make_adamw(parameters, {o.betas.at(0), o.betas.at(1), o.eps, o.weight_decay});
+  parts.optimizer =
+      o.type == "sgd"
+          ? make_sgd(parameters, {o.momentum, o.weight_decay})
+          : make_adamw(parameters, {o.betas.at(0), o.betas.at(1), o.eps, o.weight_decay});
   const ScheduleOptions& s = recipe.schedule;
   parts.schedule.emplace(
       Schedule::Options{s.type, o.learning_rate, s.warmup_steps, parts.max_steps, s.min_ratio});
@@ -71,16 +80,19 @@ void describe(const Recipe& recipe, const RankContext& context, const TrainingPa
   const auto& arch = parts.model->arch();
   const auto millions = static_cast<double>(parts.model->parameters().global_count()) / 1e6;
   const std::string experts =
-      arch.is_moe() ? format(", {} experts, {} a token", arch.num_experts, arch.num_experts_per_tok) : "";
-  context.log.info("model     {}, {:.2f} M parameters, {} layers{}", arch.model_type, millions, arch.num_hidden_layers,
-                   experts);
-  context.log.info("layout    {} ranks, expert groups of {}, {} micro-batches of {} in {} rounds a step",
-                   context.plan.world, context.plan.expert, parts.train->micro_batches_per_step(),
-                   recipe.train.micro_batch_size,
-                   (parts.train->micro_batches_per_step() + context.plan.world - 1) / context.plan.world);
-  context.log.info("numbers   {}, products by {}, seed {}", recipe.train.precision, name_of(parts.matmul), recipe.seed);
-  context.log.info("data      {} training sequences, {} validation sequences", parts.train->sequences(),
-                   parts.valid ? parts.valid->sequences() : 0);
+      arch.is_moe() ? format(", {} experts, {} a token", arch.num_experts, arch.num_experts_per_tok)
+                    : "";
+  context.log.info("model     {}, {:.2f} M parameters, {} layers{}", arch.model_type, millions,
+                   arch.num_hidden_layers, experts);
+  context.log.info(
+      "layout    {} ranks, expert groups of {}, {} micro-batches of {} in {} rounds a step",
+      context.plan.world, context.plan.expert, parts.train->micro_batches_per_step(),
+      recipe.train.micro_batch_size,
+      (parts.train->micro_batches_per_step() + context.plan.world - 1) / context.plan.world);
+  context.log.info("numbers   {}, products by {}, seed {}", recipe.train.precision,
+                   name_of(parts.matmul), recipe.seed);
+  context.log.info("data      {} training sequences, {} validation sequences",
+                   parts.train->sequences(), parts.valid ? parts.valid->sequences() : 0);
   std::string chain = "sync";
   for (const auto& transform : parts.transforms) chain += " -> " + transform->name();
   context.log.info("gradient  {} -> {}", chain, recipe.optimizer.type);
@@ -88,7 +100,8 @@ void describe(const Recipe& recipe, const RankContext& context, const TrainingPa
 
 }  // namespace
 
-TrainingParts assemble(const Recipe& recipe, const arch::Options& arch, const RankContext& context) {
+TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
+                       const RankContext& context) {
   TrainingParts parts;
   open_data(recipe, arch, context, parts);
   parts.max_steps = steps_of(recipe, *parts.train);

@@ -9,8 +9,8 @@
 
 namespace moesaic {
 
-/// Collective over world: prepares the data (the chief builds token files that are not cached yet), makes the
-/// model and all that trains it.
+/// Collective over world: prepares the data (the chief builds token files that are not cached yet),
+/// makes the model and all that trains it.
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch, const RankContext& context);
 
 }  // namespace moesaic

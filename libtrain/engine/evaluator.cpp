@@ -12,8 +12,10 @@ double validation_loss(const RankContext& context, TrainingParts& parts) {
   double sum = 0;
   for (std::int64_t first = 0; first < data.count(); first += context.world.size()) {
     const std::int64_t mine = first + context.rank();
-    const Batch batch = to_device(mine < data.count() ? data.micro_batch(mine) : empty_batch(), context.device);
-    const ForwardContext forward{batch, parts.precision, parts.matmul, parts.weights, nullptr, context.world};
+    const Batch batch =
+        to_device(mine < data.count() ? data.micro_batch(mine) : empty_batch(), context.device);
+    const ForwardContext forward{batch,         parts.precision, parts.matmul,
+                                 parts.weights, nullptr,         context.world};
     const Transformer::Output output = parts.model->forward(forward);
     sum += token_losses(forward, parts.model->head(), output.hidden_TD, batch.targets_T)
                .sum(at::kDouble)

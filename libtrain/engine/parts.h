@@ -1,5 +1,5 @@
-// The parts that a training run is put together from. Which parts there are is decided in assemble.cpp and nowhere
-// else; the trainer only uses them.
+// The parts that a training run is put together from. Which parts there are is decided in
+// assemble.cpp and nowhere else; the trainer only uses them.
 #pragma once
 
 #include <memory>

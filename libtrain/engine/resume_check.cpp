@@ -13,7 +13,8 @@ bool may_change(const std::string& path) {
   static constexpr std::array kKeys = {"run_dir", "train.max_steps", "data.cache"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
   return std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
-         std::any_of(kSections.begin(), kSections.end(), [&](const char* section) { return path.starts_with(section); });
+         std::any_of(kSections.begin(), kSections.end(),
+                     [&](const char* section) { return path.starts_with(section); });
 }
 
 }  // namespace
@@ -22,11 +23,14 @@ void check_resumable(const Recipe& saved, const Recipe& current, const std::stri
   std::string differences;
   for (const Key& key : recipe_keys()) {
     if (may_change(key.path)) continue;
-    const std::string before = key.write(saved).value_or("absent"), now = key.write(current).value_or("absent");
-    if (before != now) differences += format("\n  {}: saved with {}, now {}", key.path, before, now);
+    const std::string before = key.write(saved).value_or("absent"),
+                      now = key.write(current).value_or("absent");
+    if (before != now)
+      differences += format("\n  {}: saved with {}, now {}", key.path, before, now);
   }
   if (differences.empty()) return;
-  throw Error(ErrorKind::kRecipe, format("the recipe differs from the one that saved {}:{}", checkpoint, differences),
+  throw Error(ErrorKind::kRecipe,
+              format("the recipe differs from the one that saved {}:{}", checkpoint, differences),
               "set these keys back, or start a new run from its weights with model.from");
 }
 

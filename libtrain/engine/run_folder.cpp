@@ -20,7 +20,8 @@ int lock_folder(const std::string& path) {
   const std::string file = path + "/.lock";
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) {
-    throw Error(ErrorKind::kCheckpoint, format("cannot write in the run folder {}: {}", path, std::strerror(errno)),
+    throw Error(ErrorKind::kCheckpoint,
+                format("cannot write in the run folder {}: {}", path, std::strerror(errno)),
                 "choose another run_dir, or check its permissions");
   }
   if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
@@ -32,11 +33,12 @@ int lock_folder(const std::string& path) {
 }
 
 void remove_run(const std::string& path) {
-  for (const char* name : {"recipe.yaml", "metrics.jsonl", "metrics.prom", "report.html", "logs", "tensorboard",
-                           "checkpoints"}) {
+  for (const char* name : {"recipe.yaml", "metrics.jsonl", "metrics.prom", "report.html", "logs",
+                           "tensorboard", "checkpoints"}) {
     std::error_code code;
     fs::remove_all(fs::path(path) / name, code);
-    MOESAIC_CHECK(!code, ErrorKind::kCheckpoint, "cannot remove {}/{}: {}", path, name, code.message());
+    MOESAIC_CHECK(!code, ErrorKind::kCheckpoint, "cannot remove {}/{}: {}", path, name,
+                  code.message());
   }
 }
 
@@ -55,7 +57,8 @@ RunFolder::RunFolder(const std::string& path, Mode mode) {
   if (used && mode == Mode::kFresh) {
     ::close(lock_);
     throw Error(ErrorKind::kUsage, format("the run folder {} already holds a run", path),
-                "go on with it by --resume auto, start again by --overwrite, or give this run another run_dir");
+                "go on with it by --resume auto, start again by --overwrite, or give this run "
+                "another run_dir");
   }
   if (mode == Mode::kOverwrite) remove_run(path);
   make_folder(logs_folder(path));
@@ -64,10 +67,14 @@ RunFolder::RunFolder(const std::string& path, Mode mode) {
 
 RunFolder::RunFolder(RunFolder&& other) noexcept : lock_(std::exchange(other.lock_, -1)) {}
 
-RunFolder::~RunFolder() { if (lock_ >= 0) ::close(lock_); }
+RunFolder::~RunFolder() {
+  if (lock_ >= 0) ::close(lock_);
+}
 
 std::string logs_folder(const std::string& run_dir) { return run_dir + "/logs"; }
-std::string log_file(const std::string& run_dir, int rank) { return format("{}/rank-{}.log", logs_folder(run_dir), rank); }
+std::string log_file(const std::string& run_dir, int rank) {
+  return format("{}/rank-{}.log", logs_folder(run_dir), rank);
+}
 std::string error_file(const std::string& run_dir, int rank) {
   return format("{}/error.rank-{}.json", logs_folder(run_dir), rank);
 }

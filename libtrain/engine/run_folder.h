@@ -1,4 +1,5 @@
-// RunFolder: where a run keeps its recipe, metrics, logs and checkpoints. One job at a time owns it.
+// RunFolder: where a run keeps its recipe, metrics, logs and checkpoints. One job at a time owns
+// it.
 #pragma once
 
 #include <string>
@@ -13,8 +14,8 @@ class RunFolder {
     kOverwrite,  // removes what an earlier run left, but not the token cache
   };
 
-  /// Chief only. Makes and locks the folder; error files of an earlier job go. Error(kUsage) when it holds a run or
-  /// another job works in it, Error(kCheckpoint) when it cannot be written.
+  /// Chief only. Makes and locks the folder; error files of an earlier job go. Error(kUsage) when
+  /// it holds a run or another job works in it, Error(kCheckpoint) when it cannot be written.
   RunFolder(const std::string& path, Mode mode);
   ~RunFolder();
   RunFolder(RunFolder&& other) noexcept;

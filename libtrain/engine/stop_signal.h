@@ -1,4 +1,5 @@
-// StopSignal: SIGUSR1, SIGTERM and SIGINT become a question that the training loop asks once a step.
+// StopSignal: SIGUSR1, SIGTERM and SIGINT become a question that the training loop asks once a
+// step.
 #pragma once
 
 namespace moesaic {

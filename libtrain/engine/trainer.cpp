@@ -12,11 +12,14 @@ void check_finite(const StepReport& report) {
   for (const auto& [name, value] : report.losses) {
     if (!std::isfinite(value)) wrong += format(" {} = {}", name, value);
   }
-  if (!std::isfinite(report.gradient.grad_norm)) wrong += format(" grad_norm = {}", report.gradient.grad_norm);
+  if (!std::isfinite(report.gradient.grad_norm))
+    wrong += format(" grad_norm = {}", report.gradient.grad_norm);
   if (wrong.empty()) return;
   throw Error(ErrorKind::kRecipe,
-              format("step {}: not finite:{}; stopped before the optimizer, nothing was saved", report.step, wrong),
-              "lower optimizer.learning_rate, lengthen schedule.warmup_steps or set train.clip_norm, then go on from "
+              format("step {}: not finite:{}; stopped before the optimizer, nothing was saved",
+                     report.step, wrong),
+              "lower optimizer.learning_rate, lengthen schedule.warmup_steps or set "
+              "train.clip_norm, then go on from "
               "the last checkpoint with --resume auto");
 }
 
@@ -25,7 +28,8 @@ void check_finite(const StepReport& report) {
 StepReport Trainer::step(std::int64_t step, const Request& request) {
   const TokenStream& data = *parts_.train;
   const std::int64_t index = step - 1;
-  const StepSize size{data.target_tokens(index), data.input_tokens(index), data.micro_batches_per_step()};
+  const StepSize size{data.target_tokens(index), data.input_tokens(index),
+                      data.micro_batches_per_step()};
   StepReport report;
   report.step = step;
   report.target_tokens = size.target_tokens;
@@ -41,7 +45,8 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   }
   parts_.buckets->finish();
   reduce(request, report);
-  for (const auto& transform : parts_.transforms) transform->apply(context_, gradients(), report.gradient);
+  for (const auto& transform : parts_.transforms)
+    transform->apply(context_, gradients(), report.gradient);
   check_finite(report);
   parts_.optimizer->step(gradients(), step, report.learning_rate);
   parts_.weights.invalidate();
@@ -50,7 +55,7 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
 
 // Forward and backward of one micro-batch; a rank without one takes part with an empty batch.
 void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report) {
-  const ForwardContext context{batch,          parts_.precision,   parts_.matmul,
+  const ForwardContext context{batch,          parts_.precision,  parts_.matmul,
                                parts_.weights, parts_.sink.get(), context_.world};
   const Transformer::Output output = parts_.model->forward(context);
   const StepView view{context, output.hidden_TD, parts_.model->head(), output.routers, size};
@@ -70,11 +75,13 @@ void Trainer::reduce(const Request& request, StepReport& report) const {
   const auto terms = static_cast<std::int64_t>(report.losses.size());
   at::Tensor sums = at::zeros({terms + 2}, at::kDouble);
   double* value = sums.mutable_data_ptr<double>();
-  for (std::int64_t i = 0; i < terms; ++i) value[i] = report.losses[static_cast<std::size_t>(i)].second;
+  for (std::int64_t i = 0; i < terms; ++i)
+    value[i] = report.losses[static_cast<std::size_t>(i)].second;
   value[terms] = report.loss_total;
   value[terms + 1] = request.stop ? 1 : 0;
   context_.world.all_reduce(sums, ReduceOp::kSum, "step.sums");
-  for (std::int64_t i = 0; i < terms; ++i) report.losses[static_cast<std::size_t>(i)].second = value[i];
+  for (std::int64_t i = 0; i < terms; ++i)
+    report.losses[static_cast<std::size_t>(i)].second = value[i];
   report.loss_total = value[terms];
   report.stop = value[terms + 1] > 0;
   if (request.routing && report.routing.counts().defined()) {

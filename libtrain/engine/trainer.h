@@ -13,14 +13,14 @@ namespace moesaic {
 
 /// What a step did, equal on all ranks.
 struct StepReport {
-  std::int64_t step = 0;                               // finished optimizer steps, from 1
-  std::int64_t target_tokens = 0;                      // of this step
+  std::int64_t step = 0;           // finished optimizer steps, from 1
+  std::int64_t target_tokens = 0;  // of this step
   double learning_rate = 0;
   std::vector<std::pair<std::string, double>> losses;  // "loss", "loss_balance" ..., unweighted
   double loss_total = 0;                               // what was minimised
   GradientReport gradient;
-  RoutingStats routing;                                // summed over world when asked for
-  bool stop = false;                                   // some rank was asked to stop
+  RoutingStats routing;  // summed over world when asked for
+  bool stop = false;     // some rank was asked to stop
 };
 
 class Trainer {
@@ -32,8 +32,8 @@ class Trainer {
 
   Trainer(const RankContext& context, TrainingParts& parts) : context_(context), parts_(parts) {}
 
-  /// Step number `step`, from 1. Collective over world. Error(kRecipe) on all ranks, before the optimizer, when
-  /// the loss or the gradient norm is not finite.
+  /// Step number `step`, from 1. Collective over world. Error(kRecipe) on all ranks, before the
+  /// optimizer, when the loss or the gradient norm is not finite.
   StepReport step(std::int64_t step, const Request& request);
 
  private:

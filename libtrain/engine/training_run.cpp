@@ -47,7 +47,8 @@ void TrainingRun::restore(const std::string& resume) {
     return;
   }
   const Json& training = info->manifest.at("training");
-  check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_, info->path);
+  check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_,
+                  info->path);
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
   copy_back(saved.model, state_of(parts_.model->parameters()));

@@ -1,4 +1,5 @@
-// TrainingRun: from the first step to the last one: restore, steps, evaluation, metrics, checkpoints.
+// TrainingRun: from the first step to the last one: restore, steps, evaluation, metrics,
+// checkpoints.
 #pragma once
 
 #include <memory>
@@ -24,14 +25,16 @@ class TrainingRun {
   /// Collective over world: assembles the parts and restores a checkpoint.
   TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options);
 
-  /// Where the rows of metrics go; the chief's sinks. `step()` of a resumed run says which rows are kept.
+  /// Where the rows of metrics go; the chief's sinks. `step()` of a resumed run says which rows are
+  /// kept.
   void add_sink(std::unique_ptr<MetricsSink> sink) { sinks_.push_back(std::move(sink)); }
 
   /// Finished steps so far, and the last one.
   std::int64_t step() const { return step_; }
   std::int64_t max_steps() const { return parts_.max_steps; }
 
-  /// Trains to the last step. Collective over world. Returns the exit code: 0, or kExitStopped after a signal.
+  /// Trains to the last step. Collective over world. Returns the exit code: 0, or kExitStopped
+  /// after a signal.
   int run(StopSignal& stop);
 
  private:
@@ -48,7 +51,7 @@ class TrainingRun {
   CheckpointStore store_;
   std::vector<std::unique_ptr<MetricsSink>> sinks_;
   std::int64_t step_ = 0;
-  std::int64_t tokens_ = 0;         // target tokens so far
+  std::int64_t tokens_ = 0;  // target tokens so far
   std::int64_t saved_step_ = -1;
   std::int64_t logged_tokens_ = 0;  // at the last logged step
   Stopwatch since_logged_;

@@ -37,7 +37,8 @@ TermValue RouterZ::evaluate(const StepView& view) const {
   for (const RouterRecord& router : view.routers) {
     layers.push_back(at::logsumexp(router.logits_TE, 1).square().sum());
   }
-  return over_layers(layers, 1.0 / static_cast<double>(std::max<std::int64_t>(1, view.step.input_tokens)),
+  return over_layers(layers,
+                     1.0 / static_cast<double>(std::max<std::int64_t>(1, view.step.input_tokens)),
                      coefficient_);
 }
 

@@ -5,9 +5,10 @@
 
 namespace moesaic {
 
-/// Switch balance (Fedus et al. 2021, eq. 4 to 6; divided by K): E * sum_i f_i P_i of each MoE layer, with
-/// f_i = count_i / (K T) and P_i = mean_t p_ti over one micro-batch, averaged over the micro-batches of the step.
-/// 1 at balance; the gradient goes through P only. The coefficient applies to each layer's loss.
+/// Switch balance (Fedus et al. 2021, eq. 4 to 6; divided by K): E * sum_i f_i P_i of each MoE
+/// layer, with f_i = count_i / (K T) and P_i = mean_t p_ti over one micro-batch, averaged over the
+/// micro-batches of the step. 1 at balance; the gradient goes through P only. The coefficient
+/// applies to each layer's loss.
 class SwitchBalance : public LossTerm {
  public:
   explicit SwitchBalance(double coefficient) : coefficient_(coefficient) {}
@@ -18,8 +19,8 @@ class SwitchBalance : public LossTerm {
   double coefficient_;
 };
 
-/// Router z-loss (Zoph et al. 2022, eq. 5): mean over the tokens of the step of logsumexp(logits)^2, for each MoE
-/// layer.
+/// Router z-loss (Zoph et al. 2022, eq. 5): mean over the tokens of the step of
+/// logsumexp(logits)^2, for each MoE layer.
 class RouterZ : public LossTerm {
  public:
   explicit RouterZ(double coefficient) : coefficient_(coefficient) {}

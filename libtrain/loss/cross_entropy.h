@@ -13,7 +13,7 @@ class CrossEntropy : public LossTerm {
 };
 
 /// -log p(target) of each row, 0 where there is no target; no gradient. [T], float32 or float64.
-at::Tensor token_losses(const ForwardContext& context, const Parameter& head, const at::Tensor& hidden_TD,
-                        const at::Tensor& targets_T);
+at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
+                        const at::Tensor& hidden_TD, const at::Tensor& targets_T);
 
 }  // namespace moesaic

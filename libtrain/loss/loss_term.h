@@ -1,5 +1,5 @@
-// LossTerm: a part of the loss that needs the graph, evaluated once per micro-batch. Terms are additive over the
-// micro-batches and ranks of a step, so that no layout changes the mathematics.
+// LossTerm: a part of the loss that needs the graph, evaluated once per micro-batch. Terms are
+// additive over the micro-batches and ranks of a step, so that no layout changes the mathematics.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -37,7 +37,8 @@ struct StepView {
 };
 
 struct TermValue {
-  at::Tensor loss;    // scalar in the graph: this micro-batch's share of the step's loss, coefficient included
+  at::Tensor loss;  // scalar in the graph: this micro-batch's share of the step's loss, coefficient
+                    // included
   double metric = 0;  // this micro-batch's share of the logged value, without the coefficient
 };
 

@@ -10,14 +10,16 @@ namespace moesaic {
 namespace {
 
 template <class T>
-void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_element, double std_dev) {
+void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_element,
+                 double std_dev) {
   T* data = tensor.mutable_data_ptr<T>();
   const auto first = static_cast<std::uint64_t>(first_element);
   const std::uint64_t end = first + static_cast<std::uint64_t>(tensor.numel());
   for (std::uint64_t pair = first / 2; 2 * pair < end; ++pair) {
     const auto values = key.normal_pair(pair);
     for (const std::uint64_t element : {2 * pair, 2 * pair + 1}) {
-      if (element >= first && element < end) data[element - first] = static_cast<T>(std_dev * values[element % 2]);
+      if (element >= first && element < end)
+        data[element - first] = static_cast<T>(std_dev * values[element % 2]);
     }
   }
 }
@@ -34,7 +36,8 @@ ParameterFactory::ParameterFactory(const arch::Options& arch, const Options& opt
 
 Parameter ParameterFactory::make(const std::string& name) {
   auto parameter = make_if_present(name);
-  if (!parameter) throw Error(ErrorKind::kInternal, format("parameter '{}' is not in the table", name));
+  if (!parameter)
+    throw Error(ErrorKind::kInternal, format("parameter '{}' is not in the table", name));
   return *std::move(parameter);
 }
 
@@ -58,17 +61,22 @@ std::optional<Parameter> ParameterFactory::make_if_present(const std::string& na
   }
   parameter.tensor = at::empty(local, options_.dtype);
   const RandomKey key(options_.seed, RandomStream::kInit, 0, name);
-  if (info.init == arch::Init::kOnes) parameter.tensor.fill_(1);
-  else if (info.init == arch::Init::kZeros) parameter.tensor.zero_();
-  else if (options_.dtype == at::kDouble) fill_normal<double>(parameter.tensor, key, first_element, arch_.initializer_range);
-  else fill_normal<float>(parameter.tensor, key, first_element, arch_.initializer_range);
+  if (info.init == arch::Init::kOnes)
+    parameter.tensor.fill_(1);
+  else if (info.init == arch::Init::kZeros)
+    parameter.tensor.zero_();
+  else if (options_.dtype == at::kDouble)
+    fill_normal<double>(parameter.tensor, key, first_element, arch_.initializer_range);
+  else
+    fill_normal<float>(parameter.tensor, key, first_element, arch_.initializer_range);
   parameter.tensor = parameter.tensor.to(options_.device);
   return parameter;
 }
 
 void ParameterFactory::check_complete() const {
   if (table_.empty()) return;
-  throw Error(ErrorKind::kInternal, format("the model does not use the parameter '{}'", table_.begin()->first));
+  throw Error(ErrorKind::kInternal,
+              format("the model does not use the parameter '{}'", table_.begin()->first));
 }
 
 }  // namespace moesaic

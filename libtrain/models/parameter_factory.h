@@ -1,4 +1,5 @@
-// Makes the parameters of a model from arch's table: shape, scope, initial values, this rank's slice.
+// Makes the parameters of a model from arch's table: shape, scope, initial values, this rank's
+// slice.
 #pragma once
 
 #include <map>
@@ -18,14 +19,14 @@ class ParameterFactory {
     std::uint64_t seed = 0;
     at::ScalarType dtype = at::kFloat;  // of the masters
     at::Device device = at::kCPU;
-  int rank = 0;
+    int rank = 0;
     Plan plan;
   };
 
   ParameterFactory(const arch::Options& arch, const Options& options);
 
-  /// The parameter `name` of the table, initialised: normal(0, initializer_range) keyed by global name and element,
-  /// so that every layout makes the same model. Each is made once.
+  /// The parameter `name` of the table, initialised: normal(0, initializer_range) keyed by global
+  /// name and element, so that every layout makes the same model. Each is made once.
   Parameter make(const std::string& name);
   /// As above; nothing when the table has no such parameter (a bias, a tied head).
   std::optional<Parameter> make_if_present(const std::string& name);

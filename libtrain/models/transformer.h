@@ -1,4 +1,5 @@
-// The decoder: embedding, blocks of attention and a dense or Mixture-of-Experts network, final norm, head.
+// The decoder: embedding, blocks of attention and a dense or Mixture-of-Experts network, final
+// norm, head.
 #pragma once
 
 #include <memory>
@@ -18,10 +19,11 @@ namespace moesaic {
 /// x + attention(norm(x)), then x + network(norm(x)).
 class Block {
  public:
-  Block(const arch::Options& arch, int layer, ParameterFactory& factory, const RankContext& context);
+  Block(const arch::Options& arch, int layer, ParameterFactory& factory,
+        const RankContext& context);
 
-  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD, const RotaryTable& rotary,
-                     std::vector<RouterRecord>& records) const;
+  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
+                     const RotaryTable& rotary, std::vector<RouterRecord>& records) const;
   void collect(ParameterSet& parameters);
 
  private:
@@ -35,8 +37,8 @@ class Transformer {
  public:
   struct Options {
     arch::Options arch;
-    std::uint64_t seed = 0;            // of the initial values
-    at::ScalarType dtype = at::kFloat; // of the masters
+    std::uint64_t seed = 0;             // of the initial values
+    at::ScalarType dtype = at::kFloat;  // of the masters
   };
   struct Output {
     at::Tensor hidden_TD;               // after the final norm, compute dtype
@@ -47,7 +49,8 @@ class Transformer {
   Transformer(const Options& options, const RankContext& context);
   Transformer(const Transformer&) = delete;  // the graph and the ParameterSet refer to the members
 
-  /// Collective over the expert group when the model has experts: also a rank with an empty batch calls it.
+  /// Collective over the expert group when the model has experts: also a rank with an empty batch
+  /// calls it.
   Output forward(const ForwardContext& context) const;
 
   const arch::Options& arch() const { return options_.arch; }

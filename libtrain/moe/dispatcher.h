@@ -1,5 +1,5 @@
-// TokenDispatcher: moves tokens to their experts and the results back. It knows neither how they were chosen nor
-// what an expert computes, and keeps no state between calls.
+// TokenDispatcher: moves tokens to their experts and the results back. It knows neither how they
+// were chosen nor what an expert computes, and keeps no state between calls.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,27 +15,29 @@ namespace moesaic {
 
 /// Rows of this rank's experts, grouped by expert. R received rows, e local experts.
 struct Dispatched {
-  at::Tensor rows_RD;                  // hidden states, in the graph
-  at::Tensor weight_R;                 // gate weight of each row, in the graph
-  at::Tensor example_R;                // int64: example of each row
-  std::vector<std::int64_t> offsets;   // e + 1: rows of expert i are [offsets[i], offsets[i+1])
-  /// Results [R, D] in the order of rows_RD -> [T, D]: the sum over a token's choices in fixed order. Collective
-  /// over the expert group.
+  at::Tensor rows_RD;                 // hidden states, in the graph
+  at::Tensor weight_R;                // gate weight of each row, in the graph
+  at::Tensor example_R;               // int64: example of each row
+  std::vector<std::int64_t> offsets;  // e + 1: rows of expert i are [offsets[i], offsets[i+1])
+  /// Results [R, D] in the order of rows_RD -> [T, D]: the sum over a token's choices in fixed
+  /// order. Collective over the expert group.
   std::function<at::Tensor(const at::Tensor& result_RD)> combine;
 };
 
 class TokenDispatcher {
  public:
   virtual ~TokenDispatcher() = default;
-  /// Collective over the expert group: every rank calls it for every MoE layer of every round, also without tokens.
-  virtual Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD, const at::Tensor& weight_TK,
-                              const at::Tensor& selected_TK) const = 0;
+  /// Collective over the expert group: every rank calls it for every MoE layer of every round, also
+  /// without tokens.
+  virtual Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
+                              const at::Tensor& weight_TK, const at::Tensor& selected_TK) const = 0;
 };
 
 /// All experts are here.
 std::unique_ptr<TokenDispatcher> local_dispatcher(std::int64_t num_experts);
 
 /// Experts are split over the expert group: dropless all-to-all with uneven counts.
-std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(std::int64_t num_experts, const Communicator& expert_group);
+std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(std::int64_t num_experts,
+                                                       const Communicator& expert_group);
 
 }  // namespace moesaic

@@ -11,7 +11,8 @@ class GroupedExperts {
   GroupedExperts(Parameter gate, Parameter up, Parameter down)
       : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)) {}
 
-  /// Rows grouped by expert -> results in the same order, each already times its gate weight. Local.
+  /// Rows grouped by expert -> results in the same order, each already times its gate weight.
+  /// Local.
   at::Tensor forward(const ForwardContext& context, const Dispatched& tokens) const;
   void collect(ParameterSet& parameters);
 

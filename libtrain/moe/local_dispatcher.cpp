@@ -11,8 +11,8 @@ class LocalDispatcher : public TokenDispatcher {
  public:
   explicit LocalDispatcher(std::int64_t num_experts) : num_experts_(num_experts) {}
 
-  Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD, const at::Tensor& weight_TK,
-                      const at::Tensor& selected_TK) const override {
+  Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
+                      const at::Tensor& weight_TK, const at::Tensor& selected_TK) const override {
     const Grouping grouping = Grouping::make(selected_TK);
     const at::Tensor weight_N = weight_TK.flatten();
     Dispatched out;
@@ -25,7 +25,9 @@ class LocalDispatcher : public TokenDispatcher {
     for (std::int64_t e = 0; e < num_experts_; ++e) {
       out.offsets.push_back(out.offsets.back() + count_E.const_data_ptr<std::int64_t>()[e]);
     }
-    out.combine = [grouping](const at::Tensor& result_RD) { return gather_from_groups(result_RD, grouping); };
+    out.combine = [grouping](const at::Tensor& result_RD) {
+      return gather_from_groups(result_RD, grouping);
+    };
     return out;
   }
 

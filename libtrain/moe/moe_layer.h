@@ -12,13 +12,16 @@ namespace moesaic {
 class MoeLayer {
  public:
   MoeLayer(Router router, std::unique_ptr<TokenDispatcher> dispatcher, GroupedExperts experts)
-      : router_(std::move(router)), dispatcher_(std::move(dispatcher)), experts_(std::move(experts)) {}
+      : router_(std::move(router)),
+        dispatcher_(std::move(dispatcher)),
+        experts_(std::move(experts)) {}
 
   /// x_TD -> [T, D]; appends this layer's record. Collective over the expert group.
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
                      std::vector<RouterRecord>& records) const {
     Routing routing = router_.route(context, x_TD);
-    const Dispatched tokens = dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
+    const Dispatched tokens =
+        dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
     records.push_back(std::move(routing.record));
     return tokens.combine(experts_.forward(context, tokens));
   }

@@ -44,8 +44,9 @@ at::Tensor gather_from_groups(const at::Tensor& y_ND, const Grouping& grouping) 
 }
 
 at::Tensor reorder(const at::Tensor& x_N, const at::Tensor& order_N, const at::Tensor& inverse_N) {
-  return record("reorder", {x_N}, x_N.detach().index_select(0, order_N),
-                [inverse_N](const Tensors& dy) -> Tensors { return {dy[0].index_select(0, inverse_N)}; });
+  return record(
+      "reorder", {x_N}, x_N.detach().index_select(0, order_N),
+      [inverse_N](const Tensors& dy) -> Tensors { return {dy[0].index_select(0, inverse_N)}; });
 }
 
 }  // namespace moesaic

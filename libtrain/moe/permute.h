@@ -1,5 +1,5 @@
-// Reordering of token rows, recorded in the graph. A token has K copies, one for each chosen expert; copies are
-// numbered t * K + k.
+// Reordering of token rows, recorded in the graph. A token has K copies, one for each chosen
+// expert; copies are numbered t * K + k.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,7 +21,8 @@ struct Grouping {
 /// x_TD -> [T K, D]: the copies in grouped order.
 at::Tensor scatter_to_groups(const at::Tensor& x_TD, const Grouping& grouping);
 
-/// [T K, D] -> [T, D]: the sum over the copies of each token, in the order of its choices (no atomics).
+/// [T K, D] -> [T, D]: the sum over the copies of each token, in the order of its choices (no
+/// atomics).
 at::Tensor gather_from_groups(const at::Tensor& y_ND, const Grouping& grouping);
 
 /// Rows of x in the order `order_N`, a permutation with inverse `inverse_N`.

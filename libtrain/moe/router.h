@@ -1,4 +1,5 @@
-// Router: decides which experts a token goes to and with which weight. It moves nothing and computes no expert.
+// Router: decides which experts a token goes to and with which weight. It moves nothing and
+// computes no expert.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,7 +24,8 @@ class Router {
     bool norm_topk_prob = false;  // the chosen weights are divided by their sum
   };
 
-  Router(const Options& options, Parameter weight) : options_(options), weight_(std::move(weight)) {}
+  Router(const Options& options, Parameter weight)
+      : options_(options), weight_(std::move(weight)) {}
 
   /// x_TD in any dtype; logits, softmax and weights in the master dtype.
   Routing route(const ForwardContext& context, const at::Tensor& x_TD) const;

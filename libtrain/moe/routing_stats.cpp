@@ -34,7 +34,8 @@ std::vector<std::pair<std::string, std::vector<double>>> RoutingStats::loads() c
   const at::Tensor share_LE = count.div(count.sum(1, true).clamp_min(1)).contiguous().cpu();
   for (std::int64_t l = 0; l < share_LE.size(0); ++l) {
     const double* row = share_LE.const_data_ptr<double>() + l * share_LE.size(1);
-    loads.emplace_back(format("expert_load.{}", l), std::vector<double>(row, row + share_LE.size(1)));
+    loads.emplace_back(format("expert_load.{}", l),
+                       std::vector<double>(row, row + share_LE.size(1)));
   }
   return loads;
 }

@@ -42,7 +42,8 @@ void record(const char* name, const Tensors& inputs, const Tensors& outputs, Bac
   torch::autograd::set_history(outputs, node);
 }
 
-at::Tensor record(const char* name, const Tensors& inputs, const at::Tensor& output, Backward backward) {
+at::Tensor record(const char* name, const Tensors& inputs, const at::Tensor& output,
+                  Backward backward) {
   record(name, inputs, Tensors{output}, std::move(backward));
   return output;
 }

@@ -1,5 +1,5 @@
-// ForwardContext: what a forward pass needs and a module does not own. It must outlive the backward pass of what
-// was computed with it.
+// ForwardContext: what a forward pass needs and a module does not own. It must outlive the backward
+// pass of what was computed with it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -43,7 +43,9 @@ struct ForwardContext {
   GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
   Communicator world;            // for progress() between products
 
-  void expect(const Parameter& parameter) const { if (sink != nullptr) sink->expect(parameter); }
+  void expect(const Parameter& parameter) const {
+    if (sink != nullptr) sink->expect(parameter);
+  }
 };
 
 }  // namespace moesaic

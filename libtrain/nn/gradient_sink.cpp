@@ -35,7 +35,8 @@ void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel ker
         const std::int64_t begin = use.offsets[e], rows = use.offsets[e + 1] - begin;
         if (rows == 0) continue;
         gradient.select(0, static_cast<std::int64_t>(e))
-            .add_(product(dy.narrow(0, begin, rows).t(), use.input.narrow(0, begin, rows).t(), kernel));
+            .add_(product(dy.narrow(0, begin, rows).t(), use.input.narrow(0, begin, rows).t(),
+                          kernel));
       }
       return;
     case ParameterUse::Kind::kEmbedding:

@@ -1,5 +1,6 @@
-// GradientSink: where the gradients of parameters go. Every parameterised operation hands over what its
-// gradient is made of; a sink decides what to do with it (add it up, clip it per example, square it ...).
+// GradientSink: where the gradients of parameters go. Every parameterised operation hands over what
+// its gradient is made of; a sink decides what to do with it (add it up, clip it per example,
+// square it ...).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,8 +17,8 @@ namespace moesaic {
 /// One use of one parameter in a forward pass. R rows of the operation.
 struct ParameterUse {
   enum class Kind {
-    kLinear,     // input [R, K], gradient [R, N]; weight [N, K]
-    kGrouped,    // as kLinear for each expert e on rows [offsets[e], offsets[e+1]); weight [e, N, K]
+    kLinear,   // input [R, K], gradient [R, N]; weight [N, K]
+    kGrouped,  // as kLinear for each expert e on rows [offsets[e], offsets[e+1]); weight [e, N, K]
     kEmbedding,  // input ids [R], gradient [R, D]; weight [V, D]
     kScale,      // input [R, D] (normalised), gradient [R, D]; weight [D]
     kBias,       // no input; gradient [R, N]; weight [N]
@@ -39,8 +40,8 @@ class GradientSink {
   virtual void accumulate(const ParameterUse& use) = 0;
 };
 
-/// Sums gradients into the flat buckets and reports parameters whose last use of the pass is done, so that a
-/// bucket's reduction starts while backward goes on.
+/// Sums gradients into the flat buckets and reports parameters whose last use of the pass is done,
+/// so that a bucket's reduction starts while backward goes on.
 class AccumulatingSink : public GradientSink {
  public:
   AccumulatingSink(const ParameterSet& parameters, GradientBuckets& buckets, MatmulKernel kernel);

@@ -13,8 +13,9 @@ namespace moesaic {
 namespace {
 
 // oneDNN's symbols are not exported by libtorch_cpu; this operator of LibTorch is the way to it.
-using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&,
-                                   std::string_view, c10::List<std::optional<at::Scalar>>,
+using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&,
+                                   const std::optional<at::Tensor>&, std::string_view,
+                                   c10::List<std::optional<at::Scalar>>,
                                    std::optional<std::string_view>);
 
 at::Tensor onednn_product(const at::Tensor& a_MK, const at::Tensor& b_NK) {
@@ -42,7 +43,8 @@ at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel 
   if (a_MK.numel() == 0 || b_NK.numel() == 0) {
     return at::zeros({a_MK.size(0), b_NK.size(0)}, a_MK.options());
   }
-  const bool library = kernel == MatmulKernel::kMkl || a_MK.scalar_type() == at::kDouble || !a_MK.is_cpu();
+  const bool library =
+      kernel == MatmulKernel::kMkl || a_MK.scalar_type() == at::kDouble || !a_MK.is_cpu();
   return library ? at::mm(a_MK, b_NK.t()) : onednn_product(a_MK, b_NK);
 }
 

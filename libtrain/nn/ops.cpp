@@ -1,7 +1,7 @@
 #include "nn/ops.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/embedding.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
 
@@ -12,8 +12,8 @@ namespace {
 
 using Kind = ParameterUse::Kind;
 
-void hand_over(const ForwardContext& context, Kind kind, const Parameter& parameter, const at::Tensor& input,
-               const at::Tensor& gradient, const at::Tensor& example_R,
+void hand_over(const ForwardContext& context, Kind kind, const Parameter& parameter,
+               const at::Tensor& input, const at::Tensor& gradient, const at::Tensor& example_R,
                const std::vector<std::int64_t>& offsets = {}) {
   if (context.sink == nullptr) return;
   context.sink->accumulate({kind, parameter, input, gradient, example_R, offsets});
@@ -22,7 +22,8 @@ void hand_over(const ForwardContext& context, Kind kind, const Parameter& parame
 
 }  // namespace
 
-at::Tensor embedding(const ForwardContext& context, const Parameter& weight, const at::Tensor& ids_T) {
+at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
+                     const at::Tensor& ids_T) {
   context.expect(weight);
   const at::Tensor y_TD = at::embedding(weight.tensor, ids_T);
   return record("embedding", {}, y_TD, [&context, &weight, ids_T](const Tensors& dy) -> Tensors {
@@ -40,19 +41,22 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   at::Tensor y_TN = product(x, w_NK, context.matmul);
   if (bias != nullptr) y_TN.add_(bias->tensor);
   context.world.progress();
-  return record("linear", {x_TK}, y_TN, [&context, &weight, bias, x, w_NK](const Tensors& dy) -> Tensors {
-    const at::Tensor dy_TN = dy[0].to(x.scalar_type());
-    hand_over(context, Kind::kLinear, weight, x, dy_TN, context.batch.example_id_T);
-    if (bias != nullptr) hand_over(context, Kind::kBias, *bias, {}, dy_TN, context.batch.example_id_T);
-    return {product(dy_TN, w_NK.t(), context.matmul)};
-  });
+  return record("linear", {x_TK}, y_TN,
+                [&context, &weight, bias, x, w_NK](const Tensors& dy) -> Tensors {
+                  const at::Tensor dy_TN = dy[0].to(x.scalar_type());
+                  hand_over(context, Kind::kLinear, weight, x, dy_TN, context.batch.example_id_T);
+                  if (bias != nullptr)
+                    hand_over(context, Kind::kBias, *bias, {}, dy_TN, context.batch.example_id_T);
+                  return {product(dy_TN, w_NK.t(), context.matmul)};
+                });
 }
 
 namespace {
 
 // Expert e on its rows; `transposed` uses weight[e]^T.
 at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool transposed,
-                           const std::vector<std::int64_t>& offsets, const ForwardContext& context) {
+                           const std::vector<std::int64_t>& offsets,
+                           const ForwardContext& context) {
   const std::int64_t width = transposed ? w_eNK.size(2) : w_eNK.size(1);
   at::Tensor y = at::empty({x_RK.size(0), width}, x_RK.options());
   for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
@@ -68,8 +72,9 @@ at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool
 
 }  // namespace
 
-at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_RK,
-                          const std::vector<std::int64_t>& offsets, const at::Tensor& example_R) {
+at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
+                          const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
+                          const at::Tensor& example_R) {
   context.expect(weight);
   const at::Tensor w_eNK = context.weights.get(weight, x_RK.scalar_type());
   const at::Tensor x = x_RK.detach();
@@ -82,8 +87,8 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
                 });
 }
 
-at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD, double eps,
-                    at::ScalarType dtype) {
+at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD,
+                    double eps, at::ScalarType dtype) {
   context.expect(weight);
   const at::Tensor x = x_TD.detach().to(context.precision.master);
   const at::Tensor rstd_T1 = at::rsqrt(at::mean(x.square(), -1, true).add_(eps));
@@ -93,7 +98,8 @@ at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, cons
                 [&context, &weight, x, rstd_T1, input_dtype](const Tensors& dy) -> Tensors {
                   const at::Tensor dy_TD = dy[0].to(x.scalar_type());
                   const at::Tensor normal_TD = x.mul(rstd_T1);
-                  hand_over(context, Kind::kScale, weight, normal_TD, dy_TD, context.batch.example_id_T);
+                  hand_over(context, Kind::kScale, weight, normal_TD, dy_TD,
+                            context.batch.example_id_T);
                   const at::Tensor dn_TD = dy_TD.mul(weight.tensor);
                   const at::Tensor mean_T1 = at::mean(dn_TD.mul(normal_TD), -1, true);
                   return {dn_TD.sub_(normal_TD.mul(mean_T1)).mul_(rstd_T1).to(input_dtype)};

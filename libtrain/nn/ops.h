@@ -1,5 +1,5 @@
-// The parameterised operations. Each computes its output and records one node; the gradient of the parameter goes
-// to the context's GradientSink. T tokens (rows), D, K, N widths.
+// The parameterised operations. Each computes its output and records one node; the gradient of the
+// parameter goes to the context's GradientSink. T tokens (rows), D, K, N widths.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -12,19 +12,22 @@
 namespace moesaic {
 
 /// ids_T -> rows of `weight` [V, D], in the master dtype.
-at::Tensor embedding(const ForwardContext& context, const Parameter& weight, const at::Tensor& ids_T);
+at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
+                     const at::Tensor& ids_T);
 
-/// x_TK weight_NK^T (+ bias_N) -> [T, N]. The dtype of x decides in which precision the product runs.
+/// x_TK weight_NK^T (+ bias_N) -> [T, N]. The dtype of x decides in which precision the product
+/// runs.
 at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
                   const at::Tensor& x_TK);
 
 /// Expert e of `weight` [e, N, K] on rows [offsets[e], offsets[e+1]) of x_RK -> [R, N].
-at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_RK,
-                          const std::vector<std::int64_t>& offsets, const at::Tensor& example_R);
+at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
+                          const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
+                          const at::Tensor& example_R);
 
-/// RMSNorm over the last dimension (Zhang and Sennrich 2019, eq. 4): statistics in the master dtype, result in
-/// `dtype`.
-at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD, double eps,
-                    at::ScalarType dtype);
+/// RMSNorm over the last dimension (Zhang and Sennrich 2019, eq. 4): statistics in the master
+/// dtype, result in `dtype`.
+at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD,
+                    double eps, at::ScalarType dtype);
 
 }  // namespace moesaic

@@ -17,7 +17,8 @@ void LinearParameters::collect(ParameterSet& parameters) {
 
 // -> [T, heads, head_dim]
 at::Tensor SelfAttention::project(const ForwardContext& context, const LinearParameters& projection,
-                                  const std::optional<Parameter>& norm, const at::Tensor& x_TD) const {
+                                  const std::optional<Parameter>& norm,
+                                  const at::Tensor& x_TD) const {
   at::Tensor y = projection.forward(context, x_TD);
   if (norm) y = rms_norm(context, *norm, y, options_.norm_eps, x_TD.scalar_type());
   if (options_.clip_qkv > 0) y = at::clamp(y, -options_.clip_qkv, options_.clip_qkv);
@@ -26,8 +27,10 @@ at::Tensor SelfAttention::project(const ForwardContext& context, const LinearPar
 
 at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,
                                   const RotaryTable& rotary) const {
-  const at::Tensor q = rotate(project(context, parameters_.q_proj, parameters_.q_norm, x_TD), rotary);
-  const at::Tensor k = rotate(project(context, parameters_.k_proj, parameters_.k_norm, x_TD), rotary);
+  const at::Tensor q =
+      rotate(project(context, parameters_.q_proj, parameters_.q_norm, x_TD), rotary);
+  const at::Tensor k =
+      rotate(project(context, parameters_.k_proj, parameters_.k_norm, x_TD), rotary);
   const at::Tensor v = project(context, parameters_.v_proj, std::nullopt, x_TD);
   const at::Tensor y = causal_attention(q, k, v, context.batch.sequence_offsets);
   return parameters_.o_proj.forward(context, y.view({x_TD.size(0), q.size(1) * q.size(2)}));

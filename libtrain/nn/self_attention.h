@@ -1,4 +1,5 @@
-// Multi-head self-attention with rotary positions, grouped key/value heads and optional query/key norms.
+// Multi-head self-attention with rotary positions, grouped key/value heads and optional query/key
+// norms.
 #pragma once
 
 #include <optional>
@@ -35,7 +36,8 @@ class SelfAttention {
       : options_(options), parameters_(std::move(parameters)) {}
 
   /// x_TD in the compute dtype -> [T, D].
-  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD, const RotaryTable& rotary) const;
+  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
+                     const RotaryTable& rotary) const;
   void collect(ParameterSet& parameters);
 
  private:

@@ -25,8 +25,8 @@ class AdamW : public Optimizer {
     for (const bool decay : {true, false}) {
       std::vector<at::Tensor> weights, grads, first, second, steps;
       // The kernel advances nothing: it reads the number of this step.
-      const at::Tensor number =
-          at::scalar_tensor(static_cast<double>(step), gradients.front().gradient.options().dtype(at::kFloat));
+      const at::Tensor number = at::scalar_tensor(
+          static_cast<double>(step), gradients.front().gradient.options().dtype(at::kFloat));
       for (const auto& [parameter, gradient] : gradients) {
         if (parameter.decay != decay || gradient.numel() == 0) continue;
         const auto& slot = moments_.at(static_cast<std::size_t>(parameter.index));
@@ -38,8 +38,9 @@ class AdamW : public Optimizer {
         steps.push_back(number);
       }
       if (weights.empty()) continue;
-      at::_fused_adamw_(weights, grads, first, second, {}, steps, learning_rate, options_.beta1, options_.beta2,
-                        decay ? options_.weight_decay : 0.0, options_.eps, false, false);
+      at::_fused_adamw_(weights, grads, first, second, {}, steps, learning_rate, options_.beta1,
+                        options_.beta2, decay ? options_.weight_decay : 0.0, options_.eps, false,
+                        false);
     }
   }
 

@@ -13,7 +13,8 @@ namespace moesaic {
 double global_norm(const RankContext& context, const Gradients& gradients) {
   double dense = 0, expert = 0;
   for (const auto& [parameter, gradient] : gradients) {
-    const double norm = at::linalg_vector_norm(gradient, 2, std::nullopt, false, at::kDouble).item<double>();
+    const double norm =
+        at::linalg_vector_norm(gradient, 2, std::nullopt, false, at::kDouble).item<double>();
     (parameter.scope == Scope::kDense ? dense : expert) += norm * norm;
   }
   if (context.plan.expert > 1) {
@@ -29,7 +30,8 @@ std::string ClipByGlobalNorm::name() const {
   return clip_norm_ > 0 ? format("clip_by_global_norm({})", clip_norm_) : "measure_global_norm";
 }
 
-void ClipByGlobalNorm::apply(const RankContext& context, const Gradients& gradients, GradientReport& report) const {
+void ClipByGlobalNorm::apply(const RankContext& context, const Gradients& gradients,
+                             GradientReport& report) const {
   report.grad_norm = global_norm(context, gradients);
   report.clip_factor = 1;
   if (clip_norm_ <= 0 || !std::isfinite(report.grad_norm) || report.grad_norm <= clip_norm_) return;

@@ -1,5 +1,5 @@
-// GradientTransform: one step of the ordered chain over the finished gradient, between synchronisation and
-// optimizer. The order is data, printed at start.
+// GradientTransform: one step of the ordered chain over the finished gradient, between
+// synchronisation and optimizer. The order is data, printed at start.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -13,7 +13,8 @@
 
 namespace moesaic {
 
-/// The gradient of the trainable parameters, summed over all ranks; expert gradients are this rank's experts.
+/// The gradient of the trainable parameters, summed over all ranks; expert gradients are this
+/// rank's experts.
 struct GradientEntry {
   const Parameter& parameter;
   at::Tensor gradient;
@@ -22,7 +23,7 @@ using Gradients = std::vector<GradientEntry>;
 
 /// What the transforms of a step report to the metrics.
 struct GradientReport {
-  double grad_norm = 0;    // before clipping
+  double grad_norm = 0;  // before clipping
   double clip_factor = 1;
 };
 
@@ -31,7 +32,8 @@ class GradientTransform {
   virtual ~GradientTransform() = default;
   virtual std::string name() const = 0;
   /// Changes the gradient in place. Collective over world where a transform says so.
-  virtual void apply(const RankContext& context, const Gradients& gradients, GradientReport& report) const = 0;
+  virtual void apply(const RankContext& context, const Gradients& gradients,
+                     GradientReport& report) const = 0;
 };
 
 using TransformChain = std::vector<std::unique_ptr<GradientTransform>>;

@@ -1,4 +1,5 @@
-// Optimizer: gradient -> new parameter values. State is kept per parameter and saved by global name.
+// Optimizer: gradient -> new parameter values. State is kept per parameter and saved by global
+// name.
 #pragma once
 
 #include <memory>
@@ -18,8 +19,8 @@ class Optimizer {
   virtual StateDict state() const = 0;
 };
 
-/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2; the decay is multiplied by the
-/// learning rate), not on norms and biases. Moments have the master dtype.
+/// Adam with decoupled weight decay (Loshchilov and Hutter 2019, algorithm 2; the decay is
+/// multiplied by the learning rate), not on norms and biases. Moments have the master dtype.
 struct AdamWOptions {
   double beta1 = 0.9;
   double beta2 = 0.95;

@@ -18,8 +18,8 @@ class Schedule {
 
   explicit Schedule(const Options& options) : options_(options) {}
 
-  /// Learning rate of step n, counted from 1. Warm-up: n / warmup_steps of the full rate, which step
-  /// `warmup_steps` has; then down to min_ratio at step max_steps, and min_ratio beyond.
+  /// Learning rate of step n, counted from 1. Warm-up: n / warmup_steps of the full rate, which
+  /// step `warmup_steps` has; then down to min_ratio at step max_steps, and min_ratio beyond.
   double learning_rate(std::int64_t step) const;
 
  private:

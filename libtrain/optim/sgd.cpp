@@ -22,9 +22,12 @@ class Sgd : public Optimizer {
     for (const auto& [parameter, gradient] : gradients) {
       at::Tensor weight = parameter.tensor;
       at::Tensor update = gradient;
-      if (parameter.decay && options_.weight_decay != 0) update = update.add(weight, options_.weight_decay);
+      if (parameter.decay && options_.weight_decay != 0)
+        update = update.add(weight, options_.weight_decay);
       if (options_.momentum != 0) {
-        update = momentum_.at(static_cast<std::size_t>(parameter.index)).mul_(options_.momentum).add_(update);
+        update = momentum_.at(static_cast<std::size_t>(parameter.index))
+                     .mul_(options_.momentum)
+                     .add_(update);
       }
       weight.sub_(update, learning_rate);
     }

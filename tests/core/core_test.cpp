@@ -3,8 +3,8 @@
 
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
 #include <fstream>
+#include <functional>
 
 #include "core/digest.h"
 #include "core/error.h"
@@ -42,9 +42,12 @@ TEST(Nearest, FindsTypingMistakesAndNothingElse) {
 }
 
 TEST(ParseJson, RefusesWhatALenientReaderWouldAccept) {
-  EXPECT_NE(message_of([] { parse_json("{\"a\": 1, \"a\": 2}", "x"); }).find("duplicate key 'a'"), std::string::npos);
-  EXPECT_NE(message_of([] { parse_json(std::string(100000, '['), "x"); }).find("deeper"), std::string::npos);
-  EXPECT_NE(message_of([] { parse_json("{\"a\": \"\xff\"}", "x"); }).find("invalid JSON"), std::string::npos);
+  EXPECT_NE(message_of([] { parse_json("{\"a\": 1, \"a\": 2}", "x"); }).find("duplicate key 'a'"),
+            std::string::npos);
+  EXPECT_NE(message_of([] { parse_json(std::string(100000, '['), "x"); }).find("deeper"),
+            std::string::npos);
+  EXPECT_NE(message_of([] { parse_json("{\"a\": \"\xff\"}", "x"); }).find("invalid JSON"),
+            std::string::npos);
   EXPECT_NE(message_of([] { parse_json("{\"a\": 1", "here"); }).find("here"), std::string::npos);
   EXPECT_EQ(parse_json("{\"b\": 1, \"a\": [2, {}]}", "x").dump(), "{\"b\":1,\"a\":[2,{}]}");
 }
@@ -63,7 +66,9 @@ TEST(ReadFile, NamesThePathAndHasABound) {
   EXPECT_NE(message_of([&] { read_file(folder.path / "none"); }).find("none"), std::string::npos);
   EXPECT_NE(message_of([&] { read_file(folder.path); }).find("folder"), std::string::npos);
   write_file_atomic(folder.path / "file", "0123456789");
-  EXPECT_NE(message_of([&] { read_file(folder.path / "file", ErrorKind::kData, 5); }).find("10 bytes"), std::string::npos);
+  EXPECT_NE(
+      message_of([&] { read_file(folder.path / "file", ErrorKind::kData, 5); }).find("10 bytes"),
+      std::string::npos);
 }
 
 TEST(PointLink, MovesAtomically) {
@@ -74,7 +79,8 @@ TEST(PointLink, MovesAtomically) {
 }
 
 TEST(Digest, IsXxh3OfTheBytesHoweverTheyCome) {
-  EXPECT_EQ(digest_of(""), "99aa06d3014798d86001c324468d497f");  // published value of XXH3-128 of nothing
+  EXPECT_EQ(digest_of(""),
+            "99aa06d3014798d86001c324468d497f");  // published value of XXH3-128 of nothing
   EXPECT_EQ(Digest().update("ab").update("c").hex(), digest_of("abc"));
   EXPECT_NE(digest_of("abc"), digest_of("abd"));
 }

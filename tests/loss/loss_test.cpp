@@ -33,7 +33,9 @@ TEST(CrossEntropy, IsTheSumOverTargetsDividedByTheTargetsOfTheStep) {
   value.loss.backward();
   const auto x = p.hidden.detach().clone().set_requires_grad(true);
   const auto w = p.head.tensor.clone().set_requires_grad(true);
-  const auto wanted = at::nll_loss(at::log_softmax(at::mm(x, w.t()), 1), p.batch.targets_T, {}, at::Reduction::Sum, kNoTarget).div(40);
+  const auto wanted = at::nll_loss(at::log_softmax(at::mm(x, w.t()), 1), p.batch.targets_T, {},
+                                   at::Reduction::Sum, kNoTarget)
+                          .div(40);
   wanted.backward();
   EXPECT_NEAR(value.metric, wanted.item<double>(), 1e-12);
   EXPECT_NEAR(value.loss.item<double>(), value.metric, 1e-12);
@@ -61,12 +63,14 @@ RouterRecord record_of(const at::Tensor& logits, std::int64_t k) {
 
 TEST(SwitchBalance, IsOneAtBalanceWhateverTheNumberOfChoices) {
   Problem p;
-  const auto logits = at::tensor({1., 0., 0., 0., 0., 1., 0., 0., 0., 0., 1., 0., 0., 0., 0., 1.}, at::kDouble).view({4, 4});
+  const auto logits =
+      at::tensor({1., 0., 0., 0., 0., 1., 0., 0., 0., 0., 1., 0., 0., 0., 0., 1.}, at::kDouble)
+          .view({4, 4});
   p.routers = {record_of(logits, 1), record_of(logits, 4)};
   p.size.micro_batches = 1;
   const auto value = SwitchBalance(0.01).evaluate(p.view());
-  EXPECT_NEAR(value.metric, 1.0, 1e-12);               // mean over the layers
-  EXPECT_NEAR(value.loss.item<double>(), 0.02, 1e-12); // coefficient times the sum over the layers
+  EXPECT_NEAR(value.metric, 1.0, 1e-12);                // mean over the layers
+  EXPECT_NEAR(value.loss.item<double>(), 0.02, 1e-12);  // coefficient times the sum over the layers
 }
 
 TEST(SwitchBalance, CountsTheChoicesAndDividesByThem) {
@@ -77,7 +81,8 @@ TEST(SwitchBalance, CountsTheChoicesAndDividesByThem) {
   const auto value = SwitchBalance(0.5).evaluate(p.view());
   double wanted = 0;
   for (int e = 0; e < 5; ++e) {
-    wanted += p.routers[0].count_E[e].item<double>() / (2 * 9.0) * p.routers[0].probabilities_TE.select(1, e).mean().item<double>();
+    wanted += p.routers[0].count_E[e].item<double>() / (2 * 9.0) *
+              p.routers[0].probabilities_TE.select(1, e).mean().item<double>();
   }
   EXPECT_NEAR(value.metric, 5 * wanted / 4, 1e-12);
   value.loss.backward();

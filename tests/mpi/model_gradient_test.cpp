@@ -1,4 +1,5 @@
-// The gradient of the whole model against finite differences, with the experts on one rank and spread over all.
+// The gradient of the whole model against finite differences, with the experts on one rank and
+// spread over all.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -15,11 +16,13 @@ using test::TinyRun;
 void nudge(const Parameter& parameter, std::int64_t element, double by) {
   const std::int64_t row_size = parameter.global_numel() / parameter.global_shape[0];
   const std::int64_t local = element - parameter.offset * row_size;
-  if (local >= 0 && local < parameter.numel()) parameter.tensor.mutable_data_ptr<double>()[local] += by;
+  if (local >= 0 && local < parameter.numel())
+    parameter.tensor.mutable_data_ptr<double>()[local] += by;
 }
 
 // The element's gradient, from a rank that holds it.
-double gradient_at(const RankContext& context, const Parameter& parameter, const at::Tensor& gradient, std::int64_t element) {
+double gradient_at(const RankContext& context, const Parameter& parameter,
+                   const at::Tensor& gradient, std::int64_t element) {
   const std::int64_t row_size = parameter.global_numel() / parameter.global_shape[0];
   const std::int64_t local = element - parameter.offset * row_size;
   const bool here = local >= 0 && local < parameter.numel();
@@ -31,14 +34,18 @@ void check(const RankContext& context) {
   const int ranks = context.world.size();
   // Uneven micro-batches; with three ranks or more the last one has none.
   const bool idle = ranks >= 3 && context.rank() == ranks - 1;
-  const Batch mine = idle ? empty_batch() : test::batch_of({3 + context.rank(), 2}, 31, 100 * context.rank());
+  const Batch mine =
+      idle ? empty_batch() : test::batch_of({3 + context.rank(), 2}, 31, 100 * context.rank());
   const auto sum = [&](std::int64_t n) {
-    return static_cast<std::int64_t>(context.world.all_reduce(static_cast<double>(n), ReduceOp::kSum, "size"));
+    return static_cast<std::int64_t>(
+        context.world.all_reduce(static_cast<double>(n), ReduceOp::kSum, "size"));
   };
-  TinyRun run(context, test::tiny_olmoe(), mine, {sum(mine.tokens()), sum(mine.tokens()), sum(mine.sequences() > 0)});
+  TinyRun run(context, test::tiny_olmoe(), mine,
+              {sum(mine.tokens()), sum(mine.tokens()), sum(mine.sequences() > 0)});
   run.loss(true);
   std::vector<at::Tensor> gradients;
-  for (const Parameter& p : run.model.parameters()) gradients.push_back(run.buckets.view(p).clone());
+  for (const Parameter& p : run.model.parameters())
+    gradients.push_back(run.buckets.view(p).clone());
 
   constexpr double kStep = 1e-5;
   for (const Parameter& p : run.model.parameters()) {
@@ -51,8 +58,10 @@ void check(const RankContext& context) {
       const double below = run.loss(false);
       nudge(p, element, kStep);
       const double numeric = (above - below) / (2 * kStep);
-      const double analytic = gradient_at(context, p, gradients[static_cast<std::size_t>(p.index)], element);
-      EXPECT_NEAR(analytic, numeric, 2e-7 + 1e-5 * std::abs(numeric)) << p.name << " element " << element;
+      const double analytic =
+          gradient_at(context, p, gradients[static_cast<std::size_t>(p.index)], element);
+      EXPECT_NEAR(analytic, numeric, 2e-7 + 1e-5 * std::abs(numeric))
+          << p.name << " element " << element;
     }
   }
 }
@@ -69,14 +78,18 @@ TEST(Transformer, GradientEqualsFiniteDifferencesWithExpertsSpreadOverAllRanks) 
 
 TEST(Transformer, AnExpertWithoutTokensHasAZeroGradient) {
   const Communicator world = test::world();
-  const RankContext context = RankContext::make(world, Plan::make(world.size(), world.size(), 12), Log());
-  TinyRun run(context, test::tiny_olmoe(), test::batch_of({1}, 31), {world.size(), world.size(), world.size()});
+  const RankContext context =
+      RankContext::make(world, Plan::make(world.size(), world.size(), 12), Log());
+  TinyRun run(context, test::tiny_olmoe(), test::batch_of({1}, 31),
+              {world.size(), world.size(), world.size()});
   run.loss(true);  // one token a rank, all the same: 3 of 12 experts
   double zero_experts = 0;
-  const Parameter* down = run.model.parameters().find("model.layers.0.mlp.experts.down_proj.weight");
+  const Parameter* down =
+      run.model.parameters().find("model.layers.0.mlp.experts.down_proj.weight");
   ASSERT_NE(down, nullptr);
   const at::Tensor gradient = run.buckets.view(*down);
-  for (std::int64_t e = 0; e < gradient.size(0); ++e) zero_experts += gradient[e].abs().max().item<double>() == 0;
+  for (std::int64_t e = 0; e < gradient.size(0); ++e)
+    zero_experts += gradient[e].abs().max().item<double>() == 0;
   EXPECT_EQ(context.expert.all_reduce(zero_experts, ReduceOp::kSum, "zero"), 9);
 }
 

@@ -1,4 +1,5 @@
-// Every hand-written operation against a plain composition of ATen operations, values and gradients in float64.
+// Every hand-written operation against a plain composition of ATen operations, values and gradients
+// in float64.
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
@@ -8,8 +9,8 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/rsqrt.h>
-#include <ATen/ops/softmax.h>
 #include <ATen/ops/silu.h>
+#include <ATen/ops/softmax.h>
 #include <gtest/gtest.h>
 
 #include "nn/attention.h"
@@ -28,14 +29,15 @@ at::Tensor leaf(const at::Tensor& value) { return value.clone().set_requires_gra
 void expect_close(const at::Tensor& got, const at::Tensor& wanted) {
   ASSERT_TRUE(got.defined() && wanted.defined());
   ASSERT_EQ(got.sizes(), wanted.sizes());
-  EXPECT_TRUE(at::allclose(got, wanted, 1e-10, 1e-12)) << "largest difference "
-                                                        << got.sub(wanted).abs().max().item<double>();
+  EXPECT_TRUE(at::allclose(got, wanted, 1e-10, 1e-12))
+      << "largest difference " << got.sub(wanted).abs().max().item<double>();
 }
 
 TEST(Linear, HasTheGradientsOfMatmulPlusBias) {
   Fixture f;
   const auto w = f.parameter(random({4, 6})), b = f.parameter(random({4}));
-  const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor), b2 = leaf(b.tensor);
+  const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor),
+             b2 = leaf(b.tensor);
   const auto dy = random({11, 4});
   const auto y = linear(f.context, w, &b, x), y2 = at::mm(x2, w2.t()).add(b2);
   y.backward(dy), y2.backward(dy);
@@ -53,7 +55,8 @@ TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
   const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor);
   const auto dy = random({11, 4});
   const auto y = grouped_linear(f.context, w, x, offsets, f.batch.example_id_T);
-  const auto y2 = at::cat({at::mm(x2.narrow(0, 0, 5), w2.select(0, 0).t()), at::mm(x2.narrow(0, 5, 6), w2.select(0, 2).t())});
+  const auto y2 = at::cat({at::mm(x2.narrow(0, 0, 5), w2.select(0, 0).t()),
+                           at::mm(x2.narrow(0, 5, 6), w2.select(0, 2).t())});
   y.backward(dy), y2.backward(dy);
   expect_close(y, y2);
   expect_close(x.grad(), x2.grad());
@@ -100,24 +103,30 @@ TEST(Swiglu, HasTheGradientsOfTheFormula) {
 TEST(Rotate, KeepsLengthsAndDependsOnDistanceOnly) {
   const auto q = random({1, 1, 8}), k = random({1, 1, 8});
   const auto at_position = [](const at::Tensor& x, std::int64_t p) {
-    return rotate(x, RotaryTable::make(at::full({1}, p, at::kLong), 8, 10000.0, at::kDouble)).flatten();
+    return rotate(x, RotaryTable::make(at::full({1}, p, at::kLong), 8, 10000.0, at::kDouble))
+        .flatten();
   };
   expect_close(at_position(q, 17).norm(), q.norm());
-  expect_close(at_position(q, 5).dot(at_position(k, 3)), at_position(q, 12).dot(at_position(k, 10)));
+  expect_close(at_position(q, 5).dot(at_position(k, 3)),
+               at_position(q, 12).dot(at_position(k, 10)));
   EXPECT_GT(at_position(q, 5).sub(at_position(q, 6)).abs().max().item<double>(), 1e-3);
 }
 
 // Sequences of 3, 3 and 5 tokens, 4 query heads, 2 key/value heads.
 TEST(CausalAttention, EqualsLibTorchPerSequenceWithGradients) {
   const std::vector<std::int64_t> offsets = {0, 3, 6, 11};
-  const auto q = leaf(random({11, 4, 8})), k = leaf(random({11, 2, 8})), v = leaf(random({11, 2, 8}));
+  const auto q = leaf(random({11, 4, 8})), k = leaf(random({11, 2, 8})),
+             v = leaf(random({11, 2, 8}));
   const auto q2 = leaf(q.detach()), k2 = leaf(k.detach()), v2 = leaf(v.detach());
   const auto dy = random({11, 4, 8});
   const auto y = causal_attention(q, k, v, offsets);
   std::vector<at::Tensor> parts;
   for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
     const auto rows = [&](const at::Tensor& x, std::int64_t repeat) {
-      return x.narrow(0, offsets[b], offsets[b + 1] - offsets[b]).repeat_interleave(repeat, 1).transpose(0, 1).unsqueeze(0);
+      return x.narrow(0, offsets[b], offsets[b + 1] - offsets[b])
+          .repeat_interleave(repeat, 1)
+          .transpose(0, 1)
+          .unsqueeze(0);
     };
     const auto length = offsets[b + 1] - offsets[b];
     const auto scores = at::matmul(rows(q2, 1), rows(k2, 2).transpose(-1, -2)).div(std::sqrt(8.0));
@@ -138,8 +147,10 @@ TEST(Product, IsTheSameForEveryKernelAndOrientation) {
   const auto wanted = at::mm(a.to(at::kDouble), b.t().to(at::kDouble));
   for (const auto kernel : {MatmulKernel::kMkl, MatmulKernel::kOneDnn}) {
     EXPECT_TRUE(at::allclose(product(a, b, kernel).to(at::kDouble), wanted, 1e-5, 1e-5));
-    const auto at_view = a.t().contiguous().t(), bt_view = b.t().contiguous().t();  // column-major operands
-    EXPECT_TRUE(at::allclose(product(at_view, bt_view, kernel).to(at::kDouble), wanted, 1e-5, 1e-5));
+    const auto at_view = a.t().contiguous().t(),
+               bt_view = b.t().contiguous().t();  // column-major operands
+    EXPECT_TRUE(
+        at::allclose(product(at_view, bt_view, kernel).to(at::kDouble), wanted, 1e-5, 1e-5));
     EXPECT_EQ(product(a.narrow(0, 0, 0), b, kernel).sizes(), (at::IntArrayRef{0, 19}));
   }
 }

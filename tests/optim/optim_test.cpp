@@ -25,7 +25,9 @@ struct TwoParameters {
       set.add(parameter);
     }
   }
-  Gradients gradients(const at::Tensor& a, const at::Tensor& b) { return {{set[0], a}, {set[1], b}}; }
+  Gradients gradients(const at::Tensor& a, const at::Tensor& b) {
+    return {{set[0], a}, {set[1], b}};
+  }
 };
 
 TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
@@ -38,7 +40,8 @@ TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
     optimizer->step(p.gradients(g, g), t, 0.01);
     m = m.mul(0.9).add(g.mul(0.1));
     v = v.mul(0.99).add(g.square().mul(0.01));
-    const auto update = m.div(1 - std::pow(0.9, t)).div(v.div(1 - std::pow(0.99, t)).sqrt().add(1e-8)).mul(0.01);
+    const auto update =
+        m.div(1 - std::pow(0.9, t)).div(v.div(1 - std::pow(0.99, t)).sqrt().add(1e-8)).mul(0.01);
     w = w.mul(1 - 0.01 * 0.1).sub(update);
     n = n.sub(update);  // no decay on norms
   }

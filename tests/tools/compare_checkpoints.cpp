@@ -1,5 +1,5 @@
-// compare_checkpoints A B: largest difference of the weights of two checkpoints (or run folders), relative to the
-// largest weight of its tensor; printed as one number.
+// compare_checkpoints A B: largest difference of the weights of two checkpoints (or run folders),
+// relative to the largest weight of its tensor; printed as one number.
 #include <cstdio>
 
 #include "core/json.h"
@@ -15,7 +15,8 @@ struct Loaded {
     const CheckpointInfo info = CheckpointStore::open(context, path);
     const auto arch = arch::require_options(read_json(info.path + "/config.json"), info.path);
     const bool wide = info.manifest.dump().find("float64") != std::string::npos;
-    model = std::make_unique<Transformer>(Transformer::Options{arch, 0, wide ? at::kDouble : at::kFloat}, context);
+    model = std::make_unique<Transformer>(
+        Transformer::Options{arch, 0, wide ? at::kDouble : at::kFloat}, context);
     CheckpointContent content;
     content.model = state_of(model->parameters());
     CheckpointStore::load(context, info, content);
@@ -34,7 +35,8 @@ int main(int argc, char** argv) {
     for (const Parameter& p : a.model->parameters()) {
       const at::Tensor x = p.tensor.to(at::kDouble);
       const at::Tensor y = b.model->parameters().find(p.name)->tensor.to(at::kDouble);
-      largest = std::max(largest, x.sub(y).abs().max().item<double>() / x.abs().max().item<double>());
+      largest =
+          std::max(largest, x.sub(y).abs().max().item<double>() / x.abs().max().item<double>());
     }
     std::printf("%.3e\n", largest);
     return 0;
