@@ -1,0 +1,88 @@
+#include "store/inspect.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "core/fs.h"
+#include "support/sample_checkpoint.h"
+
+namespace moesaic {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Inspect : public testing::Test {
+ protected:
+  void save(std::int64_t step) {
+    const RankContext context = RankContext::single();
+    CheckpointStore({.folder = folder_.file("checkpoints")})
+        .save(context, step, test::sample_content(context));
+  }
+  std::string path(const std::string& name) const { return folder_.file("checkpoints/" + name); }
+
+  test::SampleFolder folder_;
+};
+
+TEST_F(Inspect, OfACheckpointShowsEveryDataset) {
+  save(100);
+  const Json report = inspect_path(path("step-00000100"));
+  EXPECT_EQ(report["kind"], "checkpoint");
+  EXPECT_TRUE(report["whole"]);
+  EXPECT_EQ(report["step"], 100);
+  EXPECT_EQ(report["parameters"], 9001 * 5 + 7 + 12 * 30 + 12 * 5 + 12 * 30);
+  EXPECT_EQ(report["datasets"].size(), 8U);
+  const Json& first = report["datasets"][0];
+  EXPECT_EQ(first["name"], "model.embed_tokens.weight");
+  EXPECT_EQ(first["shape"], (Json{9001, 5}));
+  EXPECT_EQ(first["dtype"], "float32");
+  EXPECT_EQ(first["file"], "model.h5");
+  EXPECT_NE(inspect_text(report).find("[9001,5]"), std::string::npos);
+}
+
+TEST_F(Inspect, OfARunIsThatOfItsNewestWholeCheckpointAndNamesTheDamagedOnes) {
+  save(100);
+  save(200);
+  fs::resize_file(path("step-00000200/state.h5"), 2000);
+  const Json report = inspect_path(folder_.path());
+  EXPECT_EQ(report["kind"], "run");
+  EXPECT_EQ(report["step"], 100);
+  EXPECT_EQ(report["checkpoints"].size(), 2U);
+  EXPECT_FALSE(report["checkpoints"][0]["whole"]);
+  EXPECT_TRUE(report["checkpoints"][1]["whole"]);
+  EXPECT_NE(inspect_text(report).find("DAMAGED"), std::string::npos);
+}
+
+TEST_F(Inspect, OfADamagedCheckpointNamesTheDataset) {
+  save(100);
+  std::string bytes = read_file(path("step-00000100/model.h5"));
+  const at::Tensor norm = test::sample_tensor("model.norm.weight", {7}, at::kDouble);
+  const std::size_t place =
+      bytes.find(std::string(static_cast<const char*>(norm.const_data_ptr()), 56));
+  ASSERT_NE(place, std::string::npos);
+  bytes[place] = static_cast<char>(bytes[place] ^ 1);
+  std::ofstream(path("step-00000100/model.h5"), std::ios::binary) << bytes;
+  const Json report = inspect_path(path("step-00000100"));
+  EXPECT_FALSE(report["whole"]);
+  for (const Json& dataset : report["datasets"]) {
+    EXPECT_EQ(dataset["whole"].get<bool>(), dataset["name"] != "model.norm.weight")
+        << dataset.dump();
+  }
+}
+
+TEST_F(Inspect, OfAnHdf5FileNeedsNoManifest) {
+  save(100);
+  fs::copy_file(path("step-00000100/model.h5"), folder_.file("model.h5"));
+  const Json report = inspect_path(folder_.file("model.h5"));
+  EXPECT_EQ(report["kind"], "hdf5");
+  EXPECT_TRUE(report["whole"]);
+  EXPECT_EQ(report["datasets"].size(), 5U);
+}
+
+TEST_F(Inspect, OfNothingIsAnError) {
+  EXPECT_THROW(inspect_path(folder_.file("absent")), Error);
+  EXPECT_THROW(inspect_path(folder_.path()), Error);
+}
+
+}  // namespace
+}  // namespace moesaic
