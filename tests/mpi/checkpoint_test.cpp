@@ -141,7 +141,9 @@ TEST(Checkpoint, ThatFailsOnOneRankFailsOnAllAndLosesNothing) {
       // The last ranks may have nothing to write past the limit; then nothing may fail.
       const auto all = context.world.all_gather(error, "errors");
       for (const auto& one : all) EXPECT_EQ(one, all[0]);
-      if (bad == 0) EXPECT_NE(error, "") << limit;
+      if (bad == 0) {
+        EXPECT_NE(error, "") << limit;
+      }
       if (error.empty()) {
         EXPECT_EQ(store.newest(context)->step, 200);
         context.world.barrier("whole");
@@ -149,8 +151,9 @@ TEST(Checkpoint, ThatFailsOnOneRankFailsOnAllAndLosesNothing) {
         context.world.barrier("removed");
         continue;
       }
-      if (context.world.size() > 1)
+      if (context.world.size() > 1) {
         EXPECT_TRUE(error.starts_with(format("rank {}: ", bad))) << error;
+      }
       EXPECT_EQ(folder.names(), (std::vector<std::string>{"latest", "step-00000100"}));
       expect_loads(context, folder.path());
     }
