@@ -7,7 +7,7 @@ import tempfile
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-PROGRAM = pathlib.Path(os.environ["MOESAIC_BIN"]) / "moesaic"
+PROGRAM = pathlib.Path(os.environ["MOESAIC_BIN"]).resolve() / "moesaic"
 
 MISTAKES = """\
 name: planted
