@@ -1,0 +1,91 @@
+#include "models/transformer.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
+#include <gtest/gtest.h>
+
+#include "support/tiny_model.h"
+
+namespace moesaic {
+namespace {
+
+using test::TinyRun;
+
+Json tiny(const char* type, bool tied) {
+  return {{"model_type", type},       {"vocab_size", 31},           {"hidden_size", 16},
+          {"intermediate_size", 24},  {"num_hidden_layers", 2},     {"num_attention_heads", 4},
+          {"num_key_value_heads", 2}, {"tie_word_embeddings", tied}};
+}
+
+TEST(Transformer, HasExactlyTheParametersOfItsTable) {
+  const RankContext context = RankContext::single();
+  for (const char* type : {"llama", "olmoe"}) {
+    for (const bool tied : {false, true}) {
+      const auto arch = arch::require_options(tiny(type, tied), "test");
+      const Transformer model({arch, 1, at::kDouble}, context);
+      const auto table = arch::parameter_table(arch);
+      ASSERT_EQ(model.parameters().size(), table.size());
+      for (const auto& info : table) {
+        const Parameter* parameter = model.parameters().find(info.name);
+        ASSERT_NE(parameter, nullptr) << info.name;
+        EXPECT_EQ(parameter->tensor.sizes().vec(), info.shape) << info.name;
+      }
+      EXPECT_EQ(model.parameters().find("lm_head.weight") == nullptr, tied);
+    }
+  }
+}
+
+// A tied head is used twice: its gradient must be the sum of both uses.
+TEST(Transformer, GradientOfATiedHeadEqualsFiniteDifferences) {
+  const RankContext context = RankContext::single();
+  const auto arch = arch::require_options(tiny("llama", true), "test");
+  TinyRun run(context, arch, test::batch_of({5, 3}, 31), {8, 8, 1});
+  run.loss(true);
+  const Parameter* embedding = run.model.parameters().find("model.embed_tokens.weight");
+  const at::Tensor gradient = run.buckets.view(*embedding).clone();
+  double* weight = embedding->tensor.mutable_data_ptr<double>();
+  for (const std::int64_t element : {0, 77, 200, 399}) {
+    weight[element] += 1e-5;
+    const double above = run.loss(false);
+    weight[element] -= 2e-5;
+    const double below = run.loss(false);
+    weight[element] += 1e-5;
+    EXPECT_NEAR(gradient.flatten()[element].item<double>(), (above - below) / 2e-5, 1e-8);
+  }
+}
+
+TEST(Transformer, ATokenSeesNothingOfWhatFollowsIt) {
+  const RankContext context = RankContext::single();
+  const Transformer model({test::tiny_olmoe(), 1, at::kDouble}, context);
+  const at::NoGradGuard no_gradients;
+  const auto hidden = [&](std::int64_t last_id) {
+    test::Fixture f;
+    f.batch = test::batch_of({6}, 31);
+    f.batch.ids_T[5] = last_id;
+    return model.forward(f.context).hidden_TD;
+  };
+  // (Not to the bit: the rows of an expert are multiplied together.)
+  EXPECT_TRUE(at::allclose(hidden(1).narrow(0, 0, 5), hidden(2).narrow(0, 0, 5), 1e-12, 1e-12));
+  EXPECT_GT(hidden(1)[5].sub(hidden(2)[5]).abs().max().item<double>(), 1e-3);
+}
+
+// float32 and bfloat16 follow float64 as far as their digits go.
+TEST(Transformer, LowerPrecisionsFollowFloat64) {
+  const RankContext context = RankContext::single();
+  const at::NoGradGuard no_gradients;
+  const auto hidden = [&](const char* name) {
+    const Precision precision = Precision::named(name);
+    const Transformer model({test::tiny_olmoe(), 1, precision.master}, context);
+    test::Fixture f;
+    f.batch = test::batch_of({6, 6}, 31);
+    const ForwardContext forward{f.batch,   precision, MatmulKernel::kOneDnn,
+                                 f.weights, nullptr,   context.world};
+    return model.forward(forward).hidden_TD.to(at::kDouble);
+  };
+  const at::Tensor exact = hidden("float64");
+  EXPECT_LT(hidden("float32").sub(exact).abs().max().item<double>(), 1e-4);
+  EXPECT_LT(hidden("bfloat16").sub(exact).abs().mean().item<double>(), 5e-2);
+}
+
+}  // namespace
+}  // namespace moesaic
