@@ -73,8 +73,9 @@ Failure from_notice(const RankNotice& notice, int exit_code) {
                   "",
                   {}};
   if (notice.signal != 0) {
-    failure.message =
-        format("it was killed by signal {} ({})", notice.signal, ::strsignal(notice.signal));
+    failure.message = format("{} was killed by signal {} ({})",
+                             notice.rank == RankNotice::kMpirun ? "mpirun" : "it", notice.signal,
+                             ::strsignal(notice.signal));
     failure.hint = hint_for(notice.signal);
   } else {
     failure.message = format("it ended with exit code {}", notice.exit_code);
@@ -115,16 +116,20 @@ std::vector<RankError> ErrorFiles::appeared() const {
 }
 
 // A rank that a signal killed leaves no file; those that waited for it may write that they lost it.
-Failure explain(const std::vector<RankError>& errors, const std::optional<RankNotice>& notice,
-                int exit_code, const std::string& run_dir) {
-  const bool killed = notice && notice->signal != 0;
+Failure explain(const std::vector<RankError>& errors, const Ending& ending,
+                const std::string& run_dir) {
+  const int exit_code = ending.exit_code;
+  const bool killed = ending.notice && ending.notice->signal != 0;
   const bool own_error =
       !errors.empty() && code_of(errors.front().kind, exit_code) != kCommunication;
   Failure failure;
   if (!errors.empty() && (own_error || !killed)) {
     failure = from_error(errors, exit_code);
-  } else if (notice) {
-    failure = from_notice(*notice, exit_code);
+  } else if (ending.words && is_exit_code(exit_code)) {
+    const RankWords& words = *ending.words;
+    failure = {exit_code, words.rank, "", words.message, words.hint, "", {}, true};
+  } else if (ending.notice) {
+    failure = from_notice(*ending.notice, exit_code);
     for (const RankError& error : errors) failure.others.push_back(error.rank);
   } else {
     failure.exit_code = is_exit_code(exit_code) ? exit_code : kCommunication;
@@ -136,6 +141,7 @@ Failure explain(const std::vector<RankError>& errors, const std::optional<RankNo
 }
 
 std::string to_text(const Failure& failure) {
+  if (failure.told) return "";
   std::string text = "error: ";
   if (failure.rank >= 0) {
     text += format("rank {} failed{}: ", failure.rank,

@@ -21,6 +21,7 @@ struct Failure {
   std::string hint;
   std::string log;          // "" = it has none
   std::vector<int> others;  // ranks that failed too, after it
+  bool told = false;        // it stands on stderr already
 };
 
 /// What a rank wrote into error.rank-<r>.json before it ended the job.
@@ -50,11 +51,17 @@ class ErrorFiles {
   std::map<std::string, Identity> before_;
 };
 
-/// `exit_code` as the worker or mpirun returned it, 0 when a signal ended that process.
-Failure explain(const std::vector<RankError>& errors, const std::optional<RankNotice>& notice,
-                int exit_code, const std::string& run_dir);
+/// How the job ended.
+struct Ending {
+  int exit_code = 0;  // of the worker or mpirun, 0 when a signal ended that process
+  std::optional<RankNotice> notice;
+  std::optional<RankWords> words;
+};
 
-/// The block that ends a failed job's stderr.
+Failure explain(const std::vector<RankError>& errors, const Ending& ending,
+                const std::string& run_dir);
+
+/// The block that ends a failed job's stderr; "" when all of it stands there already.
 std::string to_text(const Failure& failure);
 Json to_json(const Failure& failure);
 

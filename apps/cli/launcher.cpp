@@ -8,6 +8,7 @@
 #include <array>
 #include <csignal>
 
+#include "core/clock.h"
 #include "core/error.h"
 
 namespace moesaic::cli {
@@ -48,6 +49,12 @@ class Signals {
   int fd_ = -1;
 };
 
+// mpirun loses a signal that comes before it has started the ranks (measured: 50 ms after its own
+// start), so a stop is said again; to a rank that has heard it already it means nothing.
+constexpr double kRepeatSeconds = 1.0;
+constexpr int kPollMs = 200;
+constexpr int kMostStops = 20;
+
 class Job {
  public:
   Job(const Launch& launch, const LaunchOptions& options)
@@ -60,8 +67,10 @@ class Job {
     for (;;) {
       std::array<pollfd, 2> ready{pollfd{signals_.fd(), POLLIN, 0},
                                   pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0}};
-      ::poll(ready.data(), ready.size(), -1);
+      const bool repeat = stop_requested_ && !interrupted() && stops_sent_ < kMostStops;
+      ::poll(ready.data(), ready.size(), repeat ? kPollMs : -1);
       while (const int signal = signals_.next()) take(signal);
+      if (repeat && since_stop_.seconds() > kRepeatSeconds) send_stop();
       const std::optional<int> status = child_.ended();  // before the last read
       read_stderr();
       if (!status) continue;
@@ -72,19 +81,25 @@ class Job {
 
   bool stop_requested() const { return stop_requested_; }
   bool interrupted() const { return interrupts_ > 1; }
-  const std::optional<RankNotice>& notice() const { return filter_.notice(); }
+  const StderrFilter& heard() const { return filter_; }
 
  private:
   void take(int signal) {
     if (signal == SIGCHLD) return;
     if (signal == SIGINT) ++interrupts_;
-    if (interrupts_ > 1 && signal == SIGINT) {
+    if (signal == SIGINT && interrupts_ > 1) {
       child_.send_group(interrupts_ == 2 ? SIGTERM : SIGKILL);
-    } else if (!stop_requested_) {
-      // mpirun passes SIGUSR1 on to the ranks; at SIGTERM it would kill them within two seconds.
-      child_.send(SIGUSR1);
+    } else {
+      send_stop();
     }
     stop_requested_ = true;
+  }
+
+  // mpirun passes SIGUSR1 on to the ranks; at SIGTERM it would kill them within two seconds.
+  void send_stop() {
+    child_.send(SIGUSR1);
+    ++stops_sent_;
+    since_stop_.lap();
   }
 
   void read_stderr() {
@@ -102,18 +117,20 @@ class Job {
   bool pipe_open_ = true;
   bool stop_requested_ = false;
   int interrupts_ = 0;
+  int stops_sent_ = 0;
+  Stopwatch since_stop_;
 };
 
-// A process that took SIGUSR1 without knowing it had not begun: MPI or LibTorch was still loading.
-bool ended_before_it_began(const Job& job, int status) {
+// A process that SIGUSR1 ends does not listen to it: MPI or LibTorch is loading, or all is over.
+bool ended_by_stop(const Job& job, int status) {
   const bool itself = WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1;
-  const bool rank = job.notice() && job.notice()->signal == SIGUSR1;
-  return job.stop_requested() && (itself || rank);
+  const bool rank = job.heard().notice() && job.heard().notice()->signal == SIGUSR1;
+  return job.stop_requested() && !job.interrupted() && (itself || rank);
 }
 
 std::optional<RankNotice> notice_of(const Job& job, const Launch& launch, int status) {
-  if (launch.has_mpirun || !WIFSIGNALED(status)) return job.notice();
-  return RankNotice{0, "", WTERMSIG(status), 0};
+  if (job.heard().notice() || !WIFSIGNALED(status)) return job.heard().notice();
+  return RankNotice{launch.has_mpirun ? RankNotice::kMpirun : 0, "", WTERMSIG(status), 0};
 }
 
 }  // namespace
@@ -124,15 +141,15 @@ LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
   const int status = job.run();
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   if (WIFEXITED(status) && (code == 0 || code == kExitStopped)) return {code, std::nullopt};
-  if (ended_before_it_began(job, status)) {
-    std::fputs("stopped before the first step\n", stderr);
+  if (ended_by_stop(job, status)) {
+    std::fputs("stopped by a signal; go on with --resume auto\n", stderr);
     return {kExitStopped, std::nullopt};
   }
-  Failure failure =
-      explain(error_files.appeared(), notice_of(job, launch, status), code, options.run_dir);
+  const Ending ending{code, notice_of(job, launch, status), job.heard().words()};
+  Failure failure = explain(error_files.appeared(), ending, options.run_dir);
   if (job.interrupted()) {
     failure = {.exit_code = failure.exit_code,
-               .message = "ended by a second interrupt, without saving",
+               .message = "ended by a second interrupt",
                .hint = "go on from the last checkpoint with --resume auto"};
   }
   return {failure.exit_code, failure};

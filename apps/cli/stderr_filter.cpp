@@ -87,6 +87,7 @@ void StderrFilter::line(const std::string& text) {
   } else if (is_rule(text)) {
     banner_.push_back(text);
   } else if (!is_noise(text)) {
+    remember(text);
     pass_on(text);
   }
 }
@@ -97,6 +98,15 @@ void StderrFilter::end_banner() {
   if (const auto notice = read_notice(text); notice && !notice_) notice_ = notice;
   if (is_about_failed_rank(text)) banner_.clear();
   release_banner();
+}
+
+void StderrFilter::remember(const std::string& text) {
+  const std::string ranked = text.starts_with("rank ") ? after(text, ": ") : "";
+  const std::string& said = ranked.empty() ? text : ranked;
+  const int rank = ranked.empty() ? -1 : std::atoi(text.c_str() + 5);
+  if (!words_ && said.starts_with("error: ")) words_ = RankWords{rank, said.substr(7), ""};
+  const bool same = words_ && words_->rank == rank && words_->hint.empty();
+  if (same && said.starts_with("hint: ")) words_->hint = said.substr(6);
 }
 
 void StderrFilter::pass_on(const std::string& text) const {

@@ -12,10 +12,19 @@ namespace moesaic::cli {
 
 /// The first rank that failed, by mpirun's word. Either signal or exit_code is not 0.
 struct RankNotice {
+  static constexpr int kMpirun = -1;  // as rank: mpirun itself
   int rank = 0;
   std::string host;  // "" = not said
   int signal = 0;
   int exit_code = 0;
+};
+
+/// What a rank said itself: "rank 1: error: ..." and the hint under it. Before MPI has started
+/// there is no "rank 1: ".
+struct RankWords {
+  int rank = -1;  // -1 = not said
+  std::string message;
+  std::string hint;
 };
 
 class StderrFilter {
@@ -32,17 +41,21 @@ class StderrFilter {
   void finish();
 
   const std::optional<RankNotice>& notice() const { return notice_; }
+  /// The first error that was passed on.
+  const std::optional<RankWords>& words() const { return words_; }
 
  private:
   void line(const std::string& text);
   void end_banner();
   void release_banner();
+  void remember(const std::string& text);
   void pass_on(const std::string& text) const;
 
   Options options_;
   std::string partial_;
   std::vector<std::string> banner_;  // its lines so far, from the opening rule on
   std::optional<RankNotice> notice_;
+  std::optional<RankWords> words_;
 };
 
 /// Reads "mpirun noticed that process rank 1 ... on node x exited on signal 9 (Killed)." and the
