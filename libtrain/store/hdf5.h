@@ -5,61 +5,15 @@
 // reason.
 #pragma once
 
-#include <c10/core/ScalarType.h>
-
 #include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "store/hdf5_id.h"
+#include "store/hdf5_spec.h"
+
 namespace moesaic {
-
-/// Owner of an HDF5 identifier. Closing an object of a parallel file may be collective, and a rank
-/// that unwinds may be alone: there the destructor leaks what close() did not close.
-class Hdf5Id {
- public:
-  using Close = int (*)(std::int64_t);
-
-  Hdf5Id() = default;
-  Hdf5Id(std::int64_t id, Close closer, bool collective = false)
-      : id_(id), close_(closer), collective_(collective) {}
-  Hdf5Id(Hdf5Id&& other) noexcept { swap(other); }
-  Hdf5Id& operator=(Hdf5Id&& other) noexcept {
-    Hdf5Id taken(std::move(other));
-    swap(taken);
-    return *this;
-  }
-  ~Hdf5Id();
-
-  std::int64_t get() const { return id_; }
-  bool collective() const { return collective_; }
-  /// Closes now; false when HDF5 reports a failure. Does nothing the second time.
-  bool close();
-
- private:
-  void swap(Hdf5Id& other) noexcept {
-    std::swap(id_, other.id_), std::swap(close_, other.close_),
-        std::swap(collective_, other.collective_);
-  }
-
-  std::int64_t id_ = -1;
-  Close close_ = nullptr;
-  bool collective_ = false;
-};
-
-/// "float64", "float32", "bfloat16" or "int64": the types that a checkpoint can hold.
-std::string dtype_name(at::ScalarType dtype);
-bool is_stored_dtype(at::ScalarType dtype);
-
-struct Hdf5Spec {
-  std::string name;                 // '/' makes groups
-  std::vector<std::int64_t> shape;  // 1 to 8 dimensions, all positive
-  at::ScalarType dtype = at::kFloat;
-  std::vector<std::int64_t> chunk;  // as many dimensions as `shape`
-
-  std::int64_t row_values() const;  // of one index of the first dimension
-  std::int64_t row_bytes() const;
-};
 
 class Hdf5Dataset {
  public:
