@@ -224,6 +224,14 @@ TEST(Communicator, AllToAllMovesEqualUnevenAndNoRows) {
   }
 }
 
+TEST(Communicator, AllToAllMovesMoreThanOneMessageHolds) {
+  const Communicator world = test::world();
+  for (const at::ScalarType type : {at::kFloat, at::kLong}) {
+    check_all_to_all(
+        world, [](int from, int to) { return 100'001 * ((from + 2 * to) % 3); }, type);
+  }
+}
+
 TEST(Communicator, AllToAllSendsRowsWithoutWidthAndWithManyDimensions) {
   const Communicator world = test::world();
   const std::vector<std::int64_t> one(static_cast<std::size_t>(world.size()), 1);

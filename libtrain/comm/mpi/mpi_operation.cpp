@@ -79,25 +79,29 @@ void MpiRuntime::progress() {
   poll();
 }
 
+void MpiRuntime::time_out(const MpiOperation& operation, double seconds) const {
+  throw Error(ErrorKind::kCommunication,
+              format("{} did not finish in {:.1f} s (parallel.timeout_s is {}); {}",
+                     operation.where(), seconds, options_.timeout_s, watchdog_.report()),
+              "look into the log of a rank that is behind; if it was only slow, raise "
+              "parallel.timeout_s");
+}
+
 void MpiRuntime::wait(MpiOperation& operation) {
-  const double timeout = options_.timeout_s;
   const Stopwatch total;
-  Stopwatch since_sign;
+  Stopwatch since_look;
   Backoff backoff;
   bool looked = false;
   for (;;) {
     const bool moved = poll();
     if (operation.requests.empty() && !operation.then) return;
-    const double waited = since_sign.seconds();
-    // Half-way, remember where the others are: a rank that moves in the second half is slow, not
-    // lost.
-    if (!looked && waited > timeout / 2) looked = (watchdog_.others_moved(), true);
-    if (waited > timeout) {
-      MOESAIC_CHECK(watchdog_.others_moved(), ErrorKind::kCommunication,
-                    "{} did not finish in {:.1f} s (parallel.timeout_s is {}); {}",
-                    operation.where(), total.seconds(), timeout, watchdog_.report());
-      since_sign = Stopwatch();
-      looked = false;
+    // Look where the others are after each half of the time-out: a rank that moved between two
+    // looks is slow, not lost.
+    if (since_look.seconds() > options_.timeout_s / 2) {
+      const bool others_moved = watchdog_.others_moved();
+      if (looked && !others_moved) time_out(operation, total.seconds());
+      looked = true;
+      since_look.lap();
     }
     if (moved) {
       backoff = Backoff();

@@ -58,6 +58,7 @@ class MpiRuntime {
   static bool test(MpiOperation& operation, bool& moved);
   /// Advances all that is under way; true when anything was completed.
   bool poll();
+  [[noreturn]] void time_out(const MpiOperation& operation, double seconds) const;
 
   CommOptions options_;
   Watchdog watchdog_;
