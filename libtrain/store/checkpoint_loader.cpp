@@ -17,7 +17,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBytesPerRead = 64 << 20;
+constexpr std::int64_t kBytesPerRead = 16 << 20;
 
 /// A tensor to fill and the dataset that fills it.
 struct Target {

@@ -16,7 +16,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBytesPerWrite = 64 << 20;  // HDF5 copies what one collective call writes
+constexpr std::int64_t kBytesPerWrite = 16 << 20;  // HDF5 copies what one collective call writes
 
 /// Rows of `count` blocks, on the host and in the type of the file.
 at::Tensor rows_of(const DatasetPart& part, std::int64_t block, std::int64_t count) {

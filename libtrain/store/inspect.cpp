@@ -17,7 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kBytesPerRead = 64 << 20;
+constexpr std::int64_t kBytesPerRead = 16 << 20;
 constexpr std::size_t kLongestValue = 100;  // of a training entry in the text
 
 /// The blocks that the digests were made of. Where both kinds have the same number they are the
