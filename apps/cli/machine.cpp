@@ -1,6 +1,7 @@
 #include "machine.h"
 
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -74,6 +76,8 @@ bool siblings_share_memory() {
   static const int value = 1;
   const pid_t target = ::fork();
   if (target == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a launcher that is killed meanwhile leaves nothing behind,
+    ::alarm(5);                          // nor does one that was killed before this line
     ::pause();
     ::_exit(0);
   }

@@ -117,7 +117,7 @@ void add_train(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("train", "Train a model on one or many ranks");
   add_recipe_arguments(*verb, arguments->recipe);
   verb->add_option("-n", arguments->ranks, "Number of ranks (default: parallel.ranks)")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1'000'000));
   auto* resume = verb->add_option("--resume", arguments->resume,
                                   "auto (the newest checkpoint of the run), or the path of one");
   verb->add_flag("--overwrite", arguments->overwrite, "Empty the run folder first")

@@ -11,10 +11,12 @@
 namespace moesaic {
 namespace {
 
-/// Plain `srun` without a PMI that this MPI speaks starts N jobs of one rank, without a word.
+/// Plain `srun` without a PMI that this MPI speaks starts N jobs of one rank, without a word. Our own
+/// launcher starts one rank on purpose, also inside a batch script, which has SLURM_NTASKS.
 void refuse_silent_singletons(int size) {
-  if (size > 1) return;
-  for (const char* name : {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"}) {
+  if (size > 1 || std::getenv("MOESAIC_LAUNCHER") != nullptr) return;
+  for (const char* name :
+       {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"}) {
     const char* value = std::getenv(name);
     if (value == nullptr) continue;
     const long expected = std::strtol(value, nullptr, 10);
