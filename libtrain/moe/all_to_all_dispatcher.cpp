@@ -2,7 +2,6 @@
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/bincount.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/repeat_interleave.h>
 
 #include <numeric>
@@ -107,9 +106,7 @@ class AllToAllDispatcher : public TokenDispatcher {
           at::arange(count_We.size(1), count_We.options()).repeat({count_We.size(0)});
       const at::Tensor expert_R = at::repeat_interleave(expert, count_We.flatten());
       const at::Tensor order_R = at::argsort(expert_R, /*stable=*/true, 0, false);
-      at::Tensor inverse_R = at::empty_like(order_R);
-      inverse_R.index_copy_(0, order_R, at::arange(order_R.size(0), order_R.options()));
-      return {order_R.to(device), inverse_R.to(device)};
+      return {order_R.to(device), inverse_of(order_R).to(device)};
     }
   };
 

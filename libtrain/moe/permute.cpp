@@ -7,13 +7,14 @@
 #include "nn/autograd.h"
 
 namespace moesaic {
-namespace {
 
 at::Tensor inverse_of(const at::Tensor& order_N) {
   at::Tensor inverse_N = at::empty_like(order_N);
   inverse_N.index_copy_(0, order_N, at::arange(order_N.size(0), order_N.options()));
   return inverse_N;
 }
+
+namespace {
 
 // The copies in grouped order.
 at::Tensor spread(const at::Tensor& x_TD, const Grouping& g) {

@@ -25,6 +25,9 @@ at::Tensor scatter_to_groups(const at::Tensor& x_TD, const Grouping& grouping);
 /// atomics).
 at::Tensor gather_from_groups(const at::Tensor& y_ND, const Grouping& grouping);
 
+/// The inverse of a permutation.
+at::Tensor inverse_of(const at::Tensor& order_N);
+
 /// Rows of x in the order `order_N`, a permutation with inverse `inverse_N`.
 at::Tensor reorder(const at::Tensor& x_N, const at::Tensor& order_N, const at::Tensor& inverse_N);
 
