@@ -1,5 +1,6 @@
 #include "core/json.h"
 
+#include <algorithm>
 #include <set>
 #include <vector>
 
@@ -8,73 +9,87 @@
 namespace moesaic {
 namespace {
 
-// Stops the parser at the depth limit and at a duplicate key; keeps which one it was.
+// Sees the events of the parser before it builds values; throws at a limit and at a duplicate key.
 class Guard {
  public:
-  explicit Guard(int depth) : depth_(depth) {}
+  Guard(const std::string& where, ErrorKind kind, const JsonLimits& limits)
+      : where_(where), kind_(kind), limits_(limits) {}
 
-  bool operator()(int depth, Json::parse_event_t event, Json& value) {
+  void operator()(Json::parse_event_t event, const Json& value) {
     using Event = Json::parse_event_t;
-    if (depth > depth_ && problem.empty()) {
-      problem = format("nested deeper than {} levels", depth_);
-    }
     if (event == Event::object_start) keys_.emplace_back();
-    if (event == Event::object_end && !keys_.empty()) keys_.pop_back();
-    if (event == Event::key && !keys_.empty() && problem.empty()) {
-      const auto key = value.get<std::string>();
-      if (!keys_.back().insert(key).second) problem = format("duplicate key '{}'", key);
-    }
-    return problem.empty();
+    if (event == Event::object_end) keys_.pop_back();
+    if (event != Event::key) return;
+    const auto& key = value.get_ref<const std::string&>();
+    MOESAIC_CHECK(keys_.back().insert(key).second, kind_, "{}: duplicate key '{}'", where_,
+                  printable(key));
+    MOESAIC_CHECK(keys_.back().size() <= limits_.members, kind_,
+                  "{}: an object of more than {} keys", where_, limits_.members);
   }
 
-  std::string problem;
-
  private:
-  int depth_;
+  const std::string& where_;
+  ErrorKind kind_;
+  const JsonLimits& limits_;
   std::vector<std::set<std::string>> keys_;
 };
 
-// The parser recurses no deeper than its input; count brackets first so that it never sees a bomb.
-bool deeper_than(std::string_view text, int limit) {
+}  // namespace
+
+std::string printable(std::string_view text, std::size_t longest) {
+  std::string shown(text.substr(0, longest));
+  if (text.size() > longest) shown += "...";
+  std::replace_if(
+      shown.begin(), shown.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+  return shown;
+}
+
+std::string json_reason(std::string_view what) {
+  const std::size_t preamble = what.find("] ");
+  return printable(what.substr(preamble == std::string_view::npos ? 0 : preamble + 2));
+}
+
+void check_json_text(std::string_view text, const std::string& where, ErrorKind kind,
+                     const JsonLimits& limits) {
+  MOESAIC_CHECK(text.size() <= limits.bytes, kind, "{}: {} bytes of JSON, at most {} are read",
+                where, text.size(), limits.bytes);
   int depth = 0;
   bool quoted = false;
+  std::size_t start = 0;  // of the token
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
+    MOESAIC_CHECK(i - start <= limits.token, kind,
+                  "{}: a piece of JSON of more than {} bytes at byte {}", where, limits.token,
+                  start);
     if (quoted) {
-      if (c == '\\')
-        ++i;
-      else if (c == '"')
-        quoted = false;
+      if (c == '\\') ++i;
+      if (c != '"') continue;
+      quoted = false;
     } else if (c == '"') {
       quoted = true;
     } else if (c == '[' || c == '{') {
-      if (++depth > limit) return true;
+      MOESAIC_CHECK(++depth <= limits.depth, kind, "{}: JSON nested deeper than {} levels", where,
+                    limits.depth);
     } else if (c == ']' || c == '}') {
       --depth;
+    } else if (c != ',' && c != ':') {
+      continue;
     }
+    start = i;
   }
-  return false;
 }
-
-}  // namespace
 
 Json parse_json(std::string_view text, const std::string& where, ErrorKind kind,
                 const JsonLimits& limits) {
-  MOESAIC_CHECK(text.size() <= limits.bytes, kind, "{}: {} bytes of JSON, at most {} are read",
-                where, text.size(), limits.bytes);
-  MOESAIC_CHECK(!deeper_than(text, limits.depth), kind, "{}: JSON nested deeper than {} levels",
-                where, limits.depth);
-  Guard guard(limits.depth);
+  check_json_text(text, where, kind, limits);  // the parser never sees a bomb
+  Guard guard(where, kind, limits);
   try {
-    Json value = Json::parse(text, [&guard](int depth, Json::parse_event_t event, Json& parsed) {
-      return guard(depth, event, parsed);
+    return Json::parse(text, [&guard](int, Json::parse_event_t event, const Json& parsed) {
+      guard(event, parsed);
+      return true;
     });
-    MOESAIC_CHECK(guard.problem.empty(), kind, "{}: {}", where, guard.problem);
-    return value;
   } catch (const nlohmann::json::exception& error) {
-    std::string reason = error.what();
-    reason = reason.substr(reason.find("] ") == std::string::npos ? 0 : reason.find("] ") + 2);
-    throw Error(kind, format("{}: invalid JSON: {}", where, reason));
+    throw Error(kind, format("{}: invalid JSON: {}", where, json_reason(error.what())));
   }
 }
 

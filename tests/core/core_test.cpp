@@ -50,6 +50,15 @@ TEST(ParseJson, RefusesWhatALenientReaderWouldAccept) {
             std::string::npos);
   EXPECT_NE(message_of([] { parse_json("{\"a\": 1", "here"); }).find("here"), std::string::npos);
   EXPECT_EQ(parse_json("{\"b\": 1, \"a\": [2, {}]}", "x").dump(), "{\"b\":1,\"a\":[2,{}]}");
+  const std::string gap = "[1," + std::string(5000, '\n');
+  EXPECT_NE(message_of([&] {
+              parse_json(gap, "x", ErrorKind::kData, {.token = 1000});
+            }).find("a piece of JSON of more than 1000 bytes"),
+            std::string::npos);
+  EXPECT_NE(message_of([] {
+              parse_json("{\"a\":1,\"b\":2}", "x", ErrorKind::kData, {.members = 1});
+            }).find("more than 1 keys"),
+            std::string::npos);
 }
 
 TEST(WriteFileAtomic, ReplacesTheWholeContent) {
