@@ -82,6 +82,7 @@ def llama_variants():
         variant("llama-yarn-factor", DENSE, **rope(kind="yarn", attention_factor=1.3, beta_fast=4.0, beta_slow=0.5,
                                                    **yarn)),
         variant("llama-yarn-exact", DENSE, head_dim=16, **rope(kind="yarn", truncate=False, **yarn)),
+        variant("llama-yarn-short", DENSE, hub=True, **rope(kind="yarn", factor=3.0)),
         variant("llama-yarn-mscale", DENSE, hub=True, **rope(kind="yarn", mscale=1.2, mscale_all_dim=0.7, **yarn)),
     ]
 
@@ -128,7 +129,7 @@ def deepseek_variants():
     return [
         variant("deepseek_v2", DEEPSEEK, **plain_query, n_shared_experts=2, hub=True),
         variant("deepseek_v2-groups", DEEPSEEK, **GROUPS, topk_method="group_limited_greedy", attention_bias=True,
-                routed_scaling_factor=1.7, num_hidden_layers=3, shard="30KB"),
+                routed_scaling_factor=1.7, num_hidden_layers=3, rms_norm_eps=0.01, shard="30KB"),
         variant("deepseek_v2-yarn", DEEPSEEK, **GROUPS, topk_method="group_limited_greedy", hub=True,
                 first_k_dense_replace=0, routed_scaling_factor=16.0, num_attention_heads=2, num_key_value_heads=2,
                 n_shared_experts=2, rope_parameters=MLA_YARN, dtype=torch.bfloat16),
@@ -139,7 +140,8 @@ def deepseek_variants():
         variant("deepseek_v3-yarn", DEEPSEEK, **GROUPS, rope_parameters=MLA_YARN, num_nextn_predict_layers=0,
                 norm_topk_prob=False, routed_scaling_factor=1.5, hub=True, dtype=torch.bfloat16, shard="30KB"),
         variant("deepseek_v3-halves", DEEPSEEK, n_group=2, topk_group=1, rope_interleave=False,
-                first_k_dense_replace=0, attention_bias=True, n_shared_experts=2, num_nextn_predict_layers=0),
+                first_k_dense_replace=0, attention_bias=True, n_shared_experts=2, num_nextn_predict_layers=0,
+                rms_norm_eps=0.01),
         variant("deepseek_v3-plain-query", DEEPSEEK, **plain_query, n_group=1, topk_group=1, hidden_size=33,
                 num_attention_heads=3, num_key_value_heads=3, num_hidden_layers=3, tie_word_embeddings=True,
                 rope_parameters={**MLA_YARN, "mscale": 0.7, "mscale_all_dim": 1.2, "truncate": False}),
@@ -179,20 +181,21 @@ def fill(model, seed_text):
     model.tie_weights()
 
 
-def respell(config, model_type):
+def respell(config, wanted):
     """config.json as the hub's files spell it: rotary keys of before Transformers 5, and the families' own keys."""
-    rotary = config.pop("rope_parameters")
-    config["rope_theta"] = rotary.pop("rope_theta")
-    kind = rotary.pop("rope_type")
-    config["rope_scaling"] = None if kind == "default" else {"type": kind, **rotary}
+    config["rope_theta"] = config.pop("rope_parameters")["rope_theta"]
+    given = {key: value for key, value in wanted.config.get("rope_parameters", {}).items() if key != "rope_theta"}
+    kind = given.pop("rope_type", "default")
+    word = "rope_type" if kind == "llama3" else "type"
+    config["rope_scaling"] = None if kind == "default" else {word: kind, **given}
     config["torch_dtype"] = config.pop("dtype")
-    for key in ("layer_types", "qk_head_dim"):
+    for key in ("layer_types", "qk_head_dim", "rope_interleave"):
         config.pop(key, None)
-    if model_type.startswith("deepseek"):
+    if wanted.model_type.startswith("deepseek"):
         config.pop("head_dim", None)
-    if model_type == "qwen3_moe":
+    if wanted.model_type == "qwen3_moe":
         config["num_experts"] = config.pop("num_local_experts")
-    return {**config, **HUB_KEYS.get(model_type, {})}
+    return {**config, **HUB_KEYS.get(wanted.model_type, {})}
 
 
 def make(wanted, folder, seed=0):
@@ -210,7 +213,7 @@ def make(wanted, folder, seed=0):
     (folder / "special_tokens_map.json").write_text('{"eos_token": "<end>"}\n')
     path = folder / "config.json"
     if wanted.hub_spelling:
-        path.write_text(json.dumps(respell(json.loads(path.read_text()), wanted.model_type), indent=2) + "\n")
+        path.write_text(json.dumps(respell(json.loads(path.read_text()), wanted), indent=2) + "\n")
     return folder
 
 
