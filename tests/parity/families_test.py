@@ -1,4 +1,4 @@
-"""Every family against Transformers, through the shipped programs: scores, gradients, AdamW steps, export and import."""
+"""Every family against Transformers, through the shipped programs: scores, gradients, AdamW, export and import."""
 import concurrent.futures
 import json
 import pathlib

@@ -28,7 +28,9 @@ DEEPSEEK = {**DENSE, "num_key_value_heads": 4, "kv_lora_rank": 12, "q_lora_rank"
             "n_shared_experts": 1, "moe_intermediate_size": 14, "first_k_dense_replace": 1}
 GROUPS = {"n_group": 4, "topk_group": 2}
 YARN = {"rope_type": "yarn", "rope_theta": 500.0, "factor": 4.0, "original_max_position_embeddings": 16}
-MLA_YARN = {**YARN, "rope_theta": 10000.0, "beta_fast": 32, "beta_slow": 1, "mscale": 1.0, "mscale_all_dim": 0.8}
+MLA_YARN = {**YARN, "rope_theta": 100.0, "original_max_position_embeddings": 64, "beta_fast": 2, "beta_slow": 1,
+            "mscale": 1.0, "mscale_all_dim": 0.8}
+LONG = {"max_position_embeddings": 256, "qk_rope_head_dim": 12}
 # What the hub's own files say beside the keys of the configuration classes.
 HUB_KEYS = {
     "deepseek_v2": {"scoring_func": "softmax", "moe_layer_freq": 1, "seq_aux": True, "aux_loss_alpha": 0.001,
@@ -76,13 +78,14 @@ def llama_variants():
         variant("llama-llama3", DENSE, **rope(kind="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
                                               original_max_position_embeddings=24)),
         variant("llama-llama3-hub", DENSE, hub=True,
-                **rope(5000.0, "llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=2.0,
-                       original_max_position_embeddings=40)),
-        variant("llama-yarn", DENSE, **rope(kind="yarn", **yarn)),
-        variant("llama-yarn-factor", DENSE, **rope(kind="yarn", attention_factor=1.3, beta_fast=4.0, beta_slow=0.5,
-                                                   **yarn)),
+                head_dim=16, **rope(200.0, "llama3", factor=4.0, low_freq_factor=1.0, high_freq_factor=3.0,
+                                    original_max_position_embeddings=60)),
+        variant("llama-yarn", DENSE, head_dim=16, **rope(kind="yarn", **yarn)),
+        variant("llama-yarn-factor", DENSE, head_dim=16,
+                **rope(100.0, "yarn", factor=2.0, original_max_position_embeddings=64, attention_factor=1.3,
+                       beta_fast=2.0, beta_slow=0.5)),
         variant("llama-yarn-exact", DENSE, head_dim=16, **rope(kind="yarn", truncate=False, **yarn)),
-        variant("llama-yarn-short", DENSE, hub=True, **rope(kind="yarn", factor=3.0)),
+        variant("llama-yarn-short", DENSE, hub=True, head_dim=16, **rope(100.0, "yarn", factor=3.0)),
         variant("llama-yarn-mscale", DENSE, hub=True, **rope(kind="yarn", mscale=1.2, mscale_all_dim=0.7, **yarn)),
     ]
 
@@ -130,19 +133,20 @@ def deepseek_variants():
         variant("deepseek_v2", DEEPSEEK, **plain_query, n_shared_experts=2, hub=True),
         variant("deepseek_v2-groups", DEEPSEEK, **GROUPS, topk_method="group_limited_greedy", attention_bias=True,
                 routed_scaling_factor=1.7, num_hidden_layers=3, rms_norm_eps=0.01, shard="30KB"),
-        variant("deepseek_v2-yarn", DEEPSEEK, **GROUPS, topk_method="group_limited_greedy", hub=True,
+        variant("deepseek_v2-yarn", {**DEEPSEEK, **LONG}, **GROUPS, topk_method="group_limited_greedy", hub=True,
                 first_k_dense_replace=0, routed_scaling_factor=16.0, num_attention_heads=2, num_key_value_heads=2,
                 n_shared_experts=2, rope_parameters=MLA_YARN, dtype=torch.bfloat16),
         variant("deepseek_v2-half-width", DEEPSEEK, **plain_query, moe_intermediate_size=16, mlp_bias=True,
                 hidden_size=33, num_attention_heads=3, num_key_value_heads=3, num_hidden_layers=4,
                 first_k_dense_replace=2, tie_word_embeddings=True),
         variant("deepseek_v3", DEEPSEEK, **GROUPS, num_nextn_predict_layers=0, hub=True),
-        variant("deepseek_v3-yarn", DEEPSEEK, **GROUPS, rope_parameters=MLA_YARN, num_nextn_predict_layers=0,
-                norm_topk_prob=False, routed_scaling_factor=1.5, hub=True, dtype=torch.bfloat16, shard="30KB"),
+        variant("deepseek_v3-yarn", {**DEEPSEEK, **LONG}, **GROUPS, rope_parameters=MLA_YARN,
+                num_nextn_predict_layers=0, norm_topk_prob=False, routed_scaling_factor=1.5, hub=True,
+                dtype=torch.bfloat16, shard="30KB"),
         variant("deepseek_v3-halves", DEEPSEEK, n_group=2, topk_group=1, rope_interleave=False,
                 first_k_dense_replace=0, attention_bias=True, n_shared_experts=2, num_nextn_predict_layers=0,
                 rms_norm_eps=0.01),
-        variant("deepseek_v3-plain-query", DEEPSEEK, **plain_query, n_group=1, topk_group=1, hidden_size=33,
+        variant("deepseek_v3-plain-query", {**DEEPSEEK, **LONG}, **plain_query, n_group=1, topk_group=1, hidden_size=33,
                 num_attention_heads=3, num_key_value_heads=3, num_hidden_layers=3, tie_word_embeddings=True,
                 rope_parameters={**MLA_YARN, "mscale": 0.7, "mscale_all_dim": 1.2, "truncate": False}),
     ]
