@@ -85,7 +85,7 @@ class Refused(RunTest):
         self.recipe.write_text(f"{text[:start]}  from: {folder}\n{text[end:]}")
         self.refuse("train", self.recipe, words=["moe_layer_freq"])
 
-    def damaged(self, change, *words, also_in_training=False):
+    def damaged(self, change, *words):
         """`change` gets the tensors of a whole folder; the message must name `words`."""
         folder = self.hub("mixtral")
         path = folder / "model.safetensors"
@@ -137,6 +137,18 @@ class Refused(RunTest):
         safetensors.torch.save_file(tensors, folder / "model.safetensors")
         self.refuse(*self.score(folder), words=["model.layers.1.self_attn.o_proj.weight", "--allow-nonfinite"])
         self.moesaic(*self.score(folder), "--allow-nonfinite")
+
+    def test_a_tied_head_in_the_file_must_be_the_embedding(self):
+        folder = self.hub("qwen3")
+        plain = self.moesaic(*self.score(folder)).stdout
+        path = folder / "model.safetensors"
+        tensors = safetensors.torch.load_file(path)
+        tensors["lm_head.weight"] = tensors["model.embed_tokens.weight"].clone()
+        safetensors.torch.save_file(tensors, path)
+        self.assertEqual(self.moesaic(*self.score(folder)).stdout, plain)
+        tensors["lm_head.weight"][7, 3] += 1
+        safetensors.torch.save_file(tensors, path)
+        self.refuse(*self.score(folder), words=["lm_head.weight", "tie_word_embeddings"])
 
     def test_integer_weights_are_named(self):
         def round_down(tensors):
