@@ -78,21 +78,38 @@ std::string read_file(const std::string& path, ErrorKind kind, std::uint64_t max
 }
 
 void write_file_atomic(const std::string& path, std::string_view content, ErrorKind kind) {
-  const std::string temporary = path + ".tmp";
-  try {
-    const Descriptor file(temporary, O_WRONLY | O_CREAT | O_TRUNC, kind, "write");
-    while (!content.empty()) {
-      const ssize_t wrote = ::write(file.get(), content.data(), content.size());
-      if (wrote < 0 && errno == EINTR) continue;
-      if (wrote < 0) fail(kind, "write", temporary, errno);
-      content.remove_prefix(static_cast<std::size_t>(wrote));
-    }
-    file.sync();
-  } catch (const Error&) {
-    ::unlink(temporary.c_str());
-    throw;
+  NewFile file(path, kind);
+  file.write(content);
+  file.finish();
+}
+
+NewFile::NewFile(std::string path, ErrorKind kind)
+    : path_(std::move(path)),
+      temporary_(path_ + ".tmp"),
+      kind_(kind),
+      fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+  if (fd_ < 0) fail(kind_, "write", temporary_, errno);
+}
+
+NewFile::~NewFile() {
+  if (fd_ < 0) return;
+  ::close(fd_);
+  ::unlink(temporary_.c_str());
+}
+
+void NewFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::write(fd_, bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) fail(kind_, "write", temporary_, errno);
+    bytes.remove_prefix(static_cast<std::size_t>(wrote));
   }
-  publish(temporary, path, kind);
+}
+
+void NewFile::finish() {
+  if (::fsync(fd_) != 0) fail(kind_, "fsync", temporary_, errno);
+  publish(temporary_, path_, kind_);
+  ::close(std::exchange(fd_, -1));
 }
 
 void make_folder(const std::string& path, ErrorKind kind) {
@@ -145,6 +162,13 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void MappedFile::release(std::uint64_t offset, std::uint64_t bytes) const {
+  static const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  if (bytes == 0 || offset + bytes > size_) return;
+  const std::uint64_t begin = offset / page * page;
+  ::madvise(const_cast<char*>(data_) + begin, offset + bytes - begin, MADV_DONTNEED);
 }
 
 MappedFile::~MappedFile() {

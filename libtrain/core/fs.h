@@ -19,6 +19,26 @@ std::string read_file(const std::string& path, ErrorKind kind = ErrorKind::kData
 void write_file_atomic(const std::string& path, std::string_view content,
                        ErrorKind kind = ErrorKind::kCheckpoint);
 
+/// A file that is written front to back. It has a temporary name beside its own until finish(), and
+/// is gone when that is never called.
+class NewFile {
+ public:
+  explicit NewFile(std::string path, ErrorKind kind = ErrorKind::kCheckpoint);
+  ~NewFile();
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  void write(std::string_view bytes);
+  /// fsync, then the rename: readers see the old or the new content.
+  void finish();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  ErrorKind kind_;
+  int fd_ = -1;
+};
+
 /// Makes the folder and its parents; Error(kind) when not possible.
 void make_folder(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
 
@@ -49,6 +69,10 @@ class MappedFile {
   ~MappedFile();
 
   std::string_view bytes() const { return {data_, size_}; }
+
+  /// Gives back the memory of these bytes, which are read from the file again when they are used:
+  /// what was read once must not count as memory of this process.
+  void release(std::uint64_t offset, std::uint64_t bytes) const;
 
  private:
   const char* data_ = nullptr;

@@ -56,6 +56,7 @@ void check_json_text(std::string_view text, const std::string& where, ErrorKind 
   int depth = 0;
   bool quoted = false;
   std::size_t start = 0;  // of the token
+  std::size_t values = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     MOESAIC_CHECK(i - start <= limits.token, kind,
@@ -68,14 +69,19 @@ void check_json_text(std::string_view text, const std::string& where, ErrorKind 
     } else if (c == '"') {
       quoted = true;
     } else if (c == '[' || c == '{') {
+      ++values;
       MOESAIC_CHECK(++depth <= limits.depth, kind, "{}: JSON nested deeper than {} levels", where,
                     limits.depth);
     } else if (c == ']' || c == '}') {
       --depth;
-    } else if (c != ',' && c != ':') {
+    } else if (c == ',') {
+      ++values;
+    } else if (c != ':') {
       continue;
     }
     start = i;
+    MOESAIC_CHECK(values <= limits.values, kind, "{}: JSON of more than {} values", where,
+                  limits.values);
   }
 }
 

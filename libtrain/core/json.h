@@ -12,13 +12,15 @@ namespace moesaic {
 using Json = nlohmann::ordered_json;  // keeps the order of keys, so files read as they were written
 
 struct JsonLimits {
-  std::size_t bytes = 64U << 20;  // of the text
-  int depth = 32;                 // of nested arrays and objects
-  std::size_t members = 20'000;   // of one object: looking one up in a Json compares them all
-  std::size_t token = 4U << 20;   // of one string, number or gap: the parser's errors quote it
+  std::size_t bytes = 64U << 20;   // of the text
+  int depth = 32;                  // of nested arrays and objects
+  std::size_t values = 2'000'000;  // of the whole text: a value takes up to 100 bytes of memory
+  std::size_t members = 20'000;    // of one object: looking one up in a Json compares them all
+  std::size_t token = 4U << 20;    // of one string, number or gap: the parser's errors quote it
 };
 
-/// Throws Error(kind) when `text` exceeds a limit that shows without parsing it: all but `members`.
+/// Throws Error(kind) when `text` exceeds a limit that shows without parsing it: all but
+/// `members`.
 void check_json_text(std::string_view text, const std::string& where, ErrorKind kind,
                      const JsonLimits& limits);
 

@@ -10,6 +10,7 @@
 #include "core/json.h"
 #include "parallel/rank_context.h"
 #include "parallel/state_dict.h"
+#include "store/hub_origin.h"
 
 namespace moesaic {
 
@@ -21,6 +22,7 @@ struct CheckpointContent {
   Json tokenizer;                // -> manifest "tokenizer": {"type": "byte"}
   Json training =
       Json::object();  // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
+  HubOrigin hub;       // -> hub/<file>, and attribute hub_dtype of each dataset of model.h5
 };
 
 /// One checkpoint folder that was found and whose manifest and file digests are whole.
@@ -52,6 +54,10 @@ class CheckpointStore {
   /// Collective over world. Checks one folder: a checkpoint, or the newest whole one of a run
   /// folder or of its checkpoints folder.
   static CheckpointInfo open(const RankContext& context, const std::string& path);
+
+  /// Collective over world. What the checkpoint keeps of the Hugging Face folder that its weights
+  /// came from; a run that goes on from it hands it on.
+  static HubOrigin origin(const RankContext& context, const CheckpointInfo& info);
 
   /// Collective over world. Fills the tensors of `content.model`, and those of `content.state`
   /// unless it is empty, each rank its own slices. Names, shapes and types are compared on all

@@ -1,7 +1,6 @@
 #include "store/checkpoint_folder.h"
 
 #include <fcntl.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #include "core/error.h"
 #include "core/fs.h"
 #include "store/manifest.h"
+#include "store/new_folder.h"
 
 namespace moesaic {
 namespace {
@@ -21,7 +21,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTemporary = ".tmp";
-constexpr const char* kReplaced = ".replaced.tmp";
 
 std::uint64_t mebibytes(std::uint64_t bytes) { return (bytes >> 20U) + 1; }
 
@@ -49,18 +48,13 @@ void remove_leftovers(const std::string& folder) {
     const std::string name = item.path().filename().string();
     if (!name.starts_with("step-") || !name.ends_with(kTemporary)) continue;
     const std::string replaced =
-        name.substr(0, name.size() - std::min(name.size(), std::strlen(kReplaced)));
-    if (name.ends_with(kReplaced) && !fs::exists(folder + "/" + replaced)) {
+        name.substr(0, name.size() - std::min(name.size(), std::strlen(kReplacedSuffix)));
+    if (name.ends_with(kReplacedSuffix) && !fs::exists(folder + "/" + replaced)) {
       fs::rename(item.path(), folder + "/" + replaced);  // a crash came before its successor
     } else {
       fs::remove_all(item.path());
     }
   }
-}
-
-// Exchanges two folders in one step, where the file system can.
-bool exchange(const std::string& a, const std::string& b) {
-  return ::renameat2(AT_FDCWD, a.c_str(), AT_FDCWD, b.c_str(), RENAME_EXCHANGE) == 0;
 }
 
 }  // namespace
@@ -143,19 +137,7 @@ void release_space(const std::string& path) {
 void publish_checkpoint(const std::string& temporary, const std::string& folder,
                         std::int64_t step) {
   const std::string name = step_folder_name(step);
-  const std::string path = folder + "/" + name;
-  sync_path(temporary);
-  if (!fs::exists(path)) {
-    publish(temporary, path);
-  } else if (exchange(temporary, path)) {
-    sync_path(folder);
-    fs::remove_all(temporary);
-  } else {  // two steps: a crash between them leaves the older checkpoints and the new one as a
-            // leftover
-    publish(path, path + kReplaced);
-    publish(temporary, path);
-    fs::remove_all(path + kReplaced);
-  }
+  publish_folder(temporary, folder + "/" + name);
   point_link(folder + "/latest", name);
 }
 

@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "store/agreement.h"
 #include "store/checkpoint.h"
+#include "store/differences.h"
 #include "store/hdf5.h"
 #include "store/manifest.h"
 #include "store/row_blocks.h"
@@ -29,34 +30,6 @@ struct Target {
 std::vector<std::int64_t> stored_shape(const StateEntry& entry) {
   return entry.global_shape.empty() ? std::vector<std::int64_t>{1} : entry.global_shape;
 }
-
-/// Names and shapes that do not fit, in a form that fits into a message.
-class Differences {
- public:
-  void missing(const std::string& name) { missing_.push_back(name); }
-  void unknown(const std::string& name) { unknown_.push_back(name); }
-  void differs(const std::string& what) { differs_.push_back(what); }
-
-  void require_none(const std::string& path) const {
-    std::string text;
-    for (const auto& [title, list] :
-         {std::pair{"not in the checkpoint", &missing_},
-          std::pair{"only in the checkpoint", &unknown_}, std::pair{"different", &differs_}}) {
-      if (list->empty()) continue;
-      const std::vector<std::string> first(
-          list->begin(), list->begin() + std::min<std::ptrdiff_t>(3, std::ssize(*list)));
-      text += format("{}{} {}: {}{}", text.empty() ? "" : "; ", list->size(), title,
-                     join(first, ", "), list->size() > first.size() ? ", ..." : "");
-    }
-    if (text.empty()) return;
-    throw Error(ErrorKind::kCheckpoint, format("{} does not fit this model. {}", path, text),
-                "use the model.config and optimizer with which it was saved (its config.json), or "
-                "another checkpoint");
-  }
-
- private:
-  std::vector<std::string> missing_, unknown_, differs_;
-};
 
 /// What is wrong with the dataset for this target; "" when it fits.
 std::string mismatch(const Hdf5Spec& spec, const Target& target) {
@@ -87,7 +60,7 @@ void compare(const Hdf5File& file, const std::vector<Target>& targets, bool all,
     if (!what.empty()) differences.differs(what);
   }
   for (const auto& [name, is_used] : used) {
-    if (all && !is_used) differences.unknown(name);
+    if (all && !is_used) differences.unexpected(name);
   }
 }
 
@@ -171,12 +144,14 @@ OpenFiles open_files(const CheckpointInfo& info, const LoadPlan& plan) {
 
 void check_fit(const CheckpointInfo& info, const OpenFiles& files, const LoadPlan& plan,
                bool resumes) {
-  Differences differences;
+  Differences differences("the checkpoint");
   std::vector<Target> in_model = plan.model;
   in_model.insert(in_model.end(), plan.rounded.begin(), plan.rounded.end());
   compare(files.model, in_model, true, differences);
   if (files.state) compare(*files.state, plan.state, resumes, differences);
-  differences.require_none(info.path);
+  differences.require_none(format("{} does not fit this model", info.path),
+                           "use the model.config and optimizer with which it was saved (its "
+                           "config.json), or another checkpoint");
 }
 
 }  // namespace

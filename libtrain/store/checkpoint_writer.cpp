@@ -1,4 +1,5 @@
-// CheckpointStore::save.
+#include "store/checkpoint_writer.h"
+
 #include <algorithm>
 #include <filesystem>
 
@@ -8,7 +9,6 @@
 #include "store/agreement.h"
 #include "store/checkpoint.h"
 #include "store/checkpoint_folder.h"
-#include "store/dataset_writer.h"
 #include "store/manifest.h"
 
 namespace moesaic {
@@ -21,19 +21,15 @@ bool is_narrowed(const StateEntry& entry, const std::string& dtype) {
          (entry.tensor.scalar_type() == at::kFloat || entry.tensor.scalar_type() == at::kDouble);
 }
 
-/// The datasets of one checkpoint, model.h5 and state.h5.
-struct Files {
-  std::vector<DatasetPart> model;
-  std::vector<DatasetPart> state;  // empty: no state.h5
-};
-
-Files plan_files(const RankContext& context, const CheckpointContent& content,
-                 const std::string& dtype) {
-  Files files;
+CheckpointFiles plan_files(const RankContext& context, const CheckpointContent& content,
+                           const std::string& dtype) {
+  CheckpointFiles files{.config = content.config, .hub = content.hub.files};
   for (const StateEntry& entry : content.model) {
     const auto type = entry.tensor.scalar_type();
     const bool narrowed = is_narrowed(entry, dtype);
     files.model.push_back(part_of(context, entry, entry.name, narrowed ? at::kBFloat16 : type));
+    const auto hub = content.hub.dtypes.find(entry.name);
+    if (hub != content.hub.dtypes.end()) files.model.back().hub_dtype = dtype_name(hub->second);
     if (narrowed) files.state.push_back(part_of(context, entry, kMasterPrefix + entry.name, type));
   }
   for (const StateEntry& entry : content.state) {
@@ -43,7 +39,7 @@ Files plan_files(const RankContext& context, const CheckpointContent& content,
 }
 
 /// Collective over world, as check_parts.
-void check_files(const RankContext& context, Files& files) {
+void check_files(const RankContext& context, CheckpointFiles& files) {
   std::vector<DatasetPart> all = files.model;
   all.insert(all.end(), files.state.begin(), files.state.end());
   check_parts(context, all);  // the manifest has one list of names for both files
@@ -82,8 +78,31 @@ std::int64_t next_sequence(const std::string& folder) {
   return last + 1;
 }
 
-Json manifest_head(const RankContext& context, std::int64_t step, const CheckpointContent& content,
-                   const std::string& dtype) {
+void write_small_files(const std::string& folder, const CheckpointFiles& files) {
+  write_file_atomic(folder + "/" + kConfigFile, files.config.dump(2) + "\n");
+  if (!files.hub.empty()) make_folder(folder + "/" + kHubPrefix);
+  for (const auto& [name, text] : files.hub) {
+    write_file_atomic(folder + "/" + kHubPrefix + name, text);
+  }
+}
+
+/// Collective over world: only the chief has the small files.
+std::vector<std::string> hub_names(const RankContext& context, const CheckpointFiles& files) {
+  Json names = Json::array();
+  for (const auto& [name, text] : files.hub) names.push_back(kHubPrefix + name);
+  const std::string text = context.world.broadcast(names.dump(), 0, "checkpoint: small files");
+  return Json::parse(text).get<std::vector<std::string>>();
+}
+
+}  // namespace
+
+std::uint64_t CheckpointFiles::bytes() const {
+  std::uint64_t bytes = file_bytes(model) + file_bytes(state) + kSpareBytes;
+  for (const auto& [name, text] : hub) bytes += text.size();
+  return bytes;
+}
+
+Json manifest_head(const RankContext& context, std::int64_t step, const std::string& dtype) {
   Json versions = Json::object();
   for (const auto& [name, version] : build_versions()) versions[name] = version;
   return {{"format", "moesaic-checkpoint"},
@@ -92,43 +111,53 @@ Json manifest_head(const RankContext& context, std::int64_t step, const Checkpoi
           {"dtype", dtype},
           {"layout", {{"ranks", context.plan.world}, {"expert", context.plan.expert}}},
           {"versions", versions},
-          {"tokenizer", content.tokenizer},
-          {"training", content.training}};
+          {"tokenizer", nullptr},
+          {"training", Json::object()}};
 }
 
-}  // namespace
+void write_checkpoint(const RankContext& context, const std::string& folder,
+                      const CheckpointFiles& files, Json manifest) {
+  agreed(context.world, "checkpoint: small files", [&] {
+    if (context.is_chief()) write_small_files(folder, files);
+  });
+  std::vector<std::string> names = {kModelFile};
+  DatasetDigests digests = write_datasets(context, folder + "/" + kModelFile, files.model);
+  if (!files.state.empty()) {
+    names.emplace_back(kStateFile);
+    digests.merge(write_datasets(context, folder + "/" + kStateFile, files.state));
+  }
+  names.emplace_back(kConfigFile);
+  for (std::string& name : hub_names(context, files)) names.push_back(std::move(name));
+  digests = gather_digests(context, digests);
+  const Json described = describe_files(context, folder, names);
+  agreed(context.world, "checkpoint: manifest", [&] {
+    if (!context.is_chief()) return;
+    manifest["parameters"] = parameter_count(files.model);
+    manifest["files"] = described;
+    manifest["datasets"] = to_json(digests);
+    write_file_atomic(folder + "/" + kManifestName, seal_manifest(manifest));
+  });
+}
 
 void CheckpointStore::save(const RankContext& context, std::int64_t step,
                            const CheckpointContent& content) const {
-  Files files;
+  CheckpointFiles files;
   agreed(context.world, "checkpoint: plan",
          [&] { files = plan_files(context, content, options_.dtype); });
   check_files(context, files);
   const std::string temporary = options_.folder + "/" + step_folder_name(step) + ".tmp";
   try {
+    Json manifest = manifest_head(context, step, options_.dtype);
+    manifest["tokenizer"] = content.tokenizer;
+    manifest["training"] = content.training;
     agreed(context.world, "checkpoint: begin", [&] {
       if (!context.is_chief()) return;
-      begin_checkpoint(options_.folder, step,
-                       file_bytes(files.model) + file_bytes(files.state) + kSpareBytes);
-      write_file_atomic(temporary + "/" + kConfigFile, content.config.dump(2) + "\n");
+      begin_checkpoint(options_.folder, step, files.bytes());
+      manifest["sequence"] = next_sequence(options_.folder);
     });
-    std::vector<std::string> names = {kModelFile};
-    DatasetDigests digests = write_datasets(context, temporary + "/" + kModelFile, files.model);
-    if (!files.state.empty()) {
-      names.emplace_back(kStateFile);
-      digests.merge(write_datasets(context, temporary + "/" + kStateFile, files.state));
-    }
-    names.emplace_back(kConfigFile);
-    digests = gather_digests(context, digests);
-    const Json described = describe_files(context, temporary, names);
+    write_checkpoint(context, temporary, files, std::move(manifest));
     agreed(context.world, "checkpoint: publish", [&] {
       if (!context.is_chief()) return;
-      Json manifest = manifest_head(context, step, content, options_.dtype);
-      manifest["sequence"] = next_sequence(options_.folder);
-      manifest["parameters"] = parameter_count(files.model);
-      manifest["files"] = described;
-      manifest["datasets"] = to_json(digests);
-      write_file_atomic(temporary + "/" + kManifestName, seal_manifest(manifest));
       publish_checkpoint(temporary, options_.folder, step);
       prune_checkpoints(options_.folder, options_.keep, context.log);
     });

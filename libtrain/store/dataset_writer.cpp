@@ -20,12 +20,9 @@ constexpr std::int64_t kBytesPerWrite = 16 << 20;  // HDF5 copies what one colle
 
 /// Rows of `count` blocks, on the host and in the type of the file.
 at::Tensor rows_of(const DatasetPart& part, std::int64_t block, std::int64_t count) {
-  const at::Tensor& source = part.source;
-  const std::int64_t first = part.blocks.first_row(block) - part.source_row;
-  return source.detach()
-      .narrow(0, first, part.blocks.num_rows(block, count))
-      .to(at::kCPU, part.spec.dtype)
-      .contiguous();
+  const at::Tensor rows =
+      part.rows(part.blocks.first_row(block), part.blocks.num_rows(block, count));
+  return rows.to(at::kCPU, part.spec.dtype).contiguous();
 }
 
 void digest_blocks(const DatasetPart& part, std::int64_t block, std::int64_t count,
@@ -59,6 +56,7 @@ void create_file(const RankContext& context, const std::string& path,
   for (const DatasetPart& part : parts) {
     Hdf5Dataset dataset = file.create_dataset(part.spec);
     dataset.set_attribute("dtype", dtype_name(part.spec.dtype));
+    if (!part.hub_dtype.empty()) dataset.set_attribute("hub_dtype", part.hub_dtype);
     if (is_shared(context, part)) {
       dataset.place_chunks();
     } else {
@@ -124,26 +122,34 @@ DatasetPart part_of(const RankContext& context, const StateEntry& entry, const s
   MOESAIC_CHECK(is_stored_dtype(dtype) && entry.tensor.numel() > 0, ErrorKind::kInternal,
                 "'{}' ({}, {} values here) cannot go to a checkpoint", entry.name,
                 dtype_name(dtype), entry.tensor.numel());
-  DatasetPart part;
-  part.source = entry.tensor.dim() == 0 ? entry.tensor.unsqueeze(0) : entry.tensor;
-  part.spec.name = name;
-  part.spec.shape = entry.global_shape.empty() ? std::vector<std::int64_t>{1} : entry.global_shape;
-  part.spec.dtype = dtype;
-  part.scope = entry.scope;
-  part.source_row = entry.offset;
-  part.spec.chunk =
-      chunk_of(entry.scope, part.spec.shape, static_cast<std::int64_t>(c10::elementSize(dtype)));
-  part.blocks = RowBlocks::of(entry.scope, part.spec.shape[0]);
-  if (entry.scope == Scope::kDense) {
-    part.num_blocks = context.is_chief() ? part.blocks.count() : 0;
-    return part;
-  }
-  const std::int64_t held = part.source.size(0);
+  const at::Tensor values = entry.tensor.detach();
+  const at::Tensor source = values.dim() == 0 ? values.unsqueeze(0) : values;
+  arch::ParameterInfo info{name, entry.global_shape, entry.scope};
+  if (info.shape.empty()) info.shape = {1};
+  const RowSource rows = [source, offset = entry.offset](std::int64_t first, std::int64_t count) {
+    return source.narrow(0, first - offset, count);
+  };
+  DatasetPart part = part_of(context, info, dtype, rows);
+  if (entry.scope == Scope::kDense) return part;
+  const std::int64_t held = source.size(0);
   const std::int64_t replicas = context.expert_data.size();
   const std::int64_t begin = held * context.expert_data.rank() / replicas;
   const std::int64_t end = held * (context.expert_data.rank() + 1) / replicas;
   part.first_block = entry.offset + begin;
   part.num_blocks = end - begin;
+  return part;
+}
+
+DatasetPart part_of(const RankContext& context, const arch::ParameterInfo& info,
+                    at::ScalarType dtype, RowSource rows) {
+  DatasetPart part;
+  part.rows = std::move(rows);
+  part.spec = {.name = info.name, .shape = info.shape, .dtype = dtype, .chunk = {}};
+  part.spec.chunk =
+      chunk_of(info.scope, info.shape, static_cast<std::int64_t>(c10::elementSize(dtype)));
+  part.scope = info.scope;
+  part.blocks = RowBlocks::of(info.scope, info.shape[0]);
+  part.num_blocks = context.is_chief() ? part.blocks.count() : 0;
   return part;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,12 +17,16 @@
 
 namespace moesaic {
 
+/// Gives rows [first, first + count) of a dataset, in any floating type: of a tensor in memory, or
+/// read when they are asked for.
+using RowSource = std::function<at::Tensor(std::int64_t first, std::int64_t count)>;
+
 /// One dataset to be, and what this rank has of it.
 struct DatasetPart {
   Hdf5Spec spec;
   Scope scope = Scope::kDense;
-  at::Tensor source;            // local values; the dataset's type may be another
-  std::int64_t source_row = 0;  // row of the dataset that source[0] is
+  RowSource rows;
+  std::string hub_dtype;  // attribute; "" = none
   RowBlocks blocks;
   std::int64_t first_block = 0;  // blocks that this rank writes
   std::int64_t num_blocks = 0;
@@ -32,6 +37,10 @@ struct DatasetPart {
 /// writing.
 DatasetPart part_of(const RankContext& context, const StateEntry& entry, const std::string& name,
                     at::ScalarType dtype);
+
+/// A parameter whose values come from `rows`; all of it by this rank.
+DatasetPart part_of(const RankContext& context, const arch::ParameterInfo& info,
+                    at::ScalarType dtype, RowSource rows);
 
 /// Collective over world. Every rank has the same datasets with different names, and together they
 /// hold every row; else Error(kInternal).

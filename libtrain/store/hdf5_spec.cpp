@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <algorithm>
-#include <optional>
 
 #include "core/error.h"
 
@@ -24,19 +23,22 @@ constexpr std::uint64_t kMaxDeflate = 100;             // no weights are this de
               "Moesaic reads only HDF5 files that it wrote itself");
 }
 
-// 1 sign, 8 exponent and 7 fraction bits: the upper half of a float32.
-Hdf5Id bfloat16_type() {
+constexpr at::ScalarType kStored[] = {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong};
+
+/// A float of 2 bytes: sign, exponent, fraction.
+Hdf5Id two_byte_float(std::size_t exponent_bits, std::size_t bias) {
   Hdf5Id type(H5Tcopy(H5T_IEEE_F32LE), H5Tclose);
   const hid_t id = type.get();
-  const bool made = id >= 0 && H5Tset_fields(id, 15, 7, 8, 0, 7) >= 0 &&
-                    H5Tset_precision(id, 16) >= 0 && H5Tset_size(id, 2) >= 0 &&
-                    H5Tset_ebias(id, 127) >= 0;
-  if (!made) throw_hdf5("make the bfloat16 type");
+  const std::size_t fraction_bits = 15 - exponent_bits;
+  const bool made =
+      id >= 0 && H5Tset_fields(id, 15, fraction_bits, exponent_bits, 0, fraction_bits) >= 0 &&
+      H5Tset_precision(id, 16) >= 0 && H5Tset_size(id, 2) >= 0 && H5Tset_ebias(id, bias) >= 0;
+  if (!made) throw_hdf5("make a 2-byte float type");
   return type;
 }
 
 std::optional<at::ScalarType> stored_dtype(hid_t type) {
-  for (const auto dtype : {at::kDouble, at::kFloat, at::kBFloat16, at::kLong}) {
+  for (const auto dtype : kStored) {
     if (H5Tequal(type, hdf5_type(dtype).get()) > 0) return dtype;
   }
   return std::nullopt;
@@ -137,8 +139,7 @@ void walk(hid_t file, const std::string& path, const std::string& group, int dep
 }  // namespace
 
 bool is_stored_dtype(at::ScalarType dtype) {
-  return dtype == at::kDouble || dtype == at::kFloat || dtype == at::kBFloat16 ||
-         dtype == at::kLong;
+  return std::find(std::begin(kStored), std::end(kStored), dtype) != std::end(kStored);
 }
 
 std::string dtype_name(at::ScalarType dtype) {
@@ -147,6 +148,8 @@ std::string dtype_name(at::ScalarType dtype) {
       return "float64";
     case at::kFloat:
       return "float32";
+    case at::kHalf:
+      return "float16";
     case at::kBFloat16:
       return "bfloat16";
     case at::kLong:
@@ -154,6 +157,13 @@ std::string dtype_name(at::ScalarType dtype) {
     default:
       return c10::toString(dtype);
   }
+}
+
+std::optional<at::ScalarType> dtype_named(const std::string& name) {
+  for (const auto dtype : kStored) {
+    if (dtype_name(dtype) == name) return dtype;
+  }
+  return std::nullopt;
 }
 
 std::int64_t Hdf5Spec::row_values() const {
@@ -174,8 +184,10 @@ Hdf5Id hdf5_type(at::ScalarType dtype) {
       return {H5Tcopy(H5T_IEEE_F32LE), H5Tclose};
     case at::kLong:
       return {H5Tcopy(H5T_STD_I64LE), H5Tclose};
+    case at::kHalf:
+      return two_byte_float(5, 15);
     case at::kBFloat16:
-      return bfloat16_type();
+      return two_byte_float(8, 127);
     default:
       throw Error(ErrorKind::kInternal,
                   format("a checkpoint cannot hold {}", c10::toString(dtype)));
@@ -191,7 +203,7 @@ Hdf5Spec read_spec(std::int64_t id, const std::string& name, const std::string& 
   spec.name = name;
   spec.shape = check_shape(space.get(), where);
   const auto dtype = stored_dtype(type.get());
-  if (!dtype) refuse(where, "its type is none of float64, float32, bfloat16 and int64");
+  if (!dtype) refuse(where, "its type is none of float64, float32, float16, bfloat16 and int64");
   spec.dtype = *dtype;
   spec.chunk = check_storage(properties.get(), spec, c10::elementSize(spec.dtype), where);
   check_filters(properties.get(), where);

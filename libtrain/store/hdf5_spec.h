@@ -5,6 +5,7 @@
 #include <c10/core/ScalarType.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,8 +13,9 @@
 
 namespace moesaic {
 
-/// "float64", "float32", "bfloat16" or "int64": the types that a checkpoint can hold.
+/// "float64", "float32", "float16", "bfloat16" or "int64": the types that a checkpoint can hold.
 std::string dtype_name(at::ScalarType dtype);
+std::optional<at::ScalarType> dtype_named(const std::string& name);
 bool is_stored_dtype(at::ScalarType dtype);
 
 struct Hdf5Spec {

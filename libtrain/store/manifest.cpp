@@ -16,6 +16,7 @@ constexpr std::size_t kHexDigits = 32;
 constexpr std::size_t kLineBytes = kLineStart.size() + kHexDigits + kLineEnd.size();
 constexpr std::size_t kMaxBytes = 256U << 20U;
 constexpr std::size_t kMaxFiles = 1000;
+constexpr std::size_t kMaxDatasets = 1'000'000;
 
 bool is_digest(const Json& value) {
   if (!value.is_string()) return false;
@@ -76,7 +77,8 @@ Json unseal_manifest(std::string_view text, const std::string& where) {
   const std::string_view digest = text.substr(body.size() + kLineStart.size(), kHexDigits);
   MOESAIC_CHECK(digest_of(body) == digest, ErrorKind::kCheckpoint,
                 "{} is damaged: its digest is {}, not {}", where, digest_of(body), digest);
-  Json manifest = parse_json(text, where, ErrorKind::kCheckpoint, {.bytes = kMaxBytes});
+  Json manifest = parse_json(text, where, ErrorKind::kCheckpoint,
+                             {.bytes = kMaxBytes, .values = kMaxBytes, .members = kMaxDatasets});
   check_structure(manifest, where);
   return manifest;
 }

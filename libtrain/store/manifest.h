@@ -16,6 +16,7 @@ inline constexpr const char* kManifestName = "manifest.json";
 inline constexpr const char* kModelFile = "model.h5";
 inline constexpr const char* kStateFile = "state.h5";
 inline constexpr const char* kConfigFile = "config.json";
+inline constexpr const char* kHubPrefix = "hub/";  // of the small files of a Hugging Face folder
 inline constexpr const char* kMasterPrefix = "master/";  // of float masters beside a bfloat16 model
 
 /// Name of a dataset -> hexadecimal XXH3-128 of each of its row blocks.

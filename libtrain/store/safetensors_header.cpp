@@ -262,7 +262,8 @@ SafetensorsHeader read_safetensors_header(std::string_view beginning, std::uint6
                 "{} is cut off: its header of {} bytes does not fit {} bytes", where, length,
                 file_bytes);
   HeaderReader reader(where);
-  reader.read(beginning.substr(kLengthBytes, length), {.bytes = kMaxSafetensorsHeader, .depth = 3});
+  reader.read(beginning.substr(kLengthBytes, length),
+              {.bytes = kMaxSafetensorsHeader, .depth = 3, .values = kMaxSafetensorsHeader});
   reader.finish();
   const std::uint64_t start = kLengthBytes + length;
   check_names(reader.header.tensors, where);

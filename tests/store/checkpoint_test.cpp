@@ -119,7 +119,7 @@ TEST_F(Checkpoint, OfAnotherArchitectureIsRefusedByNameAndShape) {
   other.state[0] = test::dense_entry("exp_avg/model.embed_tokens.weight", {9001, 5}, at::kDouble);
   test::spoil(other);
   const std::string error = error_of([&] { CheckpointStore::load(context_, info, other); });
-  EXPECT_NE(error.find("1 not in the checkpoint: model.final_norm.weight"), std::string::npos)
+  EXPECT_NE(error.find("1 missing from the checkpoint: model.final_norm.weight"), std::string::npos)
       << error;
   EXPECT_NE(error.find("1 only in the checkpoint: model.norm.weight"), std::string::npos) << error;
   EXPECT_NE(error.find("model.embed_tokens.weight has shape [9001, 5] (here [9001, 6])"),

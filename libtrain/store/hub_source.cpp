@@ -1,0 +1,98 @@
+#include "store/hub_source.h"
+
+#include <ATen/ops/empty.h>
+
+#include "core/error.h"
+#include "store/agreement.h"
+#include "store/differences.h"
+
+namespace moesaic {
+namespace {
+
+/// `model` asks for all parameters of `table` and no others.
+void check_fit(const StateDict& model, const std::map<std::string, arch::ParameterInfo>& table,
+               const std::string& path) {
+  Differences differences("the folder");
+  std::map<std::string, bool> used;
+  for (const StateEntry& entry : model) {
+    const auto found = table.find(entry.name);
+    if (found == table.end()) {
+      differences.missing(entry.name);
+      continue;
+    }
+    used[entry.name] = true;
+    if (found->second.shape == entry.global_shape) continue;
+    differences.differs(format("{} has shape [{}] (here [{}])", entry.name,
+                               join(found->second.shape, ", "), join(entry.global_shape, ", ")));
+  }
+  for (const auto& [name, info] : table) {
+    if (!used.contains(name)) differences.unexpected(name);
+  }
+  differences.require_none(
+      format("{} does not fit this model", path),
+      "use the model.config of the folder (its config.json), or other weights");
+}
+
+}  // namespace
+
+HubSource::HubSource(HubFolder folder)
+    : ModelSource(folder.path(), folder.config()),
+      folder_(std::move(folder)),
+      weights_(folder_, arch()) {
+  for (const arch::ParameterInfo& info : arch::parameter_table(arch())) {
+    table_.emplace(info.name, info);
+  }
+  dtypes_ = weights_.dtypes();
+}
+
+std::unique_ptr<HubSource> HubSource::open(const RankContext& context, const std::string& path) {
+  std::unique_ptr<HubSource> source;
+  agreed(context.world, "model: open", [&] {
+    source = std::make_unique<HubSource>(HubFolder(path));
+    if (!context.is_chief()) return;
+    source->weights_.check_tied_head();
+    const std::string warning = source->weights_.warning();
+    if (!warning.empty()) context.log.warn("{}: {}", path, warning);
+  });
+  return source;
+}
+
+HubOrigin HubSource::origin(const RankContext& context) const {
+  HubOrigin origin{.files = {}, .dtypes = dtypes_};
+  agreed(context.world, "model: small files", [&] {
+    if (context.is_chief()) origin.files = read_small_files(path_, context.log);
+  });
+  return origin;
+}
+
+void HubSource::read(const arch::ParameterInfo& info, std::int64_t first,
+                     const at::Tensor& into) const {
+  const std::vector<HubTensor>& parts = weights_.of(info.name);
+  if (info.scope == arch::Scope::kDense) {
+    const std::int64_t row_values = info.numel() / info.shape[0];
+    return parts[0].file->read(*parts[0].tensor, first * row_values, into);
+  }
+  for (std::int64_t i = 0; i < into.size(0); ++i) {
+    const HubTensor& part = parts[static_cast<std::size_t>(first + i)];
+    part.file->read(*part.tensor, 0, into.select(0, i));
+  }
+}
+
+at::Tensor HubSource::rows(const std::string& parameter, std::int64_t first,
+                           std::int64_t count) const {
+  const arch::ParameterInfo& info = table_.at(parameter);
+  std::vector<std::int64_t> shape = info.shape;
+  shape[0] = count;
+  const at::Tensor values = at::empty(shape, dtypes_.at(parameter));
+  read(info, first, values);
+  return values;
+}
+
+void HubSource::fill(const RankContext& context, const StateDict& model) const {
+  agreed(context.world, "model: fit", [&] { check_fit(model, table_, path_); });
+  agreed(context.world, "model: load", [&] {
+    for (const StateEntry& entry : model) read(table_.at(entry.name), entry.offset, entry.tensor);
+  });
+}
+
+}  // namespace moesaic

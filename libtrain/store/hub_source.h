@@ -1,0 +1,38 @@
+// The weights of a Hugging Face folder, under the names and with the shapes that they have here.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "store/hub_folder.h"
+#include "store/hub_weights.h"
+#include "store/model_source.h"
+
+namespace moesaic {
+
+class HubSource : public ModelSource {
+ public:
+  /// Collective over world.
+  static std::unique_ptr<HubSource> open(const RankContext& context, const std::string& path);
+  /// By this process alone.
+  explicit HubSource(HubFolder folder);
+
+  Json tokenizer() const override { return nullptr; }
+  HubOrigin origin(const RankContext& context) const override;
+  at::Tensor rows(const std::string& parameter, std::int64_t first,
+                  std::int64_t count) const override;
+
+ protected:
+  void fill(const RankContext& context, const StateDict& model) const override;
+
+ private:
+  /// Rows from `first` on into the contiguous `into`.
+  void read(const arch::ParameterInfo& info, std::int64_t first, const at::Tensor& into) const;
+
+  HubFolder folder_;
+  HubWeights weights_;
+  std::map<std::string, arch::ParameterInfo> table_;
+};
+
+}  // namespace moesaic

@@ -1,0 +1,161 @@
+#include "store/hub_weights.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+
+#include <algorithm>
+#include <set>
+
+#include "core/error.h"
+#include "store/differences.h"
+#include "store/hub_names.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kHead = "lm_head.weight";
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+constexpr std::int64_t kValuesPerCompare = 4 << 20;
+
+struct Part {
+  std::int64_t expert;  // -1: of no expert
+  HubTensor item;
+};
+using Groups = std::map<std::string, std::vector<Part>>;
+
+Groups group(const HubFolder& folder) {
+  Groups groups;
+  for (const HubTensor& item : folder.tensors()) {
+    const HubName name = split_hub_name(item.tensor->name);
+    groups[name.parameter].push_back({name.expert.value_or(-1), item});
+  }
+  for (auto& [name, parts] : groups) {
+    std::sort(parts.begin(), parts.end(),
+              [](const Part& a, const Part& b) { return a.expert < b.expert; });
+  }
+  return groups;
+}
+
+void check_tensor(const SafetensorsTensor& tensor, const std::vector<std::int64_t>& shape,
+                  Differences& differences) {
+  if (tensor.shape != shape) {
+    differences.differs(format("{} has shape [{}] (here [{}])", tensor.name,
+                               join(tensor.shape, ", "), join(shape, ", ")));
+  } else if (!weight_dtype(*tensor.dtype)) {
+    differences.differs(
+        format("{} is {} (only F64, F32, F16 and BF16 are read)", tensor.name, tensor.dtype->name));
+  }
+}
+
+/// The tensors of one parameter in order, as far as they are there. The work grows with the tensors
+/// that exist, not with the experts that config.json claims.
+std::vector<HubTensor> pick(const arch::ParameterInfo& info, const std::vector<Part>& parts,
+                            Differences& differences) {
+  const bool experts = info.scope == arch::Scope::kExpert;
+  const std::int64_t first = experts ? 0 : -1;
+  const std::int64_t count = experts ? info.shape[0] : 1;
+  const std::vector<std::int64_t> shape(info.shape.begin() + (experts ? 1 : 0), info.shape.end());
+  std::vector<HubTensor> picked;
+  std::int64_t gap = first + count;  // the first that is missing
+  for (const Part& part : parts) {
+    if (part.expert < first || part.expert >= first + count) {
+      differences.unexpected(part.item.tensor->name);
+      continue;
+    }
+    const auto next = first + std::ssize(picked);
+    if (part.expert != next) gap = std::min(gap, next);
+    check_tensor(*part.item.tensor, shape, differences);
+    picked.push_back(part.item);
+  }
+  const std::int64_t missing = count - std::ssize(picked);
+  if (missing > 0) {
+    gap = std::min(gap, first + std::ssize(picked));
+    differences.missing(experts ? hub_name(info.name, gap) : info.name, missing);
+  }
+  return picked;
+}
+
+std::int64_t announced_layers(const Json& config) {
+  constexpr std::int64_t kMost = 64;
+  const auto found = config.find("num_nextn_predict_layers");
+  if (found == config.end() || !found->is_number_unsigned()) return 0;
+  return static_cast<std::int64_t>(std::min<std::uint64_t>(found->get<std::uint64_t>(), kMost));
+}
+
+bool equal_values(const HubTensor& a, const HubTensor& b) {
+  if (a.tensor->shape != b.tensor->shape || a.tensor->dtype != b.tensor->dtype) return false;
+  const auto dtype = *weight_dtype(*a.tensor->dtype);
+  const std::int64_t total = a.tensor->shape[0] * a.tensor->shape[1];
+  for (std::int64_t first = 0; first < total; first += kValuesPerCompare) {
+    const std::int64_t count = std::min(kValuesPerCompare, total - first);
+    const at::Tensor left = at::empty({count}, dtype);
+    const at::Tensor right = at::empty({count}, dtype);
+    a.file->read(*a.tensor, first, left);
+    b.file->read(*b.tensor, first, right);
+    if (!at::equal(left, right)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
+  Groups groups = group(folder);
+  Differences differences("the folder");
+  static const std::vector<Part> kNone;
+  for (const arch::ParameterInfo& info : arch::parameter_table(options)) {
+    const auto found = groups.find(info.name);
+    parts_[info.name] = pick(info, found == groups.end() ? kNone : found->second, differences);
+    if (found != groups.end()) groups.erase(found);
+  }
+  const std::int64_t layers = options.num_hidden_layers;
+  const std::int64_t announced = announced_layers(folder.config());
+  for (const auto& [name, parts] : groups) {
+    const auto layer = layer_of(name);
+    if (layer && *layer >= layers && *layer < layers + announced) {
+      skipped_ += parts.size();
+    } else if (name == kHead && parts_.contains(kEmbedding)) {
+      tied_head_ = parts[0].item;
+    } else if (!name.ends_with(".rotary_emb.inv_freq")) {
+      for (const Part& part : parts) differences.unexpected(part.item.tensor->name);
+    }
+  }
+  differences.require_none(
+      format("the weights in {} are not those of its config.json", folder.path()),
+      "fetch the folder again, or correct its config.json");
+}
+
+const std::vector<HubTensor>& HubWeights::of(const std::string& parameter) const {
+  return parts_.at(parameter);
+}
+
+std::map<std::string, at::ScalarType> HubWeights::dtypes() const {
+  std::map<std::string, at::ScalarType> dtypes;
+  for (const auto& [name, parts] : parts_) {
+    at::ScalarType widest = *weight_dtype(*parts[0].tensor->dtype);
+    for (const HubTensor& part : parts) {
+      widest = c10::promoteTypes(widest, *weight_dtype(*part.tensor->dtype));
+    }
+    dtypes.emplace(name, widest);
+  }
+  return dtypes;
+}
+
+std::string HubWeights::warning() const {
+  if (skipped_ == 0) return "";
+  return format(
+      "{} weights of layers for multi-token prediction are passed over "
+      "(num_nextn_predict_layers)",
+      skipped_);
+}
+
+void HubWeights::check_tied_head() const {
+  if (tied_head_.file == nullptr || equal_values(tied_head_, parts_.at(kEmbedding)[0])) return;
+  throw Error(
+      ErrorKind::kCheckpoint,
+      format("{} in {} is not the embedding, to which tie_word_embeddings in config.json ties it",
+             kHead, tied_head_.file->path()),
+      "set tie_word_embeddings to false to use it, or take it out of the folder");
+}
+
+}  // namespace moesaic

@@ -1,0 +1,40 @@
+// HubWeights: which tensors of a Hugging Face folder make which parameter of a model, and whether
+// they are all there.
+#pragma once
+
+#include <c10/core/ScalarType.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "store/hub_folder.h"
+
+namespace moesaic {
+
+class HubWeights {
+ public:
+  /// Error(kCheckpoint) with the number and the first names of what is missing, unexpected, or of
+  /// another shape or type than `options` ask for. Passed over are rotary frequencies, which are
+  /// computed; an output head where the model uses the embedding; and the layers for multi-token
+  /// prediction that config.json announces (num_nextn_predict_layers).
+  HubWeights(const HubFolder& folder, const arch::Options& options);
+
+  /// Of one parameter: its tensor, or those of its experts in order.
+  const std::vector<HubTensor>& of(const std::string& parameter) const;
+  /// Every parameter -> the widest type of its tensors.
+  std::map<std::string, at::ScalarType> dtypes() const;
+  /// What was passed over and may be missed; "" for nothing.
+  std::string warning() const;
+  /// Error(kCheckpoint) when there is an output head beside the embedding that it is tied to, with
+  /// other values: either it or config.json is wrong. Reads both.
+  void check_tied_head() const;
+
+ private:
+  std::map<std::string, std::vector<HubTensor>> parts_;
+  HubTensor tied_head_;  // empty: there is none in the folder
+  std::size_t skipped_ = 0;  // tensors of layers for multi-token prediction
+};
+
+}  // namespace moesaic

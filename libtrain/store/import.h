@@ -1,0 +1,21 @@
+// Import: a Hugging Face folder becomes a checkpoint folder, by one process, in pieces.
+#pragma once
+
+#include <string>
+
+#include "core/log.h"
+
+namespace moesaic {
+
+struct ImportOptions {
+  bool overwrite = false;        // replace a model that is at the target
+  bool allow_nonfinite = false;  // take weights that are NaN or infinite
+};
+
+/// Reads the Hugging Face folder `from` and writes the checkpoint folder `to`, which appears when
+/// it is whole. Weights keep their dtypes; the small files go to hub/. Error(kCheckpoint) when
+/// `from` is damaged or does not fit its config.json, or `to` is there already.
+void import_model(const std::string& from, const std::string& to, const ImportOptions& options,
+                  const Log& log);
+
+}  // namespace moesaic

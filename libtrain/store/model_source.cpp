@@ -1,0 +1,51 @@
+#include "store/model_source.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "core/error.h"
+#include "store/agreement.h"
+#include "store/checkpoint_source.h"
+#include "store/finite.h"
+#include "store/hub_source.h"
+
+namespace moesaic {
+namespace {
+
+void require_finite(const StateDict& model, const std::string& path) {
+  for (const StateEntry& entry : model) {
+    const std::string name = nonfinite_weight(entry.name, entry.scope, entry.offset, entry.tensor);
+    if (name.empty()) continue;
+    throw Error(ErrorKind::kCheckpoint,
+                format("{} of {} holds NaN or infinity (as {})", name, path,
+                       c10::toString(entry.tensor.scalar_type())),
+                "take the weights from elsewhere, or accept them with --allow-nonfinite");
+  }
+}
+
+}  // namespace
+
+ModelSource::ModelSource(std::string path, Json config)
+    : path_(std::move(path)),
+      config_(std::move(config)),
+      arch_(arch::require_options(config_, path_ + "/config.json")) {}
+
+std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context,
+                                               const std::string& path) {
+  std::string is_hub;
+  agreed(context.world, "model: locate", [&] {
+    if (context.is_chief()) is_hub = HubFolder::is_at(path) ? "yes" : "no";
+  });
+  is_hub = context.world.broadcast(is_hub, 0, "model: locate");
+  if (is_hub == "yes") return HubSource::open(context, path);
+  return CheckpointSource::open(context, path);
+}
+
+void ModelSource::load(const RankContext& context, const StateDict& model,
+                       const LoadOptions& options) const {
+  const at::NoGradGuard no_grad;
+  fill(context, model);
+  if (options.allow_nonfinite) return;
+  agreed(context.world, "model: numbers", [&] { require_finite(model, path_); });
+}
+
+}  // namespace moesaic

@@ -1,0 +1,47 @@
+// NewFolder: a folder that appears at its place when all of it is there and durable.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace moesaic {
+
+/// Of a folder that another one replaces, for the moment between two renames.
+inline constexpr const char* kReplacedSuffix = ".replaced.tmp";
+
+/// Moves a finished folder to `path`, in place of the folder that is there, which is removed.
+/// Durable when it returns.
+void publish_folder(const std::string& temporary, const std::string& path);
+
+/// Error(kUsage) when one of the two is the other or lies inside it: writing would damage what is
+/// read.
+void check_apart(const std::string& from, const std::string& to);
+
+/// Error(kCheckpoint) when the file system of `folder` has less room than that.
+void check_room(const std::string& folder, std::uint64_t bytes);
+
+/// Made by this process alone; removed when publish() is never called.
+class NewFolder {
+ public:
+  struct Options {
+    bool overwrite = false;  // a model that is at `path` is replaced
+  };
+
+  /// Error(kCheckpoint) when something is at `path` already: anything but an empty folder, or with
+  /// `overwrite` anything that is not a model (config.json). Makes the folder to write to.
+  NewFolder(const std::string& path, const Options& options);
+  ~NewFolder();
+  NewFolder(const NewFolder&) = delete;
+  NewFolder& operator=(const NewFolder&) = delete;
+
+  /// Where to write.
+  const std::string& temporary() const { return temporary_; }
+  void publish();
+
+ private:
+  std::string path_;
+  std::string temporary_;
+  bool published_ = false;
+};
+
+}  // namespace moesaic
