@@ -16,6 +16,8 @@ void add_recipes(CLI::App& app, int& exit_code);
 void add_schema(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
+void add_import(CLI::App& app, int& exit_code);
+void add_export(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 
 /// RECIPE [KEY=VALUE ...], the arguments that every verb with a recipe takes.

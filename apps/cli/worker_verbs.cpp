@@ -21,9 +21,18 @@ void add_worker_verb(CLI::App& app, const std::string& name, const std::string& 
 }  // namespace
 
 void add_inspect(CLI::App& app, int&) {
-  add_worker_verb(app, "inspect", "What a run or a checkpoint holds: names, shapes, digests");
+  add_worker_verb(app, "inspect",
+                  "What a run, checkpoint or file of weights holds: names, shapes, digests");
 }
 
 void add_data(CLI::App& app, int&) { add_worker_verb(app, "data", "Token files: build, inspect"); }
+
+void add_import(CLI::App& app, int&) {
+  add_worker_verb(app, "import", "FROM TO: a Hugging Face folder becomes a checkpoint");
+}
+
+void add_export(CLI::App& app, int&) {
+  add_worker_verb(app, "export", "FROM TO: a model becomes a Hugging Face folder");
+}
 
 }  // namespace moesaic::cli

@@ -36,6 +36,8 @@ int main(int argc, char** argv) {
   moesaic::worker::add_train(app, exit_code);
   moesaic::worker::add_inspect(app, exit_code);
   moesaic::worker::add_data(app, exit_code);
+  moesaic::worker::add_import(app, exit_code);
+  moesaic::worker::add_export(app, exit_code);
   try {
     app.parse(argc, argv);
     return exit_code;

@@ -1,0 +1,33 @@
+#include "store/import.h"
+
+#include <cstdio>
+#include <memory>
+
+#include "core/json.h"
+#include "verbs.h"
+
+namespace moesaic::worker {
+
+void add_import(CLI::App& app, int&) {
+  struct Arguments {
+    std::string from;
+    std::string to;
+    ImportOptions options;
+    bool json = false;
+  };
+  auto a = std::make_shared<Arguments>();
+  CLI::App* verb = app.add_subcommand("import", "A Hugging Face folder becomes a checkpoint");
+  verb->add_option("FROM", a->from, "Folder with config.json and safetensors")->required();
+  verb->add_option("TO", a->to, "Checkpoint folder to write")->required();
+  verb->add_flag("--overwrite", a->options.overwrite, "Replace a model that is at TO");
+  verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
+                 "Take weights that are NaN or infinite");
+  verb->add_flag("--json", a->json, "Machine output");
+  verb->callback([a] {
+    import_model(a->from, a->to, a->options, Log());
+    const std::string text = a->json ? Json{{"from", a->from}, {"to", a->to}}.dump() : a->to;
+    std::printf("%s\n", text.c_str());
+  });
+}
+
+}  // namespace moesaic::worker
