@@ -9,8 +9,10 @@ namespace moesaic::worker {
 void add_inspect(CLI::App& app, int& exit_code) {
   auto path = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  CLI::App* verb = app.add_subcommand("inspect", "What a run, checkpoint or HDF5 file holds");
-  verb->add_option("path", *path, "Run folder, checkpoint folder or .h5 file")->required();
+  CLI::App* verb = app.add_subcommand("inspect", "What a run, checkpoint or file of weights holds");
+  verb->add_option("path", *path,
+                   "Run, checkpoint or Hugging Face folder, .h5 or .safetensors file")
+      ->required();
   verb->add_flag("--json", *json, "Machine output");
   verb->callback([path, json, &exit_code] {
     const Json inspected = inspect_path(*path);

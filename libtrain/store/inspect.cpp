@@ -9,6 +9,8 @@
 #include "core/error.h"
 #include "store/checkpoint_folder.h"
 #include "store/hdf5.h"
+#include "store/hub_folder.h"
+#include "store/inspect_hub.h"
 #include "store/manifest.h"
 #include "store/row_blocks.h"
 
@@ -28,8 +30,9 @@ RowBlocks blocks_for(std::int64_t rows, std::size_t num_digests) {
                                                       : RowBlocks::of(arch::Scope::kDense, rows);
 }
 
-/// Reads all values; compares the digests when there are any. Error(kCheckpoint) when one is wrong.
-void read_all(const Hdf5Dataset& dataset, const std::vector<std::string>* digests) {
+/// Reads all values and gives their digest; compares those of the blocks when there are any.
+/// Error(kCheckpoint) when one is wrong.
+std::string read_all(const Hdf5Dataset& dataset, const std::vector<std::string>* digests) {
   const Hdf5Spec& spec = dataset.spec();
   const RowBlocks blocks = blocks_for(spec.shape[0], digests == nullptr ? 0 : digests->size());
   MOESAIC_CHECK(digests == nullptr || std::cmp_equal(digests->size(), blocks.count()),
@@ -37,6 +40,7 @@ void read_all(const Hdf5Dataset& dataset, const std::vector<std::string>* digest
                 blocks.count(), dataset.where());
   const std::int64_t step = std::max<std::int64_t>(1, kBytesPerRead / spec.row_bytes());
   std::vector<std::byte> values;
+  Digest whole;
   for (std::int64_t block = 0; block < blocks.count(); ++block) {
     Digest digest;
     const std::int64_t end = blocks.first_row(block + 1);
@@ -45,12 +49,14 @@ void read_all(const Hdf5Dataset& dataset, const std::vector<std::string>* digest
       values.resize(static_cast<std::size_t>(rows * spec.row_bytes()));
       dataset.read_rows(row, rows, values.data());
       digest.update(values.data(), values.size());
+      whole.update(values.data(), values.size());
     }
     const bool right =
         digests == nullptr || digest.hex() == (*digests)[static_cast<std::size_t>(block)];
     MOESAIC_CHECK(right, ErrorKind::kCheckpoint, "the digest of block {} of {} is wrong", block,
                   dataset.where());
   }
+  return whole.hex();
 }
 
 Json inspect_dataset(const Hdf5File& file, const std::string& name, const DatasetDigests* digests) {
@@ -65,7 +71,7 @@ Json inspect_dataset(const Hdf5File& file, const std::string& name, const Datase
     const bool has = digests != nullptr && found != digests->end();
     MOESAIC_CHECK(digests == nullptr || has, ErrorKind::kCheckpoint,
                   "the manifest has no digests of '{}'", name);
-    read_all(dataset, has ? &found->second : nullptr);
+    row["digest"] = read_all(dataset, has ? &found->second : nullptr);
   } catch (const Error& error) {
     row["whole"] = false;
     row["problem"] = error.what();
@@ -160,8 +166,8 @@ Json inspect_hdf5(const std::string& path) {
 
 std::string row_text(const Json& dataset) {
   return format(
-      "  {:<9} {:<9} {:<22} {}{}\n", dataset["file"].get<std::string>(),
-      dataset["dtype"].get<std::string>(), dataset["shape"].dump(),
+      "  {:<9} {:<9} {:<22} {:<32} {}{}\n", dataset["file"].get<std::string>(),
+      dataset["dtype"].get<std::string>(), dataset["shape"].dump(), dataset.value("digest", ""),
       dataset["name"].get<std::string>(),
       dataset["whole"].get<bool>() ? "" : "  DAMAGED: " + dataset["problem"].get<std::string>());
 }
@@ -175,12 +181,16 @@ std::string status_text(const Json& item) {
 Json inspect_path(const std::string& path) {
   MOESAIC_CHECK(fs::exists(path), ErrorKind::kCheckpoint,
                 "cannot inspect {}: there is no such file or folder", path);
-  if (fs::is_regular_file(path)) return inspect_hdf5(path);
+  if (fs::is_regular_file(path)) {
+    return path.ends_with(".safetensors") ? inspect_safetensors(path) : inspect_hdf5(path);
+  }
   if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
+  if (HubFolder::is_at(path)) return inspect_hub(path);
   if (fs::is_directory(path + "/checkpoints")) return inspect_run(path, path + "/checkpoints");
   if (!list_checkpoints(path).empty()) return inspect_run(path, path);
-  throw Error(ErrorKind::kCheckpoint, format("cannot inspect {}: it holds no checkpoint", path),
-              "give a run folder, a checkpoint folder (with manifest.json) or an HDF5 file");
+  throw Error(ErrorKind::kCheckpoint, format("cannot inspect {}: it holds no model", path),
+              "give a run folder, a checkpoint folder (with manifest.json), a Hugging Face folder, "
+              "or a .h5 or .safetensors file");
 }
 
 std::string inspect_text(const Json& inspected) {
@@ -191,7 +201,8 @@ std::string inspect_text(const Json& inspected) {
       text += format("  step {:>8}  {}\n", row["step"].get<std::int64_t>(), status_text(row));
     }
   }
-  for (const char* key : {"step", "parameters", "dtype", "layout", "tokenizer"}) {
+  for (const char* key : {"step", "model_type", "parameters", "dtype", "layout", "tokenizer",
+                          "metadata", "unsupported"}) {
     if (inspected.contains(key)) text += format("{}: {}\n", key, inspected[key].dump());
   }
   if (inspected.contains("training") && inspected["training"].is_object()) {

@@ -4,8 +4,9 @@
 
 #include <fstream>
 
+#include "core/digest.h"
 #include "core/fs.h"
-#include "support/sample_checkpoint.h"
+#include "support/sample_hub.h"
 
 namespace moesaic {
 namespace {
@@ -77,6 +78,54 @@ TEST_F(Inspect, OfAnHdf5FileNeedsNoManifest) {
   EXPECT_EQ(report["kind"], "hdf5");
   EXPECT_TRUE(report["whole"]);
   EXPECT_EQ(report["datasets"].size(), 5U);
+}
+
+TEST_F(Inspect, OfADatasetGivesTheDigestOfItsValues) {
+  save(100);
+  for (const Json& dataset : inspect_path(path("step-00000100"))["datasets"]) {
+    if (dataset["name"] != "model.norm.weight") continue;
+    const at::Tensor norm = test::sample_tensor("model.norm.weight", {7}, at::kDouble);
+    EXPECT_EQ(dataset["digest"], digest_of(norm.const_data_ptr(), norm.nbytes()));
+  }
+}
+
+TEST_F(Inspect, OfAHubFolderAndOfItsFilesShowsEveryTensor) {
+  const Json config = test::sample_hub_config();
+  const test::HubTensors tensors = test::sample_hub_tensors(config, at::kBFloat16);
+  test::write_hub_folder(folder_.file("hub"), config, tensors, 2);
+  const Json report = inspect_path(folder_.file("hub"));
+  EXPECT_EQ(report["kind"], "hub");
+  EXPECT_TRUE(report["whole"]) << report["problem"];
+  EXPECT_EQ(report["model_type"], "olmoe");
+  EXPECT_EQ(report["files"].size(), 2U);
+  ASSERT_EQ(report["datasets"].size(), tensors.size());
+  std::int64_t values = 0;
+  for (const Json& dataset : report["datasets"]) {
+    const at::Tensor& tensor = tensors.at(dataset["name"].get<std::string>());
+    values += tensor.numel();
+    EXPECT_EQ(dataset["dtype"], "bfloat16");
+    EXPECT_EQ(dataset["shape"], Json(tensor.sizes().vec()));
+    EXPECT_EQ(dataset["digest"], digest_of(tensor.const_data_ptr(), tensor.nbytes()));
+  }
+  EXPECT_EQ(report["parameters"], values);
+  const Json file = inspect_path(folder_.file("hub/model-00001-of-00002.safetensors"));
+  EXPECT_EQ(file["kind"], "safetensors");
+  EXPECT_EQ(file["metadata"]["format"], "pt");
+  EXPECT_NE(inspect_text(file).find(file["datasets"][0]["digest"].get<std::string>()),
+            std::string::npos);
+}
+
+TEST_F(Inspect, OfAHubFolderReportsDamageAndAnUnknownModel) {
+  Json config = test::sample_hub_config();
+  const test::HubTensors tensors = test::sample_hub_tensors(config);
+  config["model_type"] = "unheard_of";
+  test::write_hub_folder(folder_.file("hub"), config, tensors);
+  const Json unknown = inspect_path(folder_.file("hub"));
+  EXPECT_TRUE(unknown["whole"]);
+  EXPECT_TRUE(test::contains(unknown["unsupported"].get<std::string>(), "model_type"));
+  fs::resize_file(folder_.file("hub/model.safetensors"), 1000);
+  EXPECT_FALSE(inspect_path(folder_.file("hub"))["whole"].get<bool>());
+  EXPECT_FALSE(inspect_path(folder_.file("hub/model.safetensors"))["whole"].get<bool>());
 }
 
 TEST_F(Inspect, OfNothingIsAnError) {
