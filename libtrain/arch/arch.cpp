@@ -8,7 +8,9 @@
 namespace moesaic::arch {
 namespace {
 
-std::array<const Family*, 2> families() { return {&kOlmoe, &kLlama}; }
+std::array<const Family*, 8> families() {
+  return {&kOlmoe, &kLlama, &kQwen3, &kMixtral, &kQwen2Moe, &kQwen3Moe, &kDeepseekV2, &kDeepseekV3};
+}
 
 const Family* find_family(const std::string& model_type) {
   for (const Family* family : families()) {
@@ -26,9 +28,12 @@ const Family& family_of(const Options& options) {
 // In double, which cannot overflow here: a table of absurd sizes must not be built.
 double count_values(const Options& o) {
   const auto d = [](std::int64_t value) { return static_cast<double>(value); };
-  const double heads = d(o.num_attention_heads + o.num_key_value_heads) * d(o.head_dim);
-  const double mlp = 3.0 * d(std::max<std::int64_t>(1, o.num_experts)) * d(o.intermediate_size);
-  const double layer = d(o.hidden_size) * (2.0 * heads + mlp + d(o.num_experts));
+  const double heads =
+      d(o.num_attention_heads + o.num_key_value_heads) * d(o.query_head_dim() + o.value_head_dim());
+  const double latent = d(o.kv_lora_rank + o.q_lora_rank) * (d(o.hidden_size) + heads);
+  const double experts = d(o.num_experts) * (3.0 * d(o.moe_intermediate_size) + 1.0);
+  const double network = 3.0 * d(o.intermediate_size + o.shared_intermediate_size) + experts;
+  const double layer = d(o.hidden_size) * (heads + network) + latent;
   return layer * d(o.num_hidden_layers) + 2.0 * d(o.vocab_size) * d(o.hidden_size);
 }
 
@@ -89,22 +94,7 @@ Json to_config(const Options& o) {
   Json config = Json::object();
   config["architectures"] = {family.causal_lm_class};
   config["model_type"] = o.model_type;
-  config["vocab_size"] = o.vocab_size;
-  config["hidden_size"] = o.hidden_size;
-  config["intermediate_size"] = o.intermediate_size;
-  config["num_hidden_layers"] = o.num_hidden_layers;
-  config["num_attention_heads"] = o.num_attention_heads;
-  config["num_key_value_heads"] = o.num_key_value_heads;
-  config["hidden_act"] = "silu";
-  config["max_position_embeddings"] = o.max_position_embeddings;
-  config["initializer_range"] = o.initializer_range;
-  config["rms_norm_eps"] = o.rms_norm_eps;
-  // Both spellings, for readers before and after Transformers 5.
-  config["rope_parameters"] = {{"rope_type", "default"}, {"rope_theta", o.rope_theta}};
-  config["rope_theta"] = o.rope_theta;
-  config["tie_word_embeddings"] = o.tie_word_embeddings;
-  config["attention_bias"] = o.attention_bias;
-  config["attention_dropout"] = 0.0;
+  write_decoder(o, config);
   family.write(o, config);
   // The classes' own defaults may lie outside a small vocabulary.
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) config[key] = nullptr;
@@ -120,6 +110,8 @@ std::int64_t ParameterInfo::numel() const {
 std::vector<ParameterInfo> parameter_table(const Options& options) {
   return decoder_table(family_of(options), options);
 }
+
+const NetworkNames& network_names(const Options& options) { return family_of(options).names; }
 
 std::vector<std::string> model_types() {
   std::vector<std::string> types;

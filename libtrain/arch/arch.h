@@ -7,35 +7,80 @@
 #include <string>
 #include <vector>
 
+#include "arch/rope.h"
 #include "core/json.h"
 
 namespace moesaic::arch {
 
-/// Options of every supported family; a family uses those its model has. Names are Hugging Face's.
+/// RMSNorm of projected queries and keys: over all heads together (olmoe) or each head (qwen3).
+enum class QkNorm { kNone, kAllHeads, kEachHead };
+
+/// Options of every supported family; a family uses those its model has. Names are Hugging Face's,
+/// those of the family that came first where the hub has several.
 struct Options {
-  std::string model_type;  // "olmoe" | "llama"
+  std::string model_type;
   std::int64_t vocab_size = 0;
   std::int64_t hidden_size = 0;
-  std::int64_t intermediate_size = 0;  // olmoe: width of one expert
+  std::int64_t intermediate_size = 0;  // of a dense layer
   std::int64_t num_hidden_layers = 0;
   std::int64_t num_attention_heads = 0;
   std::int64_t num_key_value_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
-  double rope_theta = 10000.0;
+  Rope rope;
   double initializer_range = 0.02;
   bool tie_word_embeddings = false;
-  bool attention_bias = false;
-  bool mlp_bias = false;
-  bool qk_norm = false;          // RMSNorm over the whole projected query and key (olmoe)
-  double clip_qkv = 0.0;         // 0 = off
+  bool attention_bias = false;  // of q_proj, k_proj, v_proj; MLA: of the first projections
+  bool output_bias = false;     // of o_proj
+  bool mlp_bias = false;        // of dense layers and shared experts
+  QkNorm qk_norm = QkNorm::kNone;
+  double clip_qkv = 0.0;  // 0 = off
+
+  // Multi-head latent attention (DeepSeek-AI 2024, arXiv 2405.04434, section 2.1).
+  std::int64_t kv_lora_rank = 0;  // 0 = ordinary attention
+  std::int64_t q_lora_rank = 0;   // 0 = queries are projected at once
+  std::int64_t qk_nope_head_dim = 0;
+  std::int64_t qk_rope_head_dim = 0;
+  std::int64_t v_head_dim = 0;
+
   std::int64_t num_experts = 0;  // 0 = dense
   std::int64_t num_experts_per_tok = 0;
-  bool norm_topk_prob = false;
+  std::int64_t moe_intermediate_size = 0;     // of one expert
+  std::int64_t shared_intermediate_size = 0;  // of the expert that every token meets; 0 = none
+  bool shared_expert_gate = false;            // its output is scaled by sigmoid(gate x)
+  bool norm_topk_prob = false;                // the chosen weights are divided by their sum
+  std::string scoring_func = "softmax";       // softmax | sigmoid
+  bool correction_bias = false;               // added to the scores for the choice alone
+  std::int64_t n_group = 1;  // experts are chosen from topk_group of n_group groups
+  std::int64_t topk_group = 1;
+  std::int64_t group_score_top = 1;  // a group's score is the sum of its best 1 or 2 scores
+  double routed_scaling_factor = 1.0;
+  std::int64_t first_k_dense_replace = 0;     // layers before this one are dense
+  std::int64_t decoder_sparse_step = 1;       // of the others every n-th is a MoE layer
+  std::vector<std::int64_t> mlp_only_layers;  // and these are dense
 
-  bool is_moe() const { return num_experts > 0; }
+  bool is_moe() const { return num_moe_layers() > 0; }
+  bool is_moe_layer(std::int64_t layer) const;
+  std::int64_t num_moe_layers() const;
+  bool is_mla() const { return kv_lora_rank > 0; }
+  std::int64_t query_head_dim() const {  // also of a key
+    return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim;
+  }
+  std::int64_t value_head_dim() const { return is_mla() ? v_head_dim : head_dim; }
+  std::int64_t rotary_dim() const { return is_mla() ? qk_rope_head_dim : head_dim; }
 };
+
+/// What the hub calls the parts of a block's feed-forward network.
+struct NetworkNames {
+  const char* block = "mlp.";
+  const char* gate = "gate_proj";  // of experts; a dense network has gate_proj, up_proj, down_proj
+  const char* up = "up_proj";
+  const char* down = "down_proj";
+  const char* shared = "shared_experts.";
+  const char* shared_gate = "shared_expert_gate";
+};
+const NetworkNames& network_names(const Options& options);
 
 /// A mistake in the configuration, `key` as in config.json ("" = the whole).
 struct Problem {
@@ -71,7 +116,8 @@ struct ParameterInfo {
   Scope scope = Scope::kDense;
   Init init = Init::kNormal;
   bool decay = true;           // weight decay applies (false for norms and biases)
-  double flops_per_token = 0;  // forward, counting a multiply-add as 2; experts: of the top k only
+  bool trainable = true;       // false: set by a rule, not by the gradient (correction bias)
+  double flops_per_token = 0;  // forward, a multiply-add counting 2; experts: of the top k only
 
   std::int64_t numel() const;
 };

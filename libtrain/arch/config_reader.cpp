@@ -3,14 +3,11 @@
 #include <cmath>
 
 namespace moesaic::arch {
-namespace {
 
-std::string shown(const Json& value) {
+std::string ConfigReader::shown(const Json& value) {
   const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
   return text.size() <= 60 ? text : text.substr(0, 57) + "...";
 }
-
-}  // namespace
 
 bool ConfigReader::has(const std::string& key) const {
   const auto found = config_.find(key);
@@ -76,45 +73,35 @@ void ConfigReader::accept(std::initializer_list<const char*> keys) {
   known_.insert(keys.begin(), keys.end());
 }
 
-double ConfigReader::rope_block(const std::string& key, double fallback) {
-  const Json* block = find(key);
-  if (block == nullptr) return fallback;
-  if (!block->is_object()) {
-    error(key, format("expected a mapping such as {{rope_type: default}}, got {}", shown(*block)));
-    return fallback;
+std::vector<std::int64_t> ConfigReader::sizes(const std::string& key, std::int64_t most) {
+  const Json* list = find(key);
+  std::vector<std::int64_t> values;
+  if (list == nullptr) return values;
+  bool good = list->is_array() && list->size() <= 100000;
+  for (std::size_t i = 0; good && i < list->size(); ++i) {
+    const Json& value = (*list)[i];
+    good = value.is_number_integer() && value >= 0 && value <= most;
+    if (good) values.push_back(value.get<std::int64_t>());
   }
-  double theta = fallback;
-  for (const auto& [name, value] : block->items()) {
-    const std::string path = key + "." + name;
-    if (name == "rope_theta") {
-      if (!value.is_null()) theta = read_number(value, path, fallback, 1e-30, 1e30);
-    } else if (name == "rope_type" || name == "type") {
-      if (value != "default") {
-        error(path,
-              format("{} is not supported: only the default rotary embedding is", shown(value)));
-      }
-    } else if (name == "partial_rotary_factor") {
-      if (value != 1) error(path, "is not supported: the whole head is rotated");
-    } else {
-      error(path, "is not a key of the default rotary embedding (rope_type, rope_theta)");
-    }
-  }
-  return theta;
+  if (!good) error(key, format("expected a list of integers 0 to {}, got {}", most, shown(*list)));
+  return values;
 }
 
-double ConfigReader::rope_theta(double fallback) {
-  const double plain = positive("rope_theta", fallback);
-  const double scaled = rope_block("rope_scaling", plain);
-  const double theta = rope_block("rope_parameters", scaled);
-  if (has("rope_theta") && theta != plain) {
-    error("rope_theta", format("is {} here and {} in rope_parameters", plain, theta));
+std::string ConfigReader::choice(const std::string& key, std::initializer_list<const char*> choices,
+                                 const std::string& fallback) {
+  const Json* value = find(key);
+  if (value == nullptr) return fallback;
+  for (const char* candidate : choices) {
+    if (*value == candidate) return candidate;
   }
-  return theta;
+  error(key, format("{} is not supported; one of {}", shown(*value),
+                    join(std::vector<std::string>(choices.begin(), choices.end()), ", ")));
+  return fallback;
 }
 
 void ConfigReader::refuse_unknown(const std::string& model_type) {
   for (const auto& [key, value] : config_.items()) {
-    if (known_.count(key) > 0) continue;
+    if (value.is_null() || known_.count(key) > 0) continue;
     const std::string best = key.size() <= 60 ? nearest(key, known_) : "";
     error(key, format("unknown key for model_type {}{}", model_type,
                       best.empty() ? "" : format(" (did you mean '{}'?)", best)));

@@ -32,9 +32,15 @@ class ConfigReader {
   /// Keys that do not change the mathematics of a model.
   void accept(std::initializer_list<const char*> keys);
 
-  /// Both spellings: `rope_parameters` {rope_type, rope_theta}, and `rope_theta` with
-  /// `rope_scaling`.
-  double rope_theta(double fallback);
+  /// A list of integers 0..most; absent = empty.
+  std::vector<std::int64_t> sizes(const std::string& key, std::int64_t most);
+  /// One of `choices`.
+  std::string choice(const std::string& key, std::initializer_list<const char*> choices,
+                     const std::string& fallback);
+
+  /// `value`, found at `key`, when it is a number from `least` to `most`; else a mistake.
+  double read_number(const Json& value, const std::string& key, double fallback, double least,
+                     double most);
 
   /// Every key that was not asked for, with the nearest that was.
   void refuse_unknown(const std::string& model_type);
@@ -43,12 +49,11 @@ class ConfigReader {
   void warning(const std::string& key, std::string message);
   const std::set<std::string>& known() const { return known_; }
   const Json& json() const { return config_; }
+  /// A value as messages show it, shortened.
+  static std::string shown(const Json& value);
 
  private:
   const Json* find(const std::string& key);
-  double read_number(const Json& value, const std::string& key, double fallback, double least,
-                     double most);
-  double rope_block(const std::string& key, double fallback);
 
   const Json& config_;
   std::vector<Problem>& problems_;

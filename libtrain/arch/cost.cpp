@@ -25,20 +25,27 @@ double ring_bytes(double bytes, std::int64_t ranks) {
   return 2.0 * bytes * d(ranks - 1) / d(ranks);
 }
 
-// Values that the forward of one token keeps in one layer: inputs of products, of norms and of the
+// Values that the forward of one token keeps in all layers: inputs of products, of norms and of the
 // activation.
-double kept_per_token_and_layer(const Options& o) {
-  const double query = d(o.num_attention_heads * o.head_dim);
-  const double key_value = d(o.num_key_value_heads * o.head_dim);
-  const double normed = o.qk_norm ? query + key_value : 0.0;
-  const double attention = 2.0 * d(o.hidden_size)               // the block's input, and its norm
-                           + query + 2.0 * key_value + normed   // projections, and their norms
-                           + query + key_value                  // rotated
-                           + query + d(o.num_attention_heads);  // attention's output and normaliser
-  const double width = 3.0 * d(o.intermediate_size);            // gate, up, their product
-  if (!o.is_moe()) return attention + 2.0 * d(o.hidden_size) + width;
-  const double moe = d(o.num_experts) + d(o.num_experts_per_tok) * (2.0 * d(o.hidden_size) + width);
-  return attention + 2.0 * d(o.hidden_size) + moe;
+double kept_per_token(const Options& o) {
+  const double query = d(o.num_attention_heads * o.query_head_dim());
+  const double key = d(o.num_key_value_heads * o.query_head_dim());
+  const double value = d(o.num_key_value_heads * o.value_head_dim());
+  const double out = d(o.num_attention_heads * o.value_head_dim());
+  const double normed = o.qk_norm == QkNorm::kNone ? 0.0 : query + key;
+  const double latent = 2.0 * d(o.q_lora_rank + o.kv_lora_rank);
+  const double attention = 2.0 * d(o.hidden_size)  // the block's input, and its norm
+                           + query + key + value + normed + latent  // projections, and their norms
+                           + query + key                            // rotated
+                           + out + d(o.num_attention_heads);  // attention's output and normaliser
+  const double common = attention + 2.0 * d(o.hidden_size);
+  const double dense = 3.0 * d(o.intermediate_size);  // gate, up, their product
+  const double moe =
+      d(o.num_experts) + 3.0 * d(o.shared_intermediate_size) +
+      d(o.num_experts_per_tok) * (2.0 * d(o.hidden_size) + 3.0 * d(o.moe_intermediate_size));
+  const auto moe_layers = d(o.num_moe_layers());
+  return common * d(o.num_hidden_layers) + moe * moe_layers +
+         dense * (d(o.num_hidden_layers) - moe_layers);
 }
 
 void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
@@ -48,7 +55,7 @@ void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
   cost.gradient_bytes = held * d(s.master_bytes);
   cost.optimizer_bytes = held * d(s.optimizer_moments * s.master_bytes);
   const double tokens = d(s.micro_batch_size) * d(s.sequence_length);
-  const double kept = kept_per_token_and_layer(o) * d(o.num_hidden_layers) + 2.0 * d(o.hidden_size);
+  const double kept = kept_per_token(o) + 2.0 * d(o.hidden_size);
   cost.activation_bytes = tokens * kept * d(s.compute_bytes);
 }
 
@@ -61,7 +68,7 @@ void count_traffic(const Options& o, const CostOptions& s, const Counts& counts,
   const double tokens = d(cost.tokens) / d(s.ranks) * d(o.num_experts_per_tok) * away;
   constexpr double kPasses = 4.0;  // dispatch and combine, forward and backward
   cost.all_to_all_bytes =
-      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_hidden_layers);
+      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_moe_layers());
 }
 
 }  // namespace
@@ -69,14 +76,15 @@ void count_traffic(const Options& o, const CostOptions& s, const Counts& counts,
 double forward_flops_per_token(const Options& o, std::int64_t sequence_length) {
   double weights = 0;
   for (const ParameterInfo& info : parameter_table(o)) weights += info.flops_per_token;
-  const double attention =
-      4.0 * d(o.num_attention_heads * o.head_dim) * (d(sequence_length) + 1.0) / 2.0;
+  const double attention = 2.0 *
+                           d(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
+                           (d(sequence_length) + 1.0) / 2.0;
   return weights + attention * d(o.num_hidden_layers);
 }
 
 Cost cost_of(const Options& options, const CostOptions& s) {
   MOESAIC_ASSERT(s.ranks % s.expert == 0 && s.global_batch_size % s.micro_batch_size == 0);
-  MOESAIC_ASSERT(s.expert == 1 || (options.is_moe() && options.num_experts % s.expert == 0));
+  MOESAIC_ASSERT(s.expert == 1 || (options.num_experts > 0 && options.num_experts % s.expert == 0));
   const Counts counts = count(options);
   Cost cost;
   cost.parameters = counts.dense + counts.expert;

@@ -6,10 +6,18 @@
 namespace moesaic::arch {
 namespace {
 
-void check_heads(ConfigReader& reader, const Options& o) {
-  if (o.hidden_size % o.num_attention_heads != 0) {
+void check_heads(ConfigReader& reader, const HeadRule& rule, const Options& o) {
+  const std::int64_t even = o.hidden_size / o.num_attention_heads;
+  if (rule.must_divide && o.hidden_size % o.num_attention_heads != 0) {
     reader.error("num_attention_heads", format("{} heads do not divide hidden_size {}",
                                                o.num_attention_heads, o.hidden_size));
+  } else if (o.is_mla()) {
+    if (o.num_key_value_heads != o.num_attention_heads)
+      reader.error("num_key_value_heads", "latent attention has a key and value for every head");
+  } else if (!rule.configurable && o.head_dim != even) {
+    reader.error("head_dim", format("is {}; a head of {} is hidden_size / num_attention_heads = {} "
+                                    "wide",
+                                    o.head_dim, o.model_type, even));
   } else if (o.head_dim % 2 != 0) {
     reader.error("head_dim",
                  format("is {}; rotary embedding needs an even head width", o.head_dim));
@@ -47,7 +55,13 @@ void accept_without_effect(ConfigReader& reader) {
                  "experts_implementation",
                  "_experts_implementation",
                  "_commit_hash",
-                 "tokenizer_class"});
+                 "tokenizer_class",
+                 "is_decoder",
+                 "tie_encoder_decoder",
+                 "torchscript",
+                 "_flash_attn_2_enabled",
+                 "unsloth_version",
+                 "model_max_length"});
 }
 
 void refuse_other_mathematics(ConfigReader& reader) {
@@ -57,31 +71,12 @@ void refuse_other_mathematics(ConfigReader& reader) {
   reader.only("resid_pdrop", {0, 0.0}, "dropout is not part of this version");
   reader.only("embd_pdrop", {0, 0.0}, "dropout is not part of this version");
   reader.only("hidden_dropout", {0, 0.0}, "dropout is not part of this version");
-  reader.only("sliding_window", {}, "attention covers the whole sequence");
-  reader.only("use_sliding_window", {false}, "attention covers the whole sequence");
-  reader.only("layer_types", {}, "all layers are alike");
   reader.only("per_layer_config", {}, "all layers are alike");
   reader.only("partial_rotary_factor", {1, 1.0}, "the whole head is rotated");
   reader.only("pretraining_tp", {1}, "weights are read as one piece");
   reader.only("chunk_size_feed_forward", {0}, "the MLP runs in one piece");
   reader.only("is_encoder_decoder", {false}, "only decoders are");
   reader.only("quantization_config", {}, "only plain weights are");
-}
-
-void attention(const Options& o, const std::string& prefix, std::vector<ParameterInfo>& table) {
-  const std::int64_t query = o.num_attention_heads * o.head_dim;
-  const std::int64_t key_value = o.num_key_value_heads * o.head_dim;
-  const auto project = [&](const char* name, std::int64_t out, std::int64_t in) {
-    table.push_back(linear(prefix + name + ".weight", out, in));
-    if (o.attention_bias) table.push_back(bias(prefix + name + ".bias", {out}));
-  };
-  project("q_proj", query, o.hidden_size);
-  project("k_proj", key_value, o.hidden_size);
-  project("v_proj", key_value, o.hidden_size);
-  project("o_proj", o.hidden_size, query);
-  if (!o.qk_norm) return;
-  table.push_back(norm(prefix + "q_norm.weight", query));
-  table.push_back(norm(prefix + "k_norm.weight", key_value));
 }
 
 }  // namespace
@@ -93,14 +88,14 @@ ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in) {
 }
 
 ParameterInfo bias(std::string name, std::vector<std::int64_t> shape) {
-  return {std::move(name), std::move(shape), Scope::kDense, Init::kZeros, false, 0.0};
+  return {std::move(name), std::move(shape), Scope::kDense, Init::kZeros, false};
 }
 
 ParameterInfo norm(std::string name, std::int64_t width) {
-  return {std::move(name), {width}, Scope::kDense, Init::kOnes, false, 0.0};
+  return {std::move(name), {width}, Scope::kDense, Init::kOnes, false};
 }
 
-void read_decoder(ConfigReader& reader, Options& o) {
+void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& o) {
   accept_without_effect(reader);
   refuse_other_mathematics(reader);
   o.vocab_size = reader.size("vocab_size", o.vocab_size, kMostWidth);
@@ -108,17 +103,83 @@ void read_decoder(ConfigReader& reader, Options& o) {
   o.intermediate_size = reader.size("intermediate_size", o.intermediate_size, kMostWidth);
   o.num_hidden_layers = reader.size("num_hidden_layers", o.num_hidden_layers, kMostLayers);
   o.num_attention_heads = reader.size("num_attention_heads", o.num_attention_heads, kMostWidth);
-  o.num_key_value_heads = reader.size("num_key_value_heads", o.num_attention_heads, kMostWidth);
+  // null, or a class without a default of its own: as many as attention heads.
+  const bool absent = !reader.json().contains("num_key_value_heads");
+  const bool own = absent && o.num_key_value_heads > 0;
+  o.num_key_value_heads = reader.size(
+      "num_key_value_heads", own ? o.num_key_value_heads : o.num_attention_heads, kMostWidth);
   o.max_position_embeddings =
       reader.size("max_position_embeddings", o.max_position_embeddings, std::int64_t{1} << 40);
   o.rms_norm_eps = reader.positive("rms_norm_eps", o.rms_norm_eps);
   o.initializer_range = reader.number("initializer_range", o.initializer_range, 0.0, 1.0);
-  o.rope_theta = reader.rope_theta(o.rope_theta);
   o.tie_word_embeddings = reader.flag("tie_word_embeddings", o.tie_word_embeddings);
-  o.attention_bias = reader.flag("attention_bias", o.attention_bias);
-  const std::int64_t derived = std::max<std::int64_t>(1, o.hidden_size / o.num_attention_heads);
-  o.head_dim = reader.size("head_dim", derived, kMostWidth);
-  check_heads(reader, o);
+  if (!o.is_mla()) {
+    const std::int64_t even = std::max<std::int64_t>(1, o.hidden_size / o.num_attention_heads);
+    o.head_dim = reader.size("head_dim", rule.head_dim > 0 ? rule.head_dim : even, kMostWidth);
+  }
+  check_heads(reader, rule, o);
+  const bool interleaved = o.rope.interleaved;
+  o.rope = read_rope(reader, o.rope.theta, o.max_position_embeddings, o.rotary_dim());
+  o.rope.interleaved = interleaved;
+}
+
+void read_attention_bias(ConfigReader& reader, Options& o) {
+  o.attention_bias = o.output_bias = reader.flag("attention_bias", false);
+}
+
+void refuse_sliding_window(ConfigReader& reader) {
+  reader.only("use_sliding_window", {false}, "attention covers the whole sequence");
+  reader.accept({"sliding_window", "max_window_layers", "layer_types"});
+  if (!reader.has("layer_types")) return;
+  const Json& types = reader.json().at("layer_types");
+  const bool full = types.is_array() && std::all_of(types.begin(), types.end(), [](const Json& t) {
+                      return t == "full_attention";
+                    });
+  if (!full) reader.error("layer_types", "only full_attention is supported");
+}
+
+void write_decoder(const Options& o, Json& config) {
+  config["vocab_size"] = o.vocab_size;
+  config["hidden_size"] = o.hidden_size;
+  config["intermediate_size"] = o.intermediate_size;
+  config["num_hidden_layers"] = o.num_hidden_layers;
+  config["num_attention_heads"] = o.num_attention_heads;
+  config["num_key_value_heads"] = o.num_key_value_heads;
+  config["hidden_act"] = "silu";
+  config["max_position_embeddings"] = o.max_position_embeddings;
+  config["initializer_range"] = o.initializer_range;
+  config["rms_norm_eps"] = o.rms_norm_eps;
+  write_rope(o.rope, config);
+  config["tie_word_embeddings"] = o.tie_word_embeddings;
+  config["attention_dropout"] = 0.0;
+}
+
+void add_attention(const Options& o, const std::string& prefix, std::vector<ParameterInfo>& table) {
+  const std::int64_t query = o.num_attention_heads * o.head_dim;
+  const std::int64_t key_value = o.num_key_value_heads * o.head_dim;
+  const auto project = [&](const char* name, std::int64_t out, std::int64_t in, bool has_bias) {
+    table.push_back(linear(prefix + name + ".weight", out, in));
+    if (has_bias) table.push_back(bias(prefix + name + ".bias", {out}));
+  };
+  project("q_proj", query, o.hidden_size, o.attention_bias);
+  project("k_proj", key_value, o.hidden_size, o.attention_bias);
+  project("v_proj", key_value, o.hidden_size, o.attention_bias);
+  project("o_proj", o.hidden_size, query, o.output_bias);
+  if (o.qk_norm == QkNorm::kNone) return;
+  const bool each = o.qk_norm == QkNorm::kEachHead;
+  table.push_back(norm(prefix + "q_norm.weight", each ? o.head_dim : query));
+  table.push_back(norm(prefix + "k_norm.weight", each ? o.head_dim : key_value));
+}
+
+void add_dense_network(const Options& o, const std::string& prefix, std::int64_t width,
+                       std::vector<ParameterInfo>& table) {
+  const auto project = [&](const char* name, std::int64_t out, std::int64_t in) {
+    table.push_back(linear(prefix + name + ".weight", out, in));
+    if (o.mlp_bias) table.push_back(bias(prefix + name + ".bias", {out}));
+  };
+  project("gate_proj", width, o.hidden_size);
+  project("up_proj", width, o.hidden_size);
+  project("down_proj", o.hidden_size, width);
 }
 
 std::vector<ParameterInfo> decoder_table(const Family& family, const Options& o) {
@@ -130,9 +191,12 @@ std::vector<ParameterInfo> decoder_table(const Family& family, const Options& o)
   for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer) {
     const std::string prefix = format("model.layers.{}.", layer);
     table.push_back(norm(prefix + "input_layernorm.weight", o.hidden_size));
-    attention(o, prefix + "self_attn.", table);
+    (o.is_mla() ? add_latent_attention : add_attention)(o, prefix + "self_attn.", table);
     table.push_back(norm(prefix + "post_attention_layernorm.weight", o.hidden_size));
-    family.mlp(o, prefix + "mlp.", table);
+    if (o.is_moe_layer(layer))
+      add_moe_network(o, family.names, prefix + family.names.block, table);
+    else
+      add_dense_network(o, prefix + "mlp.", o.intermediate_size, table);
   }
   table.push_back(norm("model.norm.weight", o.hidden_size));
   if (!o.tie_word_embeddings)

@@ -1,5 +1,6 @@
-// One architecture family: how its config.json is read and written, and which parameters a block
-// has.
+// One architecture family: how its config.json is read and written, and what its parts are called.
+// What families share is in decoder.cpp (attention, norms, head), moe.cpp (experts) and
+// deepseek.cpp (latent attention).
 #pragma once
 
 #include <string>
@@ -14,12 +15,18 @@ struct Family {
   const char* model_type;
   const char* causal_lm_class;  // `architectures` of config.json
   Options (*read)(ConfigReader& reader);
-  void (*write)(const Options& options, Json& config);  // the keys that only this family has
-  void (*mlp)(const Options& options, const std::string& prefix, std::vector<ParameterInfo>& table);
+  void (*write)(const Options& options, Json& config);  // beyond what write_decoder writes
+  NetworkNames names;
 };
 
-extern const Family kOlmoe;
 extern const Family kLlama;
+extern const Family kQwen3;
+extern const Family kMixtral;
+extern const Family kOlmoe;
+extern const Family kQwen2Moe;
+extern const Family kQwen3Moe;
+extern const Family kDeepseekV2;
+extern const Family kDeepseekV3;
 
 /// Largest values that a size may have: above them a configuration is a mistake or an attack.
 inline constexpr std::int64_t kMostWidth = std::int64_t{1} << 24;
@@ -27,13 +34,50 @@ inline constexpr std::int64_t kMostLayers = 4096;
 inline constexpr std::int64_t kMostExperts = 65536;
 inline constexpr double kMostParameters = 1e15;
 
-/// Reads the keys that every decoder has, into `options` that hold the family's defaults.
-void read_decoder(ConfigReader& reader, Options& options);
+/// How wide a head is when `head_dim` is absent, and whether it must be hidden_size / heads.
+struct HeadRule {
+  std::int64_t head_dim = 0;  // 0 = hidden_size / num_attention_heads
+  bool must_divide = true;    // the heads must divide hidden_size
+  bool configurable = true;   // `head_dim` may differ from hidden_size / num_attention_heads
+};
+
+/// Reads the keys that every decoder has, into `options` that hold the family's defaults. Before
+/// that, the family reads what the rotary width depends on.
+void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& options);
+void read_attention_bias(ConfigReader& reader, Options& options);  // q, k, v and o together
+/// The sliding window of Qwen's families, which is off unless `use_sliding_window`.
+void refuse_sliding_window(ConfigReader& reader);
+
+/// The number of experts under `key` (or a name that Transformers also knows), of which a token
+/// meets `num_experts_per_tok`.
+void read_experts(ConfigReader& reader, const std::string& key, const std::string& alias,
+                  Options& options);
+/// decoder_sparse_step and mlp_only_layers (Qwen).
+void read_sparse_layers(ConfigReader& reader, Options& options);
+/// A balance coefficient in config.json has no effect: the recipe has its own.
+void warn_balance(ConfigReader& reader, double class_default);
+
+/// Latent attention and the gate of DeepSeek; `options` hold the family's defaults.
+void read_latent_attention(ConfigReader& reader, Options& options);
+void read_deepseek_experts(ConfigReader& reader, Options& options);
+void write_deepseek(const Options& options, Json& config);
 
 /// The entries of a table: a linear map [out, in], a bias of zeros, a norm of ones.
 ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in);
 ParameterInfo bias(std::string name, std::vector<std::int64_t> shape);
 ParameterInfo norm(std::string name, std::int64_t width);
+
+/// What any decoder writes to config.json.
+void write_decoder(const Options& options, Json& config);
+/// The parameters of one layer's attention and network.
+void add_attention(const Options& options, const std::string& prefix,
+                   std::vector<ParameterInfo>& table);
+void add_latent_attention(const Options& options, const std::string& prefix,
+                          std::vector<ParameterInfo>& table);
+void add_dense_network(const Options& options, const std::string& prefix, std::int64_t width,
+                       std::vector<ParameterInfo>& table);
+void add_moe_network(const Options& options, const NetworkNames& names, const std::string& prefix,
+                     std::vector<ParameterInfo>& table);
 
 /// The whole model, in the order in which a forward pass meets the parameters.
 std::vector<ParameterInfo> decoder_table(const Family& family, const Options& options);

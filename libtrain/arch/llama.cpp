@@ -1,10 +1,10 @@
-// Dense Llama decoder. Defaults are those of LlamaConfig in Transformers 5.17.
+// Dense Llama decoder (also SmolLM2). Defaults are those of LlamaConfig in Transformers 5.17.
 #include "arch/family.h"
 
 namespace moesaic::arch {
 namespace {
 
-Options defaults() {
+Options read(ConfigReader& reader) {
   Options o;
   o.model_type = "llama";
   o.vocab_size = 32000;
@@ -13,35 +13,24 @@ Options defaults() {
   o.num_hidden_layers = 32;
   o.num_attention_heads = 32;
   o.max_position_embeddings = 2048;
-  o.rms_norm_eps = 1e-6;
-  return o;
-}
-
-Options read(ConfigReader& reader) {
-  Options o = defaults();
-  read_decoder(reader, o);
+  read_decoder(reader, {}, o);
+  read_attention_bias(reader, o);
   o.mlp_bias = reader.flag("mlp_bias", o.mlp_bias);
+  // Left in some configurations by the trainers that wrote them.
+  reader.only("rope_interleaved", {false}, "Llama rotates half-split pairs");
+  reader.accept({"is_llama_config", "transformers.js_config"});
   return o;
 }
 
 void write(const Options& o, Json& config) {
   config["head_dim"] = o.head_dim;
+  config["attention_bias"] = o.attention_bias;
   config["mlp_bias"] = o.mlp_bias;
   config["pretraining_tp"] = 1;
 }
 
-void mlp(const Options& o, const std::string& prefix, std::vector<ParameterInfo>& table) {
-  const auto project = [&](const char* name, std::int64_t out, std::int64_t in) {
-    table.push_back(linear(prefix + name + ".weight", out, in));
-    if (o.mlp_bias) table.push_back(bias(prefix + name + ".bias", {out}));
-  };
-  project("gate_proj", o.intermediate_size, o.hidden_size);
-  project("up_proj", o.intermediate_size, o.hidden_size);
-  project("down_proj", o.hidden_size, o.intermediate_size);
-}
-
 }  // namespace
 
-const Family kLlama = {"llama", "LlamaForCausalLM", read, write, mlp};
+const Family kLlama = {"llama", "LlamaForCausalLM", read, write, {}};
 
 }  // namespace moesaic::arch

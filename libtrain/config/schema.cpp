@@ -54,12 +54,14 @@ void add_model_and_data(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(run_dir), path("runs/<name>"), "Run folder."));
   keys.push_back(key(FIELD(tokenizer), one_of({"byte"}),
                      "byte: one token for each byte, and 256 for end of text."));
-  keys.push_back(key(FIELD(model.from), path(),
-                     "Weights to start from: a checkpoint or a run folder of "
-                     "the same architecture."));
   keys.push_back(
-      key(FIELD(model.config), {.default_text = "required without model.from"},
-          "Architecture: the keys of Hugging Face config.json (model_type olmoe or llama)."));
+      key(FIELD(model.from), path(),
+          "Weights to start from: a Hugging Face folder, a checkpoint or a run folder of "
+          "the same architecture."));
+  keys.push_back(key(FIELD(model.config), {.default_text = "required without model.from"},
+                     "Architecture: the keys of Hugging Face config.json (model_type llama, qwen3, "
+                     "mixtral, olmoe, "
+                     "qwen2_moe, qwen3_moe, deepseek_v2 or deepseek_v3)."));
   keys.push_back(key(FIELD(data.train), required(), "Training text."));
   keys.push_back(key(FIELD(data.valid), {}, "Validation text; valid_loss covers all of it."));
   keys.push_back(key(FIELD(data.sequence_length), size(), "Input tokens of one sequence."));
@@ -109,9 +111,10 @@ void add_learning(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(schedule.min_ratio), from(0, 1),
                      "Learning rate at the last step, relative to the highest."));
   keys.push_back(key(FIELD(moe.balance.type),
-                     one_of({"none", "switch"}, {"transformers", "gshard", "sequence", "global",
-                                                 "bias", "bias+sequence"}),
-                     "Loss that evens out the load of the experts."));
+                     one_of({"none", "switch", "transformers"},
+                            {"gshard", "sequence", "global", "bias", "bias+sequence"}),
+                     "Loss that evens out the load of the experts; transformers: as that library "
+                     "defines it."));
   keys.push_back(
       key(FIELD(moe.balance.coefficient), from(0, 1e30), "Its weight, for each MoE layer."));
   keys.push_back(key(FIELD(moe.router_z_coefficient), from(0, 1e30),

@@ -7,7 +7,7 @@
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
 #include "optim/clip.h"
-#include "store/checkpoint.h"
+#include "store/model_source.h"
 
 namespace moesaic {
 namespace {
@@ -40,13 +40,17 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   parts.precision = Precision::named(recipe.train.precision);
   const std::string chiefs = name_of(choose_matmul(recipe.train.matmul));
   parts.matmul = choose_matmul(context.world.broadcast(chiefs, 0, "matmul"));
-  parts.model = std::make_unique<Transformer>(
-      Transformer::Options{arch, recipe.seed, parts.precision.master}, context);
+  parts.model =
+      std::make_unique<Transformer>(Transformer::Options{.arch = arch,
+                                                         .seed = recipe.seed,
+                                                         .dtype = parts.precision.master,
+                                                         .initialise = !recipe.model.from},
+                                    context);
   if (!recipe.model.from) return;
-  const CheckpointInfo info = CheckpointStore::open(context, *recipe.model.from);
-  CheckpointContent weights{.model = state_of(parts.model->parameters())};
-  CheckpointStore::load(context, info, weights);
-  context.log.info("weights from {}", info.path);
+  const auto source = ModelSource::open(context, *recipe.model.from);
+  source->load(context, state_of(parts.model->parameters()), {});
+  parts.origin = source->origin(context);
+  context.log.info("weights from {}", source->path());
 }
 
 void make_losses(const Recipe& recipe, const arch::Options& arch, TrainingParts& parts) {
@@ -55,6 +59,8 @@ void make_losses(const Recipe& recipe, const arch::Options& arch, TrainingParts&
   const MoeOptions& moe = recipe.moe;
   if (moe.balance.type == "switch")
     parts.losses.push_back(std::make_unique<SwitchBalance>(moe.balance.coefficient));
+  if (moe.balance.type == "transformers")
+    parts.losses.push_back(std::make_unique<TransformersBalance>(moe.balance.coefficient));
   if (moe.router_z_coefficient > 0)
     parts.losses.push_back(std::make_unique<RouterZ>(moe.router_z_coefficient));
 }

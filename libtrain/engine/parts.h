@@ -16,6 +16,7 @@
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
 #include "parallel/gradient_buckets.h"
+#include "store/model_source.h"
 
 namespace moesaic {
 
@@ -28,6 +29,7 @@ struct TrainingParts {
   std::int64_t max_steps = 0;
 
   std::unique_ptr<Transformer> model;
+  HubOrigin origin;  // of the weights it started from
   WeightCopies weights;
   std::vector<std::unique_ptr<LossTerm>> losses;  // the first is the cross entropy
   std::unique_ptr<GradientBuckets> buckets;

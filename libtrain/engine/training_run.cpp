@@ -1,20 +1,13 @@
 #include "engine/training_run.h"
 
-#include <sys/resource.h>
-
 #include "config/recipe_reader.h"
+#include "core/memory.h"
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
 
 namespace moesaic {
 namespace {
-
-double peak_memory_mb() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return static_cast<double>(usage.ru_maxrss) / 1024;
-}
 
 // Checkpoints are written from host memory: live tensors of the CPU are taken as they are.
 StateDict on_host(StateDict state) {
@@ -54,6 +47,7 @@ void TrainingRun::restore(const std::string& resume) {
   copy_back(saved.model, state_of(parts_.model->parameters()));
   copy_back(saved.state, parts_.optimizer->state());
   parts_.weights.invalidate();
+  parts_.origin = CheckpointStore::origin(context_, *info);
   step_ = saved_step_ = info->step;
   tokens_ = logged_tokens_ = training.at("tokens").get<std::int64_t>();
   context_.log.info("resumed from {} after step {}", info->path, step_);
@@ -65,6 +59,7 @@ CheckpointContent TrainingRun::content() const {
   content.state = on_host(parts_.optimizer->state());
   content.config = arch::to_config(parts_.model->arch());
   content.tokenizer = parts_.tokenizer;
+  content.hub = parts_.origin;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
   return content;
 }

@@ -32,6 +32,24 @@ TermValue SwitchBalance::evaluate(const StepView& view) const {
   return over_layers(layers, 1.0 / static_cast<double>(view.step.micro_batches), coefficient_);
 }
 
+TermValue TransformersBalance::evaluate(const StepView& view) const {
+  std::vector<at::Tensor> counts, probabilities;
+  for (const RouterRecord& router : view.routers) {
+    counts.push_back(router.count_E);
+    probabilities.push_back(router.probabilities_TE.sum(0));
+  }
+  MOESAIC_ASSERT(!counts.empty());
+  const at::Tensor p_E = at::stack(probabilities).sum(0);
+  const at::Tensor count_E = at::stack(counts).sum(0).to(p_E.scalar_type());
+  const auto layers = static_cast<double>(counts.size());
+  const auto tokens = std::max<std::int64_t>(1, view.routers[0].selected_TK.size(0));
+  const double rows = layers * static_cast<double>(tokens);
+  const double share = 1.0 / static_cast<double>(view.step.micro_batches);
+  const at::Tensor value =
+      count_E.mul(p_E).sum().mul(share * static_cast<double>(p_E.size(0)) / (rows * rows));
+  return {value.mul(coefficient_), value.item<double>()};
+}
+
 TermValue RouterZ::evaluate(const StepView& view) const {
   std::vector<at::Tensor> layers;
   for (const RouterRecord& router : view.routers) {

@@ -19,6 +19,19 @@ class SwitchBalance : public LossTerm {
   double coefficient_;
 };
 
+/// The balance loss of Transformers (load_balancing_loss_func): as Switch, but the tokens of all
+/// layers are pooled into one value, which is not divided by K: E * sum_i f_i P_i with f_i =
+/// count_i / (L T) and P_i the mean over the L T rows.
+class TransformersBalance : public LossTerm {
+ public:
+  explicit TransformersBalance(double coefficient) : coefficient_(coefficient) {}
+  const char* name() const override { return "loss_balance"; }
+  TermValue evaluate(const StepView& view) const override;
+
+ private:
+  double coefficient_;
+};
+
 /// Router z-loss (Zoph et al. 2022, eq. 5): mean over the tokens of the step of
 /// logsumexp(logits)^2, for each MoE layer.
 class RouterZ : public LossTerm {

@@ -52,6 +52,7 @@ std::optional<Parameter> ParameterFactory::make_if_present(const std::string& na
   parameter.global_shape = info.shape;
   parameter.scope = info.scope;
   parameter.decay = info.decay;
+  parameter.trainable = info.trainable;
   std::vector<std::int64_t> local = info.shape;
   std::int64_t first_element = 0;
   if (info.scope == Scope::kExpert) {
@@ -59,18 +60,26 @@ std::optional<Parameter> ParameterFactory::make_if_present(const std::string& na
     parameter.offset = options_.plan.first_expert(options_.rank, info.shape[0]);
     first_element = parameter.offset * (info.numel() / info.shape[0]);
   }
-  parameter.tensor = at::empty(local, options_.dtype);
-  const RandomKey key(options_.seed, RandomStream::kInit, 0, name);
-  if (info.init == arch::Init::kOnes)
-    parameter.tensor.fill_(1);
-  else if (info.init == arch::Init::kZeros)
-    parameter.tensor.zero_();
-  else if (options_.dtype == at::kDouble)
-    fill_normal<double>(parameter.tensor, key, first_element, arch_.initializer_range);
-  else
-    fill_normal<float>(parameter.tensor, key, first_element, arch_.initializer_range);
+  const auto other = options_.dtypes.find(name);
+  parameter.tensor =
+      at::empty(local, other == options_.dtypes.end() ? options_.dtype : other->second);
+  if (options_.initialise) initialise(parameter, info, first_element);
   parameter.tensor = parameter.tensor.to(options_.device);
   return parameter;
+}
+
+void ParameterFactory::initialise(Parameter& parameter, const arch::ParameterInfo& info,
+                                  std::int64_t first_element) const {
+  at::Tensor& tensor = parameter.tensor;
+  const RandomKey key(options_.seed, RandomStream::kInit, 0, parameter.name);
+  if (info.init == arch::Init::kOnes)
+    tensor.fill_(1);
+  else if (info.init == arch::Init::kZeros)
+    tensor.zero_();
+  else if (tensor.scalar_type() == at::kDouble)
+    fill_normal<double>(tensor, key, first_element, arch_.initializer_range);
+  else
+    fill_normal<float>(tensor, key, first_element, arch_.initializer_range);
 }
 
 void ParameterFactory::check_complete() const {

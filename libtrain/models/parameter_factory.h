@@ -18,6 +18,9 @@ class ParameterFactory {
   struct Options {
     std::uint64_t seed = 0;
     at::ScalarType dtype = at::kFloat;  // of the masters
+    /// Parameters of another dtype, by name: weights that stay as their file has them (inference).
+    std::map<std::string, at::ScalarType> dtypes;
+    bool initialise = true;  // false: left undefined, the values come from a file
     at::Device device = at::kCPU;
     int rank = 0;
     Plan plan;
@@ -35,6 +38,9 @@ class ParameterFactory {
   void check_complete() const;
 
  private:
+  void initialise(Parameter& parameter, const arch::ParameterInfo& info,
+                  std::int64_t first_element) const;
+
   arch::Options arch_;
   Options options_;
   std::map<std::string, arch::ParameterInfo> table_;  // those not made yet

@@ -26,22 +26,84 @@ SelfAttention make_attention(const arch::Options& arch, const std::string& prefi
        factory.make_if_present(prefix + "k_norm.weight")});
 }
 
-std::variant<Mlp, MoeLayer> make_network(const arch::Options& arch, const std::string& prefix,
-                                         ParameterFactory& factory, const RankContext& context) {
-  if (!arch.is_moe()) {
-    return Mlp(linear_parameters(factory, prefix + "gate_proj"),
-               linear_parameters(factory, prefix + "up_proj"),
-               linear_parameters(factory, prefix + "down_proj"));
-  }
-  Router router({arch.num_experts, arch.num_experts_per_tok, arch.norm_topk_prob},
-                factory.make(prefix + "gate.weight"));
+// DeepSeek's code builds the norms of its latents with the default of its norm class.
+constexpr double kLatentNormEps = 1e-6;
+
+LatentAttention make_latent_attention(const arch::Options& arch, const std::string& prefix,
+                                      ParameterFactory& factory) {
+  const bool has_query_latent = arch.q_lora_rank > 0;
+  LatentAttention::Parameters parameters{
+      .q_proj = linear_parameters(factory, prefix + (has_query_latent ? "q_b_proj" : "q_proj")),
+      .q_a_proj = std::nullopt,
+      .q_a_layernorm = factory.make_if_present(prefix + "q_a_layernorm.weight"),
+      .kv_a_proj_with_mqa = linear_parameters(factory, prefix + "kv_a_proj_with_mqa"),
+      .kv_a_layernorm = factory.make(prefix + "kv_a_layernorm.weight"),
+      .kv_b_proj = linear_parameters(factory, prefix + "kv_b_proj"),
+      .o_proj = linear_parameters(factory, prefix + "o_proj")};
+  if (has_query_latent) parameters.q_a_proj = linear_parameters(factory, prefix + "q_a_proj");
+  return LatentAttention({.num_heads = arch.num_attention_heads,
+                          .kv_lora_rank = arch.kv_lora_rank,
+                          .qk_nope_head_dim = arch.qk_nope_head_dim,
+                          .qk_rope_head_dim = arch.qk_rope_head_dim,
+                          .v_head_dim = arch.v_head_dim,
+                          .softmax_factor = arch.rope.softmax_factor(),
+                          .norm_eps = kLatentNormEps},
+                         std::move(parameters));
+}
+
+std::variant<SelfAttention, LatentAttention> make_any_attention(const arch::Options& arch,
+                                                                const std::string& prefix,
+                                                                ParameterFactory& factory) {
+  if (arch.is_mla()) return make_latent_attention(arch, prefix, factory);
+  return make_attention(arch, prefix, factory);
+}
+
+Mlp make_mlp(const std::string& prefix, ParameterFactory& factory) {
+  return Mlp(linear_parameters(factory, prefix + "gate_proj"),
+             linear_parameters(factory, prefix + "up_proj"),
+             linear_parameters(factory, prefix + "down_proj"));
+}
+
+Router make_router(const arch::Options& arch, const std::string& prefix,
+                   ParameterFactory& factory) {
+  Router::Options options;
+  options.num_experts = arch.num_experts;
+  options.num_experts_per_tok = arch.num_experts_per_tok;
+  options.norm_topk_prob = arch.norm_topk_prob;
+  options.scoring =
+      arch.scoring_func == "sigmoid" ? Router::Scoring::kSigmoid : Router::Scoring::kSoftmax;
+  options.n_group = arch.n_group;
+  options.topk_group = arch.topk_group;
+  options.group_score_top = arch.group_score_top;
+  options.scaling_factor = arch.routed_scaling_factor;
+  return Router(options, factory.make(prefix + "gate.weight"),
+                factory.make_if_present(prefix + "gate.e_score_correction_bias"));
+}
+
+MoeLayer make_moe(const arch::Options& arch, const std::string& prefix, ParameterFactory& factory,
+                  const RankContext& context) {
+  const arch::NetworkNames& names = arch::network_names(arch);
+  const auto expert = [&](const char* name) {
+    return factory.make(prefix + "experts." + name + ".weight");
+  };
   auto dispatcher = context.plan.expert == 1
                         ? local_dispatcher(arch.num_experts)
                         : all_to_all_dispatcher(arch.num_experts, context.expert);
-  GroupedExperts experts(factory.make(prefix + "experts.gate_proj.weight"),
-                         factory.make(prefix + "experts.up_proj.weight"),
-                         factory.make(prefix + "experts.down_proj.weight"));
-  return MoeLayer(std::move(router), std::move(dispatcher), std::move(experts));
+  GroupedExperts experts(expert(names.gate), expert(names.up), expert(names.down));
+  std::optional<SharedExpert> shared;
+  if (arch.shared_intermediate_size > 0) {
+    shared.emplace(make_mlp(prefix + names.shared, factory),
+                   factory.make_if_present(prefix + names.shared_gate + ".weight"));
+  }
+  return MoeLayer(make_router(arch, prefix, factory), std::move(dispatcher), std::move(experts),
+                  std::move(shared));
+}
+
+std::variant<Mlp, MoeLayer> make_network(const arch::Options& arch, int layer,
+                                         ParameterFactory& factory, const RankContext& context) {
+  const std::string prefix = format("model.layers.{}.", layer);
+  if (!arch.is_moe_layer(layer)) return make_mlp(prefix + "mlp.", factory);
+  return make_moe(arch, prefix + arch::network_names(arch).block, factory, context);
 }
 
 }  // namespace
@@ -52,14 +114,15 @@ Block::Block(const arch::Options& arch, int layer, ParameterFactory& factory,
       input_norm_(factory.make(format("model.layers.{}.input_layernorm.weight", layer))),
       post_attention_norm_(
           factory.make(format("model.layers.{}.post_attention_layernorm.weight", layer))),
-      attention_(make_attention(arch, format("model.layers.{}.self_attn.", layer), factory)),
-      network_(make_network(arch, format("model.layers.{}.mlp.", layer), factory, context)) {}
+      attention_(make_any_attention(arch, format("model.layers.{}.self_attn.", layer), factory)),
+      network_(make_network(arch, layer, factory, context)) {}
 
 at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,
                           const RotaryTable& rotary, std::vector<RouterRecord>& records) const {
   const at::ScalarType compute = context.precision.compute;
   const at::Tensor a_TD = rms_norm(context, input_norm_, x_TD, norm_eps_, compute);
-  const at::Tensor h_TD = x_TD.add(attention_.forward(context, a_TD, rotary));
+  const at::Tensor h_TD = x_TD.add(std::visit(
+      [&](const auto& attention) { return attention.forward(context, a_TD, rotary); }, attention_));
   const at::Tensor b_TD = rms_norm(context, post_attention_norm_, h_TD, norm_eps_, compute);
   if (const auto* moe = std::get_if<MoeLayer>(&network_))
     return h_TD.add(moe->forward(context, b_TD, records));
@@ -68,15 +131,20 @@ at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,
 
 void Block::collect(ParameterSet& parameters) {
   parameters.add(input_norm_);
-  attention_.collect(parameters);
+  std::visit([&parameters](auto& attention) { attention.collect(parameters); }, attention_);
   parameters.add(post_attention_norm_);
   std::visit([&parameters](auto& network) { network.collect(parameters); }, network_);
 }
 
 Transformer::Transformer(const Options& options, const RankContext& context)
     : options_(options),
-      factory_(options.arch,
-               {options.seed, options.dtype, context.device, context.rank(), context.plan}),
+      factory_(options.arch, {.seed = options.seed,
+                              .dtype = options.dtype,
+                              .dtypes = options.dtypes,
+                              .initialise = options.initialise,
+                              .device = context.device,
+                              .rank = context.rank(),
+                              .plan = context.plan}),
       embedding_(factory_.make("model.embed_tokens.weight")),
       norm_(factory_.make("model.norm.weight")),
       head_(factory_.make_if_present("lm_head.weight")) {
@@ -92,12 +160,13 @@ Transformer::Transformer(const Options& options, const RankContext& context)
 
 Transformer::Output Transformer::forward(const ForwardContext& context) const {
   Output output;
-  const RotaryTable rotary = RotaryTable::make(context.batch.positions_T, options_.arch.head_dim,
-                                               options_.arch.rope_theta, context.precision.master);
+  const arch::Options& arch = options_.arch;
+  const RotaryTable rotary =
+      RotaryTable::make(context.batch, arch.rope, arch.max_position_embeddings, arch.rotary_dim(),
+                        context.precision.master);
   at::Tensor x_TD = embedding(context, embedding_, context.batch.ids_T);
   for (const auto& block : blocks_) x_TD = block->forward(context, x_TD, rotary, output.routers);
-  output.hidden_TD =
-      rms_norm(context, norm_, x_TD, options_.arch.rms_norm_eps, context.precision.compute);
+  output.hidden_TD = rms_norm(context, norm_, x_TD, arch.rms_norm_eps, context.precision.compute);
   return output;
 }
 

@@ -2,14 +2,17 @@
 // norm, head.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <variant>
 #include <vector>
 
 #include "arch/arch.h"
 #include "models/parameter_factory.h"
 #include "moe/moe_layer.h"
+#include "nn/latent_attention.h"
 #include "nn/mlp.h"
 #include "nn/self_attention.h"
 #include "parallel/rank_context.h"
@@ -29,7 +32,7 @@ class Block {
  private:
   double norm_eps_;
   Parameter input_norm_, post_attention_norm_;
-  SelfAttention attention_;
+  std::variant<SelfAttention, LatentAttention> attention_;
   std::variant<Mlp, MoeLayer> network_;
 };
 
@@ -37,8 +40,10 @@ class Transformer {
  public:
   struct Options {
     arch::Options arch;
-    std::uint64_t seed = 0;             // of the initial values
-    at::ScalarType dtype = at::kFloat;  // of the masters
+    std::uint64_t seed = 0;                             // of the initial values
+    at::ScalarType dtype = at::kFloat;                  // of the masters
+    std::map<std::string, at::ScalarType> dtypes = {};  // see ParameterFactory::Options
+    bool initialise = true;
   };
   struct Output {
     at::Tensor hidden_TD;               // after the final norm, compute dtype

@@ -1,20 +1,25 @@
-// A Mixture-of-Experts layer: the router decides, the dispatcher moves, the experts compute.
+// A Mixture-of-Experts layer: the router decides, the dispatcher moves, the experts compute; a
+// shared expert, where there is one, adds its part.
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "moe/dispatcher.h"
 #include "moe/grouped_experts.h"
 #include "moe/router.h"
+#include "moe/shared_expert.h"
 
 namespace moesaic {
 
 class MoeLayer {
  public:
-  MoeLayer(Router router, std::unique_ptr<TokenDispatcher> dispatcher, GroupedExperts experts)
+  MoeLayer(Router router, std::unique_ptr<TokenDispatcher> dispatcher, GroupedExperts experts,
+           std::optional<SharedExpert> shared)
       : router_(std::move(router)),
         dispatcher_(std::move(dispatcher)),
-        experts_(std::move(experts)) {}
+        experts_(std::move(experts)),
+        shared_(std::move(shared)) {}
 
   /// x_TD -> [T, D]; appends this layer's record. Collective over the expert group.
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
@@ -23,18 +28,21 @@ class MoeLayer {
     const Dispatched tokens =
         dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
     records.push_back(std::move(routing.record));
-    return tokens.combine(experts_.forward(context, tokens));
+    const at::Tensor routed_TD = tokens.combine(experts_.forward(context, tokens));
+    return shared_ ? routed_TD.add(shared_->forward(context, x_TD)) : routed_TD;
   }
 
   void collect(ParameterSet& parameters) {
     router_.collect(parameters);
     experts_.collect(parameters);
+    if (shared_) shared_->collect(parameters);
   }
 
  private:
   Router router_;
   std::unique_ptr<TokenDispatcher> dispatcher_;
   GroupedExperts experts_;
+  std::optional<SharedExpert> shared_;
 };
 
 }  // namespace moesaic

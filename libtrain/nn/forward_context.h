@@ -23,15 +23,19 @@ struct Precision {
   static Precision named(const std::string& name);
 };
 
-/// Copies of weights in the compute dtype, made at first use after each change of the weights.
+/// Copies of weights in the compute dtype, made at first use after each change of the weights; or,
+/// where memory counts (inference), made for each use and not kept.
 class WeightCopies {
  public:
+  explicit WeightCopies(bool keep = true) : keep_(keep) {}
+
   /// `parameter` as `dtype`; the master itself when it has that dtype.
   at::Tensor get(const Parameter& parameter, at::ScalarType dtype);
   /// The masters have changed.
   void invalidate() { copies_.clear(); }
 
  private:
+  bool keep_;
   std::vector<at::Tensor> copies_;  // by parameter index
 };
 

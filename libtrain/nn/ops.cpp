@@ -5,6 +5,8 @@
 #include <ATen/ops/mean.h>
 #include <ATen/ops/rsqrt.h>
 
+#include <algorithm>
+
 #include "nn/autograd.h"
 
 namespace moesaic {
@@ -25,7 +27,7 @@ void hand_over(const ForwardContext& context, Kind kind, const Parameter& parame
 at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
                      const at::Tensor& ids_T) {
   context.expect(weight);
-  const at::Tensor y_TD = at::embedding(weight.tensor, ids_T);
+  const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
   return record("embedding", {}, y_TD, [&context, &weight, ids_T](const Tensors& dy) -> Tensors {
     hand_over(context, Kind::kEmbedding, weight, ids_T, dy[0], context.batch.example_id_T);
     return {};
@@ -92,15 +94,20 @@ at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, cons
   context.expect(weight);
   const at::Tensor x = x_TD.detach().to(context.precision.master);
   const at::Tensor rstd_T1 = at::rsqrt(at::mean(x.square(), -1, true).add_(eps));
-  const at::Tensor y_TD = x.mul(rstd_T1).mul_(weight.tensor).to(dtype);
+  const at::Tensor scale_D = context.weights.get(weight, context.precision.master);
+  const at::Tensor y_TD = x.mul(rstd_T1).mul_(scale_D).to(dtype);
+  // Rows are tokens, or the heads of each token.
+  const at::Tensor& example_T = context.batch.example_id_T;
+  const std::int64_t per_token = x.size(0) / std::max<std::int64_t>(1, example_T.size(0));
+  const at::Tensor example_R = per_token > 1 ? example_T.repeat_interleave(per_token) : example_T;
   const at::ScalarType input_dtype = x_TD.scalar_type();
   return record("rms_norm", {x_TD}, y_TD,
-                [&context, &weight, x, rstd_T1, input_dtype](const Tensors& dy) -> Tensors {
+                [&context, &weight, x, rstd_T1, scale_D, example_R,
+                 input_dtype](const Tensors& dy) -> Tensors {
                   const at::Tensor dy_TD = dy[0].to(x.scalar_type());
                   const at::Tensor normal_TD = x.mul(rstd_T1);
-                  hand_over(context, Kind::kScale, weight, normal_TD, dy_TD,
-                            context.batch.example_id_T);
-                  const at::Tensor dn_TD = dy_TD.mul(weight.tensor);
+                  hand_over(context, Kind::kScale, weight, normal_TD, dy_TD, example_R);
+                  const at::Tensor dn_TD = dy_TD.mul(scale_D);
                   const at::Tensor mean_T1 = at::mean(dn_TD.mul(normal_TD), -1, true);
                   return {dn_TD.sub_(normal_TD.mul(mean_T1)).mul_(rstd_T1).to(input_dtype)};
                 });

@@ -2,6 +2,8 @@
 
 #include <ATen/ops/clamp.h>
 
+#include <cmath>
+
 #include "nn/ops.h"
 
 namespace moesaic {
@@ -20,7 +22,11 @@ at::Tensor SelfAttention::project(const ForwardContext& context, const LinearPar
                                   const std::optional<Parameter>& norm,
                                   const at::Tensor& x_TD) const {
   at::Tensor y = projection.forward(context, x_TD);
-  if (norm) y = rms_norm(context, *norm, y, options_.norm_eps, x_TD.scalar_type());
+  if (norm) {
+    const std::int64_t width = norm->tensor.size(0);
+    const at::Tensor rows = y.view({y.numel() / width, width});
+    y = rms_norm(context, *norm, rows, options_.norm_eps, x_TD.scalar_type()).view(y.sizes());
+  }
   if (options_.clip_qkv > 0) y = at::clamp(y, -options_.clip_qkv, options_.clip_qkv);
   return y.view({x_TD.size(0), y.size(1) / options_.head_dim, options_.head_dim});
 }
@@ -32,7 +38,8 @@ at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tenso
   const at::Tensor k =
       rotate(project(context, parameters_.k_proj, parameters_.k_norm, x_TD), rotary);
   const at::Tensor v = project(context, parameters_.v_proj, std::nullopt, x_TD);
-  const at::Tensor y = causal_attention(q, k, v, context.batch.sequence_offsets);
+  const double scale = 1.0 / std::sqrt(static_cast<double>(options_.head_dim));
+  const at::Tensor y = causal_attention(q, k, v, context.batch.sequence_offsets, scale);
   return parameters_.o_proj.forward(context, y.view({x_TD.size(0), q.size(1) * q.size(2)}));
 }
 

@@ -6,6 +6,7 @@
 
 #include "nn/attention.h"
 #include "nn/forward_context.h"
+#include "nn/rotary.h"
 
 namespace moesaic {
 
@@ -29,7 +30,7 @@ class SelfAttention {
   };
   struct Parameters {
     LinearParameters q_proj, k_proj, v_proj, o_proj;
-    std::optional<Parameter> q_norm, k_norm;  // over all heads together (OLMoE)
+    std::optional<Parameter> q_norm, k_norm;  // [H d]: all heads together; [d]: each head
   };
 
   SelfAttention(const Options& options, Parameters parameters)

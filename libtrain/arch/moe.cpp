@@ -1,0 +1,71 @@
+// What the families with experts share.
+#include "arch/family.h"
+
+namespace moesaic::arch {
+
+bool Options::is_moe_layer(std::int64_t layer) const {
+  if (num_experts == 0 || layer < first_k_dense_replace) return false;
+  if ((layer + 1) % decoder_sparse_step != 0) return false;
+  for (const std::int64_t dense : mlp_only_layers) {
+    if (dense == layer) return false;
+  }
+  return true;
+}
+
+std::int64_t Options::num_moe_layers() const {
+  std::int64_t count = 0;
+  for (std::int64_t layer = 0; num_experts > 0 && layer < num_hidden_layers; ++layer) {
+    count += is_moe_layer(layer) ? 1 : 0;
+  }
+  return count;
+}
+
+void read_experts(ConfigReader& reader, const std::string& key, const std::string& alias,
+                  Options& o) {
+  const std::int64_t other = reader.size(alias, o.num_experts, kMostExperts);
+  o.num_experts = reader.size(key, other, kMostExperts);
+  if (reader.has(alias) && other != o.num_experts) {
+    reader.error(alias, format("is {}, and {} is {}", other, key, o.num_experts));
+  }
+  o.num_experts_per_tok = reader.size("num_experts_per_tok", o.num_experts_per_tok, kMostExperts);
+  if (o.num_experts_per_tok > o.num_experts) {
+    reader.error("num_experts_per_tok", format("is {}, more than the {} experts ({})",
+                                               o.num_experts_per_tok, o.num_experts, key));
+  }
+}
+
+void read_sparse_layers(ConfigReader& reader, Options& o) {
+  o.decoder_sparse_step = reader.size("decoder_sparse_step", 1, kMostLayers);
+  o.mlp_only_layers = reader.sizes("mlp_only_layers", kMostLayers);
+}
+
+void warn_balance(ConfigReader& reader, double class_default) {
+  const char* key = "router_aux_loss_coef";
+  if (reader.number(key, class_default, 0.0, 1e30) == class_default) return;
+  reader.warning(key, "has no effect; the recipe's moe.balance.coefficient counts");
+}
+
+void add_moe_network(const Options& o, const NetworkNames& names, const std::string& prefix,
+                     std::vector<ParameterInfo>& table) {
+  table.push_back(linear(prefix + "gate.weight", o.num_experts, o.hidden_size));
+  if (o.correction_bias) {
+    table.push_back(bias(prefix + "gate.e_score_correction_bias", {o.num_experts}));
+    table.back().trainable = false;
+  }
+  const auto experts = [&](const char* name, std::int64_t out, std::int64_t in) {
+    ParameterInfo info = linear(prefix + "experts." + name + ".weight", out, in);
+    info.shape.insert(info.shape.begin(), o.num_experts);
+    info.scope = Scope::kExpert;
+    info.flops_per_token *= static_cast<double>(o.num_experts_per_tok);
+    table.push_back(std::move(info));
+  };
+  experts(names.gate, o.moe_intermediate_size, o.hidden_size);
+  experts(names.up, o.moe_intermediate_size, o.hidden_size);
+  experts(names.down, o.hidden_size, o.moe_intermediate_size);
+  if (o.shared_intermediate_size == 0) return;
+  add_dense_network(o, prefix + names.shared, o.shared_intermediate_size, table);
+  if (o.shared_expert_gate)
+    table.push_back(linear(prefix + names.shared_gate + ".weight", 1, o.hidden_size));
+}
+
+}  // namespace moesaic::arch

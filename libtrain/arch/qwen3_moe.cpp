@@ -1,0 +1,48 @@
+// Qwen3-MoE: Qwen3's attention with experts, in all layers or some. Defaults are those of
+// Qwen3MoeConfig in Transformers 5.17.
+#include "arch/family.h"
+
+namespace moesaic::arch {
+namespace {
+
+Options read(ConfigReader& reader) {
+  Options o;
+  o.model_type = "qwen3_moe";
+  o.vocab_size = 151936;
+  o.hidden_size = 2048;
+  o.intermediate_size = 6144;
+  o.num_hidden_layers = 24;
+  o.num_attention_heads = 32;
+  o.num_key_value_heads = 4;
+  o.max_position_embeddings = 32768;
+  o.qk_norm = QkNorm::kEachHead;
+  o.num_experts = 128;
+  o.num_experts_per_tok = 8;
+  read_decoder(reader, {.must_divide = false}, o);
+  read_attention_bias(reader, o);
+  read_experts(reader, "num_experts", "num_local_experts", o);
+  o.moe_intermediate_size = reader.size("moe_intermediate_size", 768, kMostWidth);
+  o.norm_topk_prob = reader.flag("norm_topk_prob", o.norm_topk_prob);
+  read_sparse_layers(reader, o);
+  refuse_sliding_window(reader);
+  warn_balance(reader, 0.001);
+  return o;
+}
+
+void write(const Options& o, Json& config) {
+  config["head_dim"] = o.head_dim;
+  config["attention_bias"] = o.attention_bias;
+  config["num_experts"] = o.num_experts;
+  config["num_experts_per_tok"] = o.num_experts_per_tok;
+  config["moe_intermediate_size"] = o.moe_intermediate_size;
+  config["norm_topk_prob"] = o.norm_topk_prob;
+  config["decoder_sparse_step"] = o.decoder_sparse_step;
+  config["mlp_only_layers"] = o.mlp_only_layers;
+  config["use_sliding_window"] = false;
+}
+
+}  // namespace
+
+const Family kQwen3Moe = {"qwen3_moe", "Qwen3MoeForCausalLM", read, write, {}};
+
+}  // namespace moesaic::arch
