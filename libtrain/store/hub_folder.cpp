@@ -75,7 +75,7 @@ bool has_suffix(const std::string& name, std::initializer_list<const char*> suff
 
 /// Not the weights, in whatever format, nor what describes them.
 bool is_carried(const std::string& name) {
-  return name.front() != '.' && name != kManifestName &&
+  return name.front() != '.' &&
          !has_suffix(name, {".safetensors", ".index.json", ".bin", ".pt", ".pth", ".ckpt", ".h5",
                             ".gguf", ".msgpack", ".onnx", ".npz", ".pkl", ".ot", ".tmp"});
 }

@@ -51,8 +51,9 @@ std::unique_ptr<HubSource> HubSource::open(const RankContext& context, const std
     source = std::make_unique<HubSource>(HubFolder(path));
     if (!context.is_chief()) return;
     source->weights_.check_tied_head();
-    const std::string warning = source->weights_.warning();
-    if (!warning.empty()) context.log.warn("{}: {}", path, warning);
+    for (const std::string& warning : source->weights_.warnings()) {
+      context.log.warn("{}: {}", path, warning);
+    }
   });
   return source;
 }

@@ -4,7 +4,6 @@
 #include <ATen/ops/equal.h>
 
 #include <algorithm>
-#include <set>
 
 #include "core/error.h"
 #include "store/differences.h"
@@ -82,6 +81,20 @@ std::int64_t announced_layers(const Json& config) {
   return static_cast<std::int64_t>(std::min<std::uint64_t>(found->get<std::uint64_t>(), kMost));
 }
 
+at::ScalarType widest(const std::vector<HubTensor>& parts) {
+  at::ScalarType type = *weight_dtype(*parts[0].tensor->dtype);
+  for (const HubTensor& part : parts) {
+    type = c10::promoteTypes(type, *weight_dtype(*part.tensor->dtype));
+  }
+  return type;
+}
+
+bool all_alike(const std::vector<HubTensor>& parts) {
+  return std::all_of(parts.begin(), parts.end(), [&](const HubTensor& part) {
+    return part.tensor->dtype == parts[0].tensor->dtype;
+  });
+}
+
 bool equal_values(const HubTensor& a, const HubTensor& b) {
   if (a.tensor->shape != b.tensor->shape || a.tensor->dtype != b.tensor->dtype) return false;
   const auto dtype = *weight_dtype(*a.tensor->dtype);
@@ -131,22 +144,24 @@ const std::vector<HubTensor>& HubWeights::of(const std::string& parameter) const
 
 std::map<std::string, at::ScalarType> HubWeights::dtypes() const {
   std::map<std::string, at::ScalarType> dtypes;
-  for (const auto& [name, parts] : parts_) {
-    at::ScalarType widest = *weight_dtype(*parts[0].tensor->dtype);
-    for (const HubTensor& part : parts) {
-      widest = c10::promoteTypes(widest, *weight_dtype(*part.tensor->dtype));
-    }
-    dtypes.emplace(name, widest);
-  }
+  for (const auto& [name, parts] : parts_) dtypes.emplace(name, widest(parts));
   return dtypes;
 }
 
-std::string HubWeights::warning() const {
-  if (skipped_ == 0) return "";
-  return format(
-      "{} weights of layers for multi-token prediction are passed over "
-      "(num_nextn_predict_layers)",
-      skipped_);
+std::vector<std::string> HubWeights::warnings() const {
+  std::vector<std::string> warnings;
+  if (skipped_ > 0) {
+    warnings.push_back(
+        format("{} weights of layers for multi-token prediction are passed over "
+               "(num_nextn_predict_layers)",
+               skipped_));
+  }
+  for (const auto& [name, parts] : parts_) {
+    if (all_alike(parts)) continue;
+    warnings.push_back(format("the experts of {} have several types; all become {}", name,
+                              c10::toString(widest(parts))));
+  }
+  return warnings;
 }
 
 void HubWeights::check_tied_head() const {

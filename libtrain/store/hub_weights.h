@@ -25,15 +25,15 @@ class HubWeights {
   const std::vector<HubTensor>& of(const std::string& parameter) const;
   /// Every parameter -> the widest type of its tensors.
   std::map<std::string, at::ScalarType> dtypes() const;
-  /// What was passed over and may be missed; "" for nothing.
-  std::string warning() const;
+  /// What was passed over and may be missed, and what no single type can hold.
+  std::vector<std::string> warnings() const;
   /// Error(kCheckpoint) when there is an output head beside the embedding that it is tied to, with
   /// other values: either it or config.json is wrong. Reads both.
   void check_tied_head() const;
 
  private:
   std::map<std::string, std::vector<HubTensor>> parts_;
-  HubTensor tied_head_;  // empty: there is none in the folder
+  HubTensor tied_head_;      // empty: there is none in the folder
   std::size_t skipped_ = 0;  // tensors of layers for multi-token prediction
 };
 

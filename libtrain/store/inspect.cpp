@@ -184,8 +184,8 @@ Json inspect_path(const std::string& path) {
   if (fs::is_regular_file(path)) {
     return path.ends_with(".safetensors") ? inspect_safetensors(path) : inspect_hdf5(path);
   }
-  if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
   if (HubFolder::is_at(path)) return inspect_hub(path);
+  if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
   if (fs::is_directory(path + "/checkpoints")) return inspect_run(path, path + "/checkpoints");
   if (!list_checkpoints(path).empty()) return inspect_run(path, path);
   throw Error(ErrorKind::kCheckpoint, format("cannot inspect {}: it holds no model", path),

@@ -71,7 +71,7 @@ void check_room(const std::string& folder, std::uint64_t bytes) {
 }
 
 NewFolder::NewFolder(const std::string& path, const Options& options)
-    : path_(without_trailing_slash(path)), temporary_(path_ + ".tmp") {
+    : path_(without_trailing_slash(path)), temporary_(path_ + ".moesaic.tmp") {
   check_place(path_, options.overwrite);
   std::error_code code;
   fs::remove_all(temporary_, code);  // of a process that was killed

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t kLengthBytes = 8;
 constexpr std::size_t kMaxName = 1024;        // that HDF5 is given too
 constexpr std::size_t kMaxDimensions = 8;     // as HDF5 files have here
-constexpr std::size_t kMaxMetadata = 65'536;  // entries
+constexpr std::size_t kMaxMetadata = 10'000;  // entries
 constexpr std::uint64_t kMaxValues = std::uint64_t{1} << 60;
 
 constexpr SafetensorsDtype kDtypes[] = {

@@ -201,11 +201,21 @@ TEST_F(Folder, PassesOverLayersThatAreAnnouncedForMultiTokenPrediction) {
   config_["num_nextn_predict_layers"] = 1;
   write();
   const HubFolder announced(path());
-  EXPECT_TRUE(contains(HubWeights(announced, options).warning(), "1 weights of layers"));
+  EXPECT_TRUE(contains(HubWeights(announced, options).warnings().at(0), "1 weights of layers"));
   config_["num_nextn_predict_layers"] = 0;
   write();
   const HubFolder none(path());
   EXPECT_NE(test::refusal_of([&] { HubWeights(none, options); }), "");
+}
+
+TEST_F(Folder, WhoseExpertsHaveSeveralTypesTakesTheWidest) {
+  tensors_[kExpert] = tensors_[kExpert].to(at::kDouble);
+  write();
+  const HubFolder folder(path());
+  const HubWeights weights(folder, arch::require_options(config_, "sample"));
+  EXPECT_EQ(weights.dtypes().at("model.layers.1.mlp.experts.up_proj.weight"), at::kDouble);
+  EXPECT_EQ(weights.dtypes().at(kNorm), at::kFloat);
+  EXPECT_EQ(weights.warnings().size(), 1U);
 }
 
 // 800 million names are missing: they are counted, not listed.
