@@ -35,6 +35,7 @@ OWNERS = [
     (r"nccl\.h|cuda.*\.h|c10/cuda/.*", ["libtrain/comm/nccl/"]),
     (r"torch/torch\.h|torch/nn/module\.h|torch/types\.h", []),
 ]
+LAUNCHER = ("apps/cli/", "apps/common/")  # see CLI_SEES only, and no torch, MPI or HDF5
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -45,7 +46,7 @@ def module_of(path):
 
 def may_include(path, target):
     module = module_of(path)
-    if path.startswith("apps/cli/"):
+    if path.startswith(LAUNCHER):
         return target in CLI_SEES
     if module is None:  # worker and tests see everything
         return True
@@ -61,7 +62,7 @@ def problems_of(path, text):
         target = header.split("/")[0]
         if "/" in header and target in ROW_OF and not may_include(path, target):
             yield f"{path}: may not include {header}"
-        if module in TORCH_FREE or path.startswith("apps/cli/"):
+        if module in TORCH_FREE or path.startswith(LAUNCHER):
             if re.match(r"(torch|ATen|c10|mpi\.h|hdf5\.h)(/|$)", header):
                 yield f"{path}: sees no torch, MPI or HDF5 header, but includes {header}"
         for pattern, owners in OWNERS:

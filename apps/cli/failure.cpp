@@ -41,17 +41,18 @@ int code_of(const std::string& kind, int otherwise) {
 }
 
 std::string log_of(const std::string& run_dir, int rank) {
+  if (run_dir.empty()) return "";
   const std::string path = format("{}/logs/rank-{}.log", run_dir, rank);
   return fs::exists(path) ? path : "";
 }
 
-const char* hint_for(int signal) {
+std::string hint_for(int signal, const Advice& advice) {
   if (signal == SIGKILL) {
-    return "often the kernel's out-of-memory killer (see dmesg): use more ranks, or lower "
-           "train.micro_batch_size; then go on with --resume auto";
+    return format("often the kernel's out-of-memory killer (see dmesg): use more ranks, or {}{}",
+                  advice.less_memory, advice.afterwards);
   }
   if (signal == SIGTERM || signal == SIGINT) return "it was stopped from outside";
-  return "a crash is a defect of Moesaic or of a library; please report it with the recipe and log";
+  return "a crash is a defect of Moesaic or of a library; please report it with all input and logs";
 }
 
 Failure from_error(const std::vector<RankError>& errors, int exit_code) {
@@ -64,7 +65,7 @@ Failure from_error(const std::vector<RankError>& errors, int exit_code) {
   return failure;
 }
 
-Failure from_notice(const RankNotice& notice, int exit_code) {
+Failure from_notice(const RankNotice& notice, int exit_code, const Advice& advice) {
   Failure failure{is_exit_code(exit_code) ? exit_code : kCommunication,
                   notice.rank,
                   notice.host,
@@ -76,7 +77,7 @@ Failure from_notice(const RankNotice& notice, int exit_code) {
     failure.message = format("{} was killed by signal {} ({})",
                              notice.rank == RankNotice::kMpirun ? "mpirun" : "it", notice.signal,
                              ::strsignal(notice.signal));
-    failure.hint = hint_for(notice.signal);
+    failure.hint = hint_for(notice.signal, advice);
   } else {
     failure.message = format("it ended with exit code {}", notice.exit_code);
     failure.hint = "what it said stands above";
@@ -86,11 +87,12 @@ Failure from_notice(const RankNotice& notice, int exit_code) {
 
 }  // namespace
 
-ErrorFiles::ErrorFiles(std::string run_dir)
-    : logs_(std::move(run_dir) + "/logs"), before_(list()) {}
+ErrorFiles::ErrorFiles(const std::string& run_dir)
+    : logs_(run_dir.empty() ? "" : run_dir + "/logs"), before_(list()) {}
 
 std::map<std::string, ErrorFiles::Identity> ErrorFiles::list() const {
   std::map<std::string, Identity> files;
+  if (logs_.empty()) return files;
   std::error_code code;
   for (const auto& entry : fs::directory_iterator(logs_, code)) {
     const std::string name = entry.path().filename().string();
@@ -117,7 +119,7 @@ std::vector<RankError> ErrorFiles::appeared() const {
 
 // A rank that a signal killed leaves no file; those that waited for it may write that they lost it.
 Failure explain(const std::vector<RankError>& errors, const Ending& ending,
-                const std::string& run_dir) {
+                const std::string& run_dir, const Advice& advice) {
   const int exit_code = ending.exit_code;
   const bool killed = ending.notice && ending.notice->signal != 0;
   const bool own_error =
@@ -129,7 +131,7 @@ Failure explain(const std::vector<RankError>& errors, const Ending& ending,
     const RankWords& words = *ending.words;
     failure = {exit_code, words.rank, "", words.message, words.hint, "", {}, true};
   } else if (ending.notice) {
-    failure = from_notice(*ending.notice, exit_code);
+    failure = from_notice(*ending.notice, exit_code, advice);
     for (const RankError& error : errors) failure.others.push_back(error.rank);
   } else {
     failure.exit_code = is_exit_code(exit_code) ? exit_code : kCommunication;

@@ -38,7 +38,8 @@ struct RankError {
 /// itself and not by its time: the clocks of other nodes may differ.
 class ErrorFiles {
  public:
-  explicit ErrorFiles(std::string run_dir);
+  /// "" = the job has no run folder.
+  explicit ErrorFiles(const std::string& run_dir);
 
   /// The earliest first.
   std::vector<RankError> appeared() const;
@@ -51,6 +52,12 @@ class ErrorFiles {
   std::map<std::string, Identity> before_;
 };
 
+/// What a user of the verb does next.
+struct Advice {
+  std::string less_memory = "lower train.micro_batch_size";
+  std::string afterwards = "; then go on with --resume auto";  // "" = just start it again
+};
+
 /// How the job ended.
 struct Ending {
   int exit_code = 0;  // of the worker or mpirun, 0 when a signal ended that process
@@ -59,7 +66,7 @@ struct Ending {
 };
 
 Failure explain(const std::vector<RankError>& errors, const Ending& ending,
-                const std::string& run_dir);
+                const std::string& run_dir, const Advice& advice);
 
 /// The block that ends a failed job's stderr; "" when all of it stands there already.
 std::string to_text(const Failure& failure);

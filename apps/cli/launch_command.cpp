@@ -29,14 +29,6 @@ Variables variables_of(int threads, int columns) {
   return variables;
 }
 
-void append_worker(std::vector<std::string>& argv, const Recipe& recipe,
-                   const LaunchRequest& request) {
-  append(argv, {worker_program(recipe.parallel.device), "train", request.recipe});
-  argv.insert(argv.end(), request.overrides.begin(), request.overrides.end());
-  if (!request.resume.empty()) append(argv, {"--resume", request.resume});
-  if (request.overwrite) append(argv, {"--overwrite"});
-}
-
 std::string mpirun_program() {
   const std::string program = find_on_path("mpirun");
   if (!program.empty()) return program;
@@ -57,9 +49,9 @@ void append_placement(std::vector<std::string>& argv, const Launch& launch) {
   if (launch.crowded) append(argv, {"--mca", "mpi_yield_when_idle", "1"});
 }
 
-void append_mpirun(std::vector<std::string>& argv, const Recipe& recipe, const Launch& launch,
+void append_mpirun(std::vector<std::string>& argv, int ranks, const Launch& launch,
                    const Machine& machine, const Variables& variables) {
-  append(argv, {mpirun_program(), "-n", format("{}", recipe.parallel.ranks)});
+  append(argv, {mpirun_program(), "-n", format("{}", ranks)});
   if (machine.root) append(argv, {"--allow-run-as-root"});
   append_placement(argv, launch);
   if (!machine.shares_memory) append(argv, {"--mca", "btl_vader_single_copy_mechanism", "none"});
@@ -74,28 +66,29 @@ std::string worker_program(const std::string& device) {
   if (::access(path.c_str(), X_OK) == 0) return path;
   throw Error(ErrorKind::kDevice, format("the program {} is not there", path),
               cuda ? "build it where the CUDA toolkit and NCCL are installed (cmake --preset gpu), "
-                     "or set parallel.device=cpu"
+                     "or set the device to cpu (parallel.device=cpu, --device cpu)"
                    : "build the target moesaic-worker into the same folder");
 }
 
-Launch make_launch(const Recipe& recipe, const LaunchRequest& request, const Machine& machine) {
+Launch make_launch(const LaunchRequest& request, const Machine& machine) {
   Launch launch;
-  const auto ranks = static_cast<int>(recipe.parallel.ranks);
-  const int on_node = (ranks + machine.nodes - 1) / machine.nodes;
+  const int on_node = (request.ranks + machine.nodes - 1) / machine.nodes;
   launch.crowded = on_node > machine.usable_cores;
-  launch.threads = static_cast<int>(recipe.parallel.threads_per_rank);
+  launch.threads = request.threads_per_rank;
   if (launch.threads == 0) launch.threads = std::max(1, machine.usable_cores / on_node);
   const bool whole_node = machine.usable_cores == machine.cores;
-  launch.has_mpirun = ranks > 1;
+  launch.has_mpirun = request.ranks > 1;
   launch.bound = launch.has_mpirun && whole_node && on_node * launch.threads == machine.cores;
 
   const Variables variables = variables_of(launch.threads, request.columns);
+  std::vector<std::string>& argv = launch.command.argv;
   if (launch.has_mpirun) {
-    append_mpirun(launch.command.argv, recipe, launch, machine, variables);
+    append_mpirun(argv, request.ranks, launch, machine, variables);
   } else {
     launch.command.environment = variables;
   }
-  append_worker(launch.command.argv, recipe, request);
+  argv.push_back(worker_program(request.device));
+  argv.insert(argv.end(), request.worker.begin(), request.worker.end());
   return launch;
 }
 

@@ -4,19 +4,18 @@
 #include <string>
 #include <vector>
 
-#include "config/recipe.h"
 #include "machine.h"
 #include "process.h"
 
 namespace moesaic::cli {
 
-/// What the user asked of `moesaic train` beside the recipe.
+/// The job that a verb asks for.
 struct LaunchRequest {
-  std::string recipe;                  // path
-  std::vector<std::string> overrides;  // "a.b=value"
-  std::string resume;                  // "" | "auto" | path
-  bool overwrite = false;
-  int columns = 0;  // width of the terminal that stdout is, 0 = it is none
+  int ranks = 1;
+  int threads_per_rank = 0;         // 0 = cores / ranks on the node
+  std::string device = "cpu";       // cpu | cuda: which worker
+  std::vector<std::string> worker;  // its verb and arguments
+  int columns = 0;                  // width of the terminal that stdout is, 0 = it is none
 };
 
 struct Launch {
@@ -27,8 +26,8 @@ struct Launch {
   bool has_mpirun = false;  // one rank needs none
 };
 
-/// `recipe.parallel.ranks` is the size of the job. Error(kDevice) when a program is missing.
-Launch make_launch(const Recipe& recipe, const LaunchRequest& request, const Machine& machine);
+/// Error(kDevice) when a program is missing.
+Launch make_launch(const LaunchRequest& request, const Machine& machine);
 
 /// Path of the worker beside this program ("cpu" or "cuda"); Error(kDevice) when it is not there.
 std::string worker_program(const std::string& device = "cpu");

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <csignal>
+#include <cstring>
 
 #include "core/clock.h"
 #include "core/error.h"
@@ -37,11 +38,16 @@ class Signals {
   Signals& operator=(const Signals&) = delete;
 
   int fd() const { return fd_; }
-  /// The next one that is waiting, 0 = none.
-  int next() const {
+  struct Received {
+    int number = 0;
+    bool from_terminal = false;  // a key was pressed: all of the process group has it
+  };
+  /// The next one that is waiting.
+  std::optional<Received> next() const {
     signalfd_siginfo info{};
     const bool got = ::read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info);
-    return got ? static_cast<int>(info.ssi_signo) : 0;
+    if (!got) return std::nullopt;
+    return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
   }
 
  private:
@@ -58,19 +64,23 @@ constexpr int kMostStops = 20;
 class Job {
  public:
   Job(const Launch& launch, const LaunchOptions& options)
-      : filter_({.out = stderr, .live_line = options.live_line}),
-        child_(launch.command, options.stdout_free ? ChildProcess::Stdout::kToStderr
-                                                   : ChildProcess::Stdout::kInherit) {}
+      : saves_(options.on_stop == LaunchOptions::OnStop::kSave),
+        shares_group_(options.gives_stdin),
+        filter_({.out = stderr, .live_line = options.live_line}),
+        child_(launch.command,
+               {options.gives_stdin ? ChildProcess::Stdin::kInherit : ChildProcess::Stdin::kNull,
+                options.stdout_free ? ChildProcess::Stdout::kToStderr
+                                    : ChildProcess::Stdout::kInherit}) {}
 
   /// Until the job has ended; the status of waitpid.
   int run() {
     for (;;) {
       std::array<pollfd, 2> ready{pollfd{signals_.fd(), POLLIN, 0},
                                   pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0}};
-      const bool repeat = stop_requested_ && !interrupted() && stops_sent_ < kMostStops;
+      const bool repeat = saves_ && stop_signal_ != 0 && !interrupted() && stops_sent_ < kMostStops;
       ::poll(ready.data(), ready.size(), repeat ? kPollMs : -1);
-      while (const int signal = signals_.next()) take(signal);
-      if (repeat && since_stop_.seconds() > kRepeatSeconds) send_stop();
+      while (const auto signal = signals_.next()) take(*signal);
+      if (repeat && since_stop_.seconds() > kRepeatSeconds) send_save();
       const std::optional<int> status = child_.ended();  // before the last read
       read_stderr();
       if (!status) continue;
@@ -79,24 +89,31 @@ class Job {
     }
   }
 
-  bool stop_requested() const { return stop_requested_; }
+  int stop_signal() const { return stop_signal_; }  // the first, 0 = none
   bool interrupted() const { return interrupts_ > 1; }
   const StderrFilter& heard() const { return filter_; }
 
  private:
-  void take(int signal) {
-    if (signal == SIGCHLD) return;
-    if (signal == SIGINT) ++interrupts_;
-    if (signal == SIGINT && interrupts_ > 1) {
+  void take(const Signals::Received& signal) {
+    if (signal.number == SIGCHLD) return;
+    const bool first = stop_signal_ == 0;
+    if (first) stop_signal_ = signal.number;
+    if (!saves_) return end(signal, first);
+    if (signal.number == SIGINT) ++interrupts_;
+    if (signal.number == SIGINT && interrupts_ > 1) {
       child_.send_group(interrupts_ == 2 ? SIGTERM : SIGKILL);
     } else {
-      send_stop();
+      send_save();
     }
-    stop_requested_ = true;
+  }
+
+  void end(const Signals::Received& signal, bool first) {
+    if (first && signal.from_terminal && shares_group_) return;  // the child has it
+    child_.send_group(first ? SIGTERM : SIGKILL);
   }
 
   // mpirun passes SIGUSR1 on to the ranks; at SIGTERM it would kill them within two seconds.
-  void send_stop() {
+  void send_save() {
     child_.send(SIGUSR1);
     ++stops_sent_;
     since_stop_.lap();
@@ -111,11 +128,12 @@ class Job {
     if (got == 0) pipe_open_ = false;
   }
 
+  bool saves_, shares_group_;
   Signals signals_;
   StderrFilter filter_;
   ChildProcess child_;
   bool pipe_open_ = true;
-  bool stop_requested_ = false;
+  int stop_signal_ = 0;
   int interrupts_ = 0;
   int stops_sent_ = 0;
   Stopwatch since_stop_;
@@ -125,7 +143,7 @@ class Job {
 bool ended_by_stop(const Job& job, int status) {
   const bool itself = WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR1;
   const bool rank = job.heard().notice() && job.heard().notice()->signal == SIGUSR1;
-  return job.stop_requested() && !job.interrupted() && (itself || rank);
+  return job.stop_signal() != 0 && !job.interrupted() && (itself || rank);
 }
 
 std::optional<RankNotice> notice_of(const Job& job, const Launch& launch, int status) {
@@ -141,18 +159,42 @@ LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
   const int status = job.run();
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   if (WIFEXITED(status) && (code == 0 || code == kExitStopped)) return {code, std::nullopt};
+  if (options.on_stop == LaunchOptions::OnStop::kEnd && job.stop_signal() != 0) {
+    std::fputs(format("ended by a signal: {}\n", ::strsignal(job.stop_signal())).c_str(), stderr);
+    return {128 + job.stop_signal(), std::nullopt};
+  }
   if (ended_by_stop(job, status)) {
     std::fputs("stopped by a signal; go on with --resume auto\n", stderr);
     return {kExitStopped, std::nullopt};
   }
   const Ending ending{code, notice_of(job, launch, status), job.heard().words()};
-  Failure failure = explain(error_files.appeared(), ending, options.run_dir);
+  Failure failure = explain(error_files.appeared(), ending, options.run_dir, options.advice);
   if (job.interrupted()) {
     failure = {.exit_code = failure.exit_code,
                .message = "ended by a second interrupt",
                .hint = "go on from the last checkpoint with --resume auto"};
   }
   return {failure.exit_code, failure};
+}
+
+void refuse_inside_a_job(const std::string& worker) {
+  const std::optional<std::string> sign = task_of_a_job();
+  if (!sign) return;
+  const std::string verb = worker.substr(0, worker.find(' '));
+  throw Error(ErrorKind::kUsage,
+              format("this is one of several tasks of a job ({}), and `moesaic {}` starts a job "
+                     "itself",
+                     *sign, verb),
+              format("run the worker: {} moesaic-worker {} ...",
+                     sign->starts_with("SLURM") ? "srun --mpi=pmix" : "mpirun", worker));
+}
+
+void warn_of_crowding(int ranks, const Launch& launch, const Machine& machine) {
+  if (!launch.crowded) return;
+  std::fputs(format("warning: {} ranks share {} cores: they take turns, and the run is slow\n",
+                    (ranks + machine.nodes - 1) / machine.nodes, machine.usable_cores)
+                 .c_str(),
+             stderr);
 }
 
 }  // namespace moesaic::cli

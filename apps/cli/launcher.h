@@ -15,13 +15,25 @@ struct LaunchResult {
 };
 
 struct LaunchOptions {
-  std::string run_dir;       // where the ranks leave their error files
+  enum class OnStop {
+    kSave,  // SIGTERM, SIGINT, SIGUSR1 and SIGHUP become SIGUSR1 to the job, which saves and ends
+            // with kExitStopped; a second SIGINT ends it without saving, a third kills it
+    kEnd,   // they end the job; the exit code is 128 + the signal
+  };
+  std::string run_dir;  // where the ranks leave their error files, "" = nowhere
+  OnStop on_stop = OnStop::kSave;
+  bool gives_stdin = false;  // the job reads this process's stdin
   bool stdout_free = false;  // keep stdout for machine output: the ranks' goes to stderr
   bool live_line = false;    // stdout and stderr are one terminal
+  Advice advice = {};
 };
 
-/// SIGTERM, SIGINT, SIGUSR1 and SIGHUP to this process become SIGUSR1 to the job, which saves and
-/// ends with kExitStopped. A second SIGINT ends it without saving, a third kills it.
 LaunchResult run_job(const Launch& launch, const LaunchOptions& options);
+
+/// Error(kUsage) when this is one of several tasks of a job: each would start a job of its own.
+/// `worker` is what to run there instead: "train recipe.yaml".
+void refuse_inside_a_job(const std::string& worker);
+
+void warn_of_crowding(int ranks, const Launch& launch, const Machine& machine);
 
 }  // namespace moesaic::cli

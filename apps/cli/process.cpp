@@ -56,18 +56,18 @@ struct Pipe {
 };
 
 // Only returns to report a failed exec through `failure`.
-void become(const Command& command, char* const* argv, pid_t parent, ChildProcess::Stdout out,
-            int stderr_end, int failure) {
-  ::setpgid(0, 0);
+void become(const Command& command, char* const* argv, pid_t parent,
+            const ChildProcess::Streams& streams, int stderr_end, int failure) {
+  const bool null_input = streams.in == ChildProcess::Stdin::kNull;
+  if (null_input) ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  const int null = ::open("/dev/null", O_RDONLY);
-  ::dup2(null, STDIN_FILENO);
+  if (null_input) ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(stderr_end, STDERR_FILENO);
-  if (out == ChildProcess::Stdout::kToStderr) ::dup2(stderr_end, STDOUT_FILENO);
+  if (streams.out == ChildProcess::Stdout::kToStderr) ::dup2(stderr_end, STDOUT_FILENO);
   add_environment(command);
   ::execv(argv[0], argv);
   const int code = errno;
@@ -92,13 +92,14 @@ void replace_process(const Command& command) {
   throw cannot_run(command, errno);
 }
 
-ChildProcess::ChildProcess(const Command& command, Stdout out) {
+ChildProcess::ChildProcess(const Command& command, const Streams& streams)
+    : own_group_(streams.in == Stdin::kNull) {
   const std::vector<char*> argv = pointers(command.argv);
   const Pipe errors, failure;
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ == 0) {
-    become(command, argv.data(), parent, out, errors.write_end, failure.write_end);
+    become(command, argv.data(), parent, streams, errors.write_end, failure.write_end);
   }
   ::close(errors.write_end);
   ::close(failure.write_end);
@@ -106,7 +107,8 @@ ChildProcess::ChildProcess(const Command& command, Stdout out) {
   ::fcntl(pipe_, F_SETFL, O_NONBLOCK);
   int code = pid_ < 0 ? errno : 0;
   if (pid_ > 0) {
-    ::setpgid(pid_, pid_);  // also here: a signal to the group may come before the child ran
+    if (own_group_)
+      ::setpgid(pid_, pid_);  // also here: a signal to the group may come before the child ran
     while (::read(failure.read_end, &code, sizeof code) < 0 && errno == EINTR) {
     }
   }
@@ -129,7 +131,13 @@ void ChildProcess::send(int signal) const {
   if (!status_) ::kill(pid_, signal);
 }
 
-void ChildProcess::send_group(int signal) const { ::kill(-pid_, signal); }
+void ChildProcess::send_group(int signal) const {
+  if (own_group_) {
+    ::kill(-pid_, signal);
+  } else {
+    send(signal);
+  }
+}
 
 std::optional<int> ChildProcess::ended() {
   int status = 0;
@@ -141,7 +149,7 @@ Captured run_captured(const Command& command, double timeout_s) {
   constexpr std::size_t kMostBytes = 64 << 10;
   Captured result;
   try {
-    ChildProcess child(command, ChildProcess::Stdout::kToStderr);
+    ChildProcess child(command, {.out = ChildProcess::Stdout::kToStderr});
     const Stopwatch watch;
     std::optional<int> status;
     while (watch.seconds() < timeout_s) {

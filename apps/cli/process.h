@@ -21,24 +21,33 @@ struct Command {
 /// Becomes that program. Error(kDevice) when it cannot be run.
 [[noreturn]] void replace_process(const Command& command);
 
-/// A child in a process group of its own, with /dev/null for stdin. Its stderr comes here through a
-/// pipe. It gets SIGTERM when this process dies, however it dies.
+/// A child whose stderr comes here through a pipe. It gets SIGTERM when this process dies, however
+/// it dies.
 class ChildProcess {
  public:
+  enum class Stdin {
+    kNull,     // and the child has a process group of its own
+    kInherit,  // and stays in this process group: another one may not read from the terminal
+  };
   enum class Stdout {
     kInherit,
     kToStderr,  // into the pipe
   };
+  struct Streams {
+    Stdin in = Stdin::kNull;
+    Stdout out = Stdout::kInherit;
+  };
 
   /// Error(kDevice) when the program cannot be run.
-  ChildProcess(const Command& command, Stdout out);
-  /// Kills and reaps the whole group when the child still runs.
+  ChildProcess(const Command& command, const Streams& streams);
+  /// Kills and reaps the child, with its group, when it still runs.
   ~ChildProcess();
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
   int stderr_pipe() const { return pipe_; }  // non-blocking
   void send(int signal) const;
+  /// To its group, where it has one of its own.
   void send_group(int signal) const;
 
   /// Status as of waitpid(2) once the child has ended; never waits.
@@ -46,6 +55,7 @@ class ChildProcess {
 
  private:
   pid_t pid_ = -1;
+  bool own_group_ = true;
   int pipe_ = -1;
   std::optional<int> status_;
 };

@@ -33,19 +33,6 @@ int terminal_columns() {
   return known ? size.ws_col : 80;
 }
 
-// Every task would start a job of its own.
-void refuse_inside_a_job(const Arguments& arguments) {
-  const std::optional<std::string> sign = task_of_a_job();
-  if (!sign) return;
-  const bool slurm = sign->starts_with("SLURM");
-  throw Error(ErrorKind::kUsage,
-              format("this is one of several tasks of a job ({}), and `moesaic train` starts a job "
-                     "itself",
-                     *sign),
-              format("run the worker: {} moesaic-worker train {} ...",
-                     slurm ? "srun --mpi=pmix" : "mpirun", arguments.recipe.path));
-}
-
 Recipe checked_recipe(const Arguments& arguments) {
   std::vector<Problem> warnings;
   Recipe recipe =
@@ -66,13 +53,19 @@ void print_command(const Launch& launch, bool json) {
                 .c_str());
 }
 
-void warn_of_crowding(const Recipe& recipe, const Launch& launch, const Machine& machine) {
-  if (!launch.crowded) return;
-  std::fputs(
-      format("warning: {} ranks share {} cores: they take turns, and the run is slow\n",
-             (recipe.parallel.ranks + machine.nodes - 1) / machine.nodes, machine.usable_cores)
-          .c_str(),
-      stderr);
+LaunchRequest request_of(const Recipe& recipe, const Arguments& arguments) {
+  LaunchRequest request{.ranks = static_cast<int>(recipe.parallel.ranks),
+                        .threads_per_rank = static_cast<int>(recipe.parallel.threads_per_rank),
+                        .device = recipe.parallel.device,
+                        .worker = {"train", arguments.recipe.path},
+                        .columns = arguments.json ? 0 : terminal_columns()};
+  const auto& overrides = arguments.recipe.overrides;
+  request.worker.insert(request.worker.end(), overrides.begin(), overrides.end());
+  if (!arguments.resume.empty()) {
+    request.worker.insert(request.worker.end(), {"--resume", arguments.resume});
+  }
+  if (arguments.overwrite) request.worker.emplace_back("--overwrite");
+  return request;
 }
 
 int start(const Recipe& recipe, const Launch& launch, const Arguments& arguments) {
@@ -92,13 +85,12 @@ int start(const Recipe& recipe, const Launch& launch, const Arguments& arguments
 }
 
 int run(const Arguments& arguments) {
-  refuse_inside_a_job(arguments);
+  refuse_inside_a_job("train " + arguments.recipe.path);
   const Recipe recipe = checked_recipe(arguments);
   const Machine machine = Machine::here();
-  const LaunchRequest request{arguments.recipe.path, arguments.recipe.overrides, arguments.resume,
-                              arguments.overwrite, arguments.json ? 0 : terminal_columns()};
-  const Launch launch = make_launch(recipe, request, machine);
-  warn_of_crowding(recipe, launch, machine);
+  const LaunchRequest request = request_of(recipe, arguments);
+  const Launch launch = make_launch(request, machine);
+  warn_of_crowding(request.ranks, launch, machine);
   if (arguments.print_command) {
     print_command(launch, arguments.json);
     return 0;

@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", version_text());
   int exit_code = 0;
   moesaic::worker::add_train(app, exit_code);
+  moesaic::worker::add_score(app, exit_code);
   moesaic::worker::add_inspect(app, exit_code);
   moesaic::worker::add_data(app, exit_code);
   moesaic::worker::add_import(app, exit_code);

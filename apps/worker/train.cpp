@@ -1,23 +1,17 @@
-#include <ATen/Parallel.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <memory>
-#include <new>
 #include <string>
 
-#include "comm/mpi/mpi_world.h"
 #include "config/recipe_reader.h"
-#include "core/clock.h"
 #include "core/fs.h"
-#include "device.h"
 #include "engine/assemble.h"
 #include "engine/run_folder.h"
 #include "engine/training_run.h"
 #include "observe/console_sink.h"
 #include "observe/jsonl_sink.h"
 #include "observe/tensorboard_sink.h"
-#include "threads.h"
+#include "rank_job.h"
+#include "store/agreement.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
@@ -33,26 +27,6 @@ struct Arguments {
 RunFolder::Mode mode_of(const Arguments& arguments) {
   if (arguments.overwrite) return RunFolder::Mode::kOverwrite;
   return arguments.resume.empty() ? RunFolder::Mode::kFresh : RunFolder::Mode::kResume;
-}
-
-// What the launcher's final block is made of. False when it was not written.
-bool write_error(const std::string& run_dir, int rank, const Error& error) noexcept {
-  if (error.kind() == ErrorKind::kUsage) return false;  // the folder may belong to another job
-  try {
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    const Json record = {{"rank", rank},
-                         {"host", host},
-                         {"time", unix_time()},
-                         {"kind", name_of(error.kind())},
-                         {"message", error.what()},
-                         {"hint", error.hint()}};
-    write_file_atomic(error_file(run_dir, rank),
-                      record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-    return true;
-  } catch (const std::exception&) {
-    return false;  // the folder is what failed
-  }
 }
 
 void add_sinks(const Recipe& recipe, const Arguments& arguments, TrainingRun& run) {
@@ -71,24 +45,22 @@ void add_sinks(const Recipe& recipe, const Arguments& arguments, TrainingRun& ru
       TensorBoardSink::Options{recipe.run_dir + "/tensorboard", resumed ? run.step() : 0}));
 }
 
-int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& session,
-          StopSignal& stop) {
-  std::unique_ptr<RunFolder> folder;
-  if (session.rank() == 0) folder = std::make_unique<RunFolder>(recipe.run_dir, mode_of(arguments));
+int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, StopSignal& stop) {
   const CommOptions comm{recipe.parallel.timeout_s, recipe.log.check_collectives};
-  session.world(comm, {}).barrier(
-      "run folder");  // from here on there is a folder for logs and watchdog
-  const Communicator host = session.world(comm, {.folder = logs_folder(recipe.run_dir)});
-  const auto [device, world] = open_device(recipe.parallel.device, host, session, comm);
-  const Log log({.rank = session.rank(),
-                 .file = log_file(recipe.run_dir, session.rank()),
-                 .console = session.rank() == 0});
-  const int threads = use_threads(recipe.parallel.threads_per_rank, session.local_size());
+  std::unique_ptr<RunFolder> folder;
+  if (job.session().rank() == 0) {
+    folder = std::make_unique<RunFolder>(recipe.run_dir, mode_of(arguments));
+  }
+  job.session().world(comm, {}).barrier("run folder");  // from here on it is there
+  const RankPlace place = job.place({.device = recipe.parallel.device,
+                                     .comm = comm,
+                                     .threads = recipe.parallel.threads_per_rank,
+                                     .run_dir = recipe.run_dir});
   const arch::Options arch = architecture_of(recipe);
   const Plan plan =
-      Plan::make(world.size(), static_cast<int>(recipe.parallel.expert), arch.num_experts);
-  const RankContext context = RankContext::make(world, plan, log, device);
-  log.info("run       {}, {} threads a rank", recipe.run_dir, threads);
+      Plan::make(place.world.size(), static_cast<int>(recipe.parallel.expert), arch.num_experts);
+  const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
+  place.log.info("run       {}, {} threads a rank", recipe.run_dir, place.threads);
 
   TrainingRun run(recipe, context, {.resume = arguments.resume});
   if (context.is_chief()) {
@@ -96,37 +68,21 @@ int train(const Recipe& recipe, const Arguments& arguments, const MpiSession& se
     add_sinks(recipe, arguments, run);
   }
   const int exit_code = run.run(stop);
-  world.barrier("end");
+  place.world.barrier("end");
   return exit_code;
 }
 
-[[noreturn]] void end_job(const Recipe& recipe, const MpiSession& session, const Error& error) {
-  const bool launcher_tells = write_error(recipe.run_dir, session.rank(), error) &&
-                              std::getenv("MOESAIC_LAUNCHER") != nullptr;
-  if (!launcher_tells) {
-    std::fprintf(stderr, "rank %d: error: %s\n", session.rank(), error.what());
-    if (!error.hint().empty())
-      std::fprintf(stderr, "rank %d: hint: %s\n", session.rank(), error.hint().c_str());
-  }
-  session.abort(error.exit_code());
-}
-
-// The only place that catches: one failing rank ends the whole job.
 int run_rank(const Arguments& arguments) {
   StopSignal stop;  // before MPI starts threads
-  const MpiSession session;
-  const Recipe recipe = require_recipe(arguments.recipe, arguments.overrides, session.size());
-  try {
-    return train(recipe, arguments, session, stop);
-  } catch (const Error& error) {
-    end_job(recipe, session, error);
-  } catch (const std::bad_alloc&) {
-    end_job(recipe, session,
-            Error(ErrorKind::kDevice, "out of memory",
-                  "lower train.micro_batch_size or use more ranks"));
-  } catch (const std::exception& error) {
-    end_job(recipe, session, Error(ErrorKind::kInternal, error.what()));
-  }
+  RankJob job({.memory_hint = "lower train.micro_batch_size or use more ranks"});
+  return job.run([&] {
+    Recipe recipe;
+    agreed(job.session().world({}, {}), "recipe", [&] {
+      recipe = require_recipe(arguments.recipe, arguments.overrides, job.session().size());
+    });
+    job.report_to(recipe.run_dir);
+    return train(recipe, arguments, job, stop);
+  });
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 namespace moesaic::worker {
 
 void add_train(CLI::App& app, int& exit_code);
+void add_score(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_import(CLI::App& app, int& exit_code);

@@ -98,8 +98,9 @@ class Communicator {
 };
 
 struct CommOptions {
-  double timeout_s = 600.0;        // of one collective
-  bool check_collectives = false;  // compare label and size over the group first
+  double timeout_s = 600.0;                    // of one collective
+  bool check_collectives = false;              // compare label and size over the group first
+  std::string setting = "parallel.timeout_s";  // what the user calls the time-out
 };
 
 }  // namespace moesaic

@@ -1,9 +1,9 @@
 #include "config/check.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <numeric>
 
+#include "config/model_config.h"
 #include "core/error.h"
 #include "core/fs.h"
 
@@ -59,16 +59,6 @@ void check_batch(const Recipe& recipe, const Places& places, ProblemList& proble
         format("{} micro-batches a step for {} ranks: {} ranks have nothing to compute",
                global / micro, recipe.parallel.ranks, recipe.parallel.ranks - global / micro));
   }
-}
-
-// config.json of a checkpoint folder, or of the latest checkpoint of a run folder.
-std::optional<std::string> config_of(const std::string& from) {
-  for (const char* inside : {"config.json", "checkpoints/latest/config.json"}) {
-    const std::filesystem::path path = std::filesystem::path(from) / inside;
-    std::error_code ignored;
-    if (std::filesystem::is_regular_file(path, ignored)) return path.string();
-  }
-  return std::nullopt;
 }
 
 std::string divisors(std::int64_t ranks, std::int64_t experts) {
@@ -142,11 +132,12 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
   if (problems.has_error("model.from") || problems.has_error("model.config")) return;
   if (!model.from) return;
   const Place place = place_of(places, "model.from");
-  const std::optional<std::string> path = config_of(*model.from);
+  const std::optional<std::string> path = find_model_config(*model.from);
   if (!path) {
     return problems.error(
         place, "model.from",
-        format("no config.json in {}; expected a checkpoint or a run folder", *model.from));
+        format("no config.json in {}; expected a Hugging Face, checkpoint or run folder",
+               *model.from));
   }
   try {
     const Json saved = read_json(*path, ErrorKind::kRecipe);

@@ -1,11 +1,13 @@
 #include "data/input_file.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "core/error.h"
 
@@ -35,10 +37,25 @@ InputFile::InputFile(const std::string& path) : path_(path), buffer_(kBlockBytes
   size_ = static_cast<std::uint64_t>(status.st_size);
 }
 
+InputFile::InputFile(double idle_s, std::function<void()> idle)
+    : path_("<stdin>"),
+      descriptor_(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0)),
+      idle_s_(idle_s),
+      idle_(std::move(idle)),
+      buffer_(kBlockBytes) {
+  if (descriptor_ < 0) fail(path_, errno);
+}
+
 InputFile::~InputFile() { ::close(descriptor_); }
+
+void InputFile::wait_for_bytes() const {
+  pollfd input{descriptor_, POLLIN, 0};
+  while (::poll(&input, 1, static_cast<int>(1000 * idle_s_)) == 0) idle_();
+}
 
 std::string_view InputFile::next_block() {
   for (;;) {
+    if (idle_) wait_for_bytes();
     const ssize_t got = ::read(descriptor_, buffer_.data(), buffer_.size());
     if (got >= 0) return {buffer_.data(), static_cast<std::size_t>(got)};
     if (errno != EINTR) fail(path_, errno);

@@ -1,7 +1,9 @@
-// InputFile: sequential reading of a corpus file, in blocks or lines; memory does not grow with it.
+// InputFile: sequential reading of a file or of standard input, in blocks or lines; memory does not
+// grow with it.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,6 +14,9 @@ class InputFile {
  public:
   /// Error(kData) when it cannot be read or is not a regular file.
   explicit InputFile(const std::string& path);
+  /// Standard input, "<stdin>" in messages. While nothing comes, `idle` is called each `idle_s`
+  /// seconds.
+  InputFile(double idle_s, std::function<void()> idle);
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
@@ -23,15 +28,19 @@ class InputFile {
   bool next_line(std::string& line, std::size_t max_bytes);
 
   const std::string& path() const { return path_; }
-  std::uint64_t size() const { return size_; }
+  std::uint64_t size() const { return size_; }  // 0 for standard input
   /// Of the line that next_line gave, from 1.
   std::int64_t line_number() const { return line_number_; }
   /// "path:line", for messages.
   std::string where() const;
 
  private:
+  void wait_for_bytes() const;
+
   std::string path_;
   int descriptor_ = -1;
+  double idle_s_ = 0;
+  std::function<void()> idle_;  // empty: a file never waits
   std::uint64_t size_ = 0;
   std::int64_t line_number_ = 0;
   std::vector<char> buffer_;

@@ -25,8 +25,7 @@ std::string short_reason(std::string reason) {
 // The parser's events. Every method returns false to stop, with the reason in `problem`.
 class LineHandler : public nlohmann::json_sax<Json> {
  public:
-  enum class Wanted { kText, kIds };
-  explicit LineHandler(Wanted wanted) : wanted_(wanted) {}
+  LineHandler(bool text, bool ids) : wants_text_(text), wants_ids_(ids) {}
 
   bool null() override { return other("null"); }
   bool boolean(bool) override { return other("a boolean"); }
@@ -36,14 +35,14 @@ class LineHandler : public nlohmann::json_sax<Json> {
 
   bool number_unsigned(number_unsigned_t value) override {
     if (!in_ids_ || value > 0xffffffffU) return other(format("{}", value));
-    ids.push_back(static_cast<std::uint32_t>(value));
+    result.ids.push_back(static_cast<std::uint32_t>(value));
     return true;
   }
 
   bool string(string_t& value) override {
-    if (!next_is_wanted_ || wanted_ != Wanted::kText) return other("a string");
-    text.swap(value);
-    next_is_wanted_ = false;
+    if (next_ != Value::kText) return other("a string");
+    result.text.emplace().swap(value);
+    next_ = Value::kAny;
     return true;
   }
 
@@ -52,16 +51,18 @@ class LineHandler : public nlohmann::json_sax<Json> {
   bool end_array() override { return close(); }
 
   bool start_array(std::size_t) override {
-    if (!next_is_wanted_ || wanted_ != Wanted::kIds) return open("an array");
-    next_is_wanted_ = false;
-    in_ids_ = true;
+    if (next_ == Value::kIds) {
+      next_ = Value::kAny;
+      in_ids_ = true;
+    }
     return open("an array");
   }
 
   bool key(string_t& name) override {
-    if (depth_ != 1 || name != wanted_name()) return true;
-    if (found_) return stop(format("key \"{}\" is there twice", name));
-    return found_ = next_is_wanted_ = true;
+    if (depth_ != 1) return true;
+    if (wants_text_ && name == "text") return found(Value::kText, has_text_, name);
+    if (wants_ids_ && name == "ids") return found(Value::kIds, has_ids_, name);
+    return true;
   }
 
   bool parse_error(std::size_t, const std::string&,
@@ -69,29 +70,46 @@ class LineHandler : public nlohmann::json_sax<Json> {
     return stop("invalid JSON: " + short_reason(error.what()));
   }
 
-  const char* wanted_name() const { return wanted_ == Wanted::kText ? "text" : "ids"; }
-  bool found() const { return found_; }
+  /// Error(kData) unless exactly one wanted key was there.
+  void require_one(const std::string& where) const {
+    MOESAIC_CHECK(!has_text_ || !has_ids_, ErrorKind::kData,
+                  "{}: has both \"text\" and \"ids\"; keep one of them", where);
+    if (has_text_ || has_ids_) return;
+    const char* wanted = wants_text_ && wants_ids_ ? "\"text\" or \"ids\""
+                         : wants_text_             ? "\"text\""
+                                                   : "\"ids\"";
+    throw Error(ErrorKind::kData, format("{}: key {} is missing", where, wanted));
+  }
 
-  std::string text;
-  std::vector<std::uint32_t> ids;
+  TextOrIds result;
   std::string problem;
 
  private:
+  enum class Value { kAny, kText, kIds };  // what must come next
+
+  bool found(Value value, bool& before, const string_t& name) {
+    if (before) return stop(format("key \"{}\" is there twice", name));
+    next_ = value;
+    return before = true;
+  }
+
   bool stop(const std::string& why) {
     problem = why;
     return false;
   }
 
-  // Any value but the wanted one.
+  // Any value but a wanted one.
   bool other(const std::string& what) {
     if (depth_ == 0 && what != "an object") return stop(format("{}, must be an object", what));
     if (in_ids_) {
-      return stop(
-          format("\"ids\"[{}] is {}, must be an integer from 0 to 4294967295", ids.size(), what));
+      return stop(format("\"ids\"[{}] is {}, must be an integer from 0 to 4294967295",
+                         result.ids.size(), what));
     }
-    if (!next_is_wanted_) return true;
-    const char* must = wanted_ == Wanted::kText ? "a string" : "an array of token ids";
-    return stop(format("\"{}\" is {}, must be {}", wanted_name(), what, must));
+    if (next_ == Value::kText) return stop(format("\"text\" is {}, must be a string", what));
+    if (next_ == Value::kIds) {
+      return stop(format("\"ids\" is {}, must be an array of token ids", what));
+    }
+    return true;
   }
 
   bool open(const char* what) {
@@ -107,28 +125,32 @@ class LineHandler : public nlohmann::json_sax<Json> {
     return true;
   }
 
-  Wanted wanted_;
+  bool wants_text_, wants_ids_;
+  bool has_text_ = false, has_ids_ = false;
   int depth_ = 0;
-  bool found_ = false, next_is_wanted_ = false, in_ids_ = false;
+  Value next_ = Value::kAny;
+  bool in_ids_ = false;
 };
 
-LineHandler read_line(std::string_view line, const std::string& where, LineHandler::Wanted wanted) {
-  LineHandler handler(wanted);
+TextOrIds read_line(std::string_view line, const std::string& where, LineHandler handler) {
   const bool whole = Json::sax_parse(line.begin(), line.end(), &handler);
   MOESAIC_CHECK(whole, ErrorKind::kData, "{}: {}", where, handler.problem);
-  MOESAIC_CHECK(handler.found(), ErrorKind::kData, "{}: key \"{}\" is missing", where,
-                handler.wanted_name());
-  return handler;
+  handler.require_one(where);
+  return std::move(handler.result);
 }
 
 }  // namespace
 
 std::string read_text_line(std::string_view line, const std::string& where) {
-  return read_line(line, where, LineHandler::Wanted::kText).text;
+  return *read_line(line, where, LineHandler(true, false)).text;
 }
 
 std::vector<std::uint32_t> read_ids_line(std::string_view line, const std::string& where) {
-  return read_line(line, where, LineHandler::Wanted::kIds).ids;
+  return read_line(line, where, LineHandler(false, true)).ids;
+}
+
+TextOrIds read_text_or_ids_line(std::string_view line, const std::string& where) {
+  return read_line(line, where, LineHandler(true, true));
 }
 
 }  // namespace moesaic

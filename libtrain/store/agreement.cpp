@@ -27,16 +27,22 @@ std::string encode(const std::optional<Error>& error) {
                 error->hint());
 }
 
-Error decode(const std::string& text, int rank, int size) {
+SharedError decode(const std::string& text, int rank, int size) {
   const std::size_t first = text.find(kSeparator);
   const std::size_t second = text.find(kSeparator, first + 1);
   const auto kind = static_cast<ErrorKind>(std::stoi(text.substr(0, first)));
-  std::string message = text.substr(first + 1, second - first - 1);
-  if (size > 1) message = format("rank {}: {}", rank, message);
-  return {kind, message, text.substr(second + 1)};
+  const Error error(kind, text.substr(first + 1, second - first - 1), text.substr(second + 1));
+  return {error, rank, size};
 }
 
 }  // namespace
+
+SharedError::SharedError(const Error& error, int rank, int group_size)
+    : Error(error.kind(),
+            group_size > 1 ? format("rank {}: {}", rank, error.what()) : std::string(error.what()),
+            error.hint()),
+      rank_(rank),
+      plain_(error.what()) {}
 
 void agreed(const Communicator& group, const std::string& label,
             const std::function<void()>& work) {

@@ -85,5 +85,19 @@ TEST(IdsLine, ErrorsSayWhichIdIsWrong) {
   ids_error(R"({"ids": [1], "ids": [2]})", "key \"ids\" is there twice");
 }
 
+TEST(EitherLine, TakesExactlyOneOfTheTwoKeys) {
+  EXPECT_EQ(read_text_or_ids_line(R"({"n": 1, "text": ""})", "x").text, "");
+  const TextOrIds line = read_text_or_ids_line(R"({"ids": [], "label": [1]})", "x");
+  EXPECT_FALSE(line.text.has_value());
+  EXPECT_TRUE(line.ids.empty());
+  const auto error = [](const std::string& text, const std::string& part) {
+    expect_error(ErrorKind::kData, part, [&] { read_text_or_ids_line(text, "<stdin>:7"); });
+  };
+  error(R"({"ids": [1], "text": "a"})", "<stdin>:7: has both \"text\" and \"ids\"");
+  error(R"({"meta": {"ids": [1]}})", "<stdin>:7: key \"text\" or \"ids\" is missing");
+  error(R"({"text": [1]})", "\"text\" is an array, must be a string");
+  error(R"({"ids": "a"})", "\"ids\" is a string, must be an array of token ids");
+}
+
 }  // namespace
 }  // namespace moesaic

@@ -80,11 +80,11 @@ void MpiRuntime::progress() {
 }
 
 void MpiRuntime::time_out(const MpiOperation& operation, double seconds) const {
-  throw Error(ErrorKind::kCommunication,
-              format("{} did not finish in {:.1f} s (parallel.timeout_s is {}); {}",
-                     operation.where(), seconds, options_.timeout_s, watchdog_.report()),
-              "look into the log of a rank that is behind; if it was only slow, raise "
-              "parallel.timeout_s");
+  throw Error(
+      ErrorKind::kCommunication,
+      format("{} did not finish in {:.1f} s ({} is {}); {}", operation.where(), seconds,
+             options_.setting, options_.timeout_s, watchdog_.report()),
+      "look into the log of a rank that is behind; if it was only slow, raise " + options_.setting);
 }
 
 void MpiRuntime::wait(MpiOperation& operation) {

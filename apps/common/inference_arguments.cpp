@@ -1,0 +1,41 @@
+#include "common/inference_arguments.h"
+
+#include "core/format.h"
+
+namespace moesaic {
+
+void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
+  verb.add_option("--model", arguments.model,
+                  "Hugging Face folder, checkpoint folder, or run folder (its newest checkpoint)")
+      ->required();
+  verb.add_option("--expert", arguments.expert,
+                  "Ranks of an expert group (default: the largest number that divides ranks and "
+                  "experts)")
+      ->check(CLI::Range(1, 1'000'000));
+  verb.add_option("--precision", arguments.precision, "float64 | float32 | bfloat16")
+      ->check(CLI::IsMember({"float64", "float32", "bfloat16"}))
+      ->capture_default_str();
+  verb.add_flag("--allow-nonfinite", arguments.allow_nonfinite,
+                "Accept weights that are NaN or infinite");
+  verb.add_option("--device", arguments.device, "cpu | cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  verb.add_option("--timeout", arguments.timeout_s,
+                  "Seconds after which a rank that does not come is lost")
+      ->check(CLI::Range(1.0, 1e9))
+      ->capture_default_str();
+}
+
+void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments) {
+  const InferenceArguments defaults;
+  argv.push_back("--model=" + arguments.model);
+  if (arguments.expert != defaults.expert) argv.push_back(format("--expert={}", arguments.expert));
+  argv.push_back("--precision=" + arguments.precision);
+  if (arguments.allow_nonfinite) argv.emplace_back("--allow-nonfinite");
+  if (arguments.device != defaults.device) argv.push_back("--device=" + arguments.device);
+  if (arguments.timeout_s != defaults.timeout_s) {
+    argv.push_back(format("--timeout={}", arguments.timeout_s));
+  }
+}
+
+}  // namespace moesaic

@@ -1,0 +1,25 @@
+// The options of every verb that opens a model to compute with: read by the launcher, which passes
+// them on, and by the worker.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace moesaic {
+
+struct InferenceArguments {
+  std::string model;
+  int expert = 0;                     // size of an expert group, 0 = the largest that fits
+  std::string precision = "float32";  // float64 | float32 | bfloat16
+  bool allow_nonfinite = false;
+  std::string device = "cpu";  // cpu | cuda
+  double timeout_s = 600;      // of one collective
+};
+
+/// `arguments` must outlive the parse.
+void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments);
+/// As the worker reads them.
+void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments);
+
+}  // namespace moesaic

@@ -1,0 +1,100 @@
+#include "engine/inference.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <numeric>
+#include <vector>
+
+#include "config/model_config.h"
+#include "loss/cross_entropy.h"
+#include "store/agreement.h"
+#include "store/model_source.h"
+
+namespace moesaic {
+namespace {
+
+void warn_of(const Json& config, const std::string& path, const Log& log) {
+  std::vector<arch::Problem> problems;
+  arch::read_options(config, problems);
+  for (const arch::Problem& problem : problems) {
+    if (problem.warning) log.warn("{}: {}: {}", path, problem.key, problem.message);
+  }
+}
+
+std::string common_divisors(std::int64_t a, std::int64_t b) {
+  std::vector<std::int64_t> sizes;
+  const std::int64_t most = std::gcd(a, b);
+  for (std::int64_t size = 1; size <= most; ++size) {
+    if (most % size == 0) sizes.push_back(size);
+  }
+  return format("{}", join(sizes, ", "));
+}
+
+MatmulKernel chiefs_matmul(const Communicator& world) {
+  const std::string chiefs = name_of(choose_matmul("auto"));
+  return choose_matmul(world.broadcast(chiefs, 0, "matmul"));
+}
+
+void describe(const RankContext& context, const Transformer& model, const std::string& path,
+              const std::string& precision, MatmulKernel matmul) {
+  const arch::Options& arch = model.arch();
+  const auto millions = static_cast<double>(model.parameters().global_count()) / 1e6;
+  context.log.info("model     {}: {}, {:.2f} M parameters, {} layers", path, arch.model_type,
+                   millions, arch.num_hidden_layers);
+  context.log.info("layout    {} ranks, expert groups of {}", context.plan.world,
+                   context.plan.expert);
+  context.log.info("numbers   {}, products by {}", precision, name_of(matmul));
+}
+
+}  // namespace
+
+arch::Options model_architecture(const Communicator& world, const std::string& path,
+                                 const Log& log) {
+  Json config;
+  agreed(world, "model: config", [&] {
+    if (!world.is_chief()) return;
+    config = read_model_config(path);
+    arch::require_options(config, path);
+    warn_of(config, path, log);
+  });
+  const std::string text = world.broadcast(config.dump(), 0, "model: config");
+  return arch::require_options(Json::parse(text), path);
+}
+
+Plan inference_plan(int ranks, int expert, std::int64_t num_experts) {
+  if (num_experts == 0 && expert <= 1) return Plan::make(ranks, 1, 0);
+  MOESAIC_CHECK(num_experts > 0, ErrorKind::kUsage,
+                "--expert is {}, but the model has no experts; leave it out", expert);
+  if (expert == 0) expert = static_cast<int>(std::gcd<std::int64_t>(ranks, num_experts));
+  if (expert < 1 || ranks % expert != 0 || num_experts % expert != 0) {
+    throw Error(ErrorKind::kUsage,
+                format("--expert is {}, which does not divide {} ranks and {} experts", expert,
+                       ranks, num_experts),
+                format("sizes that fit: {}", common_divisors(ranks, num_experts)));
+  }
+  return Plan::make(ranks, expert, num_experts);
+}
+
+InferenceModel::InferenceModel(const RankContext& context, const Options& options)
+    : precision_(Precision::named(options.precision)), matmul_(chiefs_matmul(context.world)) {
+  const auto source = ModelSource::open(context, options.path);
+  tokenizer_ = source->tokenizer();
+  model_ = std::make_unique<Transformer>(Transformer::Options{.arch = source->arch(),
+                                                              .dtype = precision_.master,
+                                                              .dtypes = source->dtypes(),
+                                                              .initialise = false},
+                                         context);
+  source->load(context, state_of(model_->parameters()),
+               {.allow_nonfinite = options.allow_nonfinite});
+  describe(context, *model_, source->path(), options.precision, matmul_);
+}
+
+at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch& batch) {
+  const at::NoGradGuard no_gradients;
+  const Batch here = to_device(batch, context.device);
+  const ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
+  const Transformer::Output output = model_->forward(forward);
+  return moesaic::token_losses(forward, model_->head(), output.hidden_TD, here.targets_T).cpu();
+}
+
+}  // namespace moesaic

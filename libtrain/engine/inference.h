@@ -1,0 +1,52 @@
+// InferenceModel: a model that was opened to compute with, not to train: its weights keep the dtype
+// of the file and are converted where they are used, so a rank holds its share and no copies.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "core/json.h"
+#include "models/transformer.h"
+#include "nn/forward_context.h"
+#include "parallel/rank_context.h"
+
+namespace moesaic {
+
+/// Collective over world. The architecture of the model at `path`, which says how its experts can
+/// be divided, before there are groups. Error(kCheckpoint) when there is no model.
+arch::Options model_architecture(const Communicator& world, const std::string& path,
+                                 const Log& log);
+
+/// `expert` is the size of an expert group; 0 = the largest one that fits. Error(kUsage), with the
+/// sizes that fit, when it does not.
+Plan inference_plan(int ranks, int expert, std::int64_t num_experts);
+
+class InferenceModel {
+ public:
+  struct Options {
+    std::string path;                   // Hugging Face folder, checkpoint folder or run folder
+    std::string precision = "float32";  // float64 | float32 | bfloat16
+    bool allow_nonfinite = false;       // accept weights that are NaN or infinite
+  };
+
+  /// Collective over world.
+  InferenceModel(const RankContext& context, const Options& options);
+
+  const arch::Options& arch() const { return model_->arch(); }
+  const Precision& precision() const { return precision_; }
+  /// As a checkpoint describes it; null where the model brings none that is known.
+  const Json& tokenizer() const { return tokenizer_; }
+
+  /// -log p of each target of `batch`, in the master dtype; 0 where there is no target. Collective
+  /// over the expert group when the model has experts.
+  at::Tensor token_losses(const RankContext& context, const Batch& batch);
+
+ private:
+  Precision precision_;
+  MatmulKernel matmul_;
+  Json tokenizer_;
+  std::unique_ptr<Transformer> model_;
+  WeightCopies weights_{/*keep=*/false};
+};
+
+}  // namespace moesaic

@@ -1,0 +1,38 @@
+// The JSONL of `moesaic score`: what a line of its input asks, and the line that answers it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+
+namespace moesaic {
+
+/// What the model takes.
+struct ScoreVocabulary {
+  std::int64_t size = 0;
+  Json tokenizer;                    // as a checkpoint describes it
+  std::int64_t max_ids = 1'000'000;  // of one line
+};
+
+/// The ids of a line {"ids": [...]} or {"text": "..."}. Error(kData) that begins with `where`.
+std::vector<std::uint32_t> read_score_line(std::string_view line, const std::string& where,
+                                           const ScoreVocabulary& vocabulary);
+
+/// The scores of one sequence.
+struct SequenceScore {
+  std::span<const double> logprobs;  // of the ids after the first
+  std::int64_t tokens = 0;           // all ids
+
+  double nll() const;  // negative sum
+  bool is_finite() const;
+};
+
+/// {"logprobs":[...],"nll":x,"tokens":n} and a line feed. Numbers have as many digits as tell them
+/// from their neighbours: `single` where they were computed in float32. What is not finite is null.
+std::string score_line(const SequenceScore& score, bool single);
+
+}  // namespace moesaic
