@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMaxConfig = 4U << 20;  // bytes of config.json
 constexpr std::size_t kMaxIndex = 64U << 20;
-constexpr std::size_t kMaxTensors = 1'000'000;  // of all shards together
+constexpr std::size_t kMaxTensors = 500'000;  // of all shards together
 constexpr std::uint64_t kMaxSmallFile = 64U << 20;
 constexpr std::uint64_t kMaxSmallFiles = 128U << 20;  // together
 constexpr std::size_t kMaxSmallFileCount = 200;

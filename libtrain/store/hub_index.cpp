@@ -10,7 +10,7 @@ namespace moesaic {
 namespace {
 
 constexpr std::size_t kMaxBytes = 64U << 20;
-constexpr std::size_t kMaxWeights = 1'000'000;
+constexpr std::size_t kMaxWeights = 500'000;
 constexpr std::size_t kMaxShards = 10'000;
 constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kMaxFileName = 255;

@@ -36,7 +36,7 @@ struct SafetensorsHeader {
 };
 
 inline constexpr std::uint64_t kMaxSafetensorsHeader = 50'000'000;  // bytes
-inline constexpr std::size_t kMaxSafetensorsTensors = 1'000'000;    // in one file
+inline constexpr std::size_t kMaxSafetensorsTensors = 250'000;      // in one file
 
 /// Reads the header of a file of `file_bytes` bytes, of which `beginning` holds the first ones, at
 /// least the whole header where there are so many. Checks that the values of the tensors, of the
