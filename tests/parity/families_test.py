@@ -25,7 +25,7 @@ GRADIENT = (24, 17, 9, 2)  # of the lines of the one SGD step, in micro-batches 
 ADAMW_STEPS, ADAMW_LINES, ADAMW_LENGTH, ADAMW_RATE = 10, 3, 20, 1e-3
 NEAR_TIE = 5e-5  # a choice of experts closer than this could fall either way in float32
 TOLERANCE = 1e-4
-ROUNDING = 2.0**-23  # of w - g in float32, relative to w
+ROUNDING = 2.0**-24  # of w - g in float32, relative to w
 
 RECIPE = """
 name: parity
@@ -190,17 +190,19 @@ class Families(RunTest):
         self.assertEqual({joined(name)[0] for name in expected} | biases, set(after))
         for name in biases:
             self.assertTrue(torch.equal(before[name].float(), after[name]), f"{name} changed")
+        squares = {}  # name in model.h5 -> squares of the norms of difference, gradient and rounding
         for name, wanted in expected.items():
-            self.assertEqual(before[name].shape, wanted.shape)
             stored, index = joined(name)
             new = after[stored] if index is None else after[stored][index]
-            self.assertEqual(new.dtype, torch.float32)
+            self.assertEqual((new.dtype, new.shape), (torch.float32, before[name].shape))
             old = before[name].double()
-            difference = (old - new.double() - wanted.double()).norm().item()
-            norm, floor = wanted.double().norm().item(), ROUNDING * old.norm().item()
-            self.assertLess(difference, TOLERANCE * norm + floor, f"gradient of {name}, norm {norm:.2e}")
-            if norm > 100 * floor:
+            norms = [(old - new.double() - wanted.double()).norm(), wanted.double().norm(), ROUNDING * old.norm()]
+            self.assertLess(norms[0], TOLERANCE * norms[1] + norms[2], f"gradient of {name}")
+            squares[stored] = squares.get(stored, 0) + torch.stack(norms)**2
+        for name, (difference, norm, rounding) in ((name, square.sqrt().tolist()) for name, square in squares.items()):
+            if norm > rounding:  # the router of a single, normalised expert has none
                 self.note("gradient", difference / norm)
+                self.assertLess(difference, TOLERANCE * norm, f"gradient of {name}, norm {norm:.2e}")
 
     def check_adamw(self, expected):
         self.finished("adamw")
@@ -232,8 +234,10 @@ class Families(RunTest):
             self.assertEqual(set(index["weight_map"]), set(tensors))
         model = oracle.load(folder)
         ours, theirs = model.config.to_dict(), self.model.config.to_dict()
-        for key in ("_name_or_path", "transformers_version", "dtype"):
+        # The layers that predict further tokens are not in the hub folder, so an export announces none.
+        for key in ("_name_or_path", "transformers_version", "dtype", "num_nextn_predict_layers"):
             ours.pop(key, None), theirs.pop(key, None)
+        theirs |= {key: 0 for key in ("num_nextn_predict_layers",) if key in theirs}  # none came, none go out
         self.assertEqual({key: value for key, value in ours.items() if key in theirs and value != theirs[key]}, {})
         return folder, tensors, model
 

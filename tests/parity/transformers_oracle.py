@@ -28,7 +28,7 @@ def log_probs(model, ids):
     if len(ids) < 2:
         return torch.zeros(0)
     with torch.no_grad():
-        logits = copy.deepcopy(model)(torch.tensor([ids[:-1]])).logits[0]
+        logits = copy.deepcopy(model)(torch.tensor([ids])).logits[0, :-1]
     return logits.log_softmax(-1).gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
 
 
