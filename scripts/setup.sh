@@ -2,8 +2,8 @@
 # Installs what Moesaic needs on Debian 12: packages, and LibTorch from the torch wheel in .venv.
 # Idempotent; a second call changes nothing and takes under a second.
 #   scripts/setup.sh            what the build needs
-#   scripts/setup.sh --parity   also the Python readers that the parity tests compare with, in .venv-parity
-#   scripts/setup.sh --peers    also the Python trainers that speed is compared with (torch with CUDA, several GB)
+#   scripts/setup.sh --parity   also what tests need: Python readers in .venv-parity, clang for the fuzz targets
+#   scripts/setup.sh --peers    also Transformers and torch, which parity and speed are compared with (several GB)
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,6 +31,7 @@ as_root() {
 
 packages=(g++ cmake ninja-build ccache python3-venv python3-dev openmpi-bin libopenmpi-dev libhdf5-openmpi-dev
   libcli11-dev libyaml-cpp-dev libfmt-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev libxxhash-dev)
+[ $parity = 0 ] || packages+=(clang libclang-rt-dev)  # the fuzz targets
 missing=()
 for package in "${packages[@]}"; do
   dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2> /dev/null | grep -q '^ii' || missing+=("$package")

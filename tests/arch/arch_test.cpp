@@ -49,15 +49,15 @@ TEST(ReadOptions, TakesTheDefaultsOfTheFamilysConfigurationClass) {
   EXPECT_EQ(olmoe.num_key_value_heads, 16);
   EXPECT_EQ(olmoe.head_dim, 128);
   EXPECT_EQ(olmoe.rms_norm_eps, 1e-5);
-  EXPECT_EQ(olmoe.rope_theta, 10000.0);
-  EXPECT_TRUE(olmoe.qk_norm);
+  EXPECT_EQ(olmoe.rope.theta, 10000.0);
+  EXPECT_EQ(olmoe.qk_norm, QkNorm::kAllHeads);
   EXPECT_FALSE(olmoe.norm_topk_prob);
   const Options llama = read({{"model_type", "llama"}});
   EXPECT_EQ(llama.vocab_size, 32000);
   EXPECT_EQ(llama.intermediate_size, 11008);
   EXPECT_EQ(llama.rms_norm_eps, 1e-6);
   EXPECT_FALSE(llama.is_moe());
-  EXPECT_FALSE(llama.qk_norm);
+  EXPECT_EQ(llama.qk_norm, QkNorm::kNone);
 }
 
 TEST(ReadOptions, AcceptsAConfigurationFileAsPublished) {
@@ -105,14 +105,18 @@ TEST(ReadOptions, RefusesUnsupportedMathematicsWithItsReason) {
   only_problem(with(tiny_olmoe(), "sliding_window", 128), "sliding_window");
   only_problem(with(tiny_olmoe(), "mlp_bias", true), "mlp_bias");
   only_problem(with(tiny_olmoe(), "head_dim", 4), "head_dim");
+  const Json longrope = {{"type", "longrope"}};
+  only_problem(with(tiny_olmoe(), "rope_scaling", longrope), "rope_scaling.type");
   const Json linear = {{"type", "linear"}};
-  only_problem(with(tiny_olmoe(), "rope_scaling", linear), "rope_scaling.type");
+  only_problem(with(tiny_olmoe(), "rope_scaling", linear), "rope_scaling.factor");
+  const Json extra = {{"type", "linear"}, {"factor", 2.0}, {"beta_fast", 3}};
+  only_problem(with(tiny_olmoe(), "rope_scaling", extra), "rope_scaling.beta_fast");
 }
 
 TEST(ReadOptions, ReadsBothSpellingsOfTheRotarySettings) {
-  EXPECT_EQ(read(with(tiny_olmoe(), "rope_theta", 5000)).rope_theta, 5000);
+  EXPECT_EQ(read(with(tiny_olmoe(), "rope_theta", 5000)).rope.theta, 5000);
   const Json block = {{"rope_type", "default"}, {"rope_theta", 7000.0}};
-  EXPECT_EQ(read(with(tiny_olmoe(), "rope_parameters", block)).rope_theta, 7000);
+  EXPECT_EQ(read(with(tiny_olmoe(), "rope_parameters", block)).rope.theta, 7000);
   Json both = with(tiny_olmoe(), "rope_parameters", block);
   EXPECT_TRUE(problems_of(with(both, "rope_theta", 7000.0)).empty());
   only_problem(with(both, "rope_theta", 5000.0), "rope_theta");
@@ -176,6 +180,78 @@ TEST(ToConfig, ReadsBackAsTheSameOptions) {
     EXPECT_EQ(to_config(read(written)), written);
     for (const auto& [key, value] : config.items()) EXPECT_EQ(written.at(key), value) << key;
   }
+}
+
+TEST(ToConfig, ReadsBackForEveryFamilyAndRotaryVariant) {
+  const std::vector<Json> ropes = {{{"rope_type", "linear"}, {"factor", 2.0}},
+                                   {{"rope_type", "dynamic"}, {"factor", 2.0}},
+                                   {{"rope_type", "llama3"},
+                                    {"factor", 8.0},
+                                    {"low_freq_factor", 1.0},
+                                    {"high_freq_factor", 4.0},
+                                    {"original_max_position_embeddings", 64}},
+                                   {{"rope_type", "yarn"},
+                                    {"factor", 4.0},
+                                    {"original_max_position_embeddings", 64},
+                                    {"mscale", 0.7},
+                                    {"mscale_all_dim", 0.7},
+                                    {"truncate", false}}};
+  for (const std::string& type : model_types()) {
+    for (const Json& rope : ropes) {
+      Json config = {{"model_type", type}, {"rope_parameters", rope}};
+      if (type == "deepseek_v2") config["num_experts_per_tok"] = 6;
+      const Options options = read(config);
+      EXPECT_EQ(options.rope.type, rope.at("rope_type").get<std::string>());
+      const Json written = to_config(options);
+      EXPECT_TRUE(problems_of(written).empty()) << written.dump();
+      EXPECT_EQ(read(written).rope, options.rope);
+      EXPECT_EQ(to_config(read(written)), written);
+    }
+  }
+}
+
+TEST(ReadOptions, ReadsThePublishedConfigurationOfDeepSeekV3) {
+  Json published = {{"model_type", "deepseek_v3"},
+                    {"aux_loss_alpha", 0.001},
+                    {"auto_map", Json::object()},
+                    {"ep_size", 1},
+                    {"moe_layer_freq", 1},
+                    {"num_nextn_predict_layers", 1},
+                    {"rope_scaling",
+                     {{"beta_fast", 32},
+                      {"beta_slow", 1},
+                      {"factor", 40},
+                      {"mscale", 1.0},
+                      {"mscale_all_dim", 1.0},
+                      {"original_max_position_embeddings", 4096},
+                      {"type", "yarn"}}},
+                    {"max_position_embeddings", 163840},
+                    {"rope_theta", 10000},
+                    {"scoring_func", "sigmoid"},
+                    {"seq_aux", true},
+                    {"topk_method", "noaux_tc"},
+                    {"torch_dtype", "bfloat16"}};
+  const Options o = read(published);
+  EXPECT_EQ(o.rope.type, "yarn");
+  EXPECT_EQ(o.query_head_dim(), 192);
+  EXPECT_EQ(o.num_moe_layers(), 58);
+  EXPECT_EQ(problems_of(published).size(), 1U);  // a warning: no multi-token prediction
+  published["scoring_func"] = "softmax";
+  EXPECT_EQ(problems_of(published).size(), 2U);
+  published["scoring_func"] = "sigmoid";
+  published["n_group"] = 3;
+  EXPECT_EQ(problems_of(published).size(), 2U);
+}
+
+TEST(Options, KnowWhichLayersHaveExperts) {
+  const Options o = read({{"model_type", "qwen3_moe"},
+                          {"num_hidden_layers", 6},
+                          {"decoder_sparse_step", 2},
+                          {"mlp_only_layers", {3}}});
+  const std::vector<bool> expected = {false, true, false, false, false, true};
+  for (std::size_t layer = 0; layer < expected.size(); ++layer)
+    EXPECT_EQ(o.is_moe_layer(static_cast<std::int64_t>(layer)), expected[layer]) << layer;
+  EXPECT_EQ(o.num_moe_layers(), 2);
 }
 
 TEST(ParameterTable, HoldsTheHubsNamesAndShapesOfOlmoe) {

@@ -89,6 +89,25 @@ TEST(SwitchBalance, CountsTheChoicesAndDividesByThem) {
   EXPECT_GT(logits.grad().abs().max().item<double>(), 0);
 }
 
+TEST(TransformersBalance, PoolsTheTokensOfAllLayersAndDoesNotDivideByTheChoices) {
+  Problem p;
+  p.size.micro_batches = 2;
+  p.routers = {record_of(at::randn({9, 5}, at::kDouble), 2),
+               record_of(at::randn({9, 5}, at::kDouble), 2)};
+  double wanted = 0;  // as load_balancing_loss_func of Transformers: means over the 18 rows
+  for (int e = 0; e < 5; ++e) {
+    double count = 0, probability = 0;
+    for (const auto& router : p.routers) {
+      count += router.count_E[e].item<double>() / 18;
+      probability += router.probabilities_TE.select(1, e).sum().item<double>() / 18;
+    }
+    wanted += count * probability;
+  }
+  const auto value = TransformersBalance(0.5).evaluate(p.view());
+  EXPECT_NEAR(value.metric, 5 * wanted / 2, 1e-12);
+  EXPECT_NEAR(value.loss.item<double>(), 0.5 * value.metric, 1e-12);
+}
+
 TEST(RouterZ, IsTheMeanSquareOfLogSumExpOverTheTokensOfTheStep) {
   Problem p;
   const auto logits = at::randn({9, 5}, at::kDouble);

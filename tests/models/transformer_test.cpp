@@ -4,6 +4,10 @@
 #include <ATen/ops/allclose.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <map>
+#include <string>
+
 #include "support/tiny_model.h"
 
 namespace moesaic {
@@ -17,11 +21,36 @@ Json tiny(const char* type, bool tied) {
           {"num_key_value_heads", 2}, {"tie_word_embeddings", tied}};
 }
 
+// With experts in the second layer, where the family has them.
+Json tiny_of(const std::string& type, bool tied) {
+  Json config = tiny(type.c_str(), tied);
+  const auto set = [&config](const Json& keys) { config.update(keys); };
+  if (type == "mixtral") set({{"num_local_experts", 4}});
+  if (type.starts_with("qwen") && type.ends_with("moe"))
+    set({{"num_experts", 4}, {"moe_intermediate_size", 6}, {"mlp_only_layers", {0}}});
+  if (type == "qwen2_moe") set({{"shared_expert_intermediate_size", 8}});
+  if (type.ends_with("moe")) set({{"num_experts_per_tok", 2}});
+  if (!type.starts_with("deepseek")) return config;
+  set({{"num_key_value_heads", 4},
+       {"kv_lora_rank", 6},
+       {"q_lora_rank", 5},
+       {"qk_nope_head_dim", 4},
+       {"qk_rope_head_dim", 2},
+       {"v_head_dim", 3},
+       {"n_routed_experts", 4},
+       {"moe_intermediate_size", 6},
+       {"num_experts_per_tok", 2},
+       {"n_group", 2},
+       {"topk_group", 1},
+       {"first_k_dense_replace", 1}});
+  return config;
+}
+
 TEST(Transformer, HasExactlyTheParametersOfItsTable) {
   const RankContext context = RankContext::single();
-  for (const char* type : {"llama", "olmoe"}) {
+  for (const std::string& type : arch::model_types()) {
     for (const bool tied : {false, true}) {
-      const auto arch = arch::require_options(tiny(type, tied), "test");
+      const auto arch = arch::require_options(tiny_of(type, tied), "test");
       const Transformer model({arch, 1, at::kDouble}, context);
       const auto table = arch::parameter_table(arch);
       ASSERT_EQ(model.parameters().size(), table.size());
@@ -31,6 +60,38 @@ TEST(Transformer, HasExactlyTheParametersOfItsTable) {
         EXPECT_EQ(parameter->tensor.sizes().vec(), info.shape) << info.name;
       }
       EXPECT_EQ(model.parameters().find("lm_head.weight") == nullptr, tied);
+    }
+  }
+}
+
+// Also of latent attention, shared experts and every gate.
+TEST(Transformer, GradientOfEveryFamilyEqualsFiniteDifferences) {
+  const RankContext context = RankContext::single();
+  for (const std::string& type : arch::model_types()) {
+    Json config = tiny_of(type, false);
+    config["initializer_range"] = 0.3;
+    TinyRun run(context, arch::require_options(config, "test"), test::batch_of({5, 3}, 31),
+                {8, 8, 1});
+    run.loss(true);
+    std::map<std::string, at::Tensor> gradients;
+    for (const Parameter& parameter : run.model.parameters()) {
+      if (parameter.trainable)
+        gradients[parameter.name] = run.buckets.view(parameter).clone().flatten();
+    }
+    for (const Parameter& parameter : run.model.parameters()) {
+      if (!parameter.trainable) continue;
+      const at::Tensor& gradient = gradients.at(parameter.name);
+      double* value = parameter.tensor.mutable_data_ptr<double>();
+      for (const std::int64_t i : {std::int64_t{0}, parameter.numel() / 2, parameter.numel() - 1}) {
+        value[i] += 1e-5;
+        const double above = run.loss(false);
+        value[i] -= 2e-5;
+        const double below = run.loss(false);
+        value[i] += 1e-5;
+        const double numeric = (above - below) / 2e-5;
+        EXPECT_NEAR(gradient[i].item<double>(), numeric, 2e-7 + 1e-5 * std::abs(numeric))
+            << type << " " << parameter.name << " element " << i;
+      }
     }
   }
 }

@@ -1,9 +1,9 @@
 // Every hand-written operation against a plain composition of ATen operations, values and gradients
 // in float64.
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/atan2.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/ones.h>
@@ -11,10 +11,14 @@
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "nn/attention.h"
 #include "nn/ops.h"
+#include "nn/rotary.h"
 #include "nn/swiglu.h"
 #include "support/capture_sink.h"
 
@@ -100,16 +104,60 @@ TEST(Swiglu, HasTheGradientsOfTheFormula) {
   expect_close(w.grad(), w2.grad());
 }
 
+RotaryTable table_at(const std::vector<std::int64_t>& positions, const arch::Rope& rope,
+                     std::int64_t dim) {
+  Batch batch;
+  batch.positions_T = at::tensor(positions);
+  batch.sequence_offsets.push_back(std::ssize(positions));
+  return RotaryTable::make(batch, rope, 16, dim, at::kDouble);
+}
+
 TEST(Rotate, KeepsLengthsAndDependsOnDistanceOnly) {
   const auto q = random({1, 1, 8}), k = random({1, 1, 8});
-  const auto at_position = [](const at::Tensor& x, std::int64_t p) {
-    return rotate(x, RotaryTable::make(at::full({1}, p, at::kLong), 8, 10000.0, at::kDouble))
-        .flatten();
+  for (const bool interleaved : {false, true}) {
+    const auto at_position = [&](const at::Tensor& x, std::int64_t p) {
+      return rotate(x, table_at({p}, {.interleaved = interleaved}, 8)).flatten();
+    };
+    const auto near = [](const at::Tensor& a, const at::Tensor& b) {  // angles are float32
+      EXPECT_NEAR(a.item<double>(), b.item<double>(), 1e-6);
+    };
+    near(at_position(q, 17).norm(), q.norm());
+    near(at_position(q, 5).dot(at_position(k, 3)), at_position(q, 12).dot(at_position(k, 10)));
+    EXPECT_GT(at_position(q, 5).sub(at_position(q, 6)).abs().max().item<double>(), 1e-3);
+  }
+}
+
+TEST(Rotate, GradientIsTheTransposedMapAlsoInterleaved) {
+  for (const bool interleaved : {false, true}) {
+    const auto table = table_at({3, 9}, {.interleaved = interleaved}, 6);
+    const auto x = leaf(random({2, 3, 6}));
+    const auto dy = random({2, 3, 6});
+    rotate(x, table).backward(dy);
+    // <dy, R x> = <R' dy, x>, and R keeps lengths.
+    expect_close(x.grad().mul(x.detach()).sum(), rotate(x.detach(), table).mul(dy).sum());
+    EXPECT_NEAR(x.grad().norm().item<double>(), dy.norm().item<double>(), 1e-6);
+  }
+}
+
+// Values of Transformers 5.17 (ROPE_INIT_FUNCTIONS), theta 10000, head width 8, trained length 16.
+TEST(RotaryTable, HasTheAnglesOfTransformersForEachVariant) {
+  const auto frequency = [](const arch::Rope& rope, std::int64_t length) {
+    std::vector<std::int64_t> positions(static_cast<std::size_t>(length));
+    for (std::int64_t p = 0; p < length; ++p) positions[static_cast<std::size_t>(p)] = p;
+    const auto table = table_at(positions, rope, 8);
+    return at::atan2(table.sin_T1F, table.cos_T1F)[1].flatten();  // of position 1
   };
-  expect_close(at_position(q, 17).norm(), q.norm());
-  expect_close(at_position(q, 5).dot(at_position(k, 3)),
-               at_position(q, 12).dot(at_position(k, 10)));
-  EXPECT_GT(at_position(q, 5).sub(at_position(q, 6)).abs().max().item<double>(), 1e-3);
+  const auto expect = [](const at::Tensor& got, const std::vector<double>& wanted) {
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+      EXPECT_NEAR(got[static_cast<std::int64_t>(i)].item<double>(), wanted[i], 2e-6 * wanted[i]);
+  };
+  expect(frequency({}, 40), {1.0, 0.1, 0.01, 0.001});
+  expect(frequency({.type = "linear", .factor = 4}, 2), {0.25, 0.025, 0.0025, 0.00025});
+  expect(frequency({.type = "dynamic", .factor = 2}, 16), {1.0, 0.1, 0.01, 0.001});
+  expect(frequency({.type = "dynamic", .factor = 2}, 40), {1.0, 0.062996, 0.0039685, 0.00025});
+  EXPECT_DOUBLE_EQ((arch::Rope{.type = "yarn", .factor = 4, .mscale = 1, .mscale_all_dim = 0.5})
+                       .softmax_factor(),
+                   std::pow(0.05 * std::log(4.0) + 1, 2));
 }
 
 // Sequences of 3, 3 and 5 tokens, 4 query heads, 2 key/value heads.
@@ -119,7 +167,7 @@ TEST(CausalAttention, EqualsLibTorchPerSequenceWithGradients) {
              v = leaf(random({11, 2, 8}));
   const auto q2 = leaf(q.detach()), k2 = leaf(k.detach()), v2 = leaf(v.detach());
   const auto dy = random({11, 4, 8});
-  const auto y = causal_attention(q, k, v, offsets);
+  const auto y = causal_attention(q, k, v, offsets, 1 / std::sqrt(8.0));
   std::vector<at::Tensor> parts;
   for (std::size_t b = 0; b + 1 < offsets.size(); ++b) {
     const auto rows = [&](const at::Tensor& x, std::int64_t repeat) {
