@@ -12,6 +12,7 @@
 #include "core/fs.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
+#include "store/staging.h"
 
 namespace moesaic {
 namespace {
@@ -19,10 +20,12 @@ namespace {
 constexpr std::int64_t kBytesPerWrite = 16 << 20;  // HDF5 copies what one collective call writes
 
 /// Rows of `count` blocks, on the host and in the type of the file.
-at::Tensor rows_of(const DatasetPart& part, std::int64_t block, std::int64_t count) {
+at::Tensor rows_of(const DatasetPart& part, std::int64_t block, std::int64_t count,
+                   StagingBuffer& staging) {
   const at::Tensor rows =
       part.rows(part.blocks.first_row(block), part.blocks.num_rows(block, count));
-  return rows.to(at::kCPU, part.spec.dtype).contiguous();
+  const bool ready = rows.is_cpu() && rows.is_contiguous() && rows.scalar_type() == part.spec.dtype;
+  return ready ? rows : staging.take(rows.sizes().vec(), part.spec.dtype).copy_(rows);
 }
 
 void digest_blocks(const DatasetPart& part, std::int64_t block, std::int64_t count,
@@ -36,10 +39,10 @@ void digest_blocks(const DatasetPart& part, std::int64_t block, std::int64_t cou
 }
 
 void write_blocks(Hdf5Dataset& dataset, const DatasetPart& part, std::int64_t block,
-                  std::int64_t count, std::vector<std::string>& digests) {
+                  std::int64_t count, StagingBuffer& staging, std::vector<std::string>& digests) {
   const std::int64_t first = part.blocks.first_row(block);
   if (count <= 0) return dataset.write_rows(0, 0, nullptr);
-  const at::Tensor rows = rows_of(part, block, count);
+  const at::Tensor rows = rows_of(part, block, count, staging);
   dataset.write_rows(first, part.blocks.num_rows(block, count), rows.const_data_ptr());
   digest_blocks(part, block, count, rows, digests);
 }
@@ -53,6 +56,7 @@ void create_file(const RankContext& context, const std::string& path,
                  const std::vector<DatasetPart>& parts, DatasetDigests& digests) {
   Hdf5File file = Hdf5File::create(path);
   reserve_space(path, file_bytes(parts));
+  StagingBuffer staging;
   for (const DatasetPart& part : parts) {
     Hdf5Dataset dataset = file.create_dataset(part.spec);
     dataset.set_attribute("dtype", dtype_name(part.spec.dtype));
@@ -63,7 +67,8 @@ void create_file(const RankContext& context, const std::string& path,
       const std::int64_t step = part.blocks.blocks_in(kBytesPerWrite, part.spec.row_bytes());
       const std::int64_t end = part.first_block + part.num_blocks;
       for (std::int64_t block = part.first_block; block < end; block += step) {
-        write_blocks(dataset, part, block, std::min(step, end - block), digests[part.spec.name]);
+        write_blocks(dataset, part, block, std::min(step, end - block), staging,
+                     digests[part.spec.name]);
       }
     }
     dataset.close();
@@ -75,6 +80,7 @@ void create_file(const RankContext& context, const std::string& path,
 void write_shared(const RankContext& context, const std::string& path,
                   const std::vector<DatasetPart>& parts, DatasetDigests& digests) {
   std::optional<Hdf5File> file;
+  StagingBuffer staging;
   agreed(context.world, "checkpoint: open",
          [&] { file = Hdf5File::open_parallel(path, context.world.native_mpi()); });
   for (const DatasetPart& part : parts) {
@@ -87,7 +93,8 @@ void write_shared(const RankContext& context, const std::string& path,
     for (std::int64_t done = 0; done < part.most_blocks; done += step) {
       const std::int64_t count = std::min(step, part.num_blocks - done);
       agreed(context.world, "checkpoint: write", [&] {
-        write_blocks(*dataset, part, part.first_block + done, count, digests[part.spec.name]);
+        write_blocks(*dataset, part, part.first_block + done, count, staging,
+                     digests[part.spec.name]);
       });
     }
     agreed(context.world, "checkpoint: close dataset", [&] { dataset->close(); });

@@ -18,7 +18,7 @@
 namespace moesaic {
 
 /// Gives rows [first, first + count) of a dataset, in any floating type: of a tensor in memory, or
-/// read when they are asked for.
+/// read when they are asked for. Used before the next call.
 using RowSource = std::function<at::Tensor(std::int64_t first, std::int64_t count)>;
 
 /// One dataset to be, and what this rank has of it.

@@ -66,8 +66,9 @@ HubOrigin HubSource::origin(const RankContext& context) const {
   return origin;
 }
 
-void HubSource::read(const arch::ParameterInfo& info, std::int64_t first,
+void HubSource::read(const std::string& parameter, std::int64_t first,
                      const at::Tensor& into) const {
+  const arch::ParameterInfo& info = table_.at(parameter);
   const std::vector<HubTensor>& parts = weights_.of(info.name);
   if (info.scope == arch::Scope::kDense) {
     const std::int64_t row_values = info.numel() / info.shape[0];
@@ -81,18 +82,17 @@ void HubSource::read(const arch::ParameterInfo& info, std::int64_t first,
 
 at::Tensor HubSource::rows(const std::string& parameter, std::int64_t first,
                            std::int64_t count) const {
-  const arch::ParameterInfo& info = table_.at(parameter);
-  std::vector<std::int64_t> shape = info.shape;
+  std::vector<std::int64_t> shape = table_.at(parameter).shape;
   shape[0] = count;
   const at::Tensor values = at::empty(shape, dtypes_.at(parameter));
-  read(info, first, values);
+  read(parameter, first, values);
   return values;
 }
 
 void HubSource::fill(const RankContext& context, const StateDict& model) const {
   agreed(context.world, "model: fit", [&] { check_fit(model, table_, path_); });
   agreed(context.world, "model: load", [&] {
-    for (const StateEntry& entry : model) read(table_.at(entry.name), entry.offset, entry.tensor);
+    for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
   });
 }
 

@@ -22,14 +22,13 @@ class HubSource : public ModelSource {
   HubOrigin origin(const RankContext& context) const override;
   at::Tensor rows(const std::string& parameter, std::int64_t first,
                   std::int64_t count) const override;
+  /// Rows from `first` on into the contiguous `into`, converted to its type.
+  void read(const std::string& parameter, std::int64_t first, const at::Tensor& into) const;
 
  protected:
   void fill(const RankContext& context, const StateDict& model) const override;
 
  private:
-  /// Rows from `first` on into the contiguous `into`.
-  void read(const arch::ParameterInfo& info, std::int64_t first, const at::Tensor& into) const;
-
   HubFolder folder_;
   HubWeights weights_;
   std::map<std::string, arch::ParameterInfo> table_;

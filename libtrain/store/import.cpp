@@ -6,13 +6,18 @@
 #include "store/finite.h"
 #include "store/hub_source.h"
 #include "store/new_folder.h"
+#include "store/staging.h"
 
 namespace moesaic {
 namespace {
 
-RowSource rows_of(const HubSource& source, const arch::ParameterInfo& info, bool allow_nonfinite) {
-  return [&source, info, allow_nonfinite](std::int64_t first, std::int64_t count) {
-    at::Tensor values = source.rows(info.name, first, count);
+RowSource rows_of(const HubSource& source, const arch::ParameterInfo& info, bool allow_nonfinite,
+                  StagingBuffer& staging) {
+  return [&source, info, allow_nonfinite, &staging](std::int64_t first, std::int64_t count) {
+    std::vector<std::int64_t> shape = info.shape;
+    shape[0] = count;
+    at::Tensor values = staging.take(shape, source.dtypes().at(info.name));
+    source.read(info.name, first, values);
     if (allow_nonfinite) return values;
     const std::string name = nonfinite_weight(info.name, info.scope, first, values);
     if (name.empty()) return values;
@@ -23,14 +28,14 @@ RowSource rows_of(const HubSource& source, const arch::ParameterInfo& info, bool
 }
 
 CheckpointFiles files_of(const RankContext& context, const HubSource& source,
-                         const ImportOptions& options) {
+                         const ImportOptions& options, StagingBuffer& staging) {
   CheckpointFiles files;
   files.config = arch::to_config(source.arch());
   files.hub = source.origin(context).files;
   for (const arch::ParameterInfo& info : arch::parameter_table(source.arch())) {
     const at::ScalarType dtype = source.dtypes().at(info.name);
     files.model.push_back(
-        part_of(context, info, dtype, rows_of(source, info, options.allow_nonfinite)));
+        part_of(context, info, dtype, rows_of(source, info, options.allow_nonfinite, staging)));
     files.model.back().hub_dtype = dtype_name(dtype);
   }
   return files;
@@ -45,7 +50,8 @@ void import_model(const std::string& from, const std::string& to, const ImportOp
   const auto source = HubSource::open(context, from);
   check_apart(from, to);
   NewFolder folder(to, {.overwrite = options.overwrite});
-  CheckpointFiles files = files_of(context, *source, options);
+  StagingBuffer staging;
+  const CheckpointFiles files = files_of(context, *source, options, staging);
   check_room(folder.temporary(), files.bytes());
   write_checkpoint(context, folder.temporary(), files, manifest_head(context, 0, "master"));
   folder.publish();
