@@ -15,9 +15,10 @@ namespace moesaic {
 class ScoreRun {
  public:
   struct Options {
-    std::string input;                 // "" = standard input
-    std::string output;                // "" = standard output
-    std::int64_t batch_tokens = 4096;  // ids of one forward pass
+    std::string input;   // "" = standard input
+    std::string output;  // "" = standard output
+    std::int64_t batch_tokens =
+        1024;            // ids of one forward pass: enough for full speed, little memory
     double idle_s = 20;  // how often the other ranks hear of a chief that waits for input
   };
   struct Summary {
