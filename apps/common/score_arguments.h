@@ -9,7 +9,7 @@ struct ScoreArguments {
   InferenceArguments inference;
   std::string input;   // "" = standard input
   std::string output;  // "" = standard output
-  std::int64_t batch_tokens = 4096;
+  std::int64_t batch_tokens = 1024;
   bool json = false;  // a summary on stdout, where --output leaves it free
 };
 
