@@ -6,7 +6,7 @@ from moesaic import RunTest
 
 FAMILIES = ("llama", "qwen3", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3")
 DENSE = ("llama", "qwen3")
-LAYOUTS = ((2, 1), (2, 2), (3, 1), (4, 1), (4, 2), (4, 4))  # (ranks, expert), against (1, 1)
+REPLICATED, SPLIT = ((2, 1), (3, 1), (4, 1)), ((2, 2), (4, 2), (4, 4))  # (ranks, expert), against (1, 1)
 STEPS, LINES, LONGEST = 6, 10, 20
 TOLERANCE = 1e-10
 
@@ -106,8 +106,9 @@ class FamilyLayouts(RunTest):
     def check(self, family, seed, num_layouts):
         draw = random.Random(f"{family}/{seed}")
         config, moe = self.prepare(family, draw, seed)
-        possible = [layout for layout in LAYOUTS if family not in DENSE or layout[1] == 1]
-        layouts = draw.sample(possible, min(num_layouts, len(possible)))
+        replicated, split = draw.sample(REPLICATED, 3), draw.sample(SPLIT, 3)
+        both = [layout for pair in zip(split, replicated) for layout in pair]  # experts split, and not
+        layouts = (replicated if family in DENSE else both)[:num_layouts]
         drawn = f"{family}, seed {seed}: {json.dumps(config)} {moe.strip()}"
         with self.subTest(drawn):
             self.train("--overwrite", run="one")

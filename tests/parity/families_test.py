@@ -49,7 +49,7 @@ def joined(name):
 
 
 def hub_folder(folder):
-    """All tensors of a hub folder; `shards` files."""
+    """All tensors of a hub folder, and the number of its files."""
     tensors, files = {}, sorted(folder.glob("*.safetensors"))
     for file in files:
         tensors.update(safetensors.torch.load_file(file))
@@ -80,10 +80,12 @@ class Families(RunTest):
         self.hub = make(variant, self.folder / "hub")
         self.model = oracle.load(self.hub)
         self.balance = hasattr(self.model.config, "router_aux_loss_coef")
+        experts = {module.num_experts for module in self.model.modules() if oracle.is_router(module)}
+        self.split = 2 if experts and experts.pop() % 2 == 0 else 1  # ranks that share the experts
         expected = self.ask_the_oracle()
         self.start_programs()
         with self.subTest("log-probabilities"):
-            self.check_scores(self.hub, expected["scores"])
+            self.check_scores(self.jobs["scores"].result(), expected["scores"])
         with self.subTest("gradients"):
             self.check_gradients(expected["gradients"])
         with self.subTest("AdamW"):
@@ -130,10 +132,10 @@ class Families(RunTest):
     # The programs, two at a time: most of their time is the start of MPI.
 
     def start_programs(self):
-        def train(run, **settings):
+        def train(run, ranks=1, expert=1, **settings):
             recipe = self.folder / f"{run}.yaml"
             recipe.write_text(RECIPE.format(folder=self.folder, run=run, **settings))
-            return lambda: self.moesaic("train", recipe, expect=None)
+            return lambda: self.moesaic("train", recipe, "-n", ranks, f"parallel.expert={expert}", expect=None)
 
         balance = "transformers" if self.balance else "none"
         coefficient = self.model.config.router_aux_loss_coef if self.balance else 0
@@ -141,8 +143,9 @@ class Families(RunTest):
             "scores": lambda: self.score(self.hub),
             "gradients": train("gradients", steps=1, lines=len(GRADIENT), micro=2, optimizer="sgd", rate=1.0,
                                balance="none", coefficient=0),
-            "adamw": train("adamw", steps=ADAMW_STEPS, lines=ADAMW_LINES, micro=ADAMW_LINES, optimizer="adamw",
-                           rate=ADAMW_RATE, balance=balance, coefficient=coefficient),
+            "adamw": train("adamw", ranks=2, expert=self.split, steps=ADAMW_STEPS, lines=ADAMW_LINES,
+                           micro=ADAMW_LINES, optimizer="adamw", rate=ADAMW_RATE, balance=balance,
+                           coefficient=coefficient),
             "import": lambda: self.moesaic("import", self.hub, self.folder / "imported", expect=None),
         }
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
@@ -153,17 +156,15 @@ class Families(RunTest):
         self.assertEqual(result.returncode, 0, f"{what}\n{result.stdout[-2000:]}\n{result.stderr[-3000:]}")
         return result
 
-    def score(self, model):
+    def score(self, model, *arguments):
         return self.moesaic("score", "--model", model, "--input", self.folder / "scores.jsonl",
-                            "--precision", "float32", expect=None)
+                            "--precision", "float32", *arguments, expect=None)
 
     # The comparisons.
 
-    def check_scores(self, model, expected):
-        if model != self.hub:
-            self.jobs["scores"] = concurrent.futures.Future()
-            self.jobs["scores"].set_result(self.score(model))
-        rows = [json.loads(line) for line in self.finished("scores").stdout.splitlines()]
+    def check_scores(self, result, expected):
+        self.assertEqual(result.returncode, 0, f"{result.stdout[-2000:]}\n{result.stderr[-3000:]}")
+        rows = [json.loads(line) for line in result.stdout.splitlines()]
         self.assertEqual([row["tokens"] for row in rows], list(SCORED))
         for row, wanted in zip(rows, expected, strict=True):
             got = torch.tensor(row["logprobs"], dtype=torch.float64)
@@ -221,9 +222,10 @@ class Families(RunTest):
     def exported(self, source):
         """The hub folder that `source` exports to, checked for all that does not depend on the weights."""
         folder = self.folder / f"exported-{source.name}"
-        self.moesaic("export", source, folder)
+        self.moesaic("export", source, folder, "--max-shard-size", self.variant.shard_size)
         original, shards = hub_folder(self.hub)
-        tensors, _ = hub_folder(folder)
+        tensors, new_shards = hub_folder(folder)
+        self.assertEqual(new_shards > 1, shards > 1)
         self.assertEqual(set(tensors), set(original))
         self.assertEqual({name: tensor.dtype for name, tensor in tensors.items()},
                          {name: tensor.dtype for name, tensor in original.items()})
@@ -249,7 +251,8 @@ class Families(RunTest):
             stored, index = joined(name)
             master = trained[stored] if index is None else trained[stored][index]
             self.assertTrue(same_bytes(tensor, master.to(tensor.dtype)), name)
-        self.check_scores(folder if self.variant.dtype == torch.bfloat16 else self.folder / "adamw",
+        source = folder if self.variant.dtype == torch.bfloat16 else self.folder / "adamw"
+        self.check_scores(self.score(source, "-n", 2, "--expert", self.split, "--batch-tokens", 45),
                           [oracle.log_probs(model, ids) for ids in self.lines["scores"]])
 
     def check_round_trip(self):
