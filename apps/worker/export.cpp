@@ -5,6 +5,7 @@
 
 #include "core/json.h"
 #include "store/shard_plan.h"
+#include "threads.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
@@ -33,6 +34,7 @@ void add_export(CLI::App& app, int&) {
                  "Write weights that are NaN or infinite");
   verb->add_flag("--json", a->json, "Machine output");
   verb->callback([a] {
+    use_threads(1, 1);  // the file system is what takes the time
     a->options.max_shard_bytes = parse_size(a->max_shard_size);
     export_model(a->from, a->to, a->options, Log());
     const std::string text = a->json ? Json{{"from", a->from}, {"to", a->to}}.dump() : a->to;

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "core/json.h"
+#include "threads.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
@@ -24,6 +25,7 @@ void add_import(CLI::App& app, int&) {
                  "Take weights that are NaN or infinite");
   verb->add_flag("--json", a->json, "Machine output");
   verb->callback([a] {
+    use_threads(1, 1);  // the file system is what takes the time
     import_model(a->from, a->to, a->options, Log());
     const std::string text = a->json ? Json{{"from", a->from}, {"to", a->to}}.dump() : a->to;
     std::printf("%s\n", text.c_str());
