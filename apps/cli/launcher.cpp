@@ -38,16 +38,11 @@ class Signals {
   Signals& operator=(const Signals&) = delete;
 
   int fd() const { return fd_; }
-  struct Received {
-    int number = 0;
-    bool from_terminal = false;  // a key was pressed: all of the process group has it
-  };
-  /// The next one that is waiting.
-  std::optional<Received> next() const {
+  /// The next one that is waiting, 0 = none.
+  int next() const {
     signalfd_siginfo info{};
     const bool got = ::read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info);
-    if (!got) return std::nullopt;
-    return Received{static_cast<int>(info.ssi_signo), info.ssi_code == SI_KERNEL};
+    return got ? static_cast<int>(info.ssi_signo) : 0;
   }
 
  private:
@@ -64,9 +59,7 @@ constexpr int kMostStops = 20;
 class Job {
  public:
   Job(const Launch& launch, const LaunchOptions& options)
-      : saves_(options.on_stop == LaunchOptions::OnStop::kSave),
-        shares_group_(options.gives_stdin),
-        filter_({.out = stderr, .live_line = options.live_line}),
+      : filter_({.out = stderr, .live_line = options.live_line}),
         child_(launch.command,
                {options.gives_stdin ? ChildProcess::Stdin::kInherit : ChildProcess::Stdin::kNull,
                 options.stdout_free ? ChildProcess::Stdout::kToStderr
@@ -77,10 +70,10 @@ class Job {
     for (;;) {
       std::array<pollfd, 2> ready{pollfd{signals_.fd(), POLLIN, 0},
                                   pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0}};
-      const bool repeat = saves_ && stop_signal_ != 0 && !interrupted() && stops_sent_ < kMostStops;
+      const bool repeat = stop_signal_ != 0 && !interrupted() && stops_sent_ < kMostStops;
       ::poll(ready.data(), ready.size(), repeat ? kPollMs : -1);
-      while (const auto signal = signals_.next()) take(*signal);
-      if (repeat && since_stop_.seconds() > kRepeatSeconds) send_save();
+      while (const int signal = signals_.next()) take(signal);
+      if (repeat && since_stop_.seconds() > kRepeatSeconds) send_stop();
       const std::optional<int> status = child_.ended();  // before the last read
       read_stderr();
       if (!status) continue;
@@ -94,26 +87,20 @@ class Job {
   const StderrFilter& heard() const { return filter_; }
 
  private:
-  void take(const Signals::Received& signal) {
-    if (signal.number == SIGCHLD) return;
-    const bool first = stop_signal_ == 0;
-    if (first) stop_signal_ = signal.number;
-    if (!saves_) return end(signal, first);
-    if (signal.number == SIGINT) ++interrupts_;
-    if (signal.number == SIGINT && interrupts_ > 1) {
+  void take(int signal) {
+    if (signal == SIGCHLD) return;
+    if (stop_signal_ == 0) stop_signal_ = signal;
+    if (signal == SIGINT) ++interrupts_;
+    if (signal == SIGINT && interrupts_ > 1) {
       child_.send_group(interrupts_ == 2 ? SIGTERM : SIGKILL);
     } else {
-      send_save();
+      send_stop();
     }
   }
 
-  void end(const Signals::Received& signal, bool first) {
-    if (first && signal.from_terminal && shares_group_) return;  // the child has it
-    child_.send_group(first ? SIGTERM : SIGKILL);
-  }
-
-  // mpirun passes SIGUSR1 on to the ranks; at SIGTERM it would kill them within two seconds.
-  void send_save() {
+  // mpirun passes SIGUSR1 on to the ranks: those that do not save end by it. At SIGTERM it would
+  // first close their stdin, which looks like the end of the input, and kill them seconds later.
+  void send_stop() {
     child_.send(SIGUSR1);
     ++stops_sent_;
     since_stop_.lap();
@@ -128,7 +115,6 @@ class Job {
     if (got == 0) pipe_open_ = false;
   }
 
-  bool saves_, shares_group_;
   Signals signals_;
   StderrFilter filter_;
   ChildProcess child_;
@@ -159,7 +145,7 @@ LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
   const int status = job.run();
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   if (WIFEXITED(status) && (code == 0 || code == kExitStopped)) return {code, std::nullopt};
-  if (options.on_stop == LaunchOptions::OnStop::kEnd && job.stop_signal() != 0) {
+  if (!options.saves_on_stop && job.stop_signal() != 0) {
     std::fputs(format("ended by a signal: {}\n", ::strsignal(job.stop_signal())).c_str(), stderr);
     return {128 + job.stop_signal(), std::nullopt};
   }

@@ -15,19 +15,17 @@ struct LaunchResult {
 };
 
 struct LaunchOptions {
-  enum class OnStop {
-    kSave,  // SIGTERM, SIGINT, SIGUSR1 and SIGHUP become SIGUSR1 to the job, which saves and ends
-            // with kExitStopped; a second SIGINT ends it without saving, a third kills it
-    kEnd,   // they end the job; the exit code is 128 + the signal
-  };
-  std::string run_dir;  // where the ranks leave their error files, "" = nowhere
-  OnStop on_stop = OnStop::kSave;
-  bool gives_stdin = false;  // the job reads this process's stdin
-  bool stdout_free = false;  // keep stdout for machine output: the ranks' goes to stderr
-  bool live_line = false;    // stdout and stderr are one terminal
+  std::string run_dir;        // where the ranks leave their error files, "" = nowhere
+  bool saves_on_stop = true;  // the ranks save at SIGUSR1; false: they end by it
+  bool gives_stdin = false;   // the job reads this process's stdin
+  bool stdout_free = false;   // keep stdout for machine output: the ranks' goes to stderr
+  bool live_line = false;     // stdout and stderr are one terminal
   Advice advice = {};
 };
 
+/// SIGTERM, SIGINT, SIGUSR1 and SIGHUP to this process become SIGUSR1 to the job, which saves and
+/// ends with kExitStopped, or ends with 128 + the signal. A second SIGINT ends it without saving, a
+/// third kills it.
 LaunchResult run_job(const Launch& launch, const LaunchOptions& options);
 
 /// Error(kUsage) when this is one of several tasks of a job: each would start a job of its own.

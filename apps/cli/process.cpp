@@ -57,15 +57,16 @@ struct Pipe {
 
 // Only returns to report a failed exec through `failure`.
 void become(const Command& command, char* const* argv, pid_t parent,
-            const ChildProcess::Streams& streams, int stderr_end, int failure) {
-  const bool null_input = streams.in == ChildProcess::Stdin::kNull;
-  if (null_input) ::setpgid(0, 0);
+            const ChildProcess::Streams& streams, bool own_group, int stderr_end, int failure) {
+  if (own_group) ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (null_input) ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  if (streams.in == ChildProcess::Stdin::kNull) {
+    ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  }
   ::dup2(stderr_end, STDERR_FILENO);
   if (streams.out == ChildProcess::Stdout::kToStderr) ::dup2(stderr_end, STDOUT_FILENO);
   add_environment(command);
@@ -93,13 +94,13 @@ void replace_process(const Command& command) {
 }
 
 ChildProcess::ChildProcess(const Command& command, const Streams& streams)
-    : own_group_(streams.in == Stdin::kNull) {
+    : own_group_(streams.in == Stdin::kNull || ::isatty(STDIN_FILENO) == 0) {
   const std::vector<char*> argv = pointers(command.argv);
   const Pipe errors, failure;
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ == 0) {
-    become(command, argv.data(), parent, streams, errors.write_end, failure.write_end);
+    become(command, argv.data(), parent, streams, own_group_, errors.write_end, failure.write_end);
   }
   ::close(errors.write_end);
   ::close(failure.write_end);

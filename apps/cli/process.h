@@ -21,13 +21,14 @@ struct Command {
 /// Becomes that program. Error(kDevice) when it cannot be run.
 [[noreturn]] void replace_process(const Command& command);
 
-/// A child whose stderr comes here through a pipe. It gets SIGTERM when this process dies, however
-/// it dies.
+/// A child in a process group of its own, but for one that reads from the terminal, which only the
+/// group in the foreground may. Its stderr comes here through a pipe. It gets SIGTERM when this
+/// process dies, however it dies.
 class ChildProcess {
  public:
   enum class Stdin {
-    kNull,     // and the child has a process group of its own
-    kInherit,  // and stays in this process group: another one may not read from the terminal
+    kNull,
+    kInherit,
   };
   enum class Stdout {
     kInherit,
@@ -55,7 +56,7 @@ class ChildProcess {
 
  private:
   pid_t pid_ = -1;
-  bool own_group_ = true;
+  bool own_group_;
   int pipe_ = -1;
   std::optional<int> status_;
 };

@@ -23,7 +23,7 @@ int run(const Arguments& arguments) {
   const Launch launch = make_launch(request, machine);
   warn_of_crowding(request.ranks, launch, machine);
   const LaunchResult result =
-      run_job(launch, {.on_stop = LaunchOptions::OnStop::kEnd,
+      run_job(launch, {.saves_on_stop = false,
                        .gives_stdin = arguments.score.input.empty(),
                        .advice = {.less_memory = "lower --batch-tokens", .afterwards = ""}});
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);

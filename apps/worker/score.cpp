@@ -9,6 +9,7 @@
 #include "core/memory.h"
 #include "engine/score_run.h"
 #include "rank_job.h"
+#include "store/agreement.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
@@ -47,11 +48,14 @@ int score(const ScoreArguments& arguments, const RankJob& job) {
   const RankPlace place =
       job.place({.device = a.device, .comm = {.timeout_s = a.timeout_s, .setting = "--timeout"}});
   const arch::Options arch = model_architecture(place.world, a.model, place.log);
-  const Plan plan = inference_plan(place.world.size(), a.expert, arch.num_experts);
+  Plan plan;
+  agreed(place.world, "plan",
+         [&] { plan = inference_plan(place.world.size(), a.expert, arch.num_experts); });
   const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
   ScoreRun run(context, {.input = arguments.input,
                          .output = arguments.output,
-                         .batch_tokens = arguments.batch_tokens});
+                         .batch_tokens = arguments.batch_tokens,
+                         .idle_s = a.timeout_s / 4});
   InferenceModel model(context, {a.model, a.precision, a.allow_nonfinite});
   const Stopwatch watch;
   const ScoreRun::Summary summary = run.run(model);
