@@ -42,8 +42,10 @@ class RopeBlock {
     if (rope.type == "default") return rope;
     const auto most = static_cast<double>(max_position_embeddings);
     if (rope.type == "llama3" || rope.type == "yarn") {
-      const double outer = reader_.positive("original_max_position_embeddings", most);
-      rope.original_max_position_embeddings = positive("original_max_position_embeddings", outer);
+      // Beside the block it goes first, as in Transformers.
+      const double inner = positive("original_max_position_embeddings", most);
+      rope.original_max_position_embeddings =
+          reader_.positive("original_max_position_embeddings", inner);
     }
     const bool derived = rope.type == "yarn" && !has("factor");
     rope.factor = derived ? most / rope.original_max_position_embeddings : required("factor");

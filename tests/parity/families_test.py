@@ -129,7 +129,7 @@ class Families(RunTest):
     def random_lines(self, numbers, lengths):
         return [[numbers.randrange(self.model.config.vocab_size) for _ in range(n)] for n in lengths]
 
-    # The programs, two at a time: most of their time is the start of MPI.
+    # The programs, several at a time: most of their time is the start of MPI.
 
     def start_programs(self):
         def train(run, ranks=1, expert=1, **settings):

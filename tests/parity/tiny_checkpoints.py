@@ -86,6 +86,9 @@ def llama_variants():
                        beta_fast=2.0, beta_slow=0.5)),
         variant("llama-yarn-exact", DENSE, head_dim=16, **rope(kind="yarn", truncate=False, **yarn)),
         variant("llama-yarn-short", DENSE, hub=True, head_dim=16, **rope(100.0, "yarn", factor=3.0)),
+        variant("llama-yarn-outer", DENSE, hub=True, head_dim=16,
+                original_max_position_embeddings=64,  # goes before that of the block
+                **rope(100.0, "yarn", factor=2.0, original_max_position_embeddings=16)),
         variant("llama-yarn-mscale", DENSE, hub=True, **rope(kind="yarn", mscale=1.2, mscale_all_dim=0.7, **yarn)),
     ]
 
