@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "core/json_events.h"
+#include "store/safetensors_header.h"
 
 namespace moesaic {
 namespace {
@@ -12,17 +13,11 @@ namespace {
 constexpr std::size_t kMaxBytes = 64U << 20;
 constexpr std::size_t kMaxWeights = 500'000;
 constexpr std::size_t kMaxShards = 10'000;
-constexpr std::size_t kMaxName = 1024;
 constexpr std::size_t kMaxFileName = 255;
 
-bool is_plain(const std::string& text, std::size_t longest) {
-  return !text.empty() && text.size() <= longest &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c > ' ' && c <= '~'; });
-}
-
 bool is_shard_name(const std::string& name) {
-  return is_plain(name, kMaxFileName) && name.front() != '.' && name.ends_with(".safetensors") &&
-         name.find('/') == std::string::npos && name.find('\\') == std::string::npos;
+  return is_weight_name(name) && name.size() <= kMaxFileName && name.front() != '.' &&
+         name.ends_with(".safetensors") && name.find_first_of("/\\") == std::string::npos;
 }
 
 class IndexReader : public JsonEvents {
@@ -59,8 +54,7 @@ class IndexReader : public JsonEvents {
       if (map_is_next_ && has_map_) fail("weight_map is there twice");
       has_map_ = has_map_ || map_is_next_;
     } else if (in_map()) {
-      if (!is_plain(value, kMaxName))
-        fail(format("'{}' is no name of a weight", printable(value, 80)));
+      if (!is_weight_name(value)) fail(format("'{}' is no name of a weight", printable(value, 80)));
       if (index.weights.size() == kMaxWeights) fail(format("over {} weights", kMaxWeights));
       name_ = value;
     }

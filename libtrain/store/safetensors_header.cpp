@@ -146,10 +146,7 @@ class HeaderReader : public JsonEvents {
       has_metadata_ = true;
       return;
     }
-    const bool good =
-        !name.empty() && name.size() <= kMaxName &&
-        std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
-    if (!good)
+    if (!is_weight_name(name))
       fail(format("'{}' ({} bytes) is no name of a tensor", printable(name, 80), name.size()));
     if (header.tensors.size() == kMaxSafetensorsTensors)
       fail(format("over {} tensors", kMaxSafetensorsTensors));
@@ -239,6 +236,11 @@ void check_places(std::vector<SafetensorsTensor>& tensors, std::uint64_t start,
 }
 
 }  // namespace
+
+bool is_weight_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxName &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c <= '~'; });
+}
 
 const SafetensorsDtype* find_safetensors_dtype(std::string_view name) {
   const auto* found =

@@ -22,8 +22,11 @@ struct SafetensorsDtype {
 /// nullptr for an unknown name. Pointers to the same type are equal.
 const SafetensorsDtype* find_safetensors_dtype(std::string_view name);
 
+/// Printable ASCII without spaces, 1 to 1,024 bytes.
+bool is_weight_name(std::string_view name);
+
 struct SafetensorsTensor {
-  std::string name;  // printable, 1 to 1,024 bytes
+  std::string name;  // is_weight_name()
   const SafetensorsDtype* dtype = nullptr;
   std::vector<std::int64_t> shape;  // up to 8 dimensions; {} is a scalar
   std::uint64_t begin = 0;          // of its values, in bytes from the start of the file

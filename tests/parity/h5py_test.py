@@ -2,6 +2,7 @@
 import json
 import pathlib
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -110,6 +111,41 @@ class TrainedCheckpointInH5py(RunTest):
                 values, master = item[()], state[f"master/{name}"][()]
                 self.assertTrue(np.isfinite(values).all(), name)
                 np.testing.assert_array_equal(values, rounded(master.astype(np.float64), "bfloat16"), err_msg=name)
+
+
+class ImportedCheckpointInH5py(unittest.TestCase):
+    """A Hugging Face folder with half-precision weights, written here without any package."""
+
+    CONFIG = {"model_type": "llama", "vocab_size": 11, "hidden_size": 8, "intermediate_size": 6, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "tie_word_embeddings": True}
+    SHAPES = {"model.embed_tokens.weight": (11, 8), "model.norm.weight": (8,),
+              **{f"model.layers.0.{name}.weight": shape for name, shape in {
+                  "input_layernorm": (8,), "post_attention_layernorm": (8,), "self_attn.q_proj": (8, 8),
+                  "self_attn.k_proj": (8, 8), "self_attn.v_proj": (8, 8), "self_attn.o_proj": (8, 8),
+                  "mlp.gate_proj": (6, 8), "mlp.up_proj": (6, 8), "mlp.down_proj": (8, 6)}.items()}}
+
+    def test_float16_reads_as_it_was(self):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="moesaic-test-"))
+        self.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+        header, data, values = {}, b"", {}
+        for name, shape in self.SHAPES.items():
+            values[name] = sample(name, shape).astype(np.float16)
+            header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [len(data), len(data) + values[name].nbytes]}
+            data += values[name].tobytes()
+        text = json.dumps(header).encode()
+        (folder / "config.json").write_text(json.dumps(self.CONFIG))
+        (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(text)) + text + data)
+        result = subprocess.run([MOESAIC, "import", folder, folder.with_suffix(".imported")], capture_output=True,
+                                text=True, timeout=60)
+        self.addCleanup(shutil.rmtree, folder.with_suffix(".imported"), ignore_errors=True)
+        self.assertEqual(result.returncode, 0, result.stderr)
+        with h5py.File(folder.with_suffix(".imported") / "model.h5") as file:
+            found = datasets(file)
+            self.assertEqual(set(found), set(values))
+            for name, item in found.items():
+                self.assertEqual(item.dtype, np.float16)
+                self.assertEqual((item.attrs["dtype"].decode(), item.attrs["hub_dtype"].decode()), ("float16",) * 2)
+                np.testing.assert_array_equal(item[()], values[name], err_msg=name)
 
 
 class HostileFile(unittest.TestCase):
