@@ -100,12 +100,15 @@ std::string ConfigReader::choice(const std::string& key, std::initializer_list<c
 }
 
 void ConfigReader::refuse_unknown(const std::string& model_type) {
+  constexpr std::int64_t kMostNamed = 20;  // a hostile file has millions, each costs a comparison
+  std::int64_t unknown = 0;
   for (const auto& [key, value] : config_.items()) {
-    if (value.is_null() || known_.count(key) > 0) continue;
+    if (value.is_null() || known_.count(key) > 0 || ++unknown > kMostNamed) continue;
     const std::string best = key.size() <= 60 ? nearest(key, known_) : "";
     error(key, format("unknown key for model_type {}{}", model_type,
                       best.empty() ? "" : format(" (did you mean '{}'?)", best)));
   }
+  if (unknown > kMostNamed) error("", format("{} more unknown keys", unknown - kMostNamed));
 }
 
 }  // namespace moesaic::arch
