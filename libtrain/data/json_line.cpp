@@ -1,7 +1,5 @@
 #include "data/json_line.h"
 
-#include <algorithm>
-
 #include "core/json.h"
 
 namespace moesaic {
@@ -9,17 +7,13 @@ namespace {
 
 constexpr int kMaxDepth = 32;
 
-// The parser's reason without its preamble. It quotes the input: cut short, and only what can be
-// shown.
-std::string short_reason(std::string reason) {
-  constexpr std::size_t kLongest = 160;
-  const std::size_t column =
-      reason.find("column ");  // "[json...] parse error at line 1, column 7: why"
-  if (column != std::string::npos) reason.erase(0, column);
-  if (reason.size() > kLongest) reason = reason.substr(0, kLongest) + "...";
-  std::replace_if(
-      reason.begin(), reason.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
-  return reason;
+constexpr std::size_t kLongestNumber = 40;  // shown
+
+// The parser's reason without its preamble, "[json...] parse error at line 1, ". It quotes the
+// input.
+std::string short_reason(std::string_view reason) {
+  const std::size_t column = reason.find("column ");
+  return printable(reason.substr(column == std::string_view::npos ? 0 : column), 160);
 }
 
 // The parser's events. Every method returns false to stop, with the reason in `problem`.
@@ -30,7 +24,9 @@ class LineHandler : public nlohmann::json_sax<Json> {
   bool null() override { return other("null"); }
   bool boolean(bool) override { return other("a boolean"); }
   bool number_integer(number_integer_t value) override { return other(format("{}", value)); }
-  bool number_float(number_float_t, const string_t& value) override { return other(value); }
+  bool number_float(number_float_t, const string_t& value) override {
+    return other(printable(value, kLongestNumber));
+  }
   bool binary(binary_t&) override { return other("binary"); }
 
   bool number_unsigned(number_unsigned_t value) override {

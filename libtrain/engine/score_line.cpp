@@ -35,6 +35,7 @@ void append_number(std::string& text, T value) {
 
 std::vector<std::uint32_t> read_score_line(std::string_view line, const std::string& where,
                                            const ScoreVocabulary& vocabulary) {
+  check_json_text(line, where, ErrorKind::kData, {.bytes = kScoreLineBytes});
   TextOrIds read = read_text_or_ids_line(line, where);
   std::vector<std::uint32_t> ids =
       read.text ? encode(*read.text, where, vocabulary) : std::move(read.ids);

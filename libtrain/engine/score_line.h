@@ -11,6 +11,9 @@
 
 namespace moesaic {
 
+/// A line of more bytes is refused: 1,000,000 ids of ten digits fit.
+inline constexpr std::size_t kScoreLineBytes = std::size_t{16} << 20U;
+
 /// What the model takes.
 struct ScoreVocabulary {
   std::int64_t size = 0;

@@ -11,7 +11,6 @@
 namespace moesaic {
 namespace {
 
-constexpr std::size_t kMaxLineBytes = std::size_t{64} << 20U;
 // Ids of a window, in micro-batches: enough of them for many ranks and for lengths to be sorted.
 // Fixed, because the micro-batches must be the same on every layout.
 constexpr std::int64_t kBatchesOfWindow = 32;
@@ -47,7 +46,7 @@ ScoreRun::Reading ScoreRun::read(SequenceWindow& window, const ScoreVocabulary& 
   const std::int64_t room = kBatchesOfWindow * options_.batch_tokens;
   std::string line;
   while (std::ssize(window.ids) + window.sequences() < room) {  // empty sequences count too
-    if (!input_->next_line(line, kMaxLineBytes)) return Reading::kEnded;
+    if (!input_->next_line(line, kScoreLineBytes)) return Reading::kEnded;
     if (!is_blank(line)) window.add(read_score_line(line, input_->where(), vocabulary));
   }
   return Reading::kMore;

@@ -61,6 +61,11 @@ TEST(TextLine, MessagesDoNotRepeatALongLine) {
   }
 }
 
+TEST(TextLine, MessagesDoNotRepeatALongNumber) {
+  text_error("{\"text\": 1." + std::string(100000, '5') + "}",
+             "\"text\" is 1." + std::string(38, '5') + "..., must be a string");
+}
+
 TEST(TextLine, DeepNestingIsRefused) {
   const std::string deep = "{\"a\":" + std::string(100000, '[');
   text_error(deep, "nested deeper than 32 levels");
