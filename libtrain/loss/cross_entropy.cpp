@@ -2,20 +2,24 @@
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
 #include <ATen/ops/gather.h>
+#include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "nn/autograd.h"
 
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 16 << 20;  // of logits at a time
+constexpr std::int64_t kBlockBytes = 16 << 20;   // of logits at a time
+constexpr std::int64_t kVocabularyBlock = 4096;  // of a head that is converted
 
 std::int64_t rows_of_block(std::int64_t vocabulary) {
   return std::max<std::int64_t>(1, kBlockBytes / (8 * vocabulary));
@@ -37,11 +41,38 @@ void for_each_block(const ForwardContext& context, const at::Tensor& hidden_TD,
 // The target's column, 0 where there is no target (its row counts nothing).
 at::Tensor column_of(const at::Tensor& targets_T) { return targets_T.clamp_min(0).unsqueeze(1); }
 
+// As token_losses, with a head that must be converted: block by block of the vocabulary, whose sums
+// of exponentials are added up (Milakov and Gimelshein 2018, arXiv 1805.02867, equations 3 and 4).
+at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor& head_VD,
+                                const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
+  const auto options = hidden_TD.options().dtype(context.precision.master);
+  const at::Tensor chosen_T = at::zeros({hidden_TD.size(0)}, options);
+  const at::Tensor total_T = at::full_like(chosen_T, -std::numeric_limits<double>::infinity());
+  for (std::int64_t first = 0; first < head_VD.size(0); first += kVocabularyBlock) {
+    const std::int64_t count = std::min(kVocabularyBlock, head_VD.size(0) - first);
+    const at::Tensor w_VD = head_VD.narrow(0, first, count).to(hidden_TD.scalar_type());
+    const auto visit = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
+      const at::Tensor column = targets_T.narrow(0, begin, rows).sub(first);
+      const at::Tensor elsewhere = column.lt(0).logical_or_(column.ge(count));
+      const at::Tensor logit =
+          at::gather(logits, 1, column.clamp(0, count - 1).unsqueeze(1)).squeeze(1);
+      chosen_T.narrow(0, begin, rows).add_(logit.masked_fill(elsewhere, 0));
+      const at::Tensor total = total_T.narrow(0, begin, rows);
+      total.copy_(at::logaddexp(total, at::logsumexp(logits, 1)));
+    };
+    for_each_block(context, hidden_TD, w_VD, visit);
+  }
+  return total_T.sub(chosen_T).masked_fill_(targets_T.lt(0), 0);
+}
+
 }  // namespace
 
 at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
   const at::Tensor hidden = hidden_TD.detach();
+  if (context.weights.converts(head, hidden.scalar_type())) {
+    return losses_by_vocabulary(context, head.tensor, hidden, targets_T);
+  }
   const at::Tensor w_VD = context.weights.get(head, hidden.scalar_type());
   const at::Tensor loss_T =
       at::zeros({hidden.size(0)}, hidden.options().dtype(context.precision.master));

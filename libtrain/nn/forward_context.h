@@ -31,6 +31,10 @@ class WeightCopies {
 
   /// `parameter` as `dtype`; the master itself when it has that dtype.
   at::Tensor get(const Parameter& parameter, at::ScalarType dtype);
+  /// get() would convert all of it and keep nothing: large weights are converted in parts instead.
+  bool converts(const Parameter& parameter, at::ScalarType dtype) const {
+    return !keep_ && parameter.tensor.scalar_type() != dtype;
+  }
   /// The masters have changed.
   void invalidate() { copies_.clear(); }
 

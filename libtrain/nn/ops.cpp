@@ -55,7 +55,7 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
 
 namespace {
 
-// Expert e on its rows; `transposed` uses weight[e]^T.
+// Expert e on its rows; `transposed` uses weight[e]^T. Converts the weights where they need it.
 at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool transposed,
                            const std::vector<std::int64_t>& offsets,
                            const ForwardContext& context) {
@@ -64,7 +64,7 @@ at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool
   for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
     const std::int64_t begin = offsets[e], rows = offsets[e + 1] - begin;
     if (rows == 0) continue;
-    const at::Tensor w = w_eNK.select(0, static_cast<std::int64_t>(e));
+    const at::Tensor w = w_eNK.select(0, static_cast<std::int64_t>(e)).to(x_RK.scalar_type());
     y.narrow(0, begin, rows)
         .copy_(product(x_RK.narrow(0, begin, rows), transposed ? w.t() : w, context.matmul));
     context.world.progress();
@@ -78,7 +78,9 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
                           const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
                           const at::Tensor& example_R) {
   context.expect(weight);
-  const at::Tensor w_eNK = context.weights.get(weight, x_RK.scalar_type());
+  const at::ScalarType dtype = x_RK.scalar_type();
+  const at::Tensor w_eNK =
+      context.weights.converts(weight, dtype) ? weight.tensor : context.weights.get(weight, dtype);
   const at::Tensor x = x_RK.detach();
   const at::Tensor y_RN = grouped_product(x, w_eNK, false, offsets, context);
   return record("grouped_linear", {x_RK}, y_RN,

@@ -1,6 +1,7 @@
 #include "data/input_file.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "data/test_data.h"
 
@@ -39,6 +40,32 @@ TEST(InputFile, TooLongLinesAreNumbered) {
   std::string line;
   ASSERT_TRUE(file.next_line(line, 8));
   expect_error(ErrorKind::kData, "/a:2: a line of over 8 bytes", [&] { file.next_line(line, 8); });
+}
+
+// Idle calls come while the pipe is empty: the first one writes to it, the second one closes it.
+TEST(InputFile, StandardInputMayKeepItsReaderWaiting) {
+  const int saved = ::dup(STDIN_FILENO);
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  ::dup2(ends[0], STDIN_FILENO);
+  int idle = 0;
+  {
+    InputFile file(0.01, [&] {
+      const bool done = ++idle == 1 ? ::write(ends[1], "a\nhalf", 6) == 6 : ::close(ends[1]) == 0;
+      EXPECT_TRUE(done);
+    });
+    ::dup2(saved, STDIN_FILENO);
+    ::close(saved);
+    ::close(ends[0]);
+    std::string line;
+    ASSERT_TRUE(file.next_line(line, 8));
+    EXPECT_EQ(line, "a");
+    EXPECT_EQ(file.where(), "<stdin>:1");
+    ASSERT_TRUE(file.next_line(line, 8));
+    EXPECT_EQ(line, "half");
+    EXPECT_FALSE(file.next_line(line, 8));
+  }
+  EXPECT_EQ(idle, 2);
 }
 
 TEST(InputFile, OnlyRegularFilesAreRead) {

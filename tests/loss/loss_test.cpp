@@ -55,6 +55,25 @@ TEST(CrossEntropy, CompletesItsParameterWithoutTokens) {
   EXPECT_EQ(p.sink.gradients.at(0).abs().sum().item<double>(), 0);
 }
 
+// More rows than a block of the vocabulary has, targets in each of its blocks, none, and the last.
+TEST(TokenLosses, OfAHeadThatIsConvertedInPartsAreThoseOfAHeadThatFits) {
+  Problem p;
+  const auto stored = at::randn({9000, 6}, at::kDouble).to(at::kBFloat16);
+  p.batch.targets_T =
+      at::tensor({0, 1, 4095, 4096, 8191, 8192, 8999, 17, 5000, 4097, 3}, at::kLong);
+  p.batch.targets_T[9] = kNoTarget;
+  WeightCopies none(/*keep=*/false);
+  const ForwardContext context{p.batch, Precision::named("float64"), MatmulKernel::kMkl, none,
+                               nullptr, Communicator::single()};
+  const auto hidden = p.hidden.detach();
+  const auto losses =
+      token_losses(context, p.parameter(stored, "stored"), hidden, p.batch.targets_T);
+  const auto wanted = at::nll_loss(at::log_softmax(at::mm(hidden, stored.to(at::kDouble).t()), 1),
+                                   p.batch.targets_T, {}, at::Reduction::None, kNoTarget);
+  EXPECT_EQ(losses.scalar_type(), at::kDouble);
+  EXPECT_TRUE(at::allclose(losses, wanted, 1e-12, 1e-12)) << losses << wanted;
+}
+
 RouterRecord record_of(const at::Tensor& logits, std::int64_t k) {
   const auto p = at::softmax(logits, 1);
   const auto chosen = std::get<1>(at::topk(p.detach(), k, 1));

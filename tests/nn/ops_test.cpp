@@ -67,6 +67,19 @@ TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
   expect_close(f.sink.gradients.at(0), w2.grad());
 }
 
+TEST(GroupedLinear, ConvertsStoredWeightsWhereNoCopyIsKept) {
+  Fixture f;
+  const auto w = f.parameter(random({3, 4, 6}).to(at::kBFloat16));
+  const std::vector<std::int64_t> offsets = {0, 5, 5, 11};
+  const auto x = random({11, 6});
+  WeightCopies none(/*keep=*/false);
+  const ForwardContext context{f.batch, f.context.precision,   MatmulKernel::kMkl, none,
+                               nullptr, Communicator::single()};
+  const auto y = grouped_linear(context, w, x, offsets, f.batch.example_id_T);
+  expect_close(y, grouped_linear(f.context, w, x, offsets, f.batch.example_id_T));
+  EXPECT_EQ(y.scalar_type(), at::kDouble);
+}
+
 TEST(RmsNorm, HasTheGradientsOfTheFormula) {
   Fixture f;
   const auto w = f.parameter(random({6}));
