@@ -8,6 +8,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "engine/score_run.h"
+#include "kernel_caches.h"
 #include "rank_job.h"
 #include "store/agreement.h"
 #include "verbs.h"
@@ -71,6 +72,7 @@ void add_score(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("score", "Log-probabilities, as one rank of an MPI job");
   add_score_arguments(*verb, *arguments);
   verb->callback([arguments, &exit_code] {
+    bound_kernel_caches();
     std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
     const RankJob job({.memory_hint = "lower --batch-tokens, use more ranks or shorter sequences"});
     exit_code = job.run([&] { return score(*arguments, job); });

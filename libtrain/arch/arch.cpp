@@ -58,10 +58,12 @@ Options read_options(const Json& config, std::vector<Problem>& problems) {
   const Family* family = find_family(model_type);
   if (family == nullptr) {
     const std::string near = model_type.size() <= 60 ? nearest(model_type, types) : "";
-    problems.push_back({"model_type",
-                        format("is not one of the supported {}{}", join(types, ", "),
-                               near.empty() ? "" : format(" (did you mean '{}'?)", near)),
-                        false});
+    problems.push_back(
+        {"model_type",
+         format("{} is not one of the supported {}{}",
+                printable(type->dump(-1, ' ', true, Json::error_handler_t::replace), 60),
+                join(types, ", "), near.empty() ? "" : format(" (did you mean '{}'?)", near)),
+         false});
     return {};
   }
   std::vector<Problem> found;
