@@ -137,6 +137,11 @@ Failure explain(const std::vector<RankError>& errors, const Ending& ending,
     failure.exit_code = is_exit_code(exit_code) ? exit_code : kCommunication;
     failure.message = format("the job ended with exit code {}", exit_code);
     failure.hint = "what it said stands above";
+    // mpirun does not always tell which rank it was when one dies within milliseconds of its start.
+    if (const int signal = exit_code - 128; signal > 0 && signal < NSIG) {
+      failure.message = format("a rank was killed by signal {} ({})", signal, ::strsignal(signal));
+      failure.hint = hint_for(signal, advice);
+    }
   }
   if (failure.rank >= 0) failure.log = log_of(run_dir, failure.rank);
   return failure;

@@ -210,12 +210,23 @@ class ExitCodes(LauncherTest):
 
     def test_a_killed_rank_is_named_with_its_signal(self):
         for ranks, rank in ((1, 0), (3, 2)):
-            self.worker(f"if [ $rank = {rank} ]; then kill -9 $$; fi; sleep 30")
+            # Not at once: mpirun may not tell which rank it was that died while it started them.
+            self.worker(f"if [ $rank = {rank} ]; then sleep 0.5; kill -9 $$; fi; sleep 30")
             errors = self.train("-n", ranks, expect=6).stderr
             self.assertIn(f"rank {rank} failed", errors)
             self.assertIn("signal 9", errors)
             self.assertIn("out-of-memory", errors)
             self.assertNotIn("-----", errors)
+
+    def test_a_rank_killed_at_its_start_is_told_even_when_mpirun_does_not_say_which(self):
+        self.worker("if [ $rank = 2 ]; then kill -9 $$; fi; sleep 30")
+        errors = self.train("-n", 3, expect=6).stderr
+        self.assertIn("signal 9", errors)
+        self.assertIn("out-of-memory", errors)
+
+    def test_a_job_that_ends_with_the_code_of_a_signal_and_no_word(self):
+        self.worker("exit 137")
+        self.assertIn("signal 9", self.train("-n", 1, expect=6).stderr)
 
     def test_output_goes_through(self):
         self.worker('echo "result $rank"; echo "log $rank" >&2; cat')  # cat: stdin is empty
