@@ -7,14 +7,14 @@ namespace {
 
 template <class In, class Out, class A>
 MOESAIC_INLINE void scale_rows(const In* in, Out* out, std::int64_t n, A factor) {
-  for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<Out>(static_cast<A>(in[i]) * factor);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = narrow<Out>(widen(in[i]) * factor);
 }
 
 template <class A, class T>
 MOESAIC_INLINE A dot_of(const A* a, const T* b, std::int64_t n) {
   A sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * static_cast<A>(b[i]);
+  for (std::int64_t i = 0; i < n; ++i) sum += a[i] * widen(b[i]);
   return sum;
 }
 

@@ -24,12 +24,11 @@ MOESAIC_INLINE void forward(const In* x, const Wide<In>* scale, Wide<In> eps, Ro
     Out* out = y + r * rows.width;
     A sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (std::int64_t i = 0; i < rows.width; ++i)
-      sum += static_cast<A>(in[i]) * static_cast<A>(in[i]);
+    for (std::int64_t i = 0; i < rows.width; ++i) sum += widen(in[i]) * widen(in[i]);
     const A factor = A{1} / std::sqrt(sum / static_cast<A>(rows.width) + eps);
     rstd[r] = factor;
     for (std::int64_t i = 0; i < rows.width; ++i)
-      out[i] = static_cast<Out>(static_cast<A>(in[i]) * factor * scale[i]);
+      out[i] = narrow<Out>(widen(in[i]) * factor * scale[i]);
   }
 }
 
@@ -44,12 +43,11 @@ MOESAIC_INLINE void backward(const Out* dy, const In* x, const Wide<In>* rstd,
     A dot = 0;
 #pragma omp simd reduction(+ : dot)
     for (std::int64_t i = 0; i < rows.width; ++i)
-      dot += static_cast<A>(gradient[i]) * scale[i] * static_cast<A>(in[i]);
+      dot += widen(gradient[i]) * scale[i] * widen(in[i]);
     const A factor = rstd[r];
     const A shift = dot * factor * factor * factor / static_cast<A>(rows.width);
     for (std::int64_t i = 0; i < rows.width; ++i)
-      out[i] = static_cast<In>(static_cast<A>(gradient[i]) * scale[i] * factor -
-                               static_cast<A>(in[i]) * shift);
+      out[i] = narrow<In>(widen(gradient[i]) * scale[i] * factor - widen(in[i]) * shift);
   }
 }
 
@@ -63,7 +61,7 @@ MOESAIC_INLINE void scale_gradient(const Out* dy, const In* x, const Wide<In>* r
     const A factor = rstd[r];
 #pragma omp simd
     for (std::int64_t i = 0; i < rows.width; ++i)
-      sum[i] += static_cast<A>(gradient[i]) * static_cast<A>(in[i]) * factor;
+      sum[i] += widen(gradient[i]) * widen(in[i]) * factor;
   }
 }
 

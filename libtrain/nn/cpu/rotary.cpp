@@ -26,9 +26,9 @@ MOESAIC_INLINE void turn(const T* x, const Wide<T>* cos, const Wide<T>* sin, Hea
     const T* second = h.interleaved ? in + 1 : in + h.half;
 #pragma omp simd
     for (std::int64_t i = 0; i < h.half; ++i) {
-      const A a = static_cast<A>(in[i * stride]), b = static_cast<A>(second[i * stride]);
-      out[i] = static_cast<T>(a * c[i] - b * s[i]);
-      out[i + h.half] = static_cast<T>(b * c[i] + a * s[i]);
+      const A a = widen(in[i * stride]), b = widen(second[i * stride]);
+      out[i] = narrow<T>(a * c[i] - b * s[i]);
+      out[i + h.half] = narrow<T>(b * c[i] + a * s[i]);
     }
   }
 }
@@ -44,9 +44,9 @@ MOESAIC_INLINE void turn_back(const T* dy, const Wide<T>* cos, const Wide<T>* si
     T* second = h.interleaved ? out + 1 : out + h.half;
 #pragma omp simd
     for (std::int64_t i = 0; i < h.half; ++i) {
-      const A a = static_cast<A>(in[i]), b = static_cast<A>(in[i + h.half]);
-      out[i * stride] = static_cast<T>(a * c[i] + b * s[i]);
-      second[i * stride] = static_cast<T>(b * c[i] - a * s[i]);
+      const A a = widen(in[i]), b = widen(in[i + h.half]);
+      out[i * stride] = narrow<T>(a * c[i] + b * s[i]);
+      second[i * stride] = narrow<T>(b * c[i] - a * s[i]);
     }
   }
 }

@@ -17,11 +17,10 @@ MOESAIC_INLINE void add_up(const T* y, const std::int64_t* place, std::int64_t c
   A sum[kBlock];
   for (std::int64_t begin = 0; begin < width; begin += kBlock) {
     const std::int64_t n = width - begin < kBlock ? width - begin : kBlock;
-    for (std::int64_t i = 0; i < n; ++i) sum[i] = static_cast<A>(y[place[0] * width + begin + i]);
+    for (std::int64_t i = 0; i < n; ++i) sum[i] = widen(y[place[0] * width + begin + i]);
     for (std::int64_t k = 1; k < copies; ++k)
-      for (std::int64_t i = 0; i < n; ++i)
-        sum[i] += static_cast<A>(y[place[k] * width + begin + i]);
-    for (std::int64_t i = 0; i < n; ++i) out[begin + i] = static_cast<T>(sum[i]);
+      for (std::int64_t i = 0; i < n; ++i) sum[i] += widen(y[place[k] * width + begin + i]);
+    for (std::int64_t i = 0; i < n; ++i) out[begin + i] = narrow<T>(sum[i]);
   }
 }
 

@@ -25,6 +25,27 @@ namespace moesaic::cpu {
 template <class T>
 using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
+/// The value of x in the type that loops compute in.
+MOESAIC_INLINE float widen(float x) { return x; }
+MOESAIC_INLINE double widen(double x) { return x; }
+MOESAIC_INLINE float widen(c10::BFloat16 x) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(x.x) << 16);
+}
+
+/// x as a T, rounded to nearest even. Without the branch of c10's conversion, which keeps the
+/// compiler from making vectors of it.
+template <class T>
+MOESAIC_INLINE T narrow(Wide<T> x) {
+  if constexpr (std::is_same_v<T, c10::BFloat16>) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
+    const std::uint32_t kept = (bits & 0x7FFFFFFFU) > 0x7F800000U ? 0x7FC0U : rounded;  // NaN
+    return T(static_cast<std::uint16_t>(kept), T::from_bits());
+  } else {
+    return x;
+  }
+}
+
 /// e^x to 2 units in the last place for |x| <= 87, saturated beyond; NaN stays NaN. Coefficients:
 /// Cephes (Moshier), expf.c.
 MOESAIC_INLINE float exponential(float x) {

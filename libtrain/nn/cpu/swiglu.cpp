@@ -22,8 +22,8 @@ MOESAIC_INLINE void forward(const T* gate, const T* up, const Wide<T>* weight, R
     T* out = y + r * rows.width;
 #pragma omp simd
     for (std::int64_t i = 0; i < rows.width; ++i) {
-      const A g = static_cast<A>(g_row[i]), u = static_cast<A>(u_row[i]);
-      out[i] = static_cast<T>(g / (A{1} + exponential(-g)) * u * w);
+      const A g = widen(g_row[i]), u = widen(u_row[i]);
+      out[i] = narrow<T>(g / (A{1} + exponential(-g)) * u * w);
     }
   }
 }
@@ -40,13 +40,13 @@ MOESAIC_INLINE void backward(const T* dy, const T* gate, const T* up, const Wide
     A sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t i = 0; i < rows.width; ++i) {
-      const A g = static_cast<A>(g_row[i]), u = static_cast<A>(u_row[i]);
-      const A d = static_cast<A>(d_row[i]);
+      const A g = widen(g_row[i]), u = widen(u_row[i]);
+      const A d = widen(d_row[i]);
       const A sigmoid = A{1} / (A{1} + exponential(-g));
       const A silu = g * sigmoid;
       sum += d * silu * u;
-      du_row[i] = static_cast<T>(d * w * silu);
-      dg_row[i] = static_cast<T>(d * w * u * (sigmoid + silu * (A{1} - sigmoid)));
+      du_row[i] = narrow<T>(d * w * silu);
+      dg_row[i] = narrow<T>(d * w * u * (sigmoid + silu * (A{1} - sigmoid)));
     }
     if (dweight != nullptr) dweight[r] = sum;
   }

@@ -10,10 +10,10 @@ namespace {
 template <class T>
 MOESAIC_INLINE Wide<T> highest_of(const T* x, std::int64_t n) {
   using A = Wide<T>;
-  A top = static_cast<A>(x[0]);
+  A top = widen(x[0]);
 #pragma omp simd reduction(max : top)
   for (std::int64_t i = 0; i < n; ++i) {
-    const A value = static_cast<A>(x[i]);
+    const A value = widen(x[i]);
     top = value > top ? value : top;
   }
   return top;
@@ -24,7 +24,7 @@ MOESAIC_INLINE Wide<T> sum_of_exponentials(const T* x, std::int64_t n, Wide<T> t
   using A = Wide<T>;
   A sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t i = 0; i < n; ++i) sum += exponential(static_cast<A>(x[i]) - top);
+  for (std::int64_t i = 0; i < n; ++i) sum += exponential(widen(x[i]) - top);
   return sum;
 }
 
@@ -33,23 +33,22 @@ MOESAIC_INLINE Wide<T> loss_of(const T* x, std::int64_t n, std::int64_t target) 
   using A = Wide<T>;
   if (target < 0) return 0;
   const A top = highest_of(x, n);
-  return top + std::log(sum_of_exponentials(x, n, top)) - static_cast<A>(x[target]);
+  return top + std::log(sum_of_exponentials(x, n, top)) - widen(x[target]);
 }
 
 template <class T>
 MOESAIC_INLINE Wide<T> gradient_of(T* x, std::int64_t n, std::int64_t target, Wide<T> factor) {
   using A = Wide<T>;
   if (target < 0) {
-    for (std::int64_t i = 0; i < n; ++i) x[i] = static_cast<T>(A{0});
+    for (std::int64_t i = 0; i < n; ++i) x[i] = narrow<T>(A{0});
     return 0;
   }
   const A top = highest_of(x, n), sum = sum_of_exponentials(x, n, top);
-  const A chosen = static_cast<A>(x[target]), share = factor / sum;
+  const A chosen = widen(x[target]), share = factor / sum;
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i)
-    x[i] = static_cast<T>(exponential(static_cast<A>(x[i]) - top) * share);
+  for (std::int64_t i = 0; i < n; ++i) x[i] = narrow<T>(exponential(widen(x[i]) - top) * share);
   // Not from the rounded value: at a good prediction the difference is small.
-  x[target] = static_cast<T>(exponential(chosen - top) * share - factor);
+  x[target] = narrow<T>(exponential(chosen - top) * share - factor);
   return top + std::log(sum) - chosen;
 }
 
