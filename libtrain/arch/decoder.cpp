@@ -118,9 +118,7 @@ void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& o) {
     o.head_dim = reader.size("head_dim", rule.head_dim > 0 ? rule.head_dim : even, kMostWidth);
   }
   check_heads(reader, rule, o);
-  const bool interleaved = o.rope.interleaved;
-  o.rope = read_rope(reader, o.rope.theta, o.max_position_embeddings, o.rotary_dim());
-  o.rope.interleaved = interleaved;
+  o.rope = read_rope(reader, o.rope, o.max_position_embeddings, o.rotary_dim());
 }
 
 void read_attention_bias(ConfigReader& reader, Options& o) {
