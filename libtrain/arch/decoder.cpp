@@ -125,17 +125,6 @@ void read_attention_bias(ConfigReader& reader, Options& o) {
   o.attention_bias = o.output_bias = reader.flag("attention_bias", false);
 }
 
-void refuse_sliding_window(ConfigReader& reader) {
-  reader.only("use_sliding_window", {false}, "attention covers the whole sequence");
-  reader.accept({"sliding_window", "max_window_layers", "layer_types"});
-  if (!reader.has("layer_types")) return;
-  const Json& types = reader.json().at("layer_types");
-  const bool full = types.is_array() && std::all_of(types.begin(), types.end(), [](const Json& t) {
-                      return t == "full_attention";
-                    });
-  if (!full) reader.error("layer_types", "only full_attention is supported");
-}
-
 void write_decoder(const Options& o, Json& config) {
   config["vocab_size"] = o.vocab_size;
   config["hidden_size"] = o.hidden_size;

@@ -34,11 +34,6 @@ void read_experts(ConfigReader& reader, const std::string& key, const std::strin
   }
 }
 
-void read_sparse_layers(ConfigReader& reader, Options& o) {
-  o.decoder_sparse_step = reader.size("decoder_sparse_step", 1, kMostLayers);
-  o.mlp_only_layers = reader.sizes("mlp_only_layers", kMostLayers);
-}
-
 void warn_balance(ConfigReader& reader, double class_default) {
   const char* key = "router_aux_loss_coef";
   if (reader.number(key, class_default, 0.0, 1e30) == class_default) return;
