@@ -60,9 +60,10 @@ void refuse_sliding_window(ConfigReader& reader);
 void read_qwen_experts(ConfigReader& reader, std::int64_t default_width, Options& options);
 void write_qwen_experts(const Options& options, Json& config);
 
-/// Latent attention and the gate of DeepSeek; `options` hold the family's defaults.
+/// Latent attention and the gate of DeepSeek; `options` hold the family's defaults, but for the
+/// number of shared experts, which Options knows by their width.
 void read_latent_attention(ConfigReader& reader, Options& options);
-void read_deepseek_experts(ConfigReader& reader, Options& options);
+void read_deepseek_experts(ConfigReader& reader, std::int64_t default_shared, Options& options);
 void write_deepseek(const Options& options, Json& config);
 
 /// The entries of a table: a linear map [out, in], a bias of zeros, a norm of ones.

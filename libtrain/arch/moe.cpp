@@ -1,4 +1,6 @@
 // What the families with experts share.
+#include <algorithm>
+
 #include "arch/family.h"
 
 namespace moesaic::arch {
@@ -6,10 +8,7 @@ namespace moesaic::arch {
 bool Options::is_moe_layer(std::int64_t layer) const {
   if (num_experts == 0 || layer < first_k_dense_replace) return false;
   if ((layer + 1) % decoder_sparse_step != 0) return false;
-  for (const std::int64_t dense : mlp_only_layers) {
-    if (dense == layer) return false;
-  }
-  return true;
+  return !std::binary_search(mlp_only_layers.begin(), mlp_only_layers.end(), layer);
 }
 
 std::int64_t Options::num_moe_layers() const {
