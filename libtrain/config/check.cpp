@@ -140,7 +140,7 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
                *model.from));
   }
   try {
-    const Json saved = read_json(*path, ErrorKind::kRecipe);
+    const Json saved = read_config_file(*path, ErrorKind::kRecipe);
     const arch::Options options = arch::require_options(saved, *path);
     if (model.config.empty()) model.config = saved;
     std::vector<arch::Problem> found;
