@@ -7,6 +7,7 @@
 #include <functional>
 
 #include "core/digest.h"
+#include "core/divisors.h"
 #include "core/error.h"
 #include "core/fs.h"
 #include "core/json.h"
@@ -39,6 +40,13 @@ TEST(Nearest, FindsTypingMistakesAndNothingElse) {
   EXPECT_EQ(nearest("max_step", names), "max_steps");
   EXPECT_EQ(nearest("percision", names), "precision");
   EXPECT_EQ(nearest("banana", names), "");
+}
+
+TEST(CommonDivisors, DivideBothNumbers) {
+  using Sizes = std::vector<std::int64_t>;
+  EXPECT_EQ(common_divisors(12, 8), (Sizes{1, 2, 4}));
+  EXPECT_EQ(common_divisors(6, 0), (Sizes{1, 2, 3, 6}));
+  EXPECT_EQ(common_divisors(5, 7), Sizes{1});
 }
 
 TEST(ParseJson, RefusesWhatALenientReaderWouldAccept) {
