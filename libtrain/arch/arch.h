@@ -58,7 +58,7 @@ struct Options {
   double routed_scaling_factor = 1.0;
   std::int64_t first_k_dense_replace = 0;     // layers before this one are dense
   std::int64_t decoder_sparse_step = 1;       // of the others every n-th is a MoE layer
-  std::vector<std::int64_t> mlp_only_layers;  // and these are dense
+  std::vector<std::int64_t> mlp_only_layers;  // and these are dense; sorted
 
   bool is_moe() const { return num_moe_layers() > 0; }
   bool is_moe_layer(std::int64_t layer) const;

@@ -1,5 +1,6 @@
 #include "arch/config_reader.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace moesaic::arch {
@@ -27,12 +28,22 @@ void ConfigReader::warning(const std::string& key, std::string message) {
   problems_.push_back({key, std::move(message), true});
 }
 
-std::int64_t ConfigReader::size(const std::string& key, std::int64_t fallback, std::int64_t most) {
+std::int64_t ConfigReader::integer(const std::string& key, std::int64_t fallback,
+                                   std::int64_t least, std::int64_t most) {
   const Json* value = find(key);
   if (value == nullptr) return fallback;
-  const bool fits = value->is_number_integer() && *value >= 1 && *value <= most;
-  if (!fits) error(key, format("expected an integer from 1 to {}, got {}", most, shown(*value)));
+  const bool fits = value->is_number_integer() && *value >= least && *value <= most;
+  if (!fits)
+    error(key, format("expected an integer from {} to {}, got {}", least, most, shown(*value)));
   return fits ? value->get<std::int64_t>() : fallback;
+}
+
+std::int64_t ConfigReader::size(const std::string& key, std::int64_t fallback, std::int64_t most) {
+  return integer(key, fallback, 1, most);
+}
+
+std::int64_t ConfigReader::count(const std::string& key, std::int64_t fallback, std::int64_t most) {
+  return integer(key, fallback, 0, most);
 }
 
 double ConfigReader::read_number(const Json& value, const std::string& key, double fallback,
@@ -84,6 +95,8 @@ std::vector<std::int64_t> ConfigReader::sizes(const std::string& key, std::int64
     if (good) values.push_back(value.get<std::int64_t>());
   }
   if (!good) error(key, format("expected a list of integers 0 to {}, got {}", most, shown(*list)));
+  std::sort(values.begin(), values.end());
+  values.erase(std::unique(values.begin(), values.end()), values.end());
   return values;
 }
 

@@ -21,7 +21,8 @@ class ConfigReader {
   bool has(const std::string& key) const;
 
   /// Each marks `key` as known; absent or null gives `fallback`.
-  std::int64_t size(const std::string& key, std::int64_t fallback, std::int64_t most);  // 1..most
+  std::int64_t size(const std::string& key, std::int64_t fallback, std::int64_t most);   // 1..most
+  std::int64_t count(const std::string& key, std::int64_t fallback, std::int64_t most);  // 0..most
   double number(const std::string& key, double fallback, double least, double most);
   double positive(const std::string& key, double fallback);
   bool flag(const std::string& key, bool fallback);
@@ -32,7 +33,7 @@ class ConfigReader {
   /// Keys that do not change the mathematics of a model.
   void accept(std::initializer_list<const char*> keys);
 
-  /// A list of integers 0..most; absent = empty.
+  /// A set of integers 0..most in a list, sorted; absent = empty.
   std::vector<std::int64_t> sizes(const std::string& key, std::int64_t most);
   /// One of `choices`.
   std::string choice(const std::string& key, std::initializer_list<const char*> choices,
@@ -54,6 +55,8 @@ class ConfigReader {
 
  private:
   const Json* find(const std::string& key);
+  std::int64_t integer(const std::string& key, std::int64_t fallback, std::int64_t least,
+                       std::int64_t most);
 
   const Json& config_;
   std::vector<Problem>& problems_;

@@ -118,24 +118,11 @@ void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& o) {
     o.head_dim = reader.size("head_dim", rule.head_dim > 0 ? rule.head_dim : even, kMostWidth);
   }
   check_heads(reader, rule, o);
-  const bool interleaved = o.rope.interleaved;
-  o.rope = read_rope(reader, o.rope.theta, o.max_position_embeddings, o.rotary_dim());
-  o.rope.interleaved = interleaved;
+  o.rope = read_rope(reader, o.rope, o.max_position_embeddings, o.rotary_dim());
 }
 
 void read_attention_bias(ConfigReader& reader, Options& o) {
   o.attention_bias = o.output_bias = reader.flag("attention_bias", false);
-}
-
-void refuse_sliding_window(ConfigReader& reader) {
-  reader.only("use_sliding_window", {false}, "attention covers the whole sequence");
-  reader.accept({"sliding_window", "max_window_layers", "layer_types"});
-  if (!reader.has("layer_types")) return;
-  const Json& types = reader.json().at("layer_types");
-  const bool full = types.is_array() && std::all_of(types.begin(), types.end(), [](const Json& t) {
-                      return t == "full_attention";
-                    });
-  if (!full) reader.error("layer_types", "only full_attention is supported");
 }
 
 void write_decoder(const Options& o, Json& config) {

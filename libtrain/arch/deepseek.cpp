@@ -45,18 +45,17 @@ void read_groups(ConfigReader& reader, Options& o) {
 
 }  // namespace
 
-void read_deepseek_experts(ConfigReader& reader, Options& o) {
+void read_deepseek_experts(ConfigReader& reader, std::int64_t default_shared, Options& o) {
   read_experts(reader, "n_routed_experts", "num_local_experts", o);
   o.moe_intermediate_size =
       reader.size("moe_intermediate_size", o.moe_intermediate_size, kMostWidth);
-  const std::int64_t shared_default = o.shared_intermediate_size;  // a count, until here
-  const std::int64_t shared = reader.size("n_shared_experts", shared_default, kMostExperts);
+  const std::int64_t shared = reader.size("n_shared_experts", default_shared, kMostExperts);
   o.shared_intermediate_size = shared * o.moe_intermediate_size;
   if (o.shared_intermediate_size > kMostWidth)
     reader.error("n_shared_experts", format("{} is too many", shared));
   o.routed_scaling_factor = reader.positive("routed_scaling_factor", o.routed_scaling_factor);
-  o.first_k_dense_replace = static_cast<std::int64_t>(reader.number(
-      "first_k_dense_replace", static_cast<double>(o.first_k_dense_replace), 0, kMostLayers));
+  o.first_k_dense_replace =
+      reader.count("first_k_dense_replace", o.first_k_dense_replace, kMostLayers);
   read_groups(reader, o);
   reader.only("moe_layer_freq", {1}, "every layer from first_k_dense_replace on has experts");
   reader.only("ep_size", {1}, "the layout is the recipe's (parallel.expert)");

@@ -21,7 +21,6 @@ Options defaults() {
   o.rope.interleaved = true;
   o.num_experts = 64;
   o.moe_intermediate_size = 1407;
-  o.shared_intermediate_size = 2;  // a count until read_deepseek_experts
   return o;
 }
 
@@ -39,7 +38,7 @@ Options read(ConfigReader& reader) {
   for (const char* key : {"n_group", "topk_group"}) {
     if (grouped && !reader.has(key)) reader.error(key, "is missing; group_limited_greedy needs it");
   }
-  read_deepseek_experts(reader, o);
+  read_deepseek_experts(reader, 2, o);
   if (!grouped) o.n_group = o.topk_group = 1;  // as in Transformers, greedy knows no groups
   o.mlp_bias = reader.flag("mlp_bias", false);
   reader.only("scoring_func", {"softmax"}, "deepseek_v2 has softmax scores");

@@ -23,7 +23,6 @@ Options defaults() {
   o.num_experts = 256;
   o.num_experts_per_tok = 8;
   o.moe_intermediate_size = 2048;
-  o.shared_intermediate_size = 1;  // a count until read_deepseek_experts
   o.scoring_func = "sigmoid";
   o.correction_bias = true;
   o.norm_topk_prob = true;
@@ -39,14 +38,14 @@ Options read(ConfigReader& reader) {
   Options o = defaults();
   read_latent_attention(reader, o);
   read_decoder(reader, {.must_divide = false}, o);
-  read_deepseek_experts(reader, o);
+  read_deepseek_experts(reader, 1, o);
   o.rope.interleaved = reader.flag("rope_interleave", true);
   o.norm_topk_prob = reader.flag("norm_topk_prob", o.norm_topk_prob);
   reader.only("scoring_func", {"sigmoid"}, "deepseek_v3 has sigmoid scores");
   reader.only("topk_method", {"noaux_tc"}, "deepseek_v3 chooses by corrected scores");
   const char* name = reader.has("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers";
   reader.accept({"num_mtp_layers", "num_nextn_predict_layers"});
-  if (reader.number(name, 0, 0, kMostLayers) > 0) {
+  if (reader.count(name, 0, kMostLayers) > 0) {
     reader.warning(name, "has no effect: the layers for multi-token prediction are left out");
   }
   return o;

@@ -1,6 +1,6 @@
 // One architecture family: how its config.json is read and written, and what its parts are called.
-// What families share is in decoder.cpp (attention, norms, head), moe.cpp (experts) and
-// deepseek.cpp (latent attention).
+// What families share is in decoder.cpp (attention, norms, head), moe.cpp (experts), qwen.cpp and
+// deepseek.cpp (what each of these two houses has of its own).
 #pragma once
 
 #include <string>
@@ -45,21 +45,25 @@ struct HeadRule {
 /// that, the family reads what the rotary width depends on.
 void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& options);
 void read_attention_bias(ConfigReader& reader, Options& options);  // q, k, v and o together
-/// The sliding window of Qwen's families, which is off unless `use_sliding_window`.
-void refuse_sliding_window(ConfigReader& reader);
 
 /// The number of experts under `key` (or a name that Transformers also knows), of which a token
 /// meets `num_experts_per_tok`.
 void read_experts(ConfigReader& reader, const std::string& key, const std::string& alias,
                   Options& options);
-/// decoder_sparse_step and mlp_only_layers (Qwen).
-void read_sparse_layers(ConfigReader& reader, Options& options);
 /// A balance coefficient in config.json has no effect: the recipe has its own.
 void warn_balance(ConfigReader& reader, double class_default);
 
-/// Latent attention and the gate of DeepSeek; `options` hold the family's defaults.
+/// The sliding window of Qwen's families, which is off unless `use_sliding_window`.
+void refuse_sliding_window(ConfigReader& reader);
+/// Experts in every decoder_sparse_step-th layer that mlp_only_layers does not name;
+/// `default_width` is that of one expert.
+void read_qwen_experts(ConfigReader& reader, std::int64_t default_width, Options& options);
+void write_qwen_experts(const Options& options, Json& config);
+
+/// Latent attention and the gate of DeepSeek; `options` hold the family's defaults, but for the
+/// number of shared experts, which Options knows by their width.
 void read_latent_attention(ConfigReader& reader, Options& options);
-void read_deepseek_experts(ConfigReader& reader, Options& options);
+void read_deepseek_experts(ConfigReader& reader, std::int64_t default_shared, Options& options);
 void write_deepseek(const Options& options, Json& config);
 
 /// The entries of a table: a linear map [out, in], a bias of zeros, a norm of ones.

@@ -1,4 +1,6 @@
 // What the families with experts share.
+#include <algorithm>
+
 #include "arch/family.h"
 
 namespace moesaic::arch {
@@ -6,10 +8,7 @@ namespace moesaic::arch {
 bool Options::is_moe_layer(std::int64_t layer) const {
   if (num_experts == 0 || layer < first_k_dense_replace) return false;
   if ((layer + 1) % decoder_sparse_step != 0) return false;
-  for (const std::int64_t dense : mlp_only_layers) {
-    if (dense == layer) return false;
-  }
-  return true;
+  return !std::binary_search(mlp_only_layers.begin(), mlp_only_layers.end(), layer);
 }
 
 std::int64_t Options::num_moe_layers() const {
@@ -32,11 +31,6 @@ void read_experts(ConfigReader& reader, const std::string& key, const std::strin
     reader.error("num_experts_per_tok", format("is {}, more than the {} experts ({})",
                                                o.num_experts_per_tok, o.num_experts, key));
   }
-}
-
-void read_sparse_layers(ConfigReader& reader, Options& o) {
-  o.decoder_sparse_step = reader.size("decoder_sparse_step", 1, kMostLayers);
-  o.mlp_only_layers = reader.sizes("mlp_only_layers", kMostLayers);
 }
 
 void warn_balance(ConfigReader& reader, double class_default) {

@@ -20,26 +20,17 @@ Options read(ConfigReader& reader) {
   o.shared_expert_gate = true;
   read_decoder(reader, {.must_divide = false}, o);
   o.attention_bias = reader.flag("qkv_bias", true);
-  read_experts(reader, "num_experts", "num_local_experts", o);
-  o.moe_intermediate_size = reader.size("moe_intermediate_size", 1408, kMostWidth);
+  read_qwen_experts(reader, 1408, o);
   o.shared_intermediate_size = reader.size("shared_expert_intermediate_size", 5632, kMostWidth);
-  o.norm_topk_prob = reader.flag("norm_topk_prob", o.norm_topk_prob);
-  read_sparse_layers(reader, o);
   refuse_sliding_window(reader);
-  warn_balance(reader, 0.001);
   return o;
 }
 
 void write(const Options& o, Json& config) {
   if (o.head_dim * o.num_attention_heads != o.hidden_size) config["head_dim"] = o.head_dim;
   config["qkv_bias"] = o.attention_bias;
-  config["num_experts"] = o.num_experts;
-  config["num_experts_per_tok"] = o.num_experts_per_tok;
-  config["moe_intermediate_size"] = o.moe_intermediate_size;
+  write_qwen_experts(o, config);
   config["shared_expert_intermediate_size"] = o.shared_intermediate_size;
-  config["norm_topk_prob"] = o.norm_topk_prob;
-  config["decoder_sparse_step"] = o.decoder_sparse_step;
-  config["mlp_only_layers"] = o.mlp_only_layers;
   config["use_sliding_window"] = false;
 }
 

@@ -20,24 +20,15 @@ Options read(ConfigReader& reader) {
   o.num_experts_per_tok = 8;
   read_decoder(reader, {.must_divide = false}, o);
   read_attention_bias(reader, o);
-  read_experts(reader, "num_experts", "num_local_experts", o);
-  o.moe_intermediate_size = reader.size("moe_intermediate_size", 768, kMostWidth);
-  o.norm_topk_prob = reader.flag("norm_topk_prob", o.norm_topk_prob);
-  read_sparse_layers(reader, o);
+  read_qwen_experts(reader, 768, o);
   refuse_sliding_window(reader);
-  warn_balance(reader, 0.001);
   return o;
 }
 
 void write(const Options& o, Json& config) {
   config["head_dim"] = o.head_dim;
   config["attention_bias"] = o.attention_bias;
-  config["num_experts"] = o.num_experts;
-  config["num_experts_per_tok"] = o.num_experts_per_tok;
-  config["moe_intermediate_size"] = o.moe_intermediate_size;
-  config["norm_topk_prob"] = o.norm_topk_prob;
-  config["decoder_sparse_step"] = o.decoder_sparse_step;
-  config["mlp_only_layers"] = o.mlp_only_layers;
+  write_qwen_experts(o, config);
   config["use_sliding_window"] = false;
 }
 

@@ -34,11 +34,10 @@ class RopeBlock {
   RopeBlock(ConfigReader& reader, std::string key, const Json& block)
       : reader_(reader), key_(std::move(key)), block_(block) {}
 
-  Rope read(double theta, std::int64_t max_position_embeddings) {
-    Rope rope;
+  Rope read(Rope rope, std::int64_t max_position_embeddings) {
     rope.type = type();
     if (!check_keys(rope.type)) return rope;
-    rope.theta = positive("rope_theta", theta);
+    rope.theta = positive("rope_theta", rope.theta);
     if (rope.type == "default") return rope;
     const auto most = static_cast<double>(max_position_embeddings);
     if (rope.type == "llama3" || rope.type == "yarn") {
@@ -150,12 +149,12 @@ double Rope::softmax_factor() const {
   return magnitude * magnitude;
 }
 
-Rope read_rope(ConfigReader& reader, double default_theta, std::int64_t max_position_embeddings,
+Rope read_rope(ConfigReader& reader, const Rope& defaults, std::int64_t max_position_embeddings,
                std::int64_t dim) {
   reader.accept({"original_max_position_embeddings"});
-  const double theta = reader.positive("rope_theta", default_theta);
-  Rope rope;
-  rope.theta = theta;
+  Rope base = defaults;
+  base.theta = reader.positive("rope_theta", defaults.theta);
+  Rope rope = base;
   bool first = true;
   for (const char* key : {"rope_scaling", "rope_parameters"}) {
     reader.accept({key});
@@ -166,13 +165,14 @@ Rope read_rope(ConfigReader& reader, double default_theta, std::int64_t max_posi
                                ConfigReader::shown(block)));
       continue;
     }
-    const Rope found = RopeBlock(reader, key, block).read(theta, max_position_embeddings);
+    const Rope found = RopeBlock(reader, key, block).read(base, max_position_embeddings);
     if (!first && found != rope) reader.error(key, "differs from rope_scaling: remove one of them");
     rope = found;
     first = false;
   }
-  if (reader.has("rope_theta") && rope.theta != theta) {
-    reader.error("rope_theta", format("is {} here and {} in rope_parameters", theta, rope.theta));
+  if (reader.has("rope_theta") && rope.theta != base.theta) {
+    reader.error("rope_theta",
+                 format("is {} here and {} in rope_parameters", base.theta, rope.theta));
   }
   if (rope.type == "dynamic" && dim <= 2)
     reader.error("rope_parameters", "dynamic needs heads that are wider than 2");

@@ -34,8 +34,8 @@ struct Rope {
 };
 
 /// Both spellings: `rope_parameters`, and `rope_theta` with `rope_scaling` ("type" or "rope_type").
-/// Mistakes go to the reader. `dim` is the rotated width of a head.
-Rope read_rope(ConfigReader& reader, double default_theta, std::int64_t max_position_embeddings,
+/// Mistakes go to the reader. `defaults` are the family's; `dim` is the rotated width of a head.
+Rope read_rope(ConfigReader& reader, const Rope& defaults, std::int64_t max_position_embeddings,
                std::int64_t dim);
 
 /// Writes both spellings.

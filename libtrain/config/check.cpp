@@ -1,9 +1,9 @@
 #include "config/check.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include "config/model_config.h"
+#include "core/divisors.h"
 #include "core/error.h"
 #include "core/fs.h"
 
@@ -61,15 +61,6 @@ void check_batch(const Recipe& recipe, const Places& places, ProblemList& proble
   }
 }
 
-std::string divisors(std::int64_t ranks, std::int64_t experts) {
-  const std::int64_t most = std::gcd(ranks, experts);
-  std::vector<std::int64_t> sizes;
-  for (std::int64_t size = 1; size <= most; ++size) {
-    if (most % size == 0) sizes.push_back(size);
-  }
-  return format("{}", join(sizes, ", "));
-}
-
 void check_layout(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   const std::int64_t ranks = recipe.parallel.ranks;
@@ -88,7 +79,7 @@ void check_layout(const Recipe& recipe, const arch::Options& options, const Plac
   problems.error(place, "parallel.expert",
                  format("{} does not divide {}; sizes that fit {} ranks and {} experts: {}", expert,
                         join(reasons, " and "), ranks, options.num_experts,
-                        divisors(ranks, options.num_experts)));
+                        join(common_divisors(ranks, options.num_experts), ", ")));
 }
 
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
@@ -140,7 +131,7 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
                *model.from));
   }
   try {
-    const Json saved = read_json(*path, ErrorKind::kRecipe);
+    const Json saved = read_config_file(*path, ErrorKind::kRecipe);
     const arch::Options options = arch::require_options(saved, *path);
     if (model.config.empty()) model.config = saved;
     std::vector<arch::Problem> found;

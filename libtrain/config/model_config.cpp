@@ -13,15 +13,20 @@ std::optional<std::string> find_model_config(const std::string& path) {
   return std::nullopt;
 }
 
+Json read_config_file(const std::string& file, ErrorKind kind) {
+  constexpr std::size_t kMaxBytes = 4U << 20;
+  Json config = read_json(file, kind, {.bytes = kMaxBytes});
+  MOESAIC_CHECK(config.is_object(), kind, "{} holds no JSON object", file);
+  return config;
+}
+
 Json read_model_config(const std::string& path) {
   const std::optional<std::string> file = find_model_config(path);
   if (!file) {
     throw Error(ErrorKind::kCheckpoint, format("no model in {}: there is no config.json", path),
                 "give a Hugging Face folder, a checkpoint folder or a run folder");
   }
-  Json config = read_json(*file, ErrorKind::kCheckpoint);
-  MOESAIC_CHECK(config.is_object(), ErrorKind::kCheckpoint, "{} holds no JSON object", *file);
-  return config;
+  return read_config_file(*file, ErrorKind::kCheckpoint);
 }
 
 }  // namespace moesaic

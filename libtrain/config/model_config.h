@@ -12,7 +12,10 @@ namespace moesaic {
 /// run folder; nullopt when there is none.
 std::optional<std::string> find_model_config(const std::string& path);
 
-/// Its content. Error(kCheckpoint) when there is none, or when it is no JSON object.
+/// A JSON object of at most 4 MB; Error(kind) when `file` holds anything else.
+Json read_config_file(const std::string& file, ErrorKind kind);
+
+/// Content of the file that find_model_config finds. Error(kCheckpoint) when there is none.
 Json read_model_config(const std::string& path);
 
 }  // namespace moesaic

@@ -57,6 +57,16 @@ std::string parent_of(const std::string& path) {
   return parent.empty() ? "." : parent.string();
 }
 
+// A rename would take the place of a device or pipe, which the user meant to write into.
+std::string replaceable(std::string path, ErrorKind kind) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || S_ISREG(status.st_mode)) return path;
+  throw Error(kind,
+              format("cannot write {}: {} is there", path,
+                     S_ISDIR(status.st_mode) ? "a folder" : "something that is no regular file"),
+              "choose another path");
+}
+
 }  // namespace
 
 std::string read_file(const std::string& path, ErrorKind kind, std::uint64_t max_bytes) {
@@ -84,7 +94,7 @@ void write_file_atomic(const std::string& path, std::string_view content, ErrorK
 }
 
 NewFile::NewFile(std::string path, ErrorKind kind)
-    : path_(std::move(path)),
+    : path_(replaceable(std::move(path), kind)),
       temporary_(path_ + ".tmp"),
       kind_(kind),
       fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {

@@ -15,12 +15,12 @@ std::string read_file(const std::string& path, ErrorKind kind = ErrorKind::kData
                       std::uint64_t max_bytes = std::uint64_t{1} << 32);
 
 /// Writes to a temporary file beside `path`, fsyncs and renames: readers see the old or the new
-/// content.
+/// content. Error(kind) when a folder, device, pipe or socket is at `path`: it stays.
 void write_file_atomic(const std::string& path, std::string_view content,
                        ErrorKind kind = ErrorKind::kCheckpoint);
 
 /// A file that is written front to back. It has a temporary name beside its own until finish(), and
-/// is gone when that is never called.
+/// is gone when that is never called. Refuses to replace what write_file_atomic refuses.
 class NewFile {
  public:
   explicit NewFile(std::string path, ErrorKind kind = ErrorKind::kCheckpoint);

@@ -38,8 +38,7 @@ std::int64_t steps_of(const Recipe& recipe, const TokenStream& train) {
 void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
                 TrainingParts& parts) {
   parts.precision = Precision::named(recipe.train.precision);
-  const std::string chiefs = name_of(choose_matmul(recipe.train.matmul));
-  parts.matmul = choose_matmul(context.world.broadcast(chiefs, 0, "matmul"));
+  parts.matmul = chiefs_matmul(context.world, recipe.train.matmul);
   parts.model =
       std::make_unique<Transformer>(Transformer::Options{.arch = arch,
                                                          .seed = recipe.seed,

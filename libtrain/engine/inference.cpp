@@ -3,9 +3,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include <numeric>
-#include <vector>
 
 #include "config/model_config.h"
+#include "core/divisors.h"
 #include "loss/cross_entropy.h"
 #include "store/agreement.h"
 #include "store/model_source.h"
@@ -19,20 +19,6 @@ void warn_of(const Json& config, const std::string& path, const Log& log) {
   for (const arch::Problem& problem : problems) {
     if (problem.warning) log.warn("{}: {}: {}", path, problem.key, problem.message);
   }
-}
-
-std::string common_divisors(std::int64_t a, std::int64_t b) {
-  std::vector<std::int64_t> sizes;
-  const std::int64_t most = std::gcd(a, b);
-  for (std::int64_t size = 1; size <= most; ++size) {
-    if (most % size == 0) sizes.push_back(size);
-  }
-  return format("{}", join(sizes, ", "));
-}
-
-MatmulKernel chiefs_matmul(const Communicator& world) {
-  const std::string chiefs = name_of(choose_matmul("auto"));
-  return choose_matmul(world.broadcast(chiefs, 0, "matmul"));
 }
 
 void describe(const RankContext& context, const Transformer& model, const std::string& path,
@@ -70,13 +56,14 @@ Plan inference_plan(int ranks, int expert, std::int64_t num_experts) {
     throw Error(ErrorKind::kUsage,
                 format("--expert is {}, which does not divide {} ranks and {} experts", expert,
                        ranks, num_experts),
-                format("sizes that fit: {}", common_divisors(ranks, num_experts)));
+                format("sizes that fit: {}", join(common_divisors(ranks, num_experts), ", ")));
   }
   return Plan::make(ranks, expert, num_experts);
 }
 
 InferenceModel::InferenceModel(const RankContext& context, const Options& options)
-    : precision_(Precision::named(options.precision)), matmul_(chiefs_matmul(context.world)) {
+    : precision_(Precision::named(options.precision)),
+      matmul_(chiefs_matmul(context.world, "auto")) {
   const auto source = ModelSource::open(context, options.path);
   tokenizer_ = source->tokenizer();
   model_ = std::make_unique<Transformer>(Transformer::Options{.arch = source->arch(),

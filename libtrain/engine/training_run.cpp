@@ -1,6 +1,7 @@
 #include "engine/training_run.h"
 
 #include "config/recipe_reader.h"
+#include "core/error.h"
 #include "core/memory.h"
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
@@ -21,6 +22,24 @@ void copy_back(const StateDict& host, const StateDict& live) {
   }
 }
 
+/// Where training stood; an imported checkpoint has weights alone.
+struct SavedTraining {
+  std::string recipe;
+  std::int64_t tokens = 0;
+};
+
+SavedTraining saved_training(const CheckpointInfo& info) {
+  const Json training = info.manifest.value("training", Json());
+  if (training.is_object() && training.contains("recipe") && training["recipe"].is_string() &&
+      training.contains("tokens") && training["tokens"].is_number_integer())
+    return {training["recipe"], training["tokens"]};
+  throw Error(ErrorKind::kCheckpoint,
+              format("{} holds weights only, as an imported model does: no training can go on from "
+                     "it with --resume",
+                     info.path),
+              "start a new run from its weights with model.from");
+}
+
 }  // namespace
 
 TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options)
@@ -39,9 +58,8 @@ void TrainingRun::restore(const std::string& resume) {
     context_.log.info("no checkpoint in {} yet: starting anew", recipe_.run_dir);
     return;
   }
-  const Json& training = info->manifest.at("training");
-  check_resumable(recipe_from_yaml(training.at("recipe").get<std::string>(), info->path), recipe_,
-                  info->path);
+  const SavedTraining training = saved_training(*info);
+  check_resumable(recipe_from_yaml(training.recipe, info->path), recipe_, info->path);
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
   copy_back(saved.model, state_of(parts_.model->parameters()));
@@ -49,7 +67,7 @@ void TrainingRun::restore(const std::string& resume) {
   parts_.weights.invalidate();
   parts_.origin = CheckpointStore::origin(context_, *info);
   step_ = saved_step_ = info->step;
-  tokens_ = logged_tokens_ = training.at("tokens").get<std::int64_t>();
+  tokens_ = logged_tokens_ = training.tokens;
   context_.log.info("resumed from {} after step {}", info->path, step_);
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
 
+#include "comm/communicator.h"
 #include "core/error.h"
 #include "nn/cpu/blocked_product.h"
 
@@ -25,6 +26,11 @@ MatmulKernel choose_matmul(const std::string& requested) {
   if (__builtin_cpu_supports("avx512f")) return MatmulKernel::kOneDnn;
 #endif
   return MatmulKernel::kMkl;
+}
+
+MatmulKernel chiefs_matmul(const Communicator& world, const std::string& requested) {
+  const std::string chiefs = name_of(choose_matmul(requested));
+  return choose_matmul(world.broadcast(chiefs, 0, "matmul"));
 }
 
 const char* name_of(MatmulKernel kernel) { return kernel == MatmulKernel::kMkl ? "mkl" : "onednn"; }

@@ -7,13 +7,17 @@
 
 namespace moesaic {
 
+class Communicator;
+
 enum class MatmulKernel { kMkl, kOneDnn };
 
 /// The kernel family for this machine: a pure function of the recipe's `train.matmul` (auto | mkl |
 /// onednn) and the processor's flags. `auto`: oneDNN on processors with AVX-512
-/// (docs/results/speed.md), MKL elsewhere. All ranks use the chief's choice. It decides about
-/// float32 on a CPU; every other product is LibTorch's own.
+/// (docs/results/speed.md), MKL elsewhere. It decides about float32 on a CPU; every other product
+/// is LibTorch's own.
 MatmulKernel choose_matmul(const std::string& requested);
+/// Collective over world: the chief's choice, which all ranks use.
+MatmulKernel chiefs_matmul(const Communicator& world, const std::string& requested);
 const char* name_of(MatmulKernel kernel);
 
 /// a_MK b_NK^T -> [M, N], in the dtype of the operands. Either may be a transposed view; no

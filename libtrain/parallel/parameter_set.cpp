@@ -1,7 +1,7 @@
 #include "parallel/parameter_set.h"
 
-#include <algorithm>
-#include <functional>
+#include <c10/util/accumulate.h>
+
 #include <numeric>
 
 #include "core/error.h"
@@ -21,10 +21,7 @@ bool is_part_of_global(const Parameter& parameter) {
 
 }  // namespace
 
-std::int64_t Parameter::global_numel() const {
-  return std::accumulate(global_shape.begin(), global_shape.end(), std::int64_t{1},
-                         std::multiplies<>());
-}
+std::int64_t Parameter::global_numel() const { return c10::multiply_integers(global_shape); }
 
 void ParameterSet::add(Parameter& parameter) {
   MOESAIC_CHECK(

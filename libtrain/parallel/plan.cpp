@@ -1,21 +1,9 @@
 #include "parallel/plan.h"
 
-#include <numeric>
-
+#include "core/divisors.h"
 #include "core/error.h"
 
 namespace moesaic {
-namespace {
-
-std::vector<std::int64_t> divisors(std::int64_t number) {
-  std::vector<std::int64_t> result;
-  for (std::int64_t i = 1; i <= number; ++i) {
-    if (number % i == 0) result.push_back(i);
-  }
-  return result;
-}
-
-}  // namespace
 
 Plan Plan::make(int world, int expert, std::int64_t num_experts) {
   MOESAIC_CHECK(world >= 1, ErrorKind::kRecipe, "parallel.ranks is {}, it must be at least 1",
@@ -36,7 +24,7 @@ Plan Plan::make(int world, int expert, std::int64_t num_experts) {
           : format("parallel.expert is {}, which does not divide the {} experts", expert,
                    num_experts),
       format("values of parallel.expert that fit {} ranks and {} experts: {}", world, num_experts,
-             join(divisors(std::gcd(static_cast<std::int64_t>(world), num_experts)), ", ")));
+             join(common_divisors(world, num_experts), ", ")));
 }
 
 }  // namespace moesaic

@@ -21,6 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kTemporary = ".tmp";
+constexpr const char* kMakeRoom =
+    "free some space, lower checkpoint.keep, or choose another run_dir";
 
 std::uint64_t mebibytes(std::uint64_t bytes) { return (bytes >> 20U) + 1; }
 
@@ -97,15 +99,7 @@ std::vector<FoundCheckpoint> list_checkpoints(const std::string& folder) {
 std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::uint64_t bytes) {
   make_folder(folder);
   remove_leftovers(folder);
-  const std::uint64_t available = free_bytes(folder);
-  if (bytes > available) {
-    throw Error(
-        ErrorKind::kCheckpoint,
-        format(
-            "no room for a checkpoint: it needs {} MiB, {} MiB are free on the file system of {}",
-            mebibytes(bytes), mebibytes(available), folder),
-        "free some space, lower checkpoint.keep, or choose another run_dir");
-  }
+  check_room(folder, bytes, kMakeRoom);
   std::string temporary = folder + "/" + step_folder_name(step) + kTemporary;
   make_folder(temporary);
   return temporary;
@@ -122,9 +116,7 @@ void reserve_space(const std::string& path, std::uint64_t bytes) {
   throw Error(
       ErrorKind::kCheckpoint,
       format("cannot reserve {} MiB for {}: {}", mebibytes(bytes), path, std::strerror(code)),
-      code == ENOSPC || code == EDQUOT
-          ? "free some space, lower checkpoint.keep, or choose another run_dir"
-          : "");
+      code == ENOSPC || code == EDQUOT ? kMakeRoom : "");
 }
 
 void release_space(const std::string& path) {

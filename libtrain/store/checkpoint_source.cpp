@@ -4,24 +4,16 @@
 
 #include <string_view>
 
-#include "core/error.h"
+#include "config/model_config.h"
 #include "store/agreement.h"
 #include "store/differences.h"
 #include "store/manifest.h"
 
 namespace moesaic {
-namespace {
-
-constexpr std::size_t kMaxConfig = 4U << 20;
-
-Json config_of(const CheckpointInfo& info) {
-  return read_json(info.path + "/" + kConfigFile, ErrorKind::kCheckpoint, {.bytes = kMaxConfig});
-}
-
-}  // namespace
 
 CheckpointSource::CheckpointSource(CheckpointInfo info)
-    : ModelSource(info.path, config_of(info)),
+    : ModelSource(info.path,
+                  read_config_file(info.path + "/" + kConfigFile, ErrorKind::kCheckpoint)),
       info_(std::move(info)),
       model_(Hdf5File::open(path_ + "/" + kModelFile)) {
   constexpr std::string_view kPrefix = kMasterPrefix;

@@ -39,6 +39,15 @@ bool all_finite_on_host(const at::Tensor& values) {
   }
 }
 
+// The first expert with such a value, where there are experts.
+std::string weight_name(const std::string& parameter, arch::Scope scope, std::int64_t first,
+                        const at::Tensor& rows) {
+  if (scope == arch::Scope::kDense) return parameter;
+  std::int64_t i = 0;
+  while (all_finite(rows.select(0, i))) ++i;
+  return format("{} ({})", parameter, hub_name(parameter, first + i));
+}
+
 }  // namespace
 
 bool all_finite(const at::Tensor& tensor) {
@@ -51,13 +60,14 @@ bool all_finite(const at::Tensor& tensor) {
   return true;
 }
 
-std::string nonfinite_weight(const std::string& parameter, arch::Scope scope, std::int64_t first,
-                             const at::Tensor& rows) {
-  if (all_finite(rows)) return "";
-  if (scope == arch::Scope::kDense) return parameter;
-  std::int64_t i = 0;
-  while (all_finite(rows.select(0, i))) ++i;
-  return format("{} ({})", parameter, hub_name(parameter, first + i));
+void require_finite(const std::string& parameter, arch::Scope scope, std::int64_t first,
+                    const at::Tensor& rows, const std::string& path) {
+  if (all_finite(rows)) return;
+  throw Error(
+      ErrorKind::kCheckpoint,
+      format("{} of {} holds NaN or infinity (as {})", weight_name(parameter, scope, first, rows),
+             path, c10::toString(rows.scalar_type())),
+      "take the weights from elsewhere, or accept them with --allow-nonfinite");
 }
 
 }  // namespace moesaic

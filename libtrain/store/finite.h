@@ -14,9 +14,9 @@ namespace moesaic {
 /// pieces.
 bool all_finite(const at::Tensor& tensor);
 
-/// The hub's name of the first weight with such a value among `rows` of a parameter, which begin
-/// with row (for experts: expert) number `first`; "" when all are finite.
-std::string nonfinite_weight(const std::string& parameter, arch::Scope scope, std::int64_t first,
-                             const at::Tensor& rows);
+/// Error(kCheckpoint) with the hub's name of the first weight that has such a value among `rows` of
+/// a parameter of the model in `path`; they begin with row (for experts: expert) number `first`.
+void require_finite(const std::string& parameter, arch::Scope scope, std::int64_t first,
+                    const at::Tensor& rows, const std::string& path);
 
 }  // namespace moesaic

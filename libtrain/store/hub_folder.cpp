@@ -5,6 +5,7 @@
 #include <optional>
 #include <tuple>
 
+#include "config/model_config.h"
 #include "store/differences.h"
 #include "store/hub_index.h"
 #include "store/manifest.h"
@@ -14,8 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxConfig = 4U << 20;  // bytes of config.json
-constexpr std::size_t kMaxIndex = 64U << 20;
 constexpr std::size_t kMaxTensors = 500'000;  // of all shards together
 constexpr std::uint64_t kMaxSmallFile = 64U << 20;
 constexpr std::uint64_t kMaxSmallFiles = 128U << 20;  // together
@@ -36,7 +35,7 @@ bool has_index(const std::string& path) { return !fs::exists(path + "/" + kHubSi
 HubIndex read_index(const std::string& path) {
   if (!has_index(path)) return {.shards = {kHubSingleFile}, .weights = {}};
   const std::string file = path + "/" + kHubIndexFile;
-  return parse_hub_index(read_file(file, ErrorKind::kCheckpoint, kMaxIndex), file);
+  return parse_hub_index(read_file(file, ErrorKind::kCheckpoint, kMaxHubIndex), file);
 }
 
 /// Each weight of the index is in its shard, and no others are there. Both lists are sorted by name
@@ -92,7 +91,7 @@ bool HubFolder::is_at(const std::string& path) {
 
 HubFolder::HubFolder(const std::string& path) : path_(path) {
   check_is_model(path);
-  config_ = read_json(path + "/" + kConfigFile, ErrorKind::kCheckpoint, {.bytes = kMaxConfig});
+  config_ = read_config_file(path + "/" + kConfigFile, ErrorKind::kCheckpoint);
   const HubIndex index = read_index(path);
   files_.reserve(index.shards.size());
   std::size_t count = 0;

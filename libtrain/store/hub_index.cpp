@@ -10,7 +10,6 @@
 namespace moesaic {
 namespace {
 
-constexpr std::size_t kMaxBytes = 64U << 20;
 constexpr std::size_t kMaxWeights = 500'000;
 constexpr std::size_t kMaxShards = 10'000;
 constexpr std::size_t kMaxFileName = 255;
@@ -121,7 +120,7 @@ class IndexReader : public JsonEvents {
 
 HubIndex parse_hub_index(std::string_view text, const std::string& where) {
   IndexReader reader(where);
-  reader.read(text, {.bytes = kMaxBytes, .values = kMaxBytes});
+  reader.read(text, {.bytes = kMaxHubIndex, .values = kMaxHubIndex});
   return reader.finish();
 }
 

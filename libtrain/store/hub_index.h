@@ -13,6 +13,8 @@ namespace moesaic {
 inline constexpr const char* kHubIndexFile = "model.safetensors.index.json";
 inline constexpr const char* kHubSingleFile = "model.safetensors";
 
+inline constexpr std::size_t kMaxHubIndex = 64U << 20;  // bytes of the text that are read
+
 struct HubIndex {
   std::vector<std::string> shards;                           // plain file names, sorted
   std::vector<std::pair<std::string, std::size_t>> weights;  // name, number of its shard; sorted

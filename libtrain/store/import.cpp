@@ -1,7 +1,6 @@
 #include "store/import.h"
 
 #include "arch/arch.h"
-#include "core/error.h"
 #include "store/checkpoint_writer.h"
 #include "store/finite.h"
 #include "store/hub_source.h"
@@ -18,12 +17,8 @@ RowSource rows_of(const HubSource& source, const arch::ParameterInfo& info, bool
     shape[0] = count;
     at::Tensor values = staging.take(shape, source.dtypes().at(info.name));
     source.read(info.name, first, values);
-    if (allow_nonfinite) return values;
-    const std::string name = nonfinite_weight(info.name, info.scope, first, values);
-    if (name.empty()) return values;
-    throw Error(ErrorKind::kCheckpoint,
-                format("{} of {} holds NaN or infinity", name, source.path()),
-                "take the weights from elsewhere, or accept them with --allow-nonfinite");
+    if (!allow_nonfinite) require_finite(info.name, info.scope, first, values, source.path());
+    return values;
   };
 }
 

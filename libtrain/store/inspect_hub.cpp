@@ -1,5 +1,7 @@
 #include "store/inspect_hub.h"
 
+#include <c10/util/accumulate.h>
+
 #include <filesystem>
 
 #include "arch/arch.h"
@@ -21,12 +23,6 @@ Json row_of(const SafetensorsFile& file, const SafetensorsTensor& tensor) {
           {"dtype", dtype ? dtype_name(*dtype) : tensor.dtype->name},
           {"whole", true},
           {"digest", file.digest(tensor)}};
-}
-
-std::int64_t values_of(const SafetensorsTensor& tensor) {
-  std::int64_t values = 1;
-  for (const std::int64_t extent : tensor.shape) values *= extent;
-  return values;
 }
 
 void note_problem(Json& report, const Error& error) {
@@ -61,7 +57,7 @@ Json inspect_safetensors(const std::string& path) {
     std::int64_t values = 0;
     for (const SafetensorsTensor& tensor : file.header().tensors) {
       rows.push_back(row_of(file, tensor));
-      values += values_of(tensor);
+      values += c10::multiply_integers(tensor.shape);
     }
     report["parameters"] = values;
     report["datasets"] = std::move(rows);
@@ -87,7 +83,7 @@ Json inspect_hub(const std::string& path) {
     std::int64_t values = 0;
     for (const HubTensor& item : folder.tensors()) {
       rows.push_back(row_of(*item.file, *item.tensor));
-      values += values_of(*item.tensor);
+      values += c10::multiply_integers(item.tensor->shape);
     }
     report["parameters"] = values;
     report["datasets"] = std::move(rows);

@@ -2,27 +2,12 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include "core/error.h"
 #include "store/agreement.h"
 #include "store/checkpoint_source.h"
 #include "store/finite.h"
 #include "store/hub_source.h"
 
 namespace moesaic {
-namespace {
-
-void require_finite(const StateDict& model, const std::string& path) {
-  for (const StateEntry& entry : model) {
-    const std::string name = nonfinite_weight(entry.name, entry.scope, entry.offset, entry.tensor);
-    if (name.empty()) continue;
-    throw Error(ErrorKind::kCheckpoint,
-                format("{} of {} holds NaN or infinity (as {})", name, path,
-                       c10::toString(entry.tensor.scalar_type())),
-                "take the weights from elsewhere, or accept them with --allow-nonfinite");
-  }
-}
-
-}  // namespace
 
 ModelSource::ModelSource(std::string path, Json config)
     : path_(std::move(path)),
@@ -45,7 +30,10 @@ void ModelSource::load(const RankContext& context, const StateDict& model,
   const at::NoGradGuard no_grad;
   fill(context, model);
   if (options.allow_nonfinite) return;
-  agreed(context.world, "model: numbers", [&] { require_finite(model, path_); });
+  agreed(context.world, "model: numbers", [&] {
+    for (const StateEntry& entry : model)
+      require_finite(entry.name, entry.scope, entry.offset, entry.tensor, path_);
+  });
 }
 
 }  // namespace moesaic

@@ -61,13 +61,13 @@ void check_apart(const std::string& from, const std::string& to) {
                 "cannot read {} and write {}: one lies inside the other", from, to);
 }
 
-void check_room(const std::string& folder, std::uint64_t bytes) {
+void check_room(const std::string& folder, std::uint64_t bytes, const std::string& hint) {
   const std::uint64_t available = free_bytes(folder);
   if (bytes <= available) return;
   throw Error(ErrorKind::kCheckpoint,
               format("no room: {} MiB are needed, {} MiB are free on the file system of {}",
                      (bytes >> 20U) + 1, available >> 20U, folder),
-              "free some space, or choose another place");
+              hint);
 }
 
 NewFolder::NewFolder(const std::string& path, const Options& options)

@@ -17,8 +17,9 @@ void publish_folder(const std::string& temporary, const std::string& path);
 /// read.
 void check_apart(const std::string& from, const std::string& to);
 
-/// Error(kCheckpoint) when the file system of `folder` has less room than that.
-void check_room(const std::string& folder, std::uint64_t bytes);
+/// Error(kCheckpoint) with `hint` when the file system of `folder` has less room than that.
+void check_room(const std::string& folder, std::uint64_t bytes,
+                const std::string& hint = "free some space, or choose another place");
 
 /// Made by this process alone; removed when publish() is never called.
 class NewFolder {

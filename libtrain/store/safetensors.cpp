@@ -1,6 +1,7 @@
 #include "store/safetensors.h"
 
 #include <ATen/ops/empty.h>
+#include <c10/util/accumulate.h>
 
 #include <algorithm>
 #include <bit>
@@ -100,11 +101,7 @@ std::string SafetensorsFile::digest(const SafetensorsTensor& tensor) const {
   return digest.hex();
 }
 
-std::int64_t SafetensorsSpec::numel() const {
-  std::int64_t values = 1;
-  for (const std::int64_t extent : shape) values *= extent;
-  return values;
-}
+std::int64_t SafetensorsSpec::numel() const { return c10::multiply_integers(shape); }
 
 std::uint64_t SafetensorsSpec::bytes() const {
   return static_cast<std::uint64_t>(numel()) * c10::elementSize(dtype);

@@ -1,16 +1,13 @@
 #include "store/staging.h"
 
 #include <ATen/ops/empty.h>
-
-#include <functional>
-#include <numeric>
+#include <c10/util/accumulate.h>
 
 namespace moesaic {
 
 at::Tensor StagingBuffer::take(const std::vector<std::int64_t>& shape, at::ScalarType dtype) {
-  const std::int64_t values =
-      std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-  const std::int64_t bytes = values * static_cast<std::int64_t>(c10::elementSize(dtype));
+  const std::int64_t bytes =
+      c10::multiply_integers(shape) * static_cast<std::int64_t>(c10::elementSize(dtype));
   if (!bytes_.defined() || bytes_.numel() < bytes) bytes_ = at::empty({bytes}, at::kByte);
   return bytes_.narrow(0, 0, bytes).view(dtype).view(shape);
 }

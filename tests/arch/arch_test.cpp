@@ -243,6 +243,25 @@ TEST(ReadOptions, ReadsThePublishedConfigurationOfDeepSeekV3) {
   EXPECT_EQ(problems_of(published).size(), 2U);
 }
 
+TEST(ReadOptions, CountsDeepSeeksLayersAndSharedExpertsInWholeNumbers) {
+  const Json config = {{"model_type", "deepseek_v3"}};
+  EXPECT_EQ(read(config).shared_intermediate_size, 2048);
+  EXPECT_EQ(read(with(config, "n_shared_experts", 3)).shared_intermediate_size, 3 * 2048);
+  EXPECT_EQ(read(with(config, "first_k_dense_replace", 0)).num_moe_layers(), 61);
+  for (const char* key : {"first_k_dense_replace", "num_nextn_predict_layers"}) {
+    only_problem(with(config, key, 1.5), key);
+    only_problem(with(config, key, -1), key);
+    only_problem(with(config, key, ~std::uint64_t{0}), key);
+  }
+  const Json v2 = {{"model_type", "deepseek_v2"}, {"num_experts_per_tok", 2}};
+  EXPECT_EQ(read(v2).shared_intermediate_size, 2 * 1407);
+}
+
+TEST(ReadOptions, KeepsALayerThatIsNamedTwiceOnce) {
+  const Json config = {{"model_type", "qwen2_moe"}, {"mlp_only_layers", {5, 2, 5, 5, 2}}};
+  EXPECT_EQ(read(config).mlp_only_layers, (std::vector<std::int64_t>{2, 5}));
+}
+
 TEST(Options, KnowWhichLayersHaveExperts) {
   const Options o = read({{"model_type", "qwen3_moe"},
                           {"num_hidden_layers", 6},

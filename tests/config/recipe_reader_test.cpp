@@ -257,6 +257,12 @@ TEST_F(RecipeReader, TakesTheArchitectureOfTheWeights) {
   EXPECT_EQ(problems(kSmall, {from}), std::vector<std::string>{});
   EXPECT_NE(problem({from, "model.config.num_hidden_layers=3"}).find("differs"), std::string::npos);
   EXPECT_NE(problem({"model.from=" + folder_.string()}).find("no config.json"), std::string::npos);
+  write("list/config.json", "[]");
+  EXPECT_NE(problem({"model.from=" + (folder_ / "list").string()}).find("no JSON object"),
+            std::string::npos);
+  write("large/config.json", "{}" + std::string(4U << 20, ' '));
+  EXPECT_NE(problem({"model.from=" + (folder_ / "large").string()}).find("at most"),
+            std::string::npos);
 }
 
 TEST_F(RecipeReader, ReadsASavedRecipeWhoseWeightsAreGone) {

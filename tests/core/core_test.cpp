@@ -1,4 +1,5 @@
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -7,6 +8,7 @@
 #include <functional>
 
 #include "core/digest.h"
+#include "core/divisors.h"
 #include "core/error.h"
 #include "core/fs.h"
 #include "core/json.h"
@@ -41,6 +43,13 @@ TEST(Nearest, FindsTypingMistakesAndNothingElse) {
   EXPECT_EQ(nearest("banana", names), "");
 }
 
+TEST(CommonDivisors, DivideBothNumbers) {
+  using Sizes = std::vector<std::int64_t>;
+  EXPECT_EQ(common_divisors(12, 8), (Sizes{1, 2, 4}));
+  EXPECT_EQ(common_divisors(6, 0), (Sizes{1, 2, 3, 6}));
+  EXPECT_EQ(common_divisors(5, 7), Sizes{1});
+}
+
 TEST(ParseJson, RefusesWhatALenientReaderWouldAccept) {
   EXPECT_NE(message_of([] { parse_json("{\"a\": 1, \"a\": 2}", "x"); }).find("duplicate key 'a'"),
             std::string::npos);
@@ -68,6 +77,34 @@ TEST(WriteFileAtomic, ReplacesTheWholeContent) {
   write_file_atomic(path, "second");
   EXPECT_EQ(read_file(path), "second");
   EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 1);
+}
+
+TEST(WriteFileAtomic, LeavesWhatIsNoRegularFileInItsPlace) {
+  const Folder folder;
+  const std::string pipe = folder.path / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  fs::create_directory(folder.path / "folder");
+  fs::create_symlink("/dev/null", folder.path / "device");
+  for (const char* name : {"pipe", "folder", "device"}) {
+    const std::string path = folder.path / name;
+    const auto before = fs::symlink_status(path).type();
+    EXPECT_NE(message_of([&] { write_file_atomic(path, "x"); }).find("cannot write " + path),
+              std::string::npos);
+    EXPECT_EQ(fs::symlink_status(path).type(), before);
+  }
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path), {}), 3);  // and no leftovers
+}
+
+TEST(WriteFileAtomic, ReplacesALinkToAFileAndOneThatPointsNowhere) {
+  const Folder folder;
+  write_file_atomic(folder.path / "file", "old");
+  fs::create_symlink("file", folder.path / "link");
+  fs::create_symlink("gone", folder.path / "dangling");
+  for (const char* name : {"link", "dangling"}) {
+    write_file_atomic(folder.path / name, "new");
+    EXPECT_EQ(read_file(folder.path / name), "new");
+  }
+  EXPECT_EQ(read_file(folder.path / "file"), "old");
 }
 
 TEST(ReadFile, NamesThePathAndHasABound) {

@@ -45,6 +45,17 @@ class Resume(RunTest):
                 self.assertEqual(row["step"], other["step"])
                 self.assertAlmostEqual(row["loss"], other["loss"], delta=1e-5 * row["loss"])
 
+    def test_an_imported_checkpoint_cannot_be_resumed_and_says_what_can(self):
+        self.train("train.max_steps=1")
+        self.moesaic("export", self.folder / "run", self.folder / "hub")
+        self.moesaic("import", self.folder / "hub", self.folder / "imported")
+        for ranks in (1, 2):
+            failed = self.train("--resume", self.folder / "imported", run="resumed", ranks=ranks, expect=7)
+            self.assertIn(f"{self.folder}/imported holds weights only", failed.stderr)
+            self.assertIn("model.from", failed.stderr)
+        self.train("train.max_steps=2", "model.config={}", f"model.from={self.folder}/imported", run="resumed",
+                   ranks=2, expert=2)
+
     def test_a_signal_saves_stops_with_75_and_the_rest_repeats(self):
         self.train("train.max_steps=400", "checkpoint.every_steps=0", run="whole", ranks=2, expert=2)
         command = [MOESAIC, "train", str(self.recipe), "-n", "2", "parallel.expert=2", "train.max_steps=400",
