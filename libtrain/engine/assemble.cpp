@@ -42,13 +42,12 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   parts.matmul = choose_matmul(context.world.broadcast(chiefs, 0, "matmul"));
   const BlockPass pass =
       recipe.train.checkpoint_activations ? recompute_activations : keep_activations;
-  parts.model =
-      std::make_unique<Transformer>(Transformer::Options{.arch = arch,
-                                                         .seed = recipe.seed,
-                                                         .dtype = parts.precision.master,
-                                                         .initialise = !recipe.model.from,
-                                                         .block_pass = pass},
-                                    context);
+  parts.model = std::make_unique<Transformer>(Transformer::Options{.arch = arch,
+                                                                   .seed = recipe.seed,
+                                                                   .dtype = parts.precision.master,
+                                                                   .initialise = !recipe.model.from,
+                                                                   .block_pass = pass},
+                                              context);
   if (!recipe.model.from) return;
   const auto source = ModelSource::open(context, *recipe.model.from);
   source->load(context, state_of(parts.model->parameters()), {});

@@ -10,7 +10,8 @@
 namespace moesaic {
 namespace {
 
-// What a block computes that is in the graph: its result, then what its router leaves to the losses.
+// What a block computes that is in the graph: its result, then what its router leaves to the
+// losses.
 Tensors outputs_of(const at::Tensor& y_TD, const std::vector<RouterRecord>& records) {
   Tensors outputs = {y_TD};
   for (const RouterRecord& record : records) {
@@ -39,13 +40,12 @@ at::Tensor recompute_activations(const Block& block, const ForwardContext& conte
   }
   const auto second = std::make_shared<SecondRun>(context);
   if (!own.empty()) second->context().chosen_TK = own.front().selected_TK;
-  record_recomputed("block", {x_TD}, outputs_of(y_TD, own),
-                    [second, &block, rotary](const Tensors& inputs) {
-                      std::vector<RouterRecord> again;
-                      const at::Tensor z_TD =
-                          block.forward(second->context(), inputs[0], rotary, again);
-                      return outputs_of(z_TD, again);
-                    });
+  record_recomputed(
+      "block", {x_TD}, outputs_of(y_TD, own), [second, &block, rotary](const Tensors& inputs) {
+        std::vector<RouterRecord> again;
+        const at::Tensor z_TD = block.forward(second->context(), inputs[0], rotary, again);
+        return outputs_of(z_TD, again);
+      });
   records.insert(records.end(), own.begin(), own.end());
   return y_TD;
 }

@@ -62,8 +62,8 @@ void record_recomputed(const char* name, const Tensors& inputs, const Tensors& o
   if (!at::GradMode::is_enabled()) return;
   Tensors kept;
   for (const at::Tensor& input : inputs) kept.push_back(input.detach());
-  std::shared_ptr<RecomputedNode> node(
-      new RecomputedNode(name, std::move(kept), std::move(again)), torch::autograd::deleteNode);
+  std::shared_ptr<RecomputedNode> node(new RecomputedNode(name, std::move(kept), std::move(again)),
+                                       torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
   torch::autograd::set_history(outputs, node);
 }

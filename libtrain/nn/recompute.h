@@ -1,5 +1,5 @@
-// Recomputation: an operation of many nodes is recorded as one that keeps its inputs alone; backward
-// computes the rest again (Chen et al. 2016, arXiv 1604.06174).
+// Recomputation: an operation of many nodes is recorded as one that keeps its inputs alone;
+// backward computes the rest again (Chen et al. 2016, arXiv 1604.06174).
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,8 +23,8 @@ using Recompute = std::function<Tensors(const Tensors& inputs)>;
 void record_recomputed(const char* name, const Tensors& inputs, const Tensors& outputs,
                        Recompute again);
 
-/// The context of such a second run: the first one has announced the uses of the parameters, so they
-/// are not counted again. Must outlive the backward pass of what was computed with it.
+/// The context of such a second run: the first one has announced the uses of the parameters, so
+/// they are not counted again. Must outlive the backward pass of what was computed with it.
 class SecondRun {
  public:
   explicit SecondRun(const ForwardContext& first);
