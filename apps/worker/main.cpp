@@ -1,11 +1,8 @@
 // moesaic-worker: the program that runs as each MPI rank, and that the launcher starts for verbs
 // that read tensors.
-#include <malloc.h>
-
 #include <csignal>
 #include <cstdio>
 #include <exception>
-#include <limits>
 
 #include "core/error.h"
 #include "core/version.h"
@@ -22,10 +19,6 @@ std::string version_text() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Memory of activations goes back to the heap, not to the kernel: a step does not fault its pages
-  // in again.
-  mallopt(M_MMAP_THRESHOLD, 32 << 20);
-  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   std::signal(SIGXFSZ,
               SIG_IGN);  // a file size limit is an error of the write, not the end of the rank
   CLI::App app(

@@ -13,33 +13,66 @@
 #include <algorithm>
 #include <limits>
 
+#include "core/error.h"
 #include "nn/autograd.h"
+#include "nn/cpu/token_loss.h"
 
 namespace moesaic {
 namespace {
 
 constexpr std::int64_t kBlockBytes = 16 << 20;   // of logits at a time
+constexpr std::int64_t kLeastRows = 64;          // of a block: fewer make slow products
 constexpr std::int64_t kVocabularyBlock = 4096;  // of a head that is converted
 
 std::int64_t rows_of_block(std::int64_t vocabulary) {
-  return std::max<std::int64_t>(1, kBlockBytes / (8 * vocabulary));
+  return std::max(kLeastRows, kBlockBytes / (8 * vocabulary));
 }
 
-// Calls visit(begin, rows, logits) for blocks of rows; logits [rows, V] in the master dtype.
+std::int64_t number_of_blocks(std::int64_t tokens, std::int64_t vocabulary) {
+  return (tokens + rows_of_block(vocabulary) - 1) / rows_of_block(vocabulary);
+}
+
+// Calls visit(begin, rows, logits) for blocks of rows; logits [rows, V] in the dtype of `hidden`.
+// They may be changed and are gone at the next block.
 template <class Visit>
 void for_each_block(const ForwardContext& context, const at::Tensor& hidden_TD,
                     const at::Tensor& w_VD, const Visit& visit) {
   const std::int64_t tokens = hidden_TD.size(0), step = rows_of_block(w_VD.size(0));
+  const at::Tensor block = at::empty({std::min(step, tokens), w_VD.size(0)}, hidden_TD.options());
   for (std::int64_t begin = 0; begin < tokens; begin += step) {
     const std::int64_t rows = std::min(step, tokens - begin);
-    const at::Tensor logits = product(hidden_TD.narrow(0, begin, rows), w_VD, context.matmul);
+    const at::Tensor logits = block.narrow(0, 0, rows);
+    product_into(hidden_TD.narrow(0, begin, rows), w_VD, context.matmul, logits);
     context.world.progress();
-    visit(begin, rows, logits.to(context.precision.master));
+    visit(begin, rows, logits);
   }
 }
 
 // The target's column, 0 where there is no target (its row counts nothing).
 at::Tensor column_of(const at::Tensor& targets_T) { return targets_T.clamp_min(0).unsqueeze(1); }
+
+// -log p(target) of each row of logits, 0 where there is no target.
+void losses_of(const at::Tensor& logits, const at::Tensor& targets_T, at::Tensor loss_T) {
+  if (logits.is_cpu()) return cpu::token_loss(logits, targets_T, loss_T);
+  const at::Tensor wide = logits.to(loss_T.scalar_type());
+  const at::Tensor chosen = at::gather(wide, 1, column_of(targets_T)).squeeze(1);
+  loss_T.copy_(at::logsumexp(wide, 1).sub_(chosen).masked_fill_(targets_T.lt(0), 0));
+}
+
+// As above; logits become the gradient of factor x loss.
+void losses_and_gradient(at::Tensor logits, const at::Tensor& targets_T, double factor,
+                         at::Tensor loss_T) {
+  if (logits.is_cpu()) return cpu::token_loss_and_gradient(logits, targets_T, factor, loss_T);
+  losses_of(logits, targets_T, loss_T);
+  const at::Tensor p = at::softmax(logits, 1, loss_T.scalar_type());
+  const at::Tensor column = column_of(targets_T);
+  p.scatter_add_(1, column, at::full(column.sizes(), -1, p.options()));
+  logits.copy_(p.mul_(factor).masked_fill_(targets_T.lt(0).unsqueeze(1), 0));
+}
+
+at::Tensor empty_losses(const ForwardContext& context, const at::Tensor& hidden_TD) {
+  return at::zeros({hidden_TD.size(0)}, hidden_TD.options().dtype(context.precision.master));
+}
 
 // As token_losses, with a head that must be converted: block by block of the vocabulary, whose sums
 // of exponentials are added up (Milakov and Gimelshein 2018, arXiv 1805.02867, equations 3 and 4).
@@ -51,7 +84,8 @@ at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor&
   for (std::int64_t first = 0; first < head_VD.size(0); first += kVocabularyBlock) {
     const std::int64_t count = std::min(kVocabularyBlock, head_VD.size(0) - first);
     const at::Tensor w_VD = head_VD.narrow(0, first, count).to(hidden_TD.scalar_type());
-    const auto visit = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
+    const auto visit = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& narrow) {
+      const at::Tensor logits = narrow.to(context.precision.master);
       const at::Tensor column = targets_T.narrow(0, begin, rows).sub(first);
       const at::Tensor elsewhere = column.lt(0).logical_or_(column.ge(count));
       const at::Tensor logit =
@@ -74,64 +108,66 @@ at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
     return losses_by_vocabulary(context, head.tensor, hidden, targets_T);
   }
   const at::Tensor w_VD = context.weights.get(head, hidden.scalar_type());
-  const at::Tensor loss_T =
-      at::zeros({hidden.size(0)}, hidden.options().dtype(context.precision.master));
-  for_each_block(context, hidden, w_VD,
-                 [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
-                   const at::Tensor targets = targets_T.narrow(0, begin, rows);
-                   const at::Tensor chosen = at::gather(logits, 1, column_of(targets)).squeeze(1);
-                   loss_T.narrow(0, begin, rows)
-                       .copy_(at::logsumexp(logits, 1).sub_(chosen).masked_fill_(targets.lt(0), 0));
-                 });
+  const at::Tensor loss_T = empty_losses(context, hidden);
+  for_each_block(
+      context, hidden, w_VD, [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
+        losses_of(logits, targets_T.narrow(0, begin, rows), loss_T.narrow(0, begin, rows));
+      });
   return loss_T;
 }
 
-TermValue CrossEntropy::evaluate(const StepView& view) const {
+namespace {
+
+struct LossAndGradient {
+  at::Tensor loss_T, d_hidden_TD;
+};
+
+// Loss and, in the same pass, its gradients: the logits are the largest tensor of a step, so that
+// they are neither kept for the backward pass nor computed twice. The head's gradient goes to the
+// sink at once.
+LossAndGradient loss_and_gradient(const StepView& view, const at::Tensor& hidden_TD,
+                                  double factor) {
   const ForwardContext& context = view.context;
-  const Parameter& head = view.head;
-  context.expect(head);
-  const at::Tensor hidden = view.hidden_TD.detach(), targets_T = context.batch.targets_T;
+  const at::Tensor w_VD = context.weights.get(view.head, hidden_TD.scalar_type());
+  const auto use_head = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& d_logits) {
+    if (context.sink == nullptr) return;
+    context.sink->accumulate({ParameterUse::Kind::kLinear, view.head,
+                              hidden_TD.narrow(0, begin, rows), d_logits,
+                              context.batch.example_id_T.narrow(0, begin, rows)});
+  };
+  const std::int64_t blocks = number_of_blocks(hidden_TD.size(0), w_VD.size(0));
+  for (std::int64_t b = 0; b < std::max<std::int64_t>(1, blocks); ++b) context.expect(view.head);
+
+  LossAndGradient result{empty_losses(context, hidden_TD),
+                         at::empty(hidden_TD.sizes(), hidden_TD.options())};
+  for_each_block(context, hidden_TD, w_VD,
+                 [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
+                   losses_and_gradient(logits, context.batch.targets_T.narrow(0, begin, rows),
+                                       factor, result.loss_T.narrow(0, begin, rows));
+                   product_into(logits, w_VD.t(), context.matmul,
+                                result.d_hidden_TD.narrow(0, begin, rows));
+                   use_head(begin, rows, logits);
+                 });
+  if (blocks == 0) use_head(0, 0, at::empty({0, w_VD.size(0)}, hidden_TD.options()));
+  return result;
+}
+
+}  // namespace
+
+TermValue CrossEntropy::evaluate(const StepView& view) const {
+  const at::Tensor hidden_TD = view.hidden_TD.detach();
   const double scale =
       1.0 / static_cast<double>(std::max<std::int64_t>(1, view.step.target_tokens));
-  const double sum = token_losses(context, head, hidden, targets_T).sum(at::kDouble).item<double>();
-  const at::Tensor loss =
-      at::scalar_tensor(sum * scale, hidden.options().dtype(context.precision.master));
-
-  // The logits are computed again in backward: they would be the largest tensor of the step.
+  const LossAndGradient result = loss_and_gradient(view, hidden_TD, scale);
+  const double value = result.loss_T.sum(at::kDouble).item<double>() * scale;
+  const at::Tensor loss = at::scalar_tensor(value, result.loss_T.options());
   record("cross_entropy", {view.hidden_TD}, loss,
-         [=, &context, &head](const Tensors& dy) -> Tensors {
-           const at::Tensor w_VD = context.weights.get(head, hidden.scalar_type());
-           const at::Tensor d_hidden = at::empty(hidden.sizes(), hidden.options());
-           const double factor = scale * dy[0].item<double>();
-           std::int64_t blocks_left = std::max<std::int64_t>(
-               1, (hidden.size(0) + rows_of_block(w_VD.size(0)) - 1) / rows_of_block(w_VD.size(0)));
-           const auto hand_over = [&](std::int64_t begin, std::int64_t rows,
-                                      const at::Tensor& d_logits) {
-             if (context.sink == nullptr) return;
-             if (--blocks_left > 0) context.expect(head);  // one more use for each further block
-             context.sink->accumulate({ParameterUse::Kind::kLinear,
-                                       head,
-                                       hidden.narrow(0, begin, rows),
-                                       d_logits,
-                                       context.batch.example_id_T.narrow(0, begin, rows),
-                                       {}});
-           };
-           for_each_block(
-               context, hidden, w_VD,
-               [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
-                 const at::Tensor targets = targets_T.narrow(0, begin, rows);
-                 at::Tensor d_logits = at::softmax(logits, 1);
-                 const at::Tensor column = column_of(targets);
-                 d_logits.scatter_add_(1, column, at::full(column.sizes(), -1, d_logits.options()));
-                 d_logits.mul_(factor).masked_fill_(targets.lt(0).unsqueeze(1), 0);
-                 const at::Tensor narrow = d_logits.to(hidden.scalar_type());
-                 d_hidden.narrow(0, begin, rows).copy_(product(narrow, w_VD.t(), context.matmul));
-                 hand_over(begin, rows, narrow);
-               });
-           if (hidden.size(0) == 0) hand_over(0, 0, at::empty({0, w_VD.size(0)}, hidden.options()));
-           return {d_hidden};
+         [d_hidden_TD = result.d_hidden_TD](const Tensors& dy) -> Tensors {
+           // The head's gradient has gone out for this factor already.
+           MOESAIC_ASSERT(dy[0].item<double>() == 1);
+           return {d_hidden_TD};
          });
-  return {loss, sum * scale};
+  return {loss, value};
 }
 
 }  // namespace moesaic

@@ -5,7 +5,9 @@
 
 namespace moesaic {
 
-/// Sum over target tokens divided by the target tokens of the whole step (nats per token).
+/// Sum over target tokens divided by the target tokens of the whole step (nats per token). The
+/// gradients are made in the same pass over the logits (as in Liger Kernel, arXiv 2410.10989,
+/// section 3.2): that of the head goes to the sink in evaluate().
 class CrossEntropy : public LossTerm {
  public:
   const char* name() const override { return "loss"; }

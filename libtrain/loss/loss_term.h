@@ -38,7 +38,8 @@ struct StepView {
 
 struct TermValue {
   at::Tensor loss;  // scalar in the graph: this micro-batch's share of the step's loss, coefficient
-                    // included
+                    // included. It is added to the others and differentiated as it is: a term may
+                    // count on an output gradient of 1.
   double metric = 0;  // this micro-batch's share of the logged value, without the coefficient
 };
 

@@ -112,8 +112,7 @@ class AllToAllDispatcher : public TokenDispatcher {
 
   at::Tensor move_examples(const ForwardContext& context, const Grouping& grouping,
                            const Rows& send, const Rows& receive) const {
-    const at::Tensor token_N = grouping.order_N.floor_divide(grouping.copies_per_token);
-    const at::Tensor example_N = context.batch.example_id_T.index_select(0, token_N);
+    const at::Tensor example_N = context.batch.example_id_T.index_select(0, grouping.token_N);
     return move_rows(group_, {example_N}, send, receive, "dispatch.examples")[0];
   }
 

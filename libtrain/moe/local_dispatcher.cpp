@@ -18,8 +18,7 @@ class LocalDispatcher : public TokenDispatcher {
     Dispatched out;
     out.rows_RD = scatter_to_groups(x_TD, grouping);
     out.weight_R = reorder(weight_N, grouping.order_N, grouping.inverse_N);
-    out.example_R = context.batch.example_id_T.index_select(
-        0, grouping.order_N.floor_divide(grouping.copies_per_token));
+    out.example_R = context.batch.example_id_T.index_select(0, grouping.token_N);
     const at::Tensor count_E = at::bincount(selected_TK.flatten(), {}, num_experts_).cpu();
     out.offsets = {0};
     for (std::int64_t e = 0; e < num_experts_; ++e) {

@@ -2,9 +2,11 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
 #include "nn/autograd.h"
+#include "nn/cpu/rows.h"
 
 namespace moesaic {
 
@@ -18,10 +20,16 @@ namespace {
 
 // The copies in grouped order.
 at::Tensor spread(const at::Tensor& x_TD, const Grouping& g) {
-  return x_TD.index_select(0, g.order_N.floor_divide(g.copies_per_token));
+  return x_TD.index_select(0, g.token_N);
 }
 
 at::Tensor add_copies(const at::Tensor& y_ND, const Grouping& g) {
+  if (y_ND.is_cpu()) {
+    const at::Tensor out_TD =
+        at::empty({y_ND.size(0) / g.copies_per_token, y_ND.size(1)}, y_ND.options());
+    cpu::sum_of_rows(y_ND.contiguous(), g.inverse_N, out_TD);
+    return out_TD;
+  }
   const at::Tensor y_copies = y_ND.index_select(0, g.inverse_N);
   const std::int64_t tokens = y_ND.size(0) / g.copies_per_token;
   return y_copies.view({tokens, g.copies_per_token, y_ND.size(1)}).sum(1);
@@ -31,7 +39,8 @@ at::Tensor add_copies(const at::Tensor& y_ND, const Grouping& g) {
 
 Grouping Grouping::make(const at::Tensor& selected_TK) {
   const at::Tensor order_N = at::argsort(selected_TK.flatten(), /*stable=*/true, 0, false);
-  return {order_N, inverse_of(order_N), selected_TK.size(1)};
+  const std::int64_t copies = selected_TK.size(1);
+  return {order_N, order_N.floor_divide(copies), inverse_of(order_N), copies};
 }
 
 at::Tensor scatter_to_groups(const at::Tensor& x_TD, const Grouping& grouping) {

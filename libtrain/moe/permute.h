@@ -12,6 +12,7 @@ namespace moesaic {
 /// Copies grouped by expert; inside an expert in the order of tokens.
 struct Grouping {
   at::Tensor order_N;    // int64: copy at each place
+  at::Tensor token_N;    // int64: its token
   at::Tensor inverse_N;  // int64: place of each copy
   std::int64_t copies_per_token = 1;
 

@@ -4,6 +4,7 @@
 #include <ATen/ops/sum.h>
 
 #include "core/error.h"
+#include "nn/cpu/rms_norm.h"
 
 namespace moesaic {
 
@@ -23,27 +24,37 @@ void AccumulatingSink::accumulate(const ParameterUse& use) {
   if (--open == 0) buckets_.complete(use.parameter);
 }
 
+namespace {
+
+void add_scale_gradient(const ParameterUse& use, at::Tensor gradient) {
+  const at::Tensor& dy = use.output_gradient;
+  if (dy.is_cpu())
+    cpu::add_scale_gradient(dy, use.input, use.factor_R, gradient);
+  else
+    gradient.add_(at::mul(use.input, use.factor_R.unsqueeze(1)).mul_(dy).sum(0));
+}
+
+}  // namespace
+
 void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel) {
   const at::Tensor& dy = use.output_gradient;
   if (dy.size(0) == 0) return;
   switch (use.kind) {
     case ParameterUse::Kind::kLinear:
-      gradient.add_(product(dy.t(), use.input.t(), kernel));
+      add_product_of_rows(dy, use.input, kernel, gradient);
       return;
     case ParameterUse::Kind::kGrouped:
       for (std::size_t e = 0; e + 1 < use.offsets.size(); ++e) {
         const std::int64_t begin = use.offsets[e], rows = use.offsets[e + 1] - begin;
-        if (rows == 0) continue;
-        gradient.select(0, static_cast<std::int64_t>(e))
-            .add_(product(dy.narrow(0, begin, rows).t(), use.input.narrow(0, begin, rows).t(),
-                          kernel));
+        add_product_of_rows(dy.narrow(0, begin, rows), use.input.narrow(0, begin, rows), kernel,
+                            gradient.select(0, static_cast<std::int64_t>(e)));
       }
       return;
     case ParameterUse::Kind::kEmbedding:
       gradient.index_add_(0, use.input, dy.to(gradient.scalar_type()));
       return;
     case ParameterUse::Kind::kScale:
-      gradient.add_(at::sum(at::mul(dy, use.input), 0));
+      add_scale_gradient(use, gradient);
       return;
     case ParameterUse::Kind::kBias:
       gradient.add_(at::sum(dy, at::IntArrayRef{0}, false, gradient.scalar_type()));

@@ -20,7 +20,7 @@ struct ParameterUse {
     kLinear,   // input [R, K], gradient [R, N]; weight [N, K]
     kGrouped,  // as kLinear for each expert e on rows [offsets[e], offsets[e+1]); weight [e, N, K]
     kEmbedding,  // input ids [R], gradient [R, D]; weight [V, D]
-    kScale,      // input [R, D] (normalised), gradient [R, D]; weight [D]
+    kScale,      // input [R, D] times factor [R] is what was scaled, gradient [R, D]; weight [D]
     kBias,       // no input; gradient [R, N]; weight [N]
   };
   Kind kind = Kind::kLinear;
@@ -29,6 +29,7 @@ struct ParameterUse {
   at::Tensor output_gradient;
   at::Tensor example_R;               // int64 [R]: the example of each row
   std::vector<std::int64_t> offsets;  // kGrouped only: local experts + 1
+  at::Tensor factor_R;                // kScale only
 };
 
 class GradientSink {

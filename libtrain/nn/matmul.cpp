@@ -1,29 +1,19 @@
 #include "nn/matmul.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
-
-#include <optional>
-#include <string_view>
 
 #include "core/error.h"
+#include "nn/cpu/blocked_product.h"
 
 namespace moesaic {
 namespace {
 
-// oneDNN's symbols are not exported by libtorch_cpu; this operator of LibTorch is the way to it.
-using LinearPointwise = at::Tensor(const at::Tensor&, const at::Tensor&,
-                                   const std::optional<at::Tensor>&, std::string_view,
-                                   c10::List<std::optional<at::Scalar>>,
-                                   std::optional<std::string_view>);
-
-at::Tensor onednn_product(const at::Tensor& a_MK, const at::Tensor& b_NK) {
-  static const auto op = c10::Dispatcher::singleton()
-                             .findSchemaOrThrow("mkldnn::_linear_pointwise", "")
-                             .typed<LinearPointwise>();
-  return op.call(a_MK, b_NK, std::nullopt, "none", c10::List<std::optional<at::Scalar>>(), "");
+bool is_blocked(const at::Tensor& a, MatmulKernel kernel) {
+  return kernel == MatmulKernel::kOneDnn && a.scalar_type() == at::kFloat && a.is_cpu();
 }
+
+at::Tensor row_major(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
 
 }  // namespace
 
@@ -40,12 +30,34 @@ MatmulKernel choose_matmul(const std::string& requested) {
 const char* name_of(MatmulKernel kernel) { return kernel == MatmulKernel::kMkl ? "mkl" : "onednn"; }
 
 at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel) {
+  const at::Tensor out_MN = at::empty({a_MK.size(0), b_NK.size(0)}, a_MK.options());
+  product_into(a_MK, b_NK, kernel, out_MN);
+  return out_MN;
+}
+
+void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
+                  const at::Tensor& out_MN) {
+  at::Tensor out = out_MN;
   if (a_MK.numel() == 0 || b_NK.numel() == 0) {
-    return at::zeros({a_MK.size(0), b_NK.size(0)}, a_MK.options());
+    out.zero_();
+  } else if (!is_blocked(a_MK, kernel)) {
+    at::mm_out(out, a_MK, b_NK.t());
+  } else if (b_NK.stride(1) != 1 && b_NK.stride(0) == 1) {
+    cpu::product_plain(row_major(a_MK), b_NK.t(), out_MN);
+  } else {
+    cpu::product_transposed(row_major(a_MK), row_major(b_NK), out_MN);
   }
-  const bool library =
-      kernel == MatmulKernel::kMkl || a_MK.scalar_type() == at::kDouble || !a_MK.is_cpu();
-  return library ? at::mm(a_MK, b_NK.t()) : onednn_product(a_MK, b_NK);
+}
+
+void add_product_of_rows(const at::Tensor& a_TM, const at::Tensor& b_TN, MatmulKernel kernel,
+                         at::Tensor sum_MN) {
+  if (a_TM.size(0) == 0) return;
+  if (is_blocked(a_TM, kernel))
+    cpu::add_product_of_rows(row_major(a_TM), row_major(b_TN), sum_MN);
+  else if (sum_MN.scalar_type() == a_TM.scalar_type())
+    sum_MN.addmm_(a_TM.t(), b_TN);
+  else
+    sum_MN.add_(at::mm(a_TM.t(), b_TN));
 }
 
 }  // namespace moesaic

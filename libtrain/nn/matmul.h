@@ -11,12 +11,22 @@ enum class MatmulKernel { kMkl, kOneDnn };
 
 /// The kernel family for this machine: a pure function of the recipe's `train.matmul` (auto | mkl |
 /// onednn) and the processor's flags. `auto`: oneDNN on processors with AVX-512
-/// (docs/results/speed.md), MKL elsewhere. All ranks use the chief's choice.
+/// (docs/results/speed.md), MKL elsewhere. All ranks use the chief's choice. It decides about
+/// float32 on a CPU; every other product is LibTorch's own.
 MatmulKernel choose_matmul(const std::string& requested);
 const char* name_of(MatmulKernel kernel);
 
 /// a_MK b_NK^T -> [M, N], in the dtype of the operands. Either may be a transposed view; no
-/// dimension need be positive. float64 and device tensors always go to LibTorch's own product.
+/// dimension need be positive.
 at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel);
+
+/// As above, written to out_MN, whose rows may lie apart.
+void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
+                  const at::Tensor& out_MN);
+
+/// sum_MN += a_TM^T b_TN: the gradient of a weight. `sum` may be wider than the operands (float32
+/// and bfloat16).
+void add_product_of_rows(const at::Tensor& a_TM, const at::Tensor& b_TN, MatmulKernel kernel,
+                         at::Tensor sum_MN);
 
 }  // namespace moesaic

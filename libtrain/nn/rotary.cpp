@@ -3,6 +3,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/pow.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
@@ -12,6 +13,7 @@
 #include <numbers>
 
 #include "nn/autograd.h"
+#include "nn/cpu/rotary.h"
 
 namespace moesaic {
 namespace {
@@ -106,6 +108,11 @@ std::pair<at::Tensor, at::Tensor> pairs_of(const at::Tensor& x, bool interleaved
 }
 
 at::Tensor rotated(const at::Tensor& x_THd, const RotaryTable& table) {
+  if (x_THd.is_cpu()) {
+    const at::Tensor x = x_THd.contiguous(), y = at::empty(x.sizes(), x.options());
+    cpu::rotate_forward(x, table.cos_T1F, table.sin_T1F, table.interleaved, y);
+    return y;
+  }
   const auto [a, b] = pairs_of(x_THd.to(table.cos_T1F.scalar_type()), table.interleaved);
   return at::cat({a.mul(table.cos_T1F).sub_(b.mul(table.sin_T1F)),
                   b.mul(table.cos_T1F).add_(a.mul(table.sin_T1F))},
@@ -115,6 +122,11 @@ at::Tensor rotated(const at::Tensor& x_THd, const RotaryTable& table) {
 
 // The transposed map.
 at::Tensor rotated_back(const at::Tensor& y_THd, const RotaryTable& table) {
+  if (y_THd.is_cpu()) {
+    const at::Tensor dy = y_THd.contiguous(), dx = at::empty(dy.sizes(), dy.options());
+    cpu::rotate_backward(dy, table.cos_T1F, table.sin_T1F, table.interleaved, dx);
+    return dx;
+  }
   const auto [a, b] = pairs_of(y_THd.to(table.cos_T1F.scalar_type()), false);
   const at::Tensor first = a.mul(table.cos_T1F).add_(b.mul(table.sin_T1F));
   const at::Tensor second = b.mul(table.cos_T1F).sub_(a.mul(table.sin_T1F));

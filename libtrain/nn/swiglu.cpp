@@ -1,36 +1,58 @@
 #include "nn/swiglu.h"
 
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/silu_backward.h>
-#include <ATen/ops/sum.h>
 
 #include "nn/autograd.h"
+#include "nn/cpu/swiglu.h"
 
 namespace moesaic {
+namespace {
+
+// An undefined weight stands for 1.
+at::Tensor forward(const at::Tensor& gate, const at::Tensor& up, const at::Tensor& weight_R) {
+  if (gate.is_cpu()) {
+    const at::Tensor y = at::empty_like(gate);
+    cpu::swiglu_forward(gate, up, weight_R, y);
+    return y;
+  }
+  const at::Tensor y = at::silu(gate).mul_(up);
+  return weight_R.defined() ? y.mul(weight_R.unsqueeze(1).to(y.scalar_type())) : y;
+}
+
+// Gradients of gate, up and, where there is one, weight.
+Tensors backward(const at::Tensor& dy, const at::Tensor& gate, const at::Tensor& up,
+                 const at::Tensor& weight_R) {
+  const bool weighted = weight_R.defined();
+  if (gate.is_cpu()) {
+    Tensors gradients{at::empty_like(gate), at::empty_like(up)};
+    if (weighted) gradients.push_back(at::empty_like(weight_R));
+    cpu::swiglu_backward(dy.contiguous(), gate, up, weight_R, gradients[0], gradients[1],
+                         weighted ? gradients[2] : at::Tensor());
+    return gradients;
+  }
+  const at::Tensor silu = at::silu(gate);
+  if (!weighted) return {at::silu_backward(dy.mul(up), gate), silu.mul(dy)};
+  const at::Tensor w = weight_R.unsqueeze(1).to(gate.scalar_type()), dy_silu = dy.mul(silu);
+  return {at::silu_backward(dy.mul(up).mul_(w), gate), dy_silu.mul(w),
+          dy_silu.mul(up).sum(at::IntArrayRef{1}, false, weight_R.scalar_type())};
+}
+
+}  // namespace
 
 at::Tensor swiglu(const at::Tensor& gate_TF, const at::Tensor& up_TF) {
-  const at::Tensor gate = gate_TF.detach(), up = up_TF.detach();
-  return record("swiglu", {gate_TF, up_TF}, at::silu(gate).mul_(up),
-                [gate, up](const Tensors& dy) -> Tensors {
-                  return {at::silu_backward(dy[0].mul(up), gate), at::silu(gate).mul_(dy[0])};
-                });
+  const at::Tensor gate = gate_TF.detach().contiguous(), up = up_TF.detach().contiguous();
+  return record("swiglu", {gate_TF, up_TF}, forward(gate, up, {}),
+                [=](const Tensors& dy) { return backward(dy[0], gate, up, {}); });
 }
 
 at::Tensor weighted_swiglu(const at::Tensor& gate_RF, const at::Tensor& up_RF,
                            const at::Tensor& weight_R) {
-  const at::Tensor gate = gate_RF.detach(), up = up_RF.detach();
-  const at::Tensor weight_R1 = weight_R.detach().unsqueeze(1);
-  const at::Tensor w = weight_R1.to(gate.scalar_type());
-  const at::Tensor y = at::silu(gate).mul_(up).mul_(w);
-  return record("weighted_swiglu", {gate_RF, up_RF, weight_R}, y,
-                [=](const Tensors& dy) -> Tensors {
-                  const at::Tensor silu = at::silu(gate);
-                  const at::Tensor dy_silu = dy[0].mul(silu);
-                  const at::Tensor d_weight =
-                      at::sum(dy_silu.mul(up), at::IntArrayRef{1}, false, weight_R1.scalar_type());
-                  const at::Tensor d_gate = at::silu_backward(dy[0].mul(up).mul_(w), gate);
-                  return {d_gate, dy_silu.mul(w), d_weight};
-                });
+  const at::Tensor gate = gate_RF.detach().contiguous(), up = up_RF.detach().contiguous();
+  const at::Tensor weight = weight_R.detach().contiguous();
+  return record("weighted_swiglu", {gate_RF, up_RF, weight_R}, forward(gate, up, weight),
+                [=](const Tensors& dy) { return backward(dy[0], gate, up, weight); });
 }
 
 }  // namespace moesaic

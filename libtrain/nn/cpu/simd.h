@@ -1,0 +1,68 @@
+// What the loops of nn/cpu have in common. They are plain C++ that the compiler turns into vector
+// code, once for each kind of processor; the right one is chosen when the program is loaded.
+#pragma once
+
+#include <c10/util/BFloat16.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <type_traits>
+
+// Put before a function (not a template) with loops. Functions that it calls must be
+// MOESAIC_INLINE: only then are they compiled for the same processor.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__)
+#define MOESAIC_SIMD __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define MOESAIC_SIMD
+#endif
+#define MOESAIC_INLINE inline __attribute__((always_inline))
+
+namespace moesaic::cpu {
+
+/// In which type a loop over T computes: float64 in itself, everything else in float32.
+template <class T>
+using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
+
+/// The value of x in the type that loops compute in.
+MOESAIC_INLINE float widen(float x) { return x; }
+MOESAIC_INLINE double widen(double x) { return x; }
+MOESAIC_INLINE float widen(c10::BFloat16 x) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(x.x) << 16);
+}
+
+/// x as a T, rounded to nearest even. Without the branch of c10's conversion, which keeps the
+/// compiler from making vectors of it.
+template <class T>
+MOESAIC_INLINE T narrow(Wide<T> x) {
+  if constexpr (std::is_same_v<T, c10::BFloat16>) {
+    const auto bits = std::bit_cast<std::uint32_t>(x);
+    const std::uint32_t rounded = (bits + 0x7FFFU + ((bits >> 16) & 1U)) >> 16;
+    const std::uint32_t kept = (bits & 0x7FFFFFFFU) > 0x7F800000U ? 0x7FC0U : rounded;  // NaN
+    return T(static_cast<std::uint16_t>(kept), T::from_bits());
+  } else {
+    return x;
+  }
+}
+
+/// e^x to 2 units in the last place for |x| <= 87, saturated beyond; NaN stays NaN. Coefficients:
+/// Cephes (Moshier), expf.c.
+MOESAIC_INLINE float exponential(float x) {
+  constexpr float kRound = 12582912.0F;  // 1.5 x 2^23: adding it rounds to an integer
+  x = x < -87.3F ? -87.3F : x;
+  x = x > 88.0F ? 88.0F : x;
+  const float n = (x * 1.442695041F + kRound) - kRound;
+  const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
+  float p = 1.9875691500e-4F;
+  p = p * r + 1.3981999507e-3F;
+  p = p * r + 8.3334519073e-3F;
+  p = p * r + 4.1665795894e-2F;
+  p = p * r + 1.6666665459e-1F;
+  p = p * r + 5.0000001201e-1F;
+  const float y = (p * r * r + r) + 1.0F;
+  return y * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
+}
+MOESAIC_INLINE double exponential(double x) { return std::exp(x); }
+
+}  // namespace moesaic::cpu
