@@ -1,7 +1,7 @@
 #include "nn/recompute.h"
 
 #include <ATen/core/grad_mode.h>
-#include <torch/csrc/autograd/autograd.h>
+#include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
@@ -19,25 +19,12 @@ class RecomputedNode : public torch::autograd::Node {
   RecomputedNode(const char* name, Tensors inputs, Recompute again)
       : name_(name), inputs_(std::move(inputs)), again_(std::move(again)) {}
 
-  // An output without a gradient is left out, as it would be in the graph that is made again: zeros
-  // in its place could change the sign of a zero.
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
     Tensors leaves;
     for (const at::Tensor& input : inputs_) {
       leaves.push_back(input.detach().requires_grad_(true));
     }
-    torch::autograd::variable_list roots, root_gradients;
-    {
-      const at::AutoGradMode with_gradients(true);
-      Tensors outputs = again_(leaves);
-      MOESAIC_ASSERT(outputs.size() == gradients.size());
-      for (std::size_t i = 0; i < outputs.size(); ++i) {
-        if (!gradients[i].defined()) continue;
-        roots.push_back(std::move(outputs[i]));
-        root_gradients.push_back(std::move(gradients[i]));
-      }
-    }
-    if (!roots.empty()) torch::autograd::backward(roots, root_gradients);
+    root_of(leaves, std::move(gradients)).backward();
     torch::autograd::variable_list result;
     for (const at::Tensor& leaf : leaves) result.push_back(leaf.grad());
     return result;
@@ -50,6 +37,24 @@ class RecomputedNode : public torch::autograd::Node {
   }
 
  private:
+  // Runs the operation on `leaves`. Backward from the result gives each output its gradient, and so
+  // lets go of it once it is used, as it does of the outputs: both are as large as the inputs. An
+  // output without a gradient is left out, as it would be in the graph that keeps everything: zeros
+  // in its place could change the sign of a zero.
+  at::Tensor root_of(const Tensors& leaves, Tensors gradients) const {
+    const at::AutoGradMode with_gradients(true);
+    const Tensors outputs = again_(leaves);
+    MOESAIC_ASSERT(outputs.size() == gradients.size());
+    Tensors used, given;
+    for (std::size_t i = 0; i < outputs.size(); ++i) {
+      if (!gradients[i].defined()) continue;
+      used.push_back(outputs[i]);
+      given.push_back(std::move(gradients[i]));
+    }
+    return record(name_, used, at::zeros({}),
+                  [given = std::move(given)](const Tensors&) mutable { return std::move(given); });
+  }
+
   const char* name_;
   Tensors inputs_;
   Recompute again_;
