@@ -7,6 +7,7 @@
 #include "engine/assemble.h"
 #include "engine/run_folder.h"
 #include "engine/training_run.h"
+#include "kernel_caches.h"
 #include "observe/console_sink.h"
 #include "observe/jsonl_sink.h"
 #include "observe/tensorboard_sink.h"
@@ -73,6 +74,7 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
 }
 
 int run_rank(const Arguments& arguments) {
+  bound_kernel_caches();
   StopSignal stop;  // before MPI starts threads
   RankJob job({.memory_hint = "lower train.micro_batch_size or use more ranks"});
   return job.run([&] {

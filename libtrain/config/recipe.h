@@ -39,6 +39,7 @@ struct TrainOptions {
   std::string precision = "float32";    // float64 | float32 | bfloat16
   double clip_norm = 1.0;               // 0 = off
   std::string matmul = "auto";          // auto | mkl | onednn
+  bool checkpoint_activations = false;  // blocks keep their input and compute the rest again
 };
 
 struct OptimizerOptions {

@@ -91,6 +91,11 @@ void add_training(std::vector<Key>& keys) {
       key(FIELD(train.clip_norm), from(0, 1e30), "Largest global gradient norm; 0 = off."));
   keys.push_back(key(FIELD(train.matmul), one_of({"auto", "mkl", "onednn"}),
                      "Library of the matrix products."));
+  keys.push_back(
+      key(FIELD(train.checkpoint_activations), {},
+          "Each block keeps its input alone and computes the rest again in backward: the "
+          "same bits, a fraction of the activations, about a third more time "
+          "(docs/memory.md)."));
 }
 
 void add_learning(std::vector<Key>& keys) {

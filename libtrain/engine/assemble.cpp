@@ -39,12 +39,14 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
                 TrainingParts& parts) {
   parts.precision = Precision::named(recipe.train.precision);
   parts.matmul = chiefs_matmul(context.world, recipe.train.matmul);
-  parts.model =
-      std::make_unique<Transformer>(Transformer::Options{.arch = arch,
-                                                         .seed = recipe.seed,
-                                                         .dtype = parts.precision.master,
-                                                         .initialise = !recipe.model.from},
-                                    context);
+  const BlockPass pass =
+      recipe.train.checkpoint_activations ? recompute_activations : keep_activations;
+  parts.model = std::make_unique<Transformer>(Transformer::Options{.arch = arch,
+                                                                   .seed = recipe.seed,
+                                                                   .dtype = parts.precision.master,
+                                                                   .initialise = !recipe.model.from,
+                                                                   .block_pass = pass},
+                                              context);
   if (!recipe.model.from) return;
   const auto source = ModelSource::open(context, *recipe.model.from);
   source->load(context, state_of(parts.model->parameters()), {});
@@ -94,8 +96,9 @@ void describe(const Recipe& recipe, const RankContext& context, const TrainingPa
       context.plan.world, context.plan.expert, parts.train->micro_batches_per_step(),
       recipe.train.micro_batch_size,
       (parts.train->micro_batches_per_step() + context.plan.world - 1) / context.plan.world);
-  context.log.info("numbers   {}, products by {}, seed {}", recipe.train.precision,
-                   name_of(parts.matmul), recipe.seed);
+  context.log.info("numbers   {}, products by {}, seed {}{}", recipe.train.precision,
+                   name_of(parts.matmul), recipe.seed,
+                   recipe.train.checkpoint_activations ? ", activations recomputed" : "");
   context.log.info("data      {} training sequences, {} validation sequences",
                    parts.train->sequences(), parts.valid ? parts.valid->sequences() : 0);
   std::string chain = "sync";

@@ -57,6 +57,11 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
 void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report) {
   const ForwardContext context{batch,          parts_.precision,  parts_.matmul,
                                parts_.weights, parts_.sink.get(), context_.world};
+  loss(context, size, report).backward();
+}
+
+// What the losses looked at is gone when backward begins.
+at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, StepReport& report) {
   const Transformer::Output output = parts_.model->forward(context);
   const StepView view{context, output.hidden_TD, parts_.model->head(), output.routers, size};
   at::Tensor total;
@@ -67,7 +72,7 @@ void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report
   }
   report.loss_total += total.item<double>();
   report.routing.add(output.routers);
-  total.backward();
+  return total;
 }
 
 // Everything that is a sum over the ranks' micro-batches, in one collective.

@@ -38,6 +38,7 @@ class Trainer {
 
  private:
   void round(const Batch& batch, const StepSize& size, StepReport& report);
+  at::Tensor loss(const ForwardContext& context, const StepSize& size, StepReport& report);
   void reduce(const Request& request, StepReport& report) const;
   Gradients gradients() const;
 

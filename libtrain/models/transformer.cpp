@@ -165,7 +165,9 @@ Transformer::Output Transformer::forward(const ForwardContext& context) const {
       RotaryTable::make(context.batch, arch.rope, arch.max_position_embeddings, arch.rotary_dim(),
                         context.precision.master);
   at::Tensor x_TD = embedding(context, embedding_, context.batch.ids_T);
-  for (const auto& block : blocks_) x_TD = block->forward(context, x_TD, rotary, output.routers);
+  for (const auto& block : blocks_) {
+    x_TD = options_.block_pass(*block, context, x_TD, rotary, output.routers);
+  }
   output.hidden_TD = rms_norm(context, norm_, x_TD, arch.rms_norm_eps, context.precision.compute);
   return output;
 }

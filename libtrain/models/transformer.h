@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "models/block_pass.h"
 #include "models/parameter_factory.h"
 #include "moe/moe_layer.h"
 #include "nn/latent_attention.h"
@@ -44,6 +45,7 @@ class Transformer {
     at::ScalarType dtype = at::kFloat;                  // of the masters
     std::map<std::string, at::ScalarType> dtypes = {};  // see ParameterFactory::Options
     bool initialise = true;
+    BlockPass block_pass = keep_activations;
   };
   struct Output {
     at::Tensor hidden_TD;               // after the final norm, compute dtype

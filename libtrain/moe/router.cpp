@@ -31,6 +31,7 @@ at::Tensor keep_best_groups(const at::Tensor& score_TE, const Router::Options& o
 }  // namespace
 
 at::Tensor Router::select(const ForwardContext& context, const at::Tensor& score_TE) const {
+  if (context.chosen_TK.defined()) return context.chosen_TK;
   at::Tensor choice_TE = score_TE;
   if (bias_) choice_TE = choice_TE.add(context.weights.get(*bias_, score_TE.scalar_type()));
   if (options_.n_group > 1) choice_TE = keep_best_groups(choice_TE, options_);

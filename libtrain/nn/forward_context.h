@@ -50,6 +50,7 @@ struct ForwardContext {
   WeightCopies& weights;
   GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
   Communicator world;            // for progress() between products
+  at::Tensor chosen_TK = {};     // recomputation: the experts that the first run of a block chose
 
   void expect(const Parameter& parameter) const {
     if (sink != nullptr) sink->expect(parameter);

@@ -32,11 +32,11 @@ struct TinyRun {
   WeightCopies weights;
 
   TinyRun(const RankContext& rank_context, const arch::Options& arch, const Batch& mine,
-          const StepSize& step)
+          const StepSize& step, BlockPass pass = keep_activations)
       : context(rank_context),
         batch(mine),
         size(step),
-        model({arch, 7, at::kDouble}, rank_context),
+        model({.arch = arch, .seed = 7, .dtype = at::kDouble, .block_pass = pass}, rank_context),
         buckets(model.parameters(), rank_context, {}),
         sink(model.parameters(), buckets, MatmulKernel::kMkl) {}
 
