@@ -35,7 +35,7 @@ AsyncSaver::~AsyncSaver() {
   thread_.join();
 }
 
-void AsyncSaver::save(std::int64_t step, CheckpointContent content) {
+void AsyncSaver::do_save(std::int64_t step, CheckpointContent content) {
   {
     const std::lock_guard lock(mutex_);
     if (phase_ != Phase::kIdle && context_.is_chief()) {
@@ -43,7 +43,7 @@ void AsyncSaver::save(std::int64_t step, CheckpointContent content) {
                         step_, step);
     }
   }
-  finish();
+  do_finish();
   {
     const std::lock_guard lock(mutex_);
     next_.emplace(Job{step, std::move(content)});
@@ -53,7 +53,7 @@ void AsyncSaver::save(std::int64_t step, CheckpointContent content) {
   changed_.notify_all();
 }
 
-void AsyncSaver::before_change() {
+void AsyncSaver::do_before_change() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [&] { return phase_ != Phase::kCopying; });
 }
@@ -63,13 +63,14 @@ bool AsyncSaver::failed() const {
   return error_ != nullptr;
 }
 
-void AsyncSaver::finish() {
+void AsyncSaver::do_finish() {
   wait_until_idle();
   const bool failed_here = failed();
   if (context_.world.all_reduce(failed_here ? 1.0 : 0.0, ReduceOp::kMax, "checkpoint: written") ==
       0.0) {
     return;
   }
+  // The save under way is over, so nobody else looks at these two.
   if (failed_here) std::rethrow_exception(std::exchange(error_, nullptr));
   throw Error(ErrorKind::kCheckpoint,
               format("the checkpoint of step {} failed on another rank", step_));

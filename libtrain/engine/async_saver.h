@@ -27,13 +27,14 @@ class AsyncSaver : public CheckpointSaver {
   /// Ends the save under way first: it is the newest state that there is.
   ~AsyncSaver() override;
 
-  /// Waits for the save under way and throws what that failed with, then begins this one.
-  void save(std::int64_t step, CheckpointContent content) override;
-  void before_change() override;
   bool failed() const override;
-  void finish() override;
 
  private:
+  /// Waits for the save under way and throws what that failed with, then begins this one.
+  void do_save(std::int64_t step, CheckpointContent content) override;
+  void do_before_change() override;
+  void do_finish() override;
+
   struct Job {
     std::int64_t step = 0;
     CheckpointContent live;

@@ -127,6 +127,9 @@ void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, doub
   row.set("tokens_per_s", static_cast<double>(tokens_ - logged_tokens_) / seconds);
   row.set("step_s", step_seconds);
   row.set("sync_wait_s", parts_.buckets->wait_seconds());
+  const double wait_seconds = parts_.saver->wait_seconds();
+  row.set("checkpoint_s", wait_seconds - logged_wait_seconds_);
+  logged_wait_seconds_ = wait_seconds;
   row.set("memory_peak_mb", peak_memory_mb());
   logged_tokens_ = tokens_;
   for (const auto& sink : sinks_) sink->write(row);

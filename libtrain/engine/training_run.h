@@ -54,6 +54,7 @@ class TrainingRun {
   std::int64_t tokens_ = 0;  // target tokens so far
   std::int64_t saved_step_ = -1;
   std::int64_t logged_tokens_ = 0;  // at the last logged step
+  double logged_wait_seconds_ = 0;  // for checkpoints, at the last logged step
   Stopwatch since_logged_;
 };
 

@@ -1,7 +1,9 @@
 // mpirun -n N checkpoint_speed FOLDER MIB [TURNS]: MIB mebibytes of float32, nine tenths of it
 // experts split over all ranks, are written in every way (tools/checkpoint_ways/ways.h) and by
 // CheckpointStore::save, in turn; then opened and loaded. Prints the medians over the turns (3) in
-// MB/s, with the disk's time (fsync) included. FOLDER is emptied.
+// MB/s, with the disk's time (fsync) included; then how long a training is kept by a saver that
+// waits and by one that does not, whose next step computes for at least two seconds before it
+// changes the state. FOLDER is emptied.
 #include <ATen/ops/rand.h>
 #include <unistd.h>
 
@@ -15,6 +17,7 @@
 
 #include "comm/mpi/mpi_world.h"
 #include "core/clock.h"
+#include "engine/async_saver.h"
 #include "store/checkpoint.h"
 #include "tools/checkpoint_ways/ways.h"
 
@@ -72,6 +75,15 @@ class Measurement {
       save(turn);
       write_with(ways[0].second, &seconds_["raw again"]);
     }
+    for (int turn = 1; turn <= turns; ++turn) {
+      keep(*make_sync_saver(context_, store()), "sync");
+      AsyncSaver async(context_,
+                       [store = store()](const auto& own, auto step, const auto& content) {
+                         store.save(own, step, content);
+                       });
+      keep(async, "async");
+      keep(async, "async, again");  // its copy has memory already
+    }
     if (context_.is_chief()) print();
   }
 
@@ -101,11 +113,26 @@ class Measurement {
 
   void save(int turn) {
     clear();
-    const CheckpointStore store({.folder = folder_, .keep = 1});
-    time(&seconds_["save"], [&] { store.save(context_, turn, content_); });
+    time(&seconds_["save"], [&] { store().save(context_, turn, content_); });
     std::optional<CheckpointInfo> info;
-    time(&seconds_["open"], [&] { info = store.newest(context_); });
+    time(&seconds_["open"], [&] { info = store().newest(context_); });
     time(&seconds_["load"], [&] { CheckpointStore::load(context_, *info, content_); });
+  }
+
+  CheckpointStore store() const { return CheckpointStore({.folder = folder_, .keep = 1}); }
+
+  void keep(CheckpointSaver& saver, const std::string& name) {
+    constexpr double kStepSeconds = 2;
+    clear();
+    const double before = saver.wait_seconds();
+    saver.save(1, content_);
+    const double in_save = saver.wait_seconds() - before;
+    const Stopwatch step;
+    while (step.seconds() < kStepSeconds) content_.model[0].tensor.sum();
+    saver.before_change();
+    kept_[name + ": in save()"].push_back(in_save);
+    kept_[name + ": until the state may change"].push_back(saver.wait_seconds() - before);
+    saver.finish();
   }
 
   void print() {
@@ -117,6 +144,12 @@ class Measurement {
       std::printf("%-30s %6.0f [%.0f..%.0f]\n", name.c_str(), size / all[all.size() / 2],
                   size / all.back(), size / all.front());
     }
+    std::printf("the training waits, s: median [fastest..slowest]\n");
+    for (auto& [name, all] : kept_) {
+      std::sort(all.begin(), all.end());
+      std::printf("%-45s %8.4f [%.4f..%.4f]\n", name.c_str(), all[all.size() / 2], all.front(),
+                  all.back());
+    }
   }
 
   const RankContext& context_;
@@ -124,13 +157,14 @@ class Measurement {
   CheckpointContent content_;
   std::vector<std::string> order_;
   std::map<std::string, std::vector<double>> seconds_;
+  std::map<std::string, std::vector<double>> kept_;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc < 3 || argc > 4) return 2;
-  const MpiSession mpi;
+  const MpiSession mpi(MpiThreads::kAtTheSameTime);
   try {
     const RankContext context =
         RankContext::make(mpi.world({}, {}), {.world = mpi.size(), .expert = mpi.size()}, Log());
