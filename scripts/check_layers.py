@@ -30,7 +30,7 @@ OWNERS = [
     (r"fmt/", ["libtrain/core/format.h"]),
     (r"yaml-cpp/", ["libtrain/config/yaml_reader.cpp"]),
     (r"CLI/", ["apps/"]),
-    (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5"]),
+    (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),
     (r"mpi\.h", ["libtrain/comm/mpi/", "libtrain/comm/nccl/", "tests/"]),
     (r"nccl\.h|cuda.*\.h|c10/cuda/.*", ["libtrain/comm/nccl/"]),
     (r"torch/torch\.h|torch/nn/module\.h|torch/types\.h", []),

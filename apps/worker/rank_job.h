@@ -24,6 +24,7 @@ class RankJob {
  public:
   struct Options {
     std::string memory_hint;  // what a user does who is out of memory
+    MpiThreads mpi_threads = MpiThreads::kInTurn;
   };
   struct PlaceOptions {
     std::string device = "cpu";
@@ -33,7 +34,8 @@ class RankJob {
   };
 
   /// Collective over all processes of the job.
-  explicit RankJob(Options options) : options_(std::move(options)) {}
+  explicit RankJob(Options options)
+      : options_(std::move(options)), session_(options_.mpi_threads) {}
 
   const MpiSession& session() const { return session_; }
   /// Collective over all ranks.

@@ -73,10 +73,21 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
   return exit_code;
 }
 
+/// MPI is started before the ranks agree on the recipe, and must know. Mistakes are told later.
+MpiThreads threads_for(const Arguments& arguments) {
+  try {
+    const Recipe recipe = load_recipe(arguments.recipe, arguments.overrides).recipe;
+    return recipe.checkpoint.async ? MpiThreads::kAtTheSameTime : MpiThreads::kInTurn;
+  } catch (const Error&) {
+    return MpiThreads::kInTurn;
+  }
+}
+
 int run_rank(const Arguments& arguments) {
   bound_kernel_caches();
   StopSignal stop;  // before MPI starts threads
-  RankJob job({.memory_hint = "lower train.micro_batch_size or use more ranks"});
+  RankJob job({.memory_hint = "lower train.micro_batch_size or use more ranks",
+               .mpi_threads = threads_for(arguments)});
   return job.run([&] {
     Recipe recipe;
     agreed(job.session().world({}, {}), "recipe", [&] {

@@ -54,6 +54,7 @@ void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
   cost.parameter_bytes = held * (d(s.master_bytes) + copies);
   cost.gradient_bytes = held * d(s.master_bytes);
   cost.optimizer_bytes = held * d(s.optimizer_moments * s.master_bytes);
+  if (s.async_checkpoint) cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes;
   const double tokens = d(s.micro_batch_size) * d(s.sequence_length);
   const double kept = kept_per_token(o) + 2.0 * d(o.hidden_size);
   cost.activation_bytes = tokens * kept * d(s.compute_bytes);

@@ -26,6 +26,7 @@ struct CostOptions {
   std::int64_t compute_bytes =
       4;  // of one value in forward and backward; below master_bytes: copies are kept
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
+  bool async_checkpoint = false;       // a copy of the state is kept
 };
 
 struct Cost {
@@ -45,8 +46,9 @@ struct Cost {
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
   double activation_bytes = 0;  // estimate: what one micro-batch's forward keeps for its backward
+  double snapshot_bytes = 0;    // the copy that is written to a checkpoint beside the training
   double memory_bytes() const {
-    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes;
+    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes + snapshot_bytes;
   }
 
   // Bytes that one rank sends in one step (and as many that it receives).

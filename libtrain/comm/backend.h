@@ -41,7 +41,9 @@ class CommBackend {
 
   virtual std::shared_ptr<CommBackend> split(int colour, const std::string& name) = 0;
   virtual void progress() = 0;
-  virtual const void* native_mpi() const = 0;
+  /// Whether this library serves several threads of this process at the same time.
+  virtual bool serves_threads() const = 0;
+  virtual std::shared_ptr<CommBackend> for_thread(const std::string& thread) = 0;
 };
 
 }  // namespace moesaic

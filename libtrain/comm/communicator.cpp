@@ -193,8 +193,14 @@ Communicator Communicator::split(int colour, const std::string& name) const {
   return Communicator(backend_->split(colour, name));
 }
 
-void Communicator::progress() const { backend_->progress(); }
+bool Communicator::serves_threads() const {
+  return all_reduce(backend_->serves_threads() ? 1.0 : 0.0, ReduceOp::kMin, "serves threads") != 0;
+}
 
-const void* Communicator::native_mpi() const { return backend_->native_mpi(); }
+Communicator Communicator::for_thread(const std::string& thread) const {
+  return Communicator(backend_->for_thread(thread));
+}
+
+void Communicator::progress() const { backend_->progress(); }
 
 }  // namespace moesaic

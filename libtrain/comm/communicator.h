@@ -83,15 +83,20 @@ class Communicator {
   /// Ranks that give the same colour form a group, ordered by their rank here.
   Communicator split(int colour, const std::string& name) const;
 
+  /// Whether all ranks may use for_thread(). Collective over the group.
+  bool serves_threads() const;
+
+  /// The same ranks for another thread, which communicates at the same time as this one: with a
+  /// communicator, a watchdog and collectives under way of its own, for host tensors. `thread` is
+  /// its name. Collective over the group.
+  Communicator for_thread(const std::string& thread) const;
+
   /// Lets asynchronous collectives advance; cheap, not collective. MPI does not progress by itself,
   /// so this is called between the products of nn.
   void progress() const;
 
   /// For a back end that builds on another.
   const std::shared_ptr<CommBackend>& backend() const { return backend_; }
-
-  /// The MPI_Comm (a pointer to it) for parallel HDF5, or nullptr when this is not an MPI group.
-  const void* native_mpi() const;
 
  private:
   std::shared_ptr<CommBackend> backend_;

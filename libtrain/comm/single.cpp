@@ -1,5 +1,7 @@
 #include "comm/single.h"
 
+#include "core/format.h"
+
 namespace moesaic {
 
 WorkState SingleBackend::all_reduce(at::Tensor, ReduceOp, const std::string&) { return nullptr; }
@@ -27,7 +29,11 @@ WorkState SingleBackend::all_to_all(const at::Tensor& rows, const std::vector<st
 void SingleBackend::barrier(const std::string&) {}
 
 std::shared_ptr<CommBackend> SingleBackend::split(int, const std::string& name) {
-  return std::make_shared<SingleBackend>(name, native_);
+  return std::make_shared<SingleBackend>(name);
+}
+
+std::shared_ptr<CommBackend> SingleBackend::for_thread(const std::string& thread) {
+  return std::make_shared<SingleBackend>(format("{} ({})", name_, thread));
 }
 
 Communicator Communicator::single(const std::string& name) {

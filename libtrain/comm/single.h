@@ -7,9 +7,7 @@ namespace moesaic {
 
 class SingleBackend : public CommBackend {
  public:
-  /// `native` points to the MPI_Comm of this group and owns it; null without MPI.
-  explicit SingleBackend(std::string name, std::shared_ptr<const void> native = nullptr)
-      : name_(std::move(name)), native_(std::move(native)) {}
+  explicit SingleBackend(std::string name) : name_(std::move(name)) {}
 
   int rank() const override { return 0; }
   int size() const override { return 1; }
@@ -27,11 +25,11 @@ class SingleBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override {}
-  const void* native_mpi() const override { return native_.get(); }
+  bool serves_threads() const override { return true; }
+  std::shared_ptr<CommBackend> for_thread(const std::string& thread) override;
 
  private:
   std::string name_;
-  std::shared_ptr<const void> native_;
 };
 
 }  // namespace moesaic

@@ -91,7 +91,8 @@ void Watchdog::write() {
 }
 
 std::string Watchdog::path(int rank) const {
-  return format("{}/rank-{}.state", options_.folder, rank);
+  const std::string thread = options_.thread.empty() ? "" : "." + options_.thread;
+  return format("{}/rank-{}{}.state", options_.folder, rank, thread);
 }
 
 std::optional<Watchdog::Record> Watchdog::read(int rank) const {

@@ -18,12 +18,15 @@ class Watchdog {
     std::string folder;  // exists; "" = keep no files
     int rank = 0;
     int size = 1;
+    std::string thread;  // of this rank, that has files of its own; "" = the one that trains
   };
 
   explicit Watchdog(const Options& options);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
+
+  const Options& options() const { return options_; }
 
   /// This rank enters the collective `label` of group `group`.
   void enter(const std::string& group, const std::string& label);

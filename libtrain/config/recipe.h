@@ -80,6 +80,7 @@ struct CheckpointOptions {
   std::int64_t keep = 2;
   bool final = true;             // a run that ends well leaves a checkpoint
   std::string dtype = "master";  // master | bfloat16 (then the masters are in state.h5)
+  bool async = false;            // written beside the training, from a copy of the state
 };
 
 struct EvalOptions {

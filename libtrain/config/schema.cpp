@@ -143,6 +143,8 @@ void add_running(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(checkpoint.final), {}, "A run that ends well leaves a checkpoint."));
   keys.push_back(key(FIELD(checkpoint.dtype), one_of({"master", "bfloat16"}),
                      "Of the weights in model.h5; with bfloat16 the masters are in state.h5."));
+  keys.push_back(key(FIELD(checkpoint.async), {},
+                     "Write checkpoints beside the training, from a copy of the state in memory."));
   keys.push_back(key(FIELD(eval.every_steps), steps(),
                      "Steps between evaluations on data.valid; 0 = only at the end."));
   keys.push_back(

@@ -38,13 +38,14 @@ std::string digest_of(const void* data, std::size_t bytes) {
 }
 std::string digest_of(std::string_view bytes) { return digest_of(bytes.data(), bytes.size()); }
 
-std::string digest_of_file(const std::string& path) {
+std::string digest_of_file(const std::string& path, const std::function<void()>& alive) {
   std::ifstream file(path, std::ios::binary);
   MOESAIC_CHECK(file.good(), ErrorKind::kCheckpoint, "cannot read {}", path);
   Digest digest;
   std::vector<char> buffer(1U << 20);
   while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())), file.gcount() > 0) {
     digest.update(buffer.data(), static_cast<std::size_t>(file.gcount()));
+    if (alive) alive();
   }
   MOESAIC_CHECK(file.eof(), ErrorKind::kCheckpoint, "cannot read {} to its end", path);
   return digest.hex();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -30,7 +31,8 @@ class Digest {
 std::string digest_of(const void* data, std::size_t bytes);
 std::string digest_of(std::string_view bytes);
 
-/// Digest of a whole file, read in blocks. Throws Error(kCheckpoint) when it cannot be read.
-std::string digest_of_file(const std::string& path);
+/// Digest of a whole file, read in blocks; `alive` is called after each. Throws Error(kCheckpoint)
+/// when it cannot be read.
+std::string digest_of_file(const std::string& path, const std::function<void()>& alive = {});
 
 }  // namespace moesaic

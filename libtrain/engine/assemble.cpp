@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "data/dataset.h"
+#include "engine/async_saver.h"
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
 #include "optim/clip.h"
@@ -83,6 +84,20 @@ void make_training(const Recipe& recipe, const RankContext& context, TrainingPar
       Schedule::Options{s.type, o.learning_rate, s.warmup_steps, parts.max_steps, s.min_ratio});
 }
 
+void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+  parts.store.emplace(CheckpointStore::Options{recipe.run_dir + "/checkpoints",
+                                               recipe.checkpoint.keep, recipe.checkpoint.dtype});
+  if (!recipe.checkpoint.async) {
+    parts.saver = make_sync_saver(context, *parts.store);
+    return;
+  }
+  const auto write = [store = *parts.store](const RankContext& own, std::int64_t step,
+                                            const CheckpointContent& content) {
+    store.save(own, step, content);
+  };
+  parts.saver = std::make_unique<AsyncSaver>(context, write);
+}
+
 void describe(const Recipe& recipe, const RankContext& context, const TrainingParts& parts) {
   const auto& arch = parts.model->arch();
   const auto millions = static_cast<double>(parts.model->parameters().global_count()) / 1e6;
@@ -116,6 +131,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   make_model(recipe, arch, context, parts);
   make_losses(recipe, arch, parts);
   make_training(recipe, context, parts);
+  make_saver(recipe, context, parts);
   describe(recipe, context, parts);
   return parts;
 }

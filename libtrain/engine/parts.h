@@ -9,6 +9,7 @@
 #include "core/json.h"
 #include "data/eval_batches.h"
 #include "data/token_stream.h"
+#include "engine/checkpoint_saver.h"
 #include "loss/loss_term.h"
 #include "models/transformer.h"
 #include "nn/forward_context.h"
@@ -37,6 +38,9 @@ struct TrainingParts {
   TransformChain transforms;
   std::unique_ptr<Optimizer> optimizer;
   std::optional<Schedule> schedule;
+
+  std::optional<CheckpointStore> store;
+  std::unique_ptr<CheckpointSaver> saver;
 };
 
 }  // namespace moesaic

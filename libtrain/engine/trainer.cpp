@@ -48,6 +48,7 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   for (const auto& transform : parts_.transforms)
     transform->apply(context_, gradients(), report.gradient);
   check_finite(report);
+  parts_.saver->before_change();
   parts_.optimizer->step(gradients(), step, report.learning_rate);
   parts_.weights.invalidate();
   return report;
@@ -78,17 +79,19 @@ at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, St
 // Everything that is a sum over the ranks' micro-batches, in one collective.
 void Trainer::reduce(const Request& request, StepReport& report) const {
   const auto terms = static_cast<std::int64_t>(report.losses.size());
-  at::Tensor sums = at::zeros({terms + 2}, at::kDouble);
+  at::Tensor sums = at::zeros({terms + 3}, at::kDouble);
   double* value = sums.mutable_data_ptr<double>();
   for (std::int64_t i = 0; i < terms; ++i)
     value[i] = report.losses[static_cast<std::size_t>(i)].second;
   value[terms] = report.loss_total;
   value[terms + 1] = request.stop ? 1 : 0;
+  value[terms + 2] = parts_.saver->failed() ? 1 : 0;
   context_.world.all_reduce(sums, ReduceOp::kSum, "step.sums");
   for (std::int64_t i = 0; i < terms; ++i)
     report.losses[static_cast<std::size_t>(i)].second = value[i];
   report.loss_total = value[terms];
   report.stop = value[terms + 1] > 0;
+  if (value[terms + 2] > 0) parts_.saver->finish();  // throws, on all ranks
   if (request.routing && report.routing.counts().defined()) {
     context_.world.all_reduce(report.routing.counts(), ReduceOp::kSum, "step.routing");
   }

@@ -33,7 +33,8 @@ class Trainer {
   Trainer(const RankContext& context, TrainingParts& parts) : context_(context), parts_(parts) {}
 
   /// Step number `step`, from 1. Collective over world. Error(kRecipe) on all ranks, before the
-  /// optimizer, when the loss or the gradient norm is not finite.
+  /// optimizer, when the loss or the gradient norm is not finite; on all ranks, too, what a save in
+  /// the background has failed with.
   StepReport step(std::int64_t step, const Request& request);
 
  private:

@@ -46,14 +46,13 @@ TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const
     : recipe_(recipe),
       context_(context),
       parts_(assemble(recipe, architecture_of(recipe), context)),
-      trainer_(context, parts_),
-      store_({recipe.run_dir + "/checkpoints", recipe.checkpoint.keep, recipe.checkpoint.dtype}) {
+      trainer_(context, parts_) {
   if (!options.resume.empty()) restore(options.resume);
 }
 
 void TrainingRun::restore(const std::string& resume) {
   std::optional<CheckpointInfo> info =
-      resume == "auto" ? store_.newest(context_) : CheckpointStore::open(context_, resume);
+      resume == "auto" ? parts_.store->newest(context_) : CheckpointStore::open(context_, resume);
   if (!info) {
     context_.log.info("no checkpoint in {} yet: starting anew", recipe_.run_dir);
     return;
@@ -84,7 +83,7 @@ CheckpointContent TrainingRun::content() const {
 
 void TrainingRun::save() {
   if (saved_step_ == step_) return;
-  store_.save(context_, step_, content());
+  parts_.saver->save(step_, content());
   saved_step_ = step_;
 }
 
@@ -93,6 +92,15 @@ bool TrainingRun::is_due(std::int64_t every_steps) const {
 }
 
 int TrainingRun::run(StopSignal& stop) {
+  const bool stopped = train(stop);
+  parts_.saver->finish();
+  if (!stopped) return 0;
+  context_.log.info("stopped by a signal after step {}; go on with --resume auto", step_);
+  return kExitStopped;
+}
+
+/// True when a signal ended it.
+bool TrainingRun::train(StopSignal& stop) {
   since_logged_.lap();
   while (step_ < parts_.max_steps) {
     const Stopwatch step_time;
@@ -112,12 +120,9 @@ int TrainingRun::run(StopSignal& stop) {
     const std::int64_t every = recipe_.checkpoint.every_steps;
     const bool regular = every > 0 && step_ % every == 0;
     if (regular || stopping || (last && recipe_.checkpoint.final)) save();
-    if (stopping) {
-      context_.log.info("stopped by a signal after step {}; go on with --resume auto", step_);
-      return kExitStopped;
-    }
+    if (stopping) return true;
   }
-  return 0;
+  return false;
 }
 
 void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, double step_seconds) {
@@ -140,6 +145,9 @@ void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, doub
   row.set("tokens_per_s", static_cast<double>(tokens_ - logged_tokens_) / seconds);
   row.set("step_s", step_seconds);
   row.set("sync_wait_s", parts_.buckets->wait_seconds());
+  const double wait_seconds = parts_.saver->wait_seconds();
+  row.set("checkpoint_s", wait_seconds - logged_wait_seconds_);
+  logged_wait_seconds_ = wait_seconds;
   row.set("memory_peak_mb", peak_memory_mb());
   logged_tokens_ = tokens_;
   for (const auto& sink : sinks_) sink->write(row);

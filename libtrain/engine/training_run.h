@@ -39,6 +39,7 @@ class TrainingRun {
 
  private:
   void restore(const std::string& resume);
+  bool train(StopSignal& stop);
   void save();
   CheckpointContent content() const;
   bool is_due(std::int64_t every_steps) const;
@@ -48,12 +49,12 @@ class TrainingRun {
   const RankContext& context_;
   TrainingParts parts_;
   Trainer trainer_;
-  CheckpointStore store_;
   std::vector<std::unique_ptr<MetricsSink>> sinks_;
   std::int64_t step_ = 0;
   std::int64_t tokens_ = 0;  // target tokens so far
   std::int64_t saved_step_ = -1;
   std::int64_t logged_tokens_ = 0;  // at the last logged step
+  double logged_wait_seconds_ = 0;  // for checkpoints, at the last logged step
   Stopwatch since_logged_;
 };
 

@@ -44,7 +44,7 @@ class CheckpointStore {
 
   /// Collective over world. Writes step-<step> and moves `latest`; on any error the temporary
   /// folder is removed, the older checkpoints are untouched and every rank throws
-  /// Error(kCheckpoint), after which HDF5 may hold file descriptors until the process ends.
+  /// Error(kCheckpoint).
   void save(const RankContext& context, std::int64_t step, const CheckpointContent& content) const;
 
   /// Collective over world. The newest whole checkpoint; damaged ones are named in the log. nullopt

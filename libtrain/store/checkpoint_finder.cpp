@@ -35,7 +35,8 @@ CheckpointInfo verify(const RankContext& context, const std::string& path) {
     check_step(path, info.step);
     int index = 0;
     for (const auto& [name, entry] : info.manifest["files"].items()) {
-      if (index++ % context.world.size() == context.rank()) check_file(path, name, entry);
+      if (index++ % context.world.size() != context.rank()) continue;
+      check_file(path, name, entry, [&] { context.world.progress(); });
     }
   });
   return info;

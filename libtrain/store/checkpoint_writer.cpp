@@ -39,23 +39,22 @@ CheckpointFiles plan_files(const RankContext& context, const CheckpointContent& 
 }
 
 /// Collective over world, as check_parts.
-void check_files(const RankContext& context, CheckpointFiles& files) {
+void check_files(const RankContext& context, const CheckpointFiles& files) {
   std::vector<DatasetPart> all = files.model;
   all.insert(all.end(), files.state.begin(), files.state.end());
   check_parts(context, all);  // the manifest has one list of names for both files
-  const auto middle = all.begin() + static_cast<std::ptrdiff_t>(files.model.size());
-  files.model.assign(all.begin(), middle);
-  files.state.assign(middle, all.end());
 }
 
-/// Collective over world. Each file is read back by one rank; the chief gets all entries.
+/// Collective over world. Each file is read back by one rank, while the disk still works on it; the
+/// chief gets all entries.
 Json describe_files(const RankContext& context, const std::string& folder,
                     const std::vector<std::string>& names) {
   Json mine = Json::object();
   agreed(context.world, "checkpoint: digests of files", [&] {
     for (std::size_t i = 0; i < names.size(); ++i) {
       const bool is_mine = static_cast<int>(i) % context.world.size() == context.rank();
-      if (is_mine) mine[names[i]] = describe_file(folder + "/" + names[i]);
+      if (!is_mine) continue;
+      mine[names[i]] = describe_file(folder + "/" + names[i], [&] { context.world.progress(); });
     }
   });
   Json files = Json::object();
@@ -84,6 +83,18 @@ void write_small_files(const std::string& folder, const CheckpointFiles& files) 
   for (const auto& [name, text] : files.hub) {
     write_file_atomic(folder + "/" + kHubPrefix + name, text);
   }
+}
+
+/// Collective over world: each rank has written to these files.
+void sync_datasets(const RankContext& context, const std::string& folder,
+                   const std::vector<std::string>& names) {
+  agreed(context.world, "checkpoint: sync", [&] {
+    for (const std::string& name : names) {
+      if (context.is_chief()) release_space(folder + "/" + name);
+      sync_path(folder + "/" + name);
+      context.world.progress();
+    }
+  });
 }
 
 /// Collective over world: only the chief has the small files.
@@ -126,10 +137,12 @@ void write_checkpoint(const RankContext& context, const std::string& folder,
     names.emplace_back(kStateFile);
     digests.merge(write_datasets(context, folder + "/" + kStateFile, files.state));
   }
+  const std::vector<std::string> datasets = names;
   names.emplace_back(kConfigFile);
   for (std::string& name : hub_names(context, files)) names.push_back(std::move(name));
   digests = gather_digests(context, digests);
   const Json described = describe_files(context, folder, names);
+  sync_datasets(context, folder, datasets);
   agreed(context.world, "checkpoint: manifest", [&] {
     if (!context.is_chief()) return;
     manifest["parameters"] = parameter_count(files.model);

@@ -25,8 +25,8 @@ struct CheckpointFiles {
 /// The manifest before the files are known: no tokenizer, nothing of a training.
 Json manifest_head(const RankContext& context, std::int64_t step, const std::string& dtype);
 
-/// Collective over world. Writes everything into the empty `folder`, the completed manifest last.
-/// After a failure every rank throws, and HDF5 may hold file descriptors until the process ends.
+/// Collective over world. Writes everything into the empty `folder`, durably, the completed
+/// manifest last. After a failure every rank throws.
 void write_checkpoint(const RankContext& context, const std::string& folder,
                       const CheckpointFiles& files, Json manifest);
 

@@ -3,7 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <optional>
+#include <cstring>
 #include <set>
 #include <sstream>
 
@@ -12,12 +12,27 @@
 #include "core/fs.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
+#include "store/chunk_file.h"
+#include "store/chunk_grid.h"
 #include "store/staging.h"
 
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBytesPerWrite = 16 << 20;  // HDF5 copies what one collective call writes
+constexpr std::int64_t kBytesPerPiece = 4 << 20;  // stays in the cache from digest to write
+
+/// Converts by this thread alone. LibTorch would share out a longer copy to threads, and this
+/// thread may be one that works beside those that train.
+void convert(const at::Tensor& from, const at::Tensor& to) {
+  constexpr std::int64_t kValues = 32768;  // at::internal::GRAIN_SIZE
+  if (!from.is_contiguous()) return void(to.copy_(from));
+  const at::Tensor source = from.view(-1);
+  const at::Tensor target = to.view(-1);
+  for (std::int64_t first = 0; first < source.numel(); first += kValues) {
+    const std::int64_t count = std::min(kValues, source.numel() - first);
+    target.narrow(0, first, count).copy_(source.narrow(0, first, count));
+  }
+}
 
 /// Rows of `count` blocks, on the host and in the type of the file.
 at::Tensor rows_of(const DatasetPart& part, std::int64_t block, std::int64_t count,
@@ -25,7 +40,10 @@ at::Tensor rows_of(const DatasetPart& part, std::int64_t block, std::int64_t cou
   const at::Tensor rows =
       part.rows(part.blocks.first_row(block), part.blocks.num_rows(block, count));
   const bool ready = rows.is_cpu() && rows.is_contiguous() && rows.scalar_type() == part.spec.dtype;
-  return ready ? rows : staging.take(rows.sizes().vec(), part.spec.dtype).copy_(rows);
+  if (ready) return rows;
+  at::Tensor staged = staging.take(rows.sizes().vec(), part.spec.dtype);
+  convert(rows, staged);
+  return staged;
 }
 
 void digest_blocks(const DatasetPart& part, std::int64_t block, std::int64_t count,
@@ -38,68 +56,91 @@ void digest_blocks(const DatasetPart& part, std::int64_t block, std::int64_t cou
   }
 }
 
-void write_blocks(Hdf5Dataset& dataset, const DatasetPart& part, std::int64_t block,
-                  std::int64_t count, StagingBuffer& staging, std::vector<std::string>& digests) {
-  const std::int64_t first = part.blocks.first_row(block);
-  if (count <= 0) return dataset.write_rows(0, 0, nullptr);
-  const at::Tensor rows = rows_of(part, block, count, staging);
-  dataset.write_rows(first, part.blocks.num_rows(block, count), rows.const_data_ptr());
-  digest_blocks(part, block, count, rows, digests);
+/// The values of one chunk of `rows`, which begin at row `first_row` of the dataset: where they
+/// lie, or, when not in one piece or at the edge of the dataset, as a copy filled up with zeros.
+const void* chunk_of(const at::Tensor& rows, std::int64_t first_row, const Hdf5Spec& spec,
+                     std::vector<std::int64_t> start, StagingBuffer& staging) {
+  start[0] -= first_row;
+  at::Tensor inside = rows;
+  bool whole = true;
+  for (std::int64_t dim = 0; dim < rows.dim(); ++dim) {
+    const auto i = static_cast<std::size_t>(dim);
+    const std::int64_t size = std::min(spec.chunk[i], rows.size(dim) - start[i]);
+    whole = whole && size == spec.chunk[i];
+    inside = inside.narrow(dim, start[i], size);
+  }
+  if (whole && inside.is_contiguous()) return inside.const_data_ptr();
+  const at::Tensor copy = staging.take(spec.chunk, spec.dtype);
+  std::memset(copy.mutable_data_ptr(), 0, copy.nbytes());
+  at::Tensor target = copy;
+  for (std::int64_t dim = 0; dim < rows.dim(); ++dim) {
+    target = target.narrow(dim, 0, inside.size(dim));
+  }
+  if (target.is_contiguous() && inside.is_contiguous()) {
+    std::memcpy(target.mutable_data_ptr(), inside.const_data_ptr(), inside.nbytes());
+  } else {
+    target.copy_(inside);
+  }
+  return copy.const_data_ptr();
 }
 
-bool is_shared(const RankContext& context, const DatasetPart& part) {
-  return part.scope == Scope::kExpert && context.world.size() > 1;
+/// Writes what this rank has of one dataset, piece by piece.
+class PartWriter {
+ public:
+  PartWriter(const RankContext& context, ChunkFile& file) : context_(context), file_(file) {}
+
+  void write(const DatasetPart& part, const std::int64_t* places,
+             std::vector<std::string>& digests) {
+    const std::int64_t step = part.blocks.blocks_in(kBytesPerPiece, part.spec.row_bytes());
+    const std::int64_t end = part.first_block + part.num_blocks;
+    for (std::int64_t block = part.first_block; block < end; block += step) {
+      const std::int64_t count = std::min(step, end - block);
+      const at::Tensor rows = rows_of(part, block, count, rows_staging_);
+      digest_blocks(part, block, count, rows, digests);
+      write_chunks(part, part.blocks.first_row(block), rows, places);
+      context_.world.progress();  // the ranks that wait see that this one goes on
+    }
+  }
+
+ private:
+  void write_chunks(const DatasetPart& part, std::int64_t first_row, const at::Tensor& rows,
+                    const std::int64_t* places) {
+    const ChunkGrid grid(part.spec);
+    const ChunkGrid::Range range = grid.of_rows(first_row, rows.size(0));
+    const std::string what = format("dataset '{}' of {}", part.spec.name, file_.path());
+    for (std::int64_t chunk = range.begin; chunk < range.end; ++chunk) {
+      const void* values = chunk_of(rows, first_row, part.spec, grid.start(chunk), chunk_staging_);
+      file_.write(places[chunk], values, grid.bytes(), what);
+    }
+  }
+
+  const RankContext& context_;
+  ChunkFile& file_;
+  StagingBuffer rows_staging_;
+  StagingBuffer chunk_staging_;
+};
+
+std::int64_t count_chunks(const std::vector<DatasetPart>& parts) {
+  std::int64_t count = 0;
+  for (const DatasetPart& part : parts) count += ChunkGrid(part.spec).count();
+  return count;
 }
 
-/// All metadata and all dense values: this process alone needs no agreement on its way.
-void create_file(const RankContext& context, const std::string& path,
-                 const std::vector<DatasetPart>& parts, DatasetDigests& digests) {
-  Hdf5File file = Hdf5File::create(path);
+/// Makes the file with everything but values, and reserves the space for those. The places of all
+/// chunks, dataset by dataset.
+void lay_out(const std::string& path, const std::vector<DatasetPart>& parts, at::Tensor& places) {
+  Hdf5File file = Hdf5File::lay_out(path);
   reserve_space(path, file_bytes(parts));
-  StagingBuffer staging;
+  auto* place = places.mutable_data_ptr<std::int64_t>();
   for (const DatasetPart& part : parts) {
     Hdf5Dataset dataset = file.create_dataset(part.spec);
     dataset.set_attribute("dtype", dtype_name(part.spec.dtype));
     if (!part.hub_dtype.empty()) dataset.set_attribute("hub_dtype", part.hub_dtype);
-    if (is_shared(context, part)) {
-      dataset.place_chunks();
-    } else {
-      const std::int64_t step = part.blocks.blocks_in(kBytesPerWrite, part.spec.row_bytes());
-      const std::int64_t end = part.first_block + part.num_blocks;
-      for (std::int64_t block = part.first_block; block < end; block += step) {
-        write_blocks(dataset, part, block, std::min(step, end - block), staging,
-                     digests[part.spec.name]);
-      }
-    }
+    const std::vector<std::int64_t> placed = dataset.place_chunks();
+    place = std::copy(placed.begin(), placed.end(), place);
     dataset.close();
   }
   file.close();
-}
-
-/// Collective over world. One agreement per HDF5 call, so that no rank enters the next one alone.
-void write_shared(const RankContext& context, const std::string& path,
-                  const std::vector<DatasetPart>& parts, DatasetDigests& digests) {
-  std::optional<Hdf5File> file;
-  StagingBuffer staging;
-  agreed(context.world, "checkpoint: open",
-         [&] { file = Hdf5File::open_parallel(path, context.world.native_mpi()); });
-  for (const DatasetPart& part : parts) {
-    if (!is_shared(context, part)) continue;
-    std::optional<Hdf5Dataset> dataset;
-    agreed(context.world, "checkpoint: open dataset",
-           [&] { dataset = file->dataset(part.spec.name); });
-    const std::int64_t step = part.blocks.blocks_in(kBytesPerWrite, part.spec.row_bytes());
-    // The same number of calls on all ranks: some take part without data.
-    for (std::int64_t done = 0; done < part.most_blocks; done += step) {
-      const std::int64_t count = std::min(step, part.num_blocks - done);
-      agreed(context.world, "checkpoint: write", [&] {
-        write_blocks(*dataset, part, part.first_block + done, count, staging,
-                     digests[part.spec.name]);
-      });
-    }
-    agreed(context.world, "checkpoint: close dataset", [&] { dataset->close(); });
-  }
-  agreed(context.world, "checkpoint: close", [&] { file->close(); });
 }
 
 DatasetDigests join_digests(const DatasetDigests& names, const std::vector<std::string>& texts) {
@@ -160,7 +201,7 @@ DatasetPart part_of(const RankContext& context, const arch::ParameterInfo& info,
   return part;
 }
 
-void check_parts(const RankContext& context, std::vector<DatasetPart>& parts) {
+void check_parts(const RankContext& context, const std::vector<DatasetPart>& parts) {
   Digest digest;
   std::set<std::string> names;
   for (const DatasetPart& part : parts) {
@@ -178,11 +219,8 @@ void check_parts(const RankContext& context, std::vector<DatasetPart>& parts) {
   at::Tensor counts = at::empty({static_cast<std::int64_t>(parts.size())}, at::kLong);
   auto* count = counts.mutable_data_ptr<std::int64_t>();
   for (std::size_t i = 0; i < parts.size(); ++i) count[i] = parts[i].num_blocks;
-  at::Tensor most = counts.clone();
   context.world.all_reduce(counts, ReduceOp::kSum, "checkpoint: blocks");
-  context.world.all_reduce(most, ReduceOp::kMax, "checkpoint: blocks");
   for (std::size_t i = 0; i < parts.size(); ++i) {
-    parts[i].most_blocks = most.const_data_ptr<std::int64_t>()[i];
     MOESAIC_CHECK(count[i] == parts[i].blocks.count(), ErrorKind::kInternal,
                   "the ranks hold {} of {} blocks of '{}'", count[i], parts[i].blocks.count(),
                   parts[i].spec.name);
@@ -190,16 +228,12 @@ void check_parts(const RankContext& context, std::vector<DatasetPart>& parts) {
 }
 
 std::uint64_t file_bytes(const std::vector<DatasetPart>& parts) {
+  constexpr std::uint64_t kPerChunk = 4096 + 256;  // up to the next page; index entries
   std::uint64_t bytes = 1U << 20U;
   for (const DatasetPart& part : parts) {
-    std::uint64_t chunks = 1;
-    std::uint64_t chunk_bytes = c10::elementSize(part.spec.dtype);
-    for (std::size_t i = 0; i < part.spec.shape.size(); ++i) {
-      chunks *= static_cast<std::uint64_t>((part.spec.shape[i] + part.spec.chunk[i] - 1) /
-                                           part.spec.chunk[i]);
-      chunk_bytes *= static_cast<std::uint64_t>(part.spec.chunk[i]);
-    }
-    bytes += chunks * (chunk_bytes + 256) + 8192;  // index entries; object header, first index node
+    const ChunkGrid grid(part.spec);
+    // Object header, first index node.
+    bytes += static_cast<std::uint64_t>(grid.count()) * (grid.stored_bytes() + kPerChunk) + 8192;
   }
   return bytes;
 }
@@ -210,16 +244,19 @@ DatasetDigests write_datasets(const RankContext& context, const std::string& pat
   for (const DatasetPart& part : parts) {
     digests[part.spec.name].resize(static_cast<std::size_t>(part.blocks.count()));
   }
-  agreed(context.world, "checkpoint: create", [&] {
-    if (context.is_chief()) create_file(context, path, parts, digests);
+  at::Tensor places = at::empty({count_chunks(parts)}, at::kLong);
+  agreed(context.world, "checkpoint: lay out", [&] {
+    if (context.is_chief()) lay_out(path, parts, places);
   });
-  const bool shared = std::any_of(parts.begin(), parts.end(), [&](const DatasetPart& part) {
-    return is_shared(context, part);
-  });
-  if (shared) write_shared(context, path, parts, digests);
-  agreed(context.world, "checkpoint: sync", [&] {
-    if (context.is_chief()) release_space(path);
-    sync_path(path);
+  context.world.broadcast(places, 0, "checkpoint: places");
+  agreed(context.world, "checkpoint: write", [&] {
+    ChunkFile file(path);
+    PartWriter writer(context, file);
+    const auto* place = places.const_data_ptr<std::int64_t>();
+    for (const DatasetPart& part : parts) {
+      writer.write(part, place, digests[part.spec.name]);
+      place += ChunkGrid(part.spec).count();
+    }
   });
   return digests;
 }

@@ -1,5 +1,6 @@
-// Writes tensors as the datasets of one HDF5 file: dense ones by the chief, experts by all ranks
-// that hold them.
+// Writes tensors as the datasets of one HDF5 file: the chief lays the file out, then each rank
+// writes the rows that are its share to their places. HDF5 is called by the chief alone, and never
+// while others wait in it.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -30,7 +31,6 @@ struct DatasetPart {
   RowBlocks blocks;
   std::int64_t first_block = 0;  // blocks that this rank writes
   std::int64_t num_blocks = 0;
-  std::int64_t most_blocks = 0;  // of any rank; check_parts() fills it in
 };
 
 /// `entry` as a dataset of type `dtype`. Ranks that hold the same experts share the work of
@@ -44,14 +44,14 @@ DatasetPart part_of(const RankContext& context, const arch::ParameterInfo& info,
 
 /// Collective over world. Every rank has the same datasets with different names, and together they
 /// hold every row; else Error(kInternal).
-void check_parts(const RankContext& context, std::vector<DatasetPart>& parts);
+void check_parts(const RankContext& context, const std::vector<DatasetPart>& parts);
 
 /// Upper bound of the bytes of the file.
 std::uint64_t file_bytes(const std::vector<DatasetPart>& parts);
 
-/// Collective over world. Writes the file, which is durable when it returns, and gives the digests
-/// of the blocks that this rank wrote (the others are ""). After a failure no collective HDF5 call
-/// follows on any rank: the file stays open there until the process ends, and every rank throws.
+/// Collective over world. Writes the file and gives the digests of the blocks that this rank wrote
+/// (the others are ""). Not durable yet: sync_path() on every rank is to follow. After a failure
+/// every rank throws.
 DatasetDigests write_datasets(const RankContext& context, const std::string& path,
                               const std::vector<DatasetPart>& parts);
 

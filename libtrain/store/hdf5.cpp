@@ -8,6 +8,8 @@
 #include <bit>
 
 #include "core/error.h"
+#include "store/chunk_grid.h"
+#include "store/hdf5_layout.h"
 
 namespace moesaic {
 namespace {
@@ -16,6 +18,8 @@ static_assert(std::endian::native == std::endian::little,
               "values go to the file as they lie in memory");
 
 constexpr std::size_t kMaxText = 4096;  // of an attribute
+constexpr hsize_t kPageBytes = 4096;
+constexpr hsize_t kAlignedFrom = 64 << 10;  // smaller chunks would be mostly air
 
 Hdf5Id property_list(hid_t type, const std::string& doing) {
   return {must(H5Pcreate(type), doing), H5Pclose};
@@ -25,7 +29,7 @@ std::vector<hsize_t> dimensions(const std::vector<std::int64_t>& shape) {
   return {shape.begin(), shape.end()};
 }
 
-// Rows [first, first + count) in the file and as many values in memory; with count 0 none of both.
+// Rows [first, first + count) in the file and as many values in memory.
 struct Selection {
   Hdf5Id file;
   Hdf5Id memory;
@@ -35,18 +39,13 @@ struct Selection {
 // walks value by value through others (measured: four times the time of the whole write).
 Selection select_rows(hid_t dataset, const Hdf5Spec& spec, std::int64_t first, std::int64_t count,
                       const std::string& where) {
-  MOESAIC_ASSERT(first >= 0 && count >= 0 && first + count <= spec.shape[0]);
+  MOESAIC_ASSERT(first >= 0 && count > 0 && first + count <= spec.shape[0]);
   const std::string doing = "select rows of " + where;
   std::vector<hsize_t> extent = dimensions(spec.shape);
-  extent[0] = static_cast<hsize_t>(std::max<std::int64_t>(count, 1));
+  extent[0] = static_cast<hsize_t>(count);
   const int rank = static_cast<int>(extent.size());
   Selection out{{must(H5Dget_space(dataset), doing), H5Sclose},
                 {must(H5Screate_simple(rank, extent.data(), nullptr), doing), H5Sclose}};
-  if (count == 0) {
-    must(H5Sselect_none(out.file.get()), doing);
-    must(H5Sselect_none(out.memory.get()), doing);
-    return out;
-  }
   std::vector<hsize_t> start(extent.size(), 0);
   start[0] = static_cast<hsize_t>(first);
   must(H5Sselect_hyperslab(out.file.get(), H5S_SELECT_SET, start.data(), nullptr, extent.data(),
@@ -68,35 +67,25 @@ Hdf5Id file_access(const std::string& doing) {
 
 std::uint64_t Hdf5Dataset::stored_bytes() const { return H5Dget_storage_size(id_.get()); }
 
-void Hdf5Dataset::write_rows(std::int64_t first, std::int64_t count, const void* values) {
-  const std::string doing = "write " + where_;
-  const Selection rows = select_rows(id_.get(), spec_, first, count, where_);
-  const Hdf5Id transfer = property_list(H5P_DATASET_XFER, doing);
-  if (id_.collective()) {
-    // Filters need collective calls. The bytes then go out rank by rank, not in MPI-IO's two
-    // phases: chunks are not shared, and a rank whose write fails does not leave the others waiting
-    // for its part.
-    must(H5Pset_dxpl_mpio(transfer.get(), H5FD_MPIO_COLLECTIVE), doing);
-    must(H5Pset_dxpl_mpio_collective_opt(transfer.get(), H5FD_MPIO_INDIVIDUAL_IO), doing);
-  }
-  static constexpr char kNothing = 0;
-  must(H5Dwrite(id_.get(), hdf5_type(spec_.dtype).get(), rows.memory.get(), rows.file.get(),
-                transfer.get(), count == 0 ? &kNothing : values),
-       doing);
-}
-
-void Hdf5Dataset::place_chunks() {
+std::vector<std::int64_t> Hdf5Dataset::place_chunks() {
   const std::string doing = "place the chunks of " + where_;
-  static constexpr std::uint64_t kPlaceholder = 0;
-  std::vector<hsize_t> at(spec_.shape.size(), 0);
-  const auto extent = dimensions(spec_.shape);
-  const auto chunk = dimensions(spec_.chunk);
-  for (std::size_t i = 0; i < at.size();) {
-    must(H5Dwrite_chunk(id_.get(), H5P_DEFAULT, 0, at.data(), sizeof kPlaceholder, &kPlaceholder),
+  const ChunkGrid grid(spec_);
+  static constexpr char kNothing = 0;  // the layout driver does not look at values
+  std::vector<std::int64_t> places;
+  places.reserve(static_cast<std::size_t>(grid.count()));
+  for (std::int64_t i = 0; i < grid.count(); ++i) {
+    const auto start = dimensions(grid.start(i));
+    must(H5Dwrite_chunk(id_.get(), H5P_DEFAULT, 0, start.data(), grid.stored_bytes(), &kNothing),
          doing);
-    // The next chunk, first dimension fastest: any order will do, all chunks are visited.
-    for (i = 0; i < at.size() && (at[i] += chunk[i]) >= extent[i]; ++i) at[i] = 0;
+    haddr_t address = HADDR_UNDEF;
+    hsize_t bytes = 0;
+    unsigned skipped_filters = 0;
+    must(H5Dget_chunk_info_by_coord(id_.get(), start.data(), &skipped_filters, &address, &bytes),
+         doing);
+    MOESAIC_ASSERT(address != HADDR_UNDEF && bytes == grid.stored_bytes());
+    places.push_back(static_cast<std::int64_t>(address));
   }
+  return places;
 }
 
 void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t count, void* values) const {
@@ -117,7 +106,7 @@ void Hdf5Dataset::set_attribute(const std::string& name, const std::string& text
   Hdf5Id attribute(
       must(H5Acreate2(id_.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT),
            doing),
-      H5Aclose, id_.collective());
+      H5Aclose);
   must(H5Awrite(attribute.get(), type.get(), text.data()), doing);
   if (!attribute.close()) throw_hdf5(doing);
 }
@@ -140,10 +129,14 @@ void Hdf5Dataset::close() {
   if (!id_.close()) throw_hdf5("close " + where_);
 }
 
-Hdf5File Hdf5File::create(const std::string& path) {
-  const Hdf5Id access = file_access("create " + path);
-  return {Hdf5Id(must(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
-                      "create " + path),
+Hdf5File Hdf5File::lay_out(const std::string& path) {
+  const std::string doing = "create " + path;
+  const Hdf5Id access = file_access(doing);
+  const Hdf5Id driver = layout_driver();
+  must(H5Pset_driver(access.get(), driver.get(), nullptr), doing);
+  // No two ranks write to the same page, and pages are written whole.
+  must(H5Pset_alignment(access.get(), kAlignedFrom, kPageBytes), doing);
+  return {Hdf5Id(must(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), doing),
                  H5Fclose),
           path};
 }
@@ -153,16 +146,6 @@ Hdf5File Hdf5File::open(const std::string& path) {
   return {
       Hdf5Id(must(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), "open " + path), H5Fclose),
       path};
-}
-
-Hdf5File Hdf5File::open_parallel(const std::string& path, const void* mpi_comm) {
-  const std::string doing = format("open {} through MPI-IO", path);
-  MOESAIC_ASSERT(mpi_comm != nullptr);
-  const Hdf5Id access = file_access(doing);
-  must(H5Pset_fapl_mpio(access.get(), *static_cast<const MPI_Comm*>(mpi_comm), MPI_INFO_NULL),
-       doing);
-  return {Hdf5Id(must(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), doing), H5Fclose, true),
-          path};
 }
 
 Hdf5Dataset Hdf5File::create_dataset(const Hdf5Spec& spec) {
@@ -184,7 +167,7 @@ Hdf5Dataset Hdf5File::create_dataset(const Hdf5Spec& spec) {
   Hdf5Id id(must(H5Dcreate2(id_.get(), spec.name.c_str(), hdf5_type(spec.dtype).get(), space.get(),
                             links.get(), properties.get(), H5P_DEFAULT),
                  doing),
-            H5Dclose, id_.collective());
+            H5Dclose);
   return {std::move(id), spec, where};
 }
 
@@ -192,11 +175,9 @@ std::vector<std::string> Hdf5File::dataset_names() const { return list_datasets(
 
 Hdf5Dataset Hdf5File::dataset(const std::string& name) const {
   const std::string where = format("dataset '{}' of {}", name, path_);
-  Hdf5Id id(must(H5Dopen2(id_.get(), name.c_str(), H5P_DEFAULT), "open " + where), H5Dclose,
-            id_.collective());
+  Hdf5Id id(must(H5Dopen2(id_.get(), name.c_str(), H5P_DEFAULT), "open " + where), H5Dclose);
   Hdf5Spec spec = read_spec(id.get(), name, where);
-  if (!id_.collective())
-    check_stored_size(id.get(), spec, path_, where);  // while writing it is not full yet
+  check_stored_size(id.get(), spec, path_, where);
   return {std::move(id), std::move(spec), where};
 }
 

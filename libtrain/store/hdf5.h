@@ -1,8 +1,8 @@
-// HDF5 behind RAII: the only place that knows its C API. A file is written by one process or, when
-// a communicator is given, by all of its ranks through MPI-IO; it is read by each process alone,
+// HDF5 behind RAII: the only place that knows its C API. A file is laid out by one process, and its
+// values are written to their places without HDF5 (ChunkFile). It is read by each process alone,
 // and what is read is not trusted: links, storage, filters, types, ranks and sizes are checked
 // before anything is allocated. Every failure is an Error(kCheckpoint) that carries HDF5's own
-// reason.
+// reason. HDF5 is not thread-safe: one thread of a process at a time.
 #pragma once
 
 #include <cstdint>
@@ -22,16 +22,11 @@ class Hdf5Dataset {
   /// Bytes that it takes in the file, after the filters.
   std::uint64_t stored_bytes() const;
 
-  /// Writes rows [first, first + count) of the first dimension. Collective in a parallel file,
-  /// where `count` 0 takes part without data.
-  void write_rows(std::int64_t first, std::int64_t count, const void* values);
-  /// By the process that creates the file, when several will write the rows: HDF5 1.10 tells chunks
-  /// of a collective write apart by their addresses, and hangs on chunks that have none yet.
-  /// Allocating them early would write every value twice; a placeholder of 8 bytes is enough.
-  void place_chunks();
+  /// In a file that is laid out: gives every chunk its place, the offset in the file where its
+  /// values and their checksum go; in the order of ChunkGrid.
+  std::vector<std::int64_t> place_chunks();
   void read_rows(std::int64_t first, std::int64_t count, void* values) const;
 
-  /// Collective in a parallel file, as is close().
   void set_attribute(const std::string& name, const std::string& text);
   /// "" when absent or not a short text.
   std::string attribute(const std::string& name) const;
@@ -49,16 +44,11 @@ class Hdf5Dataset {
 
 class Hdf5File {
  public:
-  /// This process alone.
-  static Hdf5File create(const std::string& path);
-  /// Collective over `mpi_comm` (Communicator::native_mpi()): opens what one process has created,
-  /// for all ranks to write to.
-  static Hdf5File open_parallel(const std::string& path, const void* mpi_comm);
-  /// Read-only, this process alone.
-  static Hdf5File open(const std::string& path);
+  /// A new file that gets everything but values: place_chunks() says where those go.
+  static Hdf5File lay_out(const std::string& path);
+  static Hdf5File open(const std::string& path);  // read-only
 
-  /// Collective in a parallel file. Fletcher32 on; no time stamps, so equal content gives equal
-  /// files.
+  /// Fletcher32 on; no time stamps, so equal content gives equal files.
   Hdf5Dataset create_dataset(const Hdf5Spec& spec);
 
   /// All datasets in order of their names. Refuses soft, external and repeated links and other
@@ -69,8 +59,7 @@ class Hdf5File {
   Hdf5Dataset dataset(const std::string& name) const;
 
   const std::string& path() const { return path_; }
-  /// Collective in a parallel file: call it when all ranks know that all went well, else let go of
-  /// it.
+  /// Throws when something could not be written; the destructor only lets go.
   void close();
 
  private:

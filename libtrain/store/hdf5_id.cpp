@@ -15,7 +15,7 @@ namespace {
 static_assert(std::is_same_v<hid_t, std::int64_t>);
 
 // Before main, hence before MPI_Init: HDF5 then does not tie its shutdown, which would flush what a
-// failed save has left open and block in its collectives, to MPI_Finalize or exit.
+// failed save has left, to MPI_Finalize or exit.
 bool start() {
   return H5dont_atexit() >= 0 && H5open() >= 0 && H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr) >= 0;
 }
@@ -42,10 +42,6 @@ std::string take_reason() {
 
 }  // namespace
 
-Hdf5Id::~Hdf5Id() {
-  if (!collective_) close();
-}
-
 bool Hdf5Id::close() {
   const std::int64_t id = std::exchange(id_, -1);
   return id < 0 || close_(id) >= 0;
@@ -53,11 +49,9 @@ bool Hdf5Id::close() {
 
 void throw_hdf5(const std::string& doing) {
   const std::string reason = take_reason();
-  // Through MPI-IO a failed write comes without the system's words.
   const bool full = reason.find("No space") != std::string::npos ||
                     reason.find("quota") != std::string::npos ||
-                    reason.find("too large") != std::string::npos ||
-                    reason.find("write failed") != std::string::npos;
+                    reason.find("too large") != std::string::npos;
   throw Error(ErrorKind::kCheckpoint, format("cannot {}: {}", doing, reason),
               full ? "the disk may be full, or a quota or file size limit reached: free some "
                      "space, lower checkpoint.keep, or choose another run_dir"

@@ -7,37 +7,30 @@
 
 namespace moesaic {
 
-/// Owner of an HDF5 identifier. Closing an object of a parallel file may be collective, and a rank
-/// that unwinds may be alone: there the destructor leaks what close() did not close.
+/// Owner of an HDF5 identifier.
 class Hdf5Id {
  public:
   using Close = int (*)(std::int64_t);
 
   Hdf5Id() = default;
-  Hdf5Id(std::int64_t id, Close closer, bool collective = false)
-      : id_(id), close_(closer), collective_(collective) {}
+  Hdf5Id(std::int64_t id, Close closer) : id_(id), close_(closer) {}
   Hdf5Id(Hdf5Id&& other) noexcept { swap(other); }
   Hdf5Id& operator=(Hdf5Id&& other) noexcept {
     Hdf5Id taken(std::move(other));
     swap(taken);
     return *this;
   }
-  ~Hdf5Id();
+  ~Hdf5Id() { close(); }
 
   std::int64_t get() const { return id_; }
-  bool collective() const { return collective_; }
   /// Closes now; false when HDF5 reports a failure. Does nothing the second time.
   bool close();
 
  private:
-  void swap(Hdf5Id& other) noexcept {
-    std::swap(id_, other.id_), std::swap(close_, other.close_),
-        std::swap(collective_, other.collective_);
-  }
+  void swap(Hdf5Id& other) noexcept { std::swap(id_, other.id_), std::swap(close_, other.close_); }
 
   std::int64_t id_ = -1;
   Close close_ = nullptr;
-  bool collective_ = false;
 };
 
 /// Error(kCheckpoint) "cannot <doing>: <HDF5's reason>", with a hint when the disk is full.

@@ -90,11 +90,12 @@ std::string read_manifest(const std::string& folder) {
   return read_file(path, ErrorKind::kCheckpoint, kMaxBytes);
 }
 
-Json describe_file(const std::string& path) {
-  return {{"size", std::filesystem::file_size(path)}, {"xxh3_128", digest_of_file(path)}};
+Json describe_file(const std::string& path, const std::function<void()>& alive) {
+  return {{"size", std::filesystem::file_size(path)}, {"xxh3_128", digest_of_file(path, alive)}};
 }
 
-void check_file(const std::string& folder, const std::string& name, const Json& entry) {
+void check_file(const std::string& folder, const std::string& name, const Json& entry,
+                const std::function<void()>& alive) {
   const std::string path = folder + "/" + name;
   std::error_code code;
   const auto size = std::filesystem::file_size(path, code);
@@ -102,7 +103,7 @@ void check_file(const std::string& folder, const std::string& name, const Json& 
   MOESAIC_CHECK(size == entry["size"].get<std::uint64_t>(), ErrorKind::kCheckpoint,
                 "{} is damaged: it has {} bytes, not {}", path, size,
                 entry["size"].get<std::uint64_t>());
-  const std::string digest = digest_of_file(path);
+  const std::string digest = digest_of_file(path, alive);
   MOESAIC_CHECK(digest == entry["xxh3_128"].get_ref<const std::string&>(), ErrorKind::kCheckpoint,
                 "{} is damaged: its digest is {}, not {}", path, digest,
                 entry["xxh3_128"].get<std::string>());

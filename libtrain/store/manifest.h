@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -32,11 +33,13 @@ Json unseal_manifest(std::string_view text, const std::string& where);
 /// Text of the manifest in a checkpoint folder; Error(kCheckpoint) when there is none.
 std::string read_manifest(const std::string& folder);
 
-/// The entry of one file for `files`: size and digest of what is on disk now.
-Json describe_file(const std::string& path);
+/// The entry of one file for `files`: size and digest of what is in it now. `alive` is called now
+/// and then while it is read.
+Json describe_file(const std::string& path, const std::function<void()>& alive);
 
 /// Compares a file with its entry in `files`. Error(kCheckpoint) says how it differs.
-void check_file(const std::string& folder, const std::string& name, const Json& entry);
+void check_file(const std::string& folder, const std::string& name, const Json& entry,
+                const std::function<void()>& alive = {});
 
 Json to_json(const DatasetDigests& digests);
 /// Of an unsealed manifest.

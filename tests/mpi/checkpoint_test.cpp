@@ -12,36 +12,14 @@
 #include "core/fs.h"
 #include "support/mpi_test.h"
 #include "support/sample_checkpoint.h"
+#include "support/shared_folder.h"
 
 namespace moesaic {
 namespace {
 
 namespace fs = std::filesystem;
 using test::sample_content;
-
-/// One folder for all ranks; the chief makes and removes it.
-class SharedFolder {
- public:
-  explicit SharedFolder(const Communicator& world) : world_(world) {
-    if (world.is_chief()) own_.emplace();
-    path_ = world.broadcast(own_ ? own_->path() : "", 0, "folder of the test");
-  }
-  const std::string& path() const { return path_; }
-  std::vector<std::string> names() const {
-    world_.barrier("before listing");
-    std::vector<std::string> found;
-    for (const auto& item : fs::directory_iterator(path_))
-      found.push_back(item.path().filename().string());
-    std::sort(found.begin(), found.end());
-    world_.barrier("after listing");
-    return found;
-  }
-
- private:
-  Communicator world_;
-  std::optional<test::SampleFolder> own_;
-  std::string path_;
-};
+using test::SharedFolder;
 
 /// The first `ranks` ranks as a world of their own; nullopt on the others. Collective over all
 /// ranks.

@@ -10,6 +10,7 @@
 
 #include <cmath>
 #include <numeric>
+#include <thread>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -288,11 +289,22 @@ TEST(Communicator, ProgressFinishesACollectiveWithoutWaiting) {
   EXPECT_TRUE(equal(tensor, at::full({1'000'000}, world.size(), at::kFloat)));
 }
 
-TEST(Communicator, HasANativeCommunicatorOfItsOwnForEachGroup) {
+TEST(Communicator, ForAnotherThreadCommunicatesAtTheSameTime) {
   const Communicator world = test::world();
-  EXPECT_NE(world.native_mpi(), nullptr);
-  EXPECT_NE(world.split(world.rank(), "alone").native_mpi(), nullptr);
-  EXPECT_EQ(Communicator::single().native_mpi(), nullptr);
+  ASSERT_TRUE(world.serves_threads());
+  const Communicator other = world.for_thread("other");
+  EXPECT_EQ(other.rank(), world.rank());
+  // This thread waits for the other one in the middle of its collective.
+  const at::Tensor mine = at::full({300'000}, 1, at::kFloat);
+  Work work = world.all_reduce_async(mine, ReduceOp::kSum, "mine");
+  double sum = 0;
+  std::thread thread([&] {
+    for (int i = 0; i < 50; ++i) sum += other.all_reduce(i, ReduceOp::kSum, "theirs");
+  });
+  thread.join();
+  work.wait();
+  EXPECT_EQ(sum, 50 * 49 / 2 * world.size());
+  EXPECT_TRUE(equal(mine, at::full({300'000}, world.size(), at::kFloat)));
 }
 
 TEST(MpiSession, KnowsItsPlaceOnTheMachine) {

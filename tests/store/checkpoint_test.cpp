@@ -1,5 +1,6 @@
 #include "store/checkpoint.h"
 
+#include <ATen/ops/arange.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -55,6 +56,20 @@ class Checkpoint : public testing::Test {
   SampleFolder folder_;
   RankContext context_ = RankContext::single();
 };
+
+TEST_F(Checkpoint, CutsASliceThatIsTooLargeForAChunkAcrossItsRows) {
+  CheckpointContent content;
+  const std::vector<std::int64_t> shape = {1, 3, 4 << 20};  // 48 MiB; three rows are not halved
+  content.model = {{.name = "experts",
+                    .tensor = at::arange(3LL * (4 << 20), at::kFloat).view(shape),
+                    .global_shape = shape,
+                    .scope = Scope::kExpert}};
+  const at::Tensor saved = content.model[0].tensor.clone();
+  store().save(context_, 1, content);
+  content.model[0].tensor.zero_();
+  CheckpointStore::load(context_, *store().newest(context_), content);
+  EXPECT_TRUE(at::equal(content.model[0].tensor, saved));
+}
 
 TEST_F(Checkpoint, GivesBackEveryTensorBitForBit) {
   save(100);

@@ -1,11 +1,16 @@
 // What a hostile file of another program does is tested with h5py, in tests/parity/h5py_test.py.
 #include "store/hdf5.h"
 
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <map>
 
 #include "core/fs.h"
+#include "store/chunk_file.h"
+#include "store/chunk_grid.h"
 #include "support/sample_checkpoint.h"
 
 namespace moesaic {
@@ -23,17 +28,32 @@ Hdf5Spec spec_of(const std::string& name, const std::vector<std::int64_t>& shape
   return spec;
 }
 
+constexpr at::ScalarType kDtypes[] = {at::kDouble, at::kFloat, at::kBFloat16, at::kLong};
+
+std::string name_of(at::ScalarType dtype) { return "group/" + dtype_name(dtype); }
+
 void write_sample(const std::string& path) {
-  Hdf5File file = Hdf5File::create(path);
-  for (const auto dtype : {at::kDouble, at::kFloat, at::kBFloat16, at::kLong}) {
-    const std::string name = "group/" + dtype_name(dtype);
-    Hdf5Dataset dataset = file.create_dataset(spec_of(name, {5, 3}, dtype));
-    const at::Tensor values = test::sample_tensor(name, {5, 3}, dtype);
-    dataset.write_rows(0, 5, values.const_data_ptr());
+  Hdf5File file = Hdf5File::lay_out(path);
+  std::map<at::ScalarType, std::vector<std::int64_t>> places;
+  for (const auto dtype : kDtypes) {
+    Hdf5Dataset dataset = file.create_dataset(spec_of(name_of(dtype), {5, 3}, dtype));
+    places[dtype] = dataset.place_chunks();
     dataset.set_attribute("dtype", dtype_name(dtype));
     dataset.close();
   }
   file.close();
+  ChunkFile chunks(path);
+  for (const auto dtype : kDtypes) {
+    // Three chunks of two rows; the last row of the last one is beyond the dataset.
+    const at::Tensor values = at::zeros({6, 3}, dtype);
+    values.narrow(0, 0, 5).copy_(test::sample_tensor(name_of(dtype), {5, 3}, dtype));
+    ASSERT_EQ(places[dtype].size(), 3U);
+    for (std::int64_t i = 0; i < 3; ++i) {
+      const at::Tensor chunk = values.narrow(0, 2 * i, 2);
+      chunks.write(places[dtype][static_cast<std::size_t>(i)], chunk.const_data_ptr(),
+                   chunk.nbytes(), "the sample");
+    }
+  }
 }
 
 TEST(Hdf5File, GivesBackEveryTypeBitForBit) {
@@ -95,24 +115,31 @@ TEST(Hdf5File, SaysWhatIsWrongWithAPath) {
 
 TEST(Hdf5File, RefusesADatasetThatWasNeverWritten) {
   const SampleFolder folder;
-  Hdf5File file = Hdf5File::create(folder.file("a.h5"));
+  Hdf5File file = Hdf5File::lay_out(folder.file("a.h5"));
   file.create_dataset(spec_of("empty", {1000, 1000}, at::kDouble)).close();
   file.close();
   EXPECT_THROW(Hdf5File::open(folder.file("a.h5")).dataset("empty"), Error);
 }
 
-TEST(Hdf5Dataset, TakesChunksThatWerePlacedFirst) {
+TEST(Hdf5Dataset, HasRoomForEveryChunkAndTouchesNoPageTwice) {
   const SampleFolder folder;
-  const at::Tensor values = test::sample_tensor("x", {6, 3}, at::kFloat);
-  Hdf5File file = Hdf5File::create(folder.file("a.h5"));
-  Hdf5Dataset dataset = file.create_dataset(spec_of("x", {6, 3}, at::kFloat));
-  dataset.place_chunks();
-  dataset.write_rows(0, 6, values.const_data_ptr());
+  Hdf5File file = Hdf5File::lay_out(folder.file("a.h5"));
+  Hdf5Spec spec = spec_of("x", {300, 128, 64}, at::kFloat);
+  Hdf5Dataset dataset = file.create_dataset(spec);
+  std::vector<std::int64_t> places = dataset.place_chunks();
   dataset.close();
   file.close();
-  const at::Tensor read = at::empty({6, 3});
-  Hdf5File::open(folder.file("a.h5")).dataset("x").read_rows(0, 6, read.mutable_data_ptr());
-  EXPECT_TRUE(at::equal(read, values));
+  const ChunkGrid grid(spec);
+  ASSERT_EQ(places.size(), 150U);
+  std::sort(places.begin(), places.end());
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    EXPECT_EQ(places[i] % 4096, 0);
+    const std::int64_t end =
+        i + 1 < places.size()
+            ? places[i + 1]
+            : static_cast<std::int64_t>(std::filesystem::file_size(folder.file("a.h5")));
+    EXPECT_GE(end - places[i], static_cast<std::int64_t>(grid.stored_bytes()));
+  }
 }
 
 }  // namespace

@@ -91,7 +91,7 @@ std::vector<int> expert_sizes() {
 
 int main(int argc, char** argv) {
   testing::InitGoogleTest(&argc, argv);
-  const moesaic::MpiSession mpi;
+  const moesaic::MpiSession mpi(moesaic::MpiThreads::kAtTheSameTime);
   moesaic::test::current_session = &mpi;
   try {
     const int code = moesaic::test::run(mpi);

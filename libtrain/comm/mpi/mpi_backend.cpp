@@ -45,9 +45,7 @@ std::shared_ptr<CommBackend> make_mpi_backend(MpiComm comm, std::string name,
   if (size > 1) {
     return std::make_shared<MpiBackend>(std::move(comm), std::move(name), std::move(runtime));
   }
-  const auto owner = std::make_shared<MpiComm>(std::move(comm));
-  return std::make_shared<SingleBackend>(std::move(name),
-                                         std::shared_ptr<const void>(owner, owner->address()));
+  return std::make_shared<SingleBackend>(std::move(name));
 }
 
 MpiBackend::MpiBackend(MpiComm comm, std::string name, std::shared_ptr<MpiRuntime> runtime)
@@ -155,6 +153,21 @@ void MpiBackend::barrier(const std::string& label) {
 std::shared_ptr<CommBackend> MpiBackend::split(int colour, const std::string& name) {
   barrier("split into " + name);  // MPI_Comm_split itself has no time-out
   return make_mpi_backend(MpiComm::split(comm_->get(), colour, rank_), name, runtime_);
+}
+
+bool MpiBackend::serves_threads() const {
+  int level = MPI_THREAD_SINGLE;
+  check_mpi(MPI_Query_thread(&level), "MPI_Query_thread");
+  return level == MPI_THREAD_MULTIPLE;
+}
+
+std::shared_ptr<CommBackend> MpiBackend::for_thread(const std::string& thread) {
+  MOESAIC_ASSERT(serves_threads());
+  barrier("duplicate for thread " + thread);  // MPI_Comm_dup itself has no time-out
+  Watchdog::Options watchdog = runtime_->watchdog().options();
+  watchdog.thread = thread;
+  return make_mpi_backend(MpiComm::duplicate(comm_->get()), format("{} ({})", name_, thread),
+                          std::make_shared<MpiRuntime>(runtime_->options(), watchdog));
 }
 
 }  // namespace moesaic

@@ -37,7 +37,8 @@ class MpiBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override { runtime_->progress(); }
-  const void* native_mpi() const override { return comm_->address(); }
+  bool serves_threads() const override;
+  std::shared_ptr<CommBackend> for_thread(const std::string& thread) override;
 
  private:
   using Operation = std::shared_ptr<MpiOperation>;

@@ -27,7 +27,6 @@ class MpiComm {
   ~MpiComm();
 
   MPI_Comm get() const { return comm_; }
-  const MPI_Comm* address() const { return &comm_; }
 
  private:
   explicit MpiComm(MPI_Comm comm);

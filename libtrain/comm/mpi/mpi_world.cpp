@@ -11,8 +11,8 @@
 namespace moesaic {
 namespace {
 
-/// Plain `srun` without a PMI that this MPI speaks starts N jobs of one rank, without a word. Our own
-/// launcher starts one rank on purpose, also inside a batch script, which has SLURM_NTASKS.
+/// Plain `srun` without a PMI that this MPI speaks starts N jobs of one rank, without a word. Our
+/// own launcher starts one rank on purpose, also inside a batch script, which has SLURM_NTASKS.
 void refuse_silent_singletons(int size) {
   if (size > 1 || std::getenv("MOESAIC_LAUNCHER") != nullptr) return;
   for (const char* name :
@@ -30,10 +30,11 @@ void refuse_silent_singletons(int size) {
 
 }  // namespace
 
-MpiSession::MpiSession() : exceptions_(std::uncaught_exceptions()) {
-  // Serialized, not funneled: threads may take turns. It costs nothing; only MULTIPLE takes locks.
+MpiSession::MpiSession(MpiThreads threads) : exceptions_(std::uncaught_exceptions()) {
+  const int wanted =
+      threads == MpiThreads::kAtTheSameTime ? MPI_THREAD_MULTIPLE : MPI_THREAD_SERIALIZED;
   int provided = 0;
-  check_mpi(MPI_Init_thread(nullptr, nullptr, MPI_THREAD_SERIALIZED, &provided), "MPI_Init_thread");
+  check_mpi(MPI_Init_thread(nullptr, nullptr, wanted, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
   MPI_Comm_size(MPI_COMM_WORLD, &size_);

@@ -7,11 +7,17 @@
 
 namespace moesaic {
 
+/// How threads of a process may use MPI.
+enum class MpiThreads {
+  kInTurn,        // one at a time; costs nothing
+  kAtTheSameTime  // MPI takes locks; it may refuse: Communicator::serves_threads()
+};
+
 class MpiSession {
  public:
   /// Collective over all processes of the job. Error(kCommunication) when the launcher started
   /// several processes that MPI does not connect.
-  MpiSession();
+  explicit MpiSession(MpiThreads threads = MpiThreads::kInTurn);
   ~MpiSession();
   MpiSession(const MpiSession&) = delete;
   MpiSession& operator=(const MpiSession&) = delete;

@@ -35,7 +35,10 @@ class NcclBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override { host_.progress(); }
-  const void* native_mpi() const override { return host_.native_mpi(); }
+  bool serves_threads() const override { return host_.backend()->serves_threads(); }
+  std::shared_ptr<CommBackend> for_thread(const std::string& thread) override {
+    return host_.backend()->for_thread(thread);
+  }
 
  private:
   using Call = std::function<ncclResult_t(ncclComm_t, cudaStream_t)>;
