@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 
 namespace moesaic {
@@ -87,6 +88,7 @@ at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
 }
 
 TermValue CrossEntropy::evaluate(const StepView& view) const {
+  const Span span("cross_entropy");
   const ForwardContext& context = view.context;
   const Parameter& head = view.head;
   context.expect(head);

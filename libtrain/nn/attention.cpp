@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 
 namespace moesaic {
@@ -105,6 +106,7 @@ void store_rows(const at::Tensor& x_nHLd, const Run& run, at::Tensor rows_TGd) {
 at::Tensor causal_attention(const at::Tensor& q_THd, const at::Tensor& k_TGd,
                             const at::Tensor& v_TGw,
                             const std::vector<std::int64_t>& sequence_offsets, double scale) {
+  const Span span("attention");
   const auto runs = runs_of_equal_length(sequence_offsets);
   const std::int64_t heads = q_THd.size(1), d = q_THd.size(2), w = v_TGw.size(2);
   const std::int64_t width = std::max(d, w);

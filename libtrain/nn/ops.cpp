@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 
 namespace moesaic {
@@ -26,6 +27,7 @@ void hand_over(const ForwardContext& context, Kind kind, const Parameter& parame
 
 at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
                      const at::Tensor& ids_T) {
+  const Span span("embedding");
   context.expect(weight);
   const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
   return record("embedding", {}, y_TD, [&context, &weight, ids_T](const Tensors& dy) -> Tensors {
@@ -36,6 +38,7 @@ at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
 
 at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
                   const at::Tensor& x_TK) {
+  const Span span("linear");
   context.expect(weight);
   if (bias != nullptr) context.expect(*bias);
   const at::Tensor w_NK = context.weights.get(weight, x_TK.scalar_type());
@@ -77,6 +80,7 @@ at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
                           const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
                           const at::Tensor& example_R) {
+  const Span span("grouped_linear");
   context.expect(weight);
   const at::ScalarType dtype = x_RK.scalar_type();
   const at::Tensor w_eNK =
@@ -93,6 +97,7 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
 
 at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD,
                     double eps, at::ScalarType dtype) {
+  const Span span("rms_norm");
   context.expect(weight);
   const at::Tensor x = x_TD.detach().to(context.precision.master);
   const at::Tensor rstd_T1 = at::rsqrt(at::mean(x.square(), -1, true).add_(eps));

@@ -4,11 +4,13 @@
 #include <ATen/ops/silu_backward.h>
 #include <ATen/ops/sum.h>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 
 namespace moesaic {
 
 at::Tensor swiglu(const at::Tensor& gate_TF, const at::Tensor& up_TF) {
+  const Span span("swiglu");
   const at::Tensor gate = gate_TF.detach(), up = up_TF.detach();
   return record("swiglu", {gate_TF, up_TF}, at::silu(gate).mul_(up),
                 [gate, up](const Tensors& dy) -> Tensors {
@@ -18,6 +20,7 @@ at::Tensor swiglu(const at::Tensor& gate_TF, const at::Tensor& up_TF) {
 
 at::Tensor weighted_swiglu(const at::Tensor& gate_RF, const at::Tensor& up_RF,
                            const at::Tensor& weight_R) {
+  const Span span("weighted_swiglu");
   const at::Tensor gate = gate_RF.detach(), up = up_RF.detach();
   const at::Tensor weight_R1 = weight_R.detach().unsqueeze(1);
   const at::Tensor w = weight_R1.to(gate.scalar_type());
