@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "comm/backend.h"
+#include "comm/trace_span.h"
 #include "core/error.h"
 
 namespace moesaic {
@@ -82,6 +83,7 @@ at::Tensor number(std::int64_t value) {
 
 void Work::wait() {
   if (!state_) return;
+  const Span span(span_name::kWait, label_);
   state_->wait();
   state_.reset();
 }
@@ -97,7 +99,7 @@ void Communicator::all_reduce(at::Tensor tensor, ReduceOp op, const std::string&
 Work Communicator::all_reduce_async(at::Tensor tensor, ReduceOp op,
                                     const std::string& label) const {
   require_arithmetic(tensor, name(), label);
-  return Work(backend_->all_reduce(std::move(tensor), op, label));
+  return Work(backend_->all_reduce(std::move(tensor), op, label), label);
 }
 
 double Communicator::all_reduce(double value, ReduceOp op, const std::string& label) const {
@@ -112,7 +114,7 @@ at::Tensor Communicator::all_gather(const at::Tensor& tensor, const std::string&
   require_tensor(tensor, name(), label);
   if (tensor.dim() < 1) refuse(name(), label, "the tensor has no rows");
   at::Tensor all = rows_like(tensor, size() * tensor.size(0));
-  Work(backend_->all_gather(tensor, all, label)).wait();
+  Work(backend_->all_gather(tensor, all, label), label).wait();
   return all;
 }
 
@@ -122,14 +124,14 @@ at::Tensor Communicator::reduce_scatter(const at::Tensor& tensor, const std::str
     refuse(name(), label, format("the rows do not divide by the {} ranks", size()));
   }
   at::Tensor mine = rows_like(tensor, tensor.size(0) / size());
-  Work(backend_->reduce_scatter(tensor, mine, label)).wait();
+  Work(backend_->reduce_scatter(tensor, mine, label), label).wait();
   return mine;
 }
 
 void Communicator::broadcast(at::Tensor tensor, int root, const std::string& label) const {
   require_tensor(tensor, name(), label);
   if (root < 0 || root >= size()) refuse(name(), label, format("there is no root {}", root));
-  Work(backend_->broadcast(std::move(tensor), root, label)).wait();
+  Work(backend_->broadcast(std::move(tensor), root, label), label).wait();
 }
 
 std::string Communicator::broadcast(const std::string& text, int root,
@@ -184,10 +186,14 @@ Work Communicator::all_to_all_async(const at::Tensor& rows,
       rows.sizes().slice(1) != received.sizes().slice(1)) {
     refuse(name(), label, "sent and received rows differ in shape or dtype");
   }
-  return Work(backend_->all_to_all(rows, send_rows, std::move(received), receive_rows, label));
+  return Work(backend_->all_to_all(rows, send_rows, std::move(received), receive_rows, label),
+              label);
 }
 
-void Communicator::barrier(const std::string& label) const { backend_->barrier(label); }
+void Communicator::barrier(const std::string& label) const {
+  const Span span(span_name::kWait, label);
+  backend_->barrier(label);
+}
 
 Communicator Communicator::split(int colour, const std::string& name) const {
   return Communicator(backend_->split(colour, name));

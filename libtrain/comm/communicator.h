@@ -25,13 +25,16 @@ class Work {
     virtual void wait() = 0;  // blocks; throws Error(kCommunication) on time-out
   };
   Work() = default;  // finished
-  explicit Work(std::unique_ptr<State> state) : state_(std::move(state)) {}
+  /// `label` names the wait in a profile.
+  Work(std::unique_ptr<State> state, std::string label)
+      : state_(std::move(state)), label_(std::move(label)) {}
 
   /// Blocks until the result may be read. Safe to call twice.
   void wait();
 
  private:
   std::unique_ptr<State> state_;
+  std::string label_;
 };
 
 class Communicator {

@@ -61,6 +61,11 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
   check_weights(recipe, check);
+  for (const std::int64_t step : recipe.log.profile_steps) {
+    if (!recipe.train.max_steps || step <= *recipe.train.max_steps) continue;
+    check.warn("log.profile_steps", format("step {} has no effect: the run ends with step {}", step,
+                                           *recipe.train.max_steps));
+  }
   const std::int64_t warmup = recipe.schedule.warmup_steps;
   if (recipe.train.max_steps && warmup >= *recipe.train.max_steps) {
     check.warn("schedule.warmup_steps",

@@ -91,6 +91,7 @@ struct LogOptions {
   std::int64_t every_steps = 10;
   bool tensorboard = true;
   bool check_collectives = false;  // compare label and size over the group before each collective
+  std::vector<std::int64_t> profile_steps;  // steps, from 1, whose trace is written
 };
 
 struct Recipe {

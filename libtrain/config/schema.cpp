@@ -153,6 +153,9 @@ void add_running(std::vector<Key>& keys) {
   keys.push_back(
       key(FIELD(log.check_collectives), {},
           "Compare label and size over the group before each collective (slow, finds defects)."));
+  keys.push_back(key(FIELD(log.profile_steps), from(1, kMostSteps),
+                     "Steps to record, such as [5, 6, 7]: each run of neighbours becomes "
+                     "<run_dir>/trace-<first>.json (docs/profiling.md)."));
 }
 
 std::vector<KeyOf<SourceOptions>> make_source_keys() {

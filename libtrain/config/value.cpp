@@ -50,6 +50,22 @@ void read_integer(const Slot& slot, const std::optional<Int>& value, Int& field)
   slot.refuse(expected);
 }
 
+template <class Value>
+void read_list(const Slot& slot, const char* what, std::vector<Value>& field) {
+  const std::size_t count = slot.rule.count;
+  const std::string expected =
+      count > 0 ? format("a list of {} {}", count, what) : format("a list of {}", what);
+  if (!slot.node.is_sequence()) return slot.refuse(expected);
+  if (count > 0 && slot.node.items.size() != count) {
+    return slot.refuse(format("{}, {} of them are here", expected, slot.node.items.size()));
+  }
+  std::vector<Value> values(slot.node.items.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    read_value(Slot{slot.node.items[i], slot.key, slot.rule, slot.problems}, values[i]);
+  }
+  field = values;
+}
+
 }  // namespace
 
 void Slot::refuse(const std::string& expected) const {
@@ -101,17 +117,10 @@ void read_value(const Slot& slot, std::string& field) {
   field = rule.path ? absolute_path(slot.node.text) : slot.node.text;
 }
 
-void read_value(const Slot& slot, std::vector<double>& field) {
-  const std::string expected = format("a list of {} numbers", slot.rule.count);
-  if (!slot.node.is_sequence()) return slot.refuse(expected);
-  if (slot.rule.count > 0 && slot.node.items.size() != slot.rule.count) {
-    return slot.refuse(format("{}, {} of them are here", expected, slot.node.items.size()));
-  }
-  std::vector<double> values(slot.node.items.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    read_value(Slot{slot.node.items[i], slot.key, slot.rule, slot.problems}, values[i]);
-  }
-  field = values;
+void read_value(const Slot& slot, std::vector<double>& field) { read_list(slot, "numbers", field); }
+
+void read_value(const Slot& slot, std::vector<std::int64_t>& field) {
+  read_list(slot, "integers", field);
 }
 
 void read_value(const Slot& slot, Json& field) {
@@ -134,6 +143,10 @@ std::optional<std::string> write_value(const std::vector<double>& value) {
   std::vector<std::string> numbers;
   for (const double number : value) numbers.push_back(yaml_number(number));
   return format("[{}]", join(numbers, ", "));
+}
+
+std::optional<std::string> write_value(const std::vector<std::int64_t>& value) {
+  return format("[{}]", join(value, ", "));
 }
 
 std::optional<std::string> write_value(const Json& value) {

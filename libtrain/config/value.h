@@ -44,6 +44,7 @@ void read_value(const Slot& slot, std::uint64_t& field);
 void read_value(const Slot& slot, double& field);
 void read_value(const Slot& slot, std::string& field);
 void read_value(const Slot& slot, std::vector<double>& field);
+void read_value(const Slot& slot, std::vector<std::int64_t>& field);
 void read_value(const Slot& slot, std::vector<SourceOptions>& field);  // in schema.cpp
 void read_value(const Slot& slot, Json& field);
 
@@ -64,6 +65,7 @@ std::optional<std::string> write_value(std::uint64_t value);
 std::optional<std::string> write_value(double value);
 std::optional<std::string> write_value(const std::string& value);
 std::optional<std::string> write_value(const std::vector<double>& value);
+std::optional<std::string> write_value(const std::vector<std::int64_t>& value);
 std::optional<std::string> write_value(const std::vector<SourceOptions>& value);  // in schema.cpp
 std::optional<std::string> write_value(const Json& value);
 
@@ -79,6 +81,7 @@ inline std::string type_name(std::uint64_t) { return "integer"; }
 inline std::string type_name(double) { return "number"; }
 inline std::string type_name(const std::string&) { return "text"; }
 inline std::string type_name(const std::vector<double>&) { return "list of numbers"; }
+inline std::string type_name(const std::vector<std::int64_t>&) { return "list of integers"; }
 inline std::string type_name(const std::vector<SourceOptions>&) { return "list of sources"; }
 inline std::string type_name(const Json&) { return "mapping"; }
 template <class T>

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <string>
 
 namespace moesaic {
@@ -21,6 +22,9 @@ class Stopwatch {
  private:
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
+
+/// On the monotonic clock, whose zero differs from machine to machine.
+std::int64_t monotonic_ns();
 
 /// "2026-01-31T12:00:00.123Z"
 std::string utc_time();

@@ -2,12 +2,14 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "comm/trace_span.h"
 #include "loss/cross_entropy.h"
 
 namespace moesaic {
 
 double validation_loss(const RankContext& context, TrainingParts& parts) {
   const at::NoGradGuard no_gradients;
+  const Span span("evaluation");
   const EvalBatches& data = *parts.valid;
   double sum = 0;
   for (std::int64_t first = 0; first < data.count(); first += context.world.size()) {

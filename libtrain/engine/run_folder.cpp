@@ -32,6 +32,13 @@ int lock_folder(const std::string& path) {
               "wait for it, stop it, or give this run another run_dir");
 }
 
+void remove_files(const std::string& folder, const char* begin, const char* end) {
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(begin) && name.ends_with(end)) fs::remove(entry.path());
+  }
+}
+
 void remove_run(const std::string& path) {
   for (const char* name : {"recipe.yaml", "metrics.jsonl", "metrics.prom", "report.html", "logs",
                            "tensorboard", "checkpoints"}) {
@@ -40,12 +47,11 @@ void remove_run(const std::string& path) {
     MOESAIC_CHECK(!code, ErrorKind::kCheckpoint, "cannot remove {}/{}: {}", path, name,
                   code.message());
   }
+  remove_files(path, "trace-", ".json");
 }
 
 void remove_old_errors(const std::string& path) {
-  for (const auto& entry : fs::directory_iterator(logs_folder(path))) {
-    if (entry.path().filename().string().starts_with("error.rank-")) fs::remove(entry.path());
-  }
+  remove_files(logs_folder(path), "error.rank-", "");
 }
 
 }  // namespace

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "comm/trace_span.h"
+
 namespace moesaic {
 namespace {
 
@@ -26,10 +28,8 @@ void check_finite(const StepReport& report) {
 }  // namespace
 
 StepReport Trainer::step(std::int64_t step, const Request& request) {
-  const TokenStream& data = *parts_.train;
   const std::int64_t index = step - 1;
-  const StepSize size{data.target_tokens(index), data.input_tokens(index),
-                      data.micro_batches_per_step()};
+  const StepSize size = size_of(index);
   StepReport report;
   report.step = step;
   report.target_tokens = size.target_tokens;
@@ -38,35 +38,56 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
 
   parts_.buckets->zero();
   for (std::int64_t first = 0; first < size.micro_batches; first += context_.world.size()) {
+    const Span span("round", first / context_.world.size());
     const std::int64_t mine = first + context_.rank();
     parts_.buckets->begin(/*last_round=*/first + context_.world.size() >= size.micro_batches);
-    const Batch batch = mine < size.micro_batches ? data.micro_batch(index, mine) : empty_batch();
-    round(to_device(batch, context_.device), size, report);
+    round(micro_batch(index, mine), size, report);
   }
   parts_.buckets->finish();
   reduce(request, report);
-  for (const auto& transform : parts_.transforms)
+  for (const auto& transform : parts_.transforms) {
+    const Span span(transform->name());
     transform->apply(context_, gradients(), report.gradient);
+  }
   check_finite(report);
   parts_.saver->before_change();
+  const Span span("optimizer");
   parts_.optimizer->step(gradients(), step, report.learning_rate);
   parts_.weights.invalidate();
   return report;
+}
+
+StepSize Trainer::size_of(std::int64_t step_index) const {
+  const Span span(span_name::kData);
+  const TokenStream& data = *parts_.train;
+  return {data.target_tokens(step_index), data.input_tokens(step_index),
+          data.micro_batches_per_step()};
+}
+
+Batch Trainer::micro_batch(std::int64_t step_index, std::int64_t index) const {
+  const Span span(span_name::kData);
+  const TokenStream& data = *parts_.train;
+  const bool exists = index < data.micro_batches_per_step();
+  return to_device(exists ? data.micro_batch(step_index, index) : empty_batch(), context_.device);
 }
 
 // Forward and backward of one micro-batch; a rank without one takes part with an empty batch.
 void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report) {
   const ForwardContext context{batch,          parts_.precision,  parts_.matmul,
                                parts_.weights, parts_.sink.get(), context_.world};
-  loss(context, size, report).backward();
+  const at::Tensor total = loss(context, size, report);
+  const Span span(span_name::kBackward);
+  total.backward();
 }
 
 // What the losses looked at is gone when backward begins.
 at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, StepReport& report) {
   const Transformer::Output output = parts_.model->forward(context);
   const StepView view{context, output.hidden_TD, parts_.model->head(), output.routers, size};
+  const Span span("loss");
   at::Tensor total;
   for (std::size_t i = 0; i < parts_.losses.size(); ++i) {
+    const Span term(parts_.losses[i]->name());
     const TermValue value = parts_.losses[i]->evaluate(view);
     total = total.defined() ? total.add(value.loss) : value.loss;
     report.losses[i].second += value.metric;

@@ -38,6 +38,9 @@ class Trainer {
   StepReport step(std::int64_t step, const Request& request);
 
  private:
+  StepSize size_of(std::int64_t step_index) const;
+  /// Empty where the step has no micro-batch of that index.
+  Batch micro_batch(std::int64_t step_index, std::int64_t index) const;
   void round(const Batch& batch, const StepSize& size, StepReport& report);
   at::Tensor loss(const ForwardContext& context, const StepSize& size, StepReport& report);
   void reduce(const Request& request, StepReport& report) const;

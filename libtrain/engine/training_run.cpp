@@ -1,5 +1,6 @@
 #include "engine/training_run.h"
 
+#include "comm/trace_span.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
 #include "core/memory.h"
@@ -83,6 +84,7 @@ CheckpointContent TrainingRun::content() const {
 
 void TrainingRun::save() {
   if (saved_step_ == step_) return;
+  const Span span("checkpoint");
   parts_.saver->save(step_, content());
   saved_step_ = step_;
 }
@@ -99,33 +101,46 @@ int TrainingRun::run(StopSignal& stop) {
   return kExitStopped;
 }
 
-/// True when a signal ended it.
 bool TrainingRun::train(StopSignal& stop) {
+  StepProfiler profiler(context_, {.steps = recipe_.log.profile_steps,
+                                   .run_dir = recipe_.run_dir,
+                                   .first_step = step_ + 1,
+                                   .last_step = parts_.max_steps});
   since_logged_.lap();
-  while (step_ < parts_.max_steps) {
-    const Stopwatch step_time;
-    ++step_;  // the step under way
-    const bool evaluated = parts_.valid && is_due(recipe_.eval.every_steps);
-    const bool logged = evaluated || is_due(recipe_.log.every_steps);
-    StepReport report = trainer_.step(step_, {.stop = stop.requested(), .routing = logged});
-    tokens_ += report.target_tokens;
-    const double step_seconds = step_time.seconds();
-
-    std::optional<double> valid_loss;
-    if (evaluated) valid_loss = validation_loss(context_, parts_);
-    if (logged) log(report, valid_loss, step_seconds);
-
-    const bool last = step_ == parts_.max_steps;
-    const bool stopping = report.stop && !last;
-    const std::int64_t every = recipe_.checkpoint.every_steps;
-    const bool regular = every > 0 && step_ % every == 0;
-    if (regular || stopping || (last && recipe_.checkpoint.final)) save();
-    if (stopping) return true;
+  bool stopping = false;
+  while (step_ < parts_.max_steps && !stopping) {
+    profiler.before(step_ + 1);
+    stopping = next_step(stop);
+    const auto profile = profiler.after(step_, stopping || step_ == parts_.max_steps);
+    if (profile) profile_ = profile;
   }
-  return false;
+  return stopping;
+}
+
+bool TrainingRun::next_step(StopSignal& stop) {
+  const Stopwatch step_time;
+  ++step_;  // the step under way
+  const Span span("step", step_);
+  const bool evaluated = parts_.valid && is_due(recipe_.eval.every_steps);
+  const bool logged = evaluated || is_due(recipe_.log.every_steps);
+  StepReport report = trainer_.step(step_, {.stop = stop.requested(), .routing = logged});
+  tokens_ += report.target_tokens;
+  const double step_seconds = step_time.seconds();
+
+  std::optional<double> valid_loss;
+  if (evaluated) valid_loss = validation_loss(context_, parts_);
+  if (logged) log(report, valid_loss, step_seconds);
+
+  const bool last = step_ == parts_.max_steps;
+  const bool stopping = report.stop && !last;
+  const std::int64_t every = recipe_.checkpoint.every_steps;
+  const bool regular = every > 0 && step_ % every == 0;
+  if (regular || stopping || (last && recipe_.checkpoint.final)) save();
+  return stopping;
 }
 
 void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, double step_seconds) {
+  const Span span(span_name::kLog);
   MetricsRow row;
   row.step = report.step;
   row.set("tokens", static_cast<double>(tokens_));
@@ -149,6 +164,13 @@ void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, doub
   row.set("checkpoint_s", wait_seconds - logged_wait_seconds_);
   logged_wait_seconds_ = wait_seconds;
   row.set("memory_peak_mb", peak_memory_mb());
+  if (profile_) {
+    row.set("profile_step_s", profile_->step_s);
+    row.set("profile_wait_s", profile_->wait_s);
+    row.set("profile_data_s", profile_->data_s);
+    row.set("profile_log_s", profile_->log_s);
+    profile_.reset();
+  }
   logged_tokens_ = tokens_;
   for (const auto& sink : sinks_) sink->write(row);
 }

@@ -9,6 +9,7 @@
 
 #include "config/recipe.h"
 #include "core/clock.h"
+#include "engine/step_profiler.h"
 #include "engine/stop_signal.h"
 #include "engine/trainer.h"
 #include "observe/metrics.h"
@@ -39,7 +40,10 @@ class TrainingRun {
 
  private:
   void restore(const std::string& resume);
+  /// All steps that are left. True when a signal ended it.
   bool train(StopSignal& stop);
+  /// One step with all that is due after it. True when the ranks agreed to stop.
+  bool next_step(StopSignal& stop);
   void save();
   CheckpointContent content() const;
   bool is_due(std::int64_t every_steps) const;
@@ -56,6 +60,7 @@ class TrainingRun {
   std::int64_t logged_tokens_ = 0;  // at the last logged step
   double logged_wait_seconds_ = 0;  // for checkpoints, at the last logged step
   Stopwatch since_logged_;
+  std::optional<StepProfile> profile_;  // for the next row of metrics
 };
 
 }  // namespace moesaic

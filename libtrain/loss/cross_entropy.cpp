@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "comm/trace_span.h"
 #include "core/error.h"
 #include "nn/autograd.h"
 #include "nn/cpu/token_loss.h"
@@ -155,6 +156,7 @@ LossAndGradient loss_and_gradient(const StepView& view, const at::Tensor& hidden
 }  // namespace
 
 TermValue CrossEntropy::evaluate(const StepView& view) const {
+  const Span span("cross_entropy");
   const at::Tensor hidden_TD = view.hidden_TD.detach();
   const double scale =
       1.0 / static_cast<double>(std::max<std::int64_t>(1, view.step.target_tokens));

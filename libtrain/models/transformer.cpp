@@ -1,5 +1,6 @@
 #include "models/transformer.h"
 
+#include "comm/trace_span.h"
 #include "core/format.h"
 #include "nn/ops.h"
 
@@ -159,14 +160,16 @@ Transformer::Transformer(const Options& options, const RankContext& context)
 }
 
 Transformer::Output Transformer::forward(const ForwardContext& context) const {
+  const Span span("forward");
   Output output;
   const arch::Options& arch = options_.arch;
   const RotaryTable rotary =
       RotaryTable::make(context.batch, arch.rope, arch.max_position_embeddings, arch.rotary_dim(),
                         context.precision.master);
   at::Tensor x_TD = embedding(context, embedding_, context.batch.ids_T);
-  for (const auto& block : blocks_) {
-    x_TD = options_.block_pass(*block, context, x_TD, rotary, output.routers);
+  for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
+    const Span layer_span(span_name::kLayer, static_cast<std::int64_t>(layer));
+    x_TD = options_.block_pass(*blocks_[layer], context, x_TD, rotary, output.routers);
   }
   output.hidden_TD = rms_norm(context, norm_, x_TD, arch.rms_norm_eps, context.precision.compute);
   return output;

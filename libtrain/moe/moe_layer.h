@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 
+#include "comm/trace_span.h"
 #include "moe/dispatcher.h"
 #include "moe/grouped_experts.h"
 #include "moe/router.h"
@@ -25,10 +26,9 @@ class MoeLayer {
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
                      std::vector<RouterRecord>& records) const {
     Routing routing = router_.route(context, x_TD);
-    const Dispatched tokens =
-        dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
+    const Dispatched tokens = dispatch(context, x_TD, routing);
     records.push_back(std::move(routing.record));
-    const at::Tensor routed_TD = tokens.combine(experts_.forward(context, tokens));
+    const at::Tensor routed_TD = combine(tokens, experts_.forward(context, tokens));
     return shared_ ? routed_TD.add(shared_->forward(context, x_TD)) : routed_TD;
   }
 
@@ -39,6 +39,16 @@ class MoeLayer {
   }
 
  private:
+  Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
+                      const Routing& routing) const {
+    const Span span("dispatch");
+    return dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
+  }
+  static at::Tensor combine(const Dispatched& tokens, const at::Tensor& result_RD) {
+    const Span span("combine");
+    return tokens.combine(result_RD);
+  }
+
   Router router_;
   std::unique_ptr<TokenDispatcher> dispatcher_;
   GroupedExperts experts_;

@@ -9,6 +9,7 @@
 
 #include <limits>
 
+#include "comm/trace_span.h"
 #include "nn/ops.h"
 
 namespace moesaic {
@@ -39,6 +40,7 @@ at::Tensor Router::select(const ForwardContext& context, const at::Tensor& score
 }
 
 Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) const {
+  const Span span("router");
   const bool softmax = options_.scoring == Scoring::kSoftmax;
   const at::Tensor logits_TE = linear(context, weight_, nullptr, x_TD.to(context.precision.master));
   const at::Tensor score_TE = softmax ? at::softmax(logits_TE, -1) : at::sigmoid(logits_TE);

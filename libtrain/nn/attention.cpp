@@ -7,6 +7,7 @@
 
 #include <limits>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 #include "nn/cpu/attention.h"
 
@@ -83,6 +84,7 @@ at::Tensor rows_in_memory(const at::Tensor& x) { return x.stride(-1) == 1 ? x : 
 at::Tensor causal_attention(const at::Tensor& q_THd, const at::Tensor& k_TGd,
                             const at::Tensor& v_TGw,
                             const std::vector<std::int64_t>& sequence_offsets, double scale) {
+  const Span span("attention");
   const cpu::CausalAttention op{sequence_offsets, scale};
   const at::Tensor q = rows_in_memory(q_THd.detach()), k = rows_in_memory(k_TGd.detach()),
                    v = rows_in_memory(v_TGw.detach());

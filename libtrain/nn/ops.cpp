@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 #include "nn/cpu/rms_norm.h"
 
@@ -27,6 +28,7 @@ void hand_over(const ForwardContext& context, Kind kind, const Parameter& parame
 
 at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
                      const at::Tensor& ids_T) {
+  const Span span("embedding");
   context.expect(weight);
   const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
   return record("embedding", {}, y_TD, [&context, &weight, ids_T](const Tensors& dy) -> Tensors {
@@ -37,6 +39,7 @@ at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
 
 at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
                   const at::Tensor& x_TK) {
+  const Span span("linear");
   context.expect(weight);
   if (bias != nullptr) context.expect(*bias);
   const at::Tensor w_NK = context.weights.get(weight, x_TK.scalar_type());
@@ -78,6 +81,7 @@ at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
                           const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
                           const at::Tensor& example_R) {
+  const Span span("grouped_linear");
   context.expect(weight);
   const at::ScalarType dtype = x_RK.scalar_type();
   const at::Tensor w_eNK =
@@ -120,6 +124,7 @@ at::Tensor normalise_backward(const at::Tensor& dy_TD, const at::Tensor& x_TD,
 
 at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD,
                     double eps, at::ScalarType dtype) {
+  const Span span("rms_norm");
   context.expect(weight);
   const at::Tensor x = x_TD.detach().contiguous();
   const at::Tensor scale_D = context.weights.get(weight, context.precision.master);

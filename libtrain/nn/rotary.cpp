@@ -12,6 +12,7 @@
 #include <cmath>
 #include <numbers>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 #include "nn/cpu/rotary.h"
 
@@ -148,6 +149,7 @@ RotaryTable RotaryTable::make(const Batch& batch, const arch::Rope& rope,
 }
 
 at::Tensor rotate(const at::Tensor& x_THd, const RotaryTable& table) {
+  const Span span("rotate");
   return record("rotate", {x_THd}, rotated(x_THd.detach(), table),
                 [table](const Tensors& dy) -> Tensors { return {rotated_back(dy[0], table)}; });
 }

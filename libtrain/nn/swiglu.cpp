@@ -4,6 +4,7 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/silu_backward.h>
 
+#include "comm/trace_span.h"
 #include "nn/autograd.h"
 #include "nn/cpu/swiglu.h"
 
@@ -42,6 +43,7 @@ Tensors backward(const at::Tensor& dy, const at::Tensor& gate, const at::Tensor&
 }  // namespace
 
 at::Tensor swiglu(const at::Tensor& gate_TF, const at::Tensor& up_TF) {
+  const Span span("swiglu");
   const at::Tensor gate = gate_TF.detach().contiguous(), up = up_TF.detach().contiguous();
   return record("swiglu", {gate_TF, up_TF}, forward(gate, up, {}),
                 [=](const Tensors& dy) { return backward(dy[0], gate, up, {}); });
@@ -49,6 +51,7 @@ at::Tensor swiglu(const at::Tensor& gate_TF, const at::Tensor& up_TF) {
 
 at::Tensor weighted_swiglu(const at::Tensor& gate_RF, const at::Tensor& up_RF,
                            const at::Tensor& weight_R) {
+  const Span span("weighted_swiglu");
   const at::Tensor gate = gate_RF.detach().contiguous(), up = up_RF.detach().contiguous();
   const at::Tensor weight = weight_R.detach().contiguous();
   return record("weighted_swiglu", {gate_RF, up_RF, weight_R}, forward(gate, up, weight),

@@ -6,6 +6,7 @@
 #include <array>
 #include <utility>
 
+#include "comm/trace_span.h"
 #include "core/clock.h"
 #include "core/error.h"
 
@@ -119,6 +120,7 @@ void GradientBuckets::launch_ready(bool all) {
 
 void GradientBuckets::finish() {
   MOESAIC_ASSERT(last_round_);
+  const Span span("gradient sync");
   launch_ready(true);
   const Stopwatch watch;
   for (Work& work : works_) work.wait();

@@ -62,8 +62,12 @@ MpiBackend::MpiBackend(MpiComm comm, std::string name, std::shared_ptr<MpiRuntim
 MpiBackend::Operation MpiBackend::begin(const CollectiveCall& call) {
   runtime_->watchdog().enter(name_, call.label);
   if (checker_) checker_->compare(call);
-  return std::make_shared<MpiOperation>(MpiOperation{
-      .comm = comm_, .group = name_, .label = call.label, .rank = rank_, .size = size_});
+  return std::make_shared<MpiOperation>(MpiOperation{.comm = comm_,
+                                                     .group = name_,
+                                                     .label = call.label,
+                                                     .rank = rank_,
+                                                     .size = size_,
+                                                     .span = AsyncSpan(call.label)});
 }
 
 WorkState MpiBackend::started(const Operation& operation) {

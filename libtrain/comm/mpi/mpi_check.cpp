@@ -89,6 +89,7 @@ std::vector<CollectiveCall> CollectiveChecker::gather(const CollectiveCall& call
                            comm_->get(), &operation->requests.emplace_back()),
             operation->where());
   runtime_->add(operation);
+  const Span span(span_name::kWait, operation->label);
   runtime_->wait(*operation);
   std::vector<CollectiveCall> calls;
   const auto* from = static_cast<const std::byte*>(all.const_data_ptr());

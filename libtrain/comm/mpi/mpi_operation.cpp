@@ -64,6 +64,7 @@ bool MpiRuntime::test(MpiOperation& operation, bool& moved) {
     if (operation.then) std::exchange(operation.then, nullptr)(operation);
   }
   operation.tensors.clear();
+  operation.span.end();
   return true;
 }
 

@@ -13,6 +13,7 @@
 
 #include "comm/backend.h"
 #include "comm/mpi/mpi_handles.h"
+#include "comm/trace_span.h"
 #include "comm/watchdog.h"
 
 namespace moesaic {
@@ -28,6 +29,8 @@ struct MpiOperation {
   std::vector<at::Tensor> tensors = {};
   /// Runs when all requests are done; it may start the next stage.
   std::function<void(MpiOperation&)> then = {};
+  /// Until it was seen to be done, which MPI shows only when it is asked.
+  AsyncSpan span = {};
 
   /// "collective 'x' of group world (rank 1 of 4)"
   std::string where() const;

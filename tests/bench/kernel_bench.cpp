@@ -1,0 +1,235 @@
+// The hot operations of a step, at the sizes of recipes/pretrain/olmoe-90m.yaml, each with the
+// share of the machine's rate that it reaches: of the best matrix product for what multiplies, of a
+// copy in memory for what only moves and maps values. Build with -D MOESAIC_BENCH=ON.
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/randint.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/randperm.h>
+#include <ATen/ops/zeros.h>
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "core/clock.h"
+#include "nn/cpu/attention.h"
+#include "nn/cpu/blocked_product.h"
+#include "nn/cpu/rms_norm.h"
+#include "nn/cpu/rotary.h"
+#include "nn/cpu/rows.h"
+#include "nn/cpu/swiglu.h"
+#include "nn/cpu/token_loss.h"
+#include "nn/matmul.h"
+#include "optim/optimizer.h"
+
+namespace moesaic {
+namespace {
+
+constexpr std::int64_t kTokens = 4096, kHidden = 512, kHeads = 8, kWidth = 64, kVocabulary = 8192;
+constexpr MatmulKernel kKernel = MatmulKernel::kOneDnn;
+
+at::ScalarType dtype_of(const benchmark::State& state) {
+  return state.range(0) == 0 ? at::kFloat : at::kBFloat16;
+}
+at::Tensor random(const benchmark::State& state, at::IntArrayRef sizes) {
+  return at::randn(sizes).to(dtype_of(state));
+}
+at::Tensor like(const at::Tensor& x) { return at::empty(x.sizes(), x.options()); }
+
+// Best of a few, GFLOP/s.
+double product_rate(at::ScalarType dtype) {
+  const at::Tensor a = at::randn({1024, 1024}).to(dtype), b = at::randn({1024, 1024}).to(dtype);
+  double best = 0;
+  for (int i = 0; i < 8; ++i) {
+    const Stopwatch watch;
+    product(a, b, kKernel);
+    best = std::max(best, 2.0 * 1024 * 1024 * 1024 / watch.seconds() / 1e9);
+  }
+  return best;
+}
+
+// Bytes read and written by a copy that does not fit the cache, GB/s.
+double copy_rate() {
+  const at::Tensor from = at::ones({32 << 20}), to = at::ones({32 << 20});
+  double best = 0;
+  for (int i = 0; i < 5; ++i) {
+    const Stopwatch watch;
+    std::memcpy(to.mutable_data_ptr(), from.const_data_ptr(), from.nbytes());
+    best = std::max(best, 2 * static_cast<double>(from.nbytes()) / watch.seconds() / 1e9);
+  }
+  return best;
+}
+
+// Times `work`, which does `flops` operations or moves `bytes`.
+template <class Work>
+void measure(benchmark::State& state, double flops, double bytes, const Work& work) {
+  at::set_num_threads(1);
+  static const double rates[] = {product_rate(at::kFloat), product_rate(at::kBFloat16),
+                                 copy_rate()};
+  double seconds = 0;
+  for (auto _ : state) {
+    const Stopwatch watch;
+    work();
+    seconds += watch.seconds();
+  }
+  const double each = seconds / static_cast<double>(state.iterations()) * 1e9;
+  if (flops > 0) {
+    state.counters["GFLOP/s"] = flops / each;
+    state.counters["of_product"] = flops / each / rates[state.range(0)];
+  } else {
+    state.counters["GB/s"] = bytes / each;
+    state.counters["of_copy"] = bytes / each / rates[2];
+  }
+  state.SetLabel(state.range(0) == 0 ? "float32" : "bfloat16");
+}
+
+double bytes_of(std::initializer_list<at::Tensor> tensors) {
+  double bytes = 0;
+  for (const at::Tensor& x : tensors) bytes += static_cast<double>(x.nbytes());
+  return bytes;
+}
+
+void linear_forward(benchmark::State& state) {
+  const auto x = random(state, {kTokens, kHidden}), w = random(state, {kHidden, kHidden}),
+             y = random(state, {kTokens, kHidden});
+  measure(state, 2.0 * kTokens * kHidden * kHidden, 0, [&] { product_into(x, w, kKernel, y); });
+}
+
+void linear_input_gradient(benchmark::State& state) {
+  const auto dy = random(state, {kTokens, kHidden}), w = random(state, {kHidden, kHidden}),
+             dx = random(state, {kTokens, kHidden});
+  measure(state, 2.0 * kTokens * kHidden * kHidden, 0,
+          [&] { product_into(dy, w.t(), kKernel, dx); });
+}
+
+void linear_weight_gradient(benchmark::State& state) {
+  const auto dy = random(state, {kTokens, kHidden}), x = random(state, {kTokens, kHidden});
+  const auto sum = at::zeros({kHidden, kHidden});
+  measure(state, 2.0 * kTokens * kHidden * kHidden, 0,
+          [&] { add_product_of_rows(dy, x, kKernel, sum); });
+}
+
+void expert_forward(benchmark::State& state) {  // of so many rows
+  const std::int64_t rows = state.range(1);
+  const auto x = random(state, {rows, kHidden}), w = random(state, {kHidden, kHidden}),
+             y = random(state, {rows, kHidden});
+  measure(state, 2.0 * static_cast<double>(rows) * kHidden * kHidden, 0,
+          [&] { product_into(x, w, kKernel, y); });
+}
+
+// Products of the causal half: two forward, five backward.
+constexpr double kHalf = kTokens * kHeads * 512.0 * kWidth;  // multiply-adds of one, x 2 / 2
+
+cpu::CausalAttention eight_sequences() {
+  cpu::CausalAttention op{{0}, 0.125};
+  for (int b = 1; b <= 8; ++b) op.sequence_offsets.push_back(512 * b);
+  return op;
+}
+
+void attention_forward(benchmark::State& state) {
+  const auto q = random(state, {kTokens, kHeads, kWidth}), k = like(q).copy_(q),
+             v = like(q).copy_(q);
+  const auto y = like(q), lse = at::empty({kTokens, kHeads});
+  measure(state, 2 * kHalf, 0, [&] { cpu::attention_forward(eight_sequences(), q, k, v, y, lse); });
+}
+
+void attention_backward(benchmark::State& state) {
+  const auto q = random(state, {kTokens, kHeads, kWidth}), k = like(q).copy_(q),
+             v = like(q).copy_(q);
+  const auto y = like(q), lse = at::empty({kTokens, kHeads}), dq = like(q), dk = like(q),
+             dv = like(q);
+  cpu::attention_forward(eight_sequences(), q, k, v, y, lse);
+  measure(state, 5 * kHalf, 0,
+          [&] { cpu::attention_backward(eight_sequences(), q, q, k, v, y, lse, dq, dk, dv); });
+}
+
+void rms_norm_forward(benchmark::State& state) {
+  const auto x = at::randn({kTokens, kHidden}), scale = at::randn({kHidden}),
+             rstd = at::empty({kTokens});
+  const auto y = random(state, {kTokens, kHidden});
+  measure(state, 0, bytes_of({x, y}), [&] { cpu::rms_norm_forward(x, scale, 1e-5, y, rstd); });
+}
+
+void rms_norm_backward(benchmark::State& state) {
+  const auto x = at::randn({kTokens, kHidden}), scale = at::randn({kHidden}),
+             rstd = at::ones({kTokens}), dx = like(x);
+  const auto dy = random(state, {kTokens, kHidden});
+  measure(state, 0, bytes_of({x, dy, dx}), [&] { cpu::rms_norm_backward(dy, x, rstd, scale, dx); });
+}
+
+void rotary(benchmark::State& state) {
+  const auto x = random(state, {kTokens, kHeads, kWidth}), y = like(x);
+  const auto cos = at::randn({kTokens, 1, kWidth / 2}), sin = at::randn({kTokens, 1, kWidth / 2});
+  measure(state, 0, bytes_of({x, y, cos, sin}),
+          [&] { cpu::rotate_forward(x, cos, sin, false, y); });
+}
+
+void swiglu_forward(benchmark::State& state) {
+  const auto gate = random(state, {2 * kTokens, kHidden}), up = like(gate).copy_(gate),
+             y = like(gate);
+  const auto weight = at::randn({2 * kTokens});
+  measure(state, 0, bytes_of({gate, up, y}), [&] { cpu::swiglu_forward(gate, up, weight, y); });
+}
+
+void swiglu_backward(benchmark::State& state) {
+  const auto gate = random(state, {2 * kTokens, kHidden}), up = like(gate).copy_(gate),
+             dy = like(gate).copy_(gate), dgate = like(gate), dup = like(gate);
+  const auto weight = at::randn({2 * kTokens}), dweight = like(weight);
+  measure(state, 0, bytes_of({gate, up, dy, dgate, dup}),
+          [&] { cpu::swiglu_backward(dy, gate, up, weight, dgate, dup, dweight); });
+}
+
+void permute(benchmark::State& state) {  // to the experts
+  const auto x = random(state, {kTokens, kHidden});
+  const auto token = at::randint(0, kTokens, {2 * kTokens}, at::kLong);
+  measure(state, 0, 2 * 2 * bytes_of({x}), [&] { x.index_select(0, token); });
+}
+
+void unpermute(benchmark::State& state) {  // back, with the sum over a token's choices
+  const auto y = random(state, {2 * kTokens, kHidden}), out = random(state, {kTokens, kHidden});
+  const auto place = at::randperm(2 * kTokens, at::kLong);
+  measure(state, 0, bytes_of({y, out}), [&] { cpu::sum_of_rows(y, place, out); });
+}
+
+void token_loss(benchmark::State& state) {  // with its gradient, a block of rows
+  const auto logits = random(state, {256, kVocabulary}), loss = at::empty({256});
+  const auto targets = at::randint(0, kVocabulary, {256}, at::kLong);
+  measure(state, 0, 2 * bytes_of({logits}),
+          [&] { cpu::token_loss_and_gradient(logits, targets, 1e-4, loss); });
+}
+
+void adamw(benchmark::State& state) {  // 16 M parameters; always float32
+  ParameterSet parameters;
+  Parameter parameter;
+  parameter.name = "w";
+  parameter.tensor = at::randn({4096, 4096});
+  parameter.global_shape = {4096, 4096};
+  parameters.add(parameter);
+  const auto optimizer = make_adamw(parameters, {});
+  const Gradients gradients = {{parameters[0], at::randn({4096, 4096})}};
+  std::int64_t step = 0;
+  measure(state, 0, 7 * bytes_of({parameter.tensor}),
+          [&] { optimizer->step(gradients, ++step, 1e-4); });
+}
+
+#define MOESAIC_BENCH_OP(op) BENCHMARK(op)->Arg(0)->Arg(1)->Unit(benchmark::kMicrosecond)
+MOESAIC_BENCH_OP(linear_forward);
+MOESAIC_BENCH_OP(linear_input_gradient);
+MOESAIC_BENCH_OP(linear_weight_gradient);
+BENCHMARK(expert_forward)->ArgsProduct({{0, 1}, {1, 16, 37, 512}})->Unit(benchmark::kMicrosecond);
+MOESAIC_BENCH_OP(attention_forward);
+MOESAIC_BENCH_OP(attention_backward);
+MOESAIC_BENCH_OP(rms_norm_forward);
+MOESAIC_BENCH_OP(rms_norm_backward);
+MOESAIC_BENCH_OP(rotary);
+MOESAIC_BENCH_OP(swiglu_forward);
+MOESAIC_BENCH_OP(swiglu_backward);
+MOESAIC_BENCH_OP(permute);
+MOESAIC_BENCH_OP(unpermute);
+MOESAIC_BENCH_OP(token_loss);
+BENCHMARK(adamw)->Arg(0)->Unit(benchmark::kMicrosecond);
+
+}  // namespace
+}  // namespace moesaic
