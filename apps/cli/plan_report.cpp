@@ -22,6 +22,7 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
   sizes.compute_bytes = recipe.train.precision == "bfloat16" ? 2 : sizes.master_bytes;
   const bool adamw = recipe.optimizer.type == "adamw";
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
+  sizes.checkpoint_activations = recipe.train.checkpoint_activations;
   return sizes;
 }
 
@@ -61,6 +62,7 @@ Json plan_json(const Recipe& recipe) {
           {"rank_gradient_bytes", cost.gradient_bytes},
           {"rank_optimizer_bytes", cost.optimizer_bytes},
           {"rank_activation_bytes", cost.activation_bytes},
+          {"rank_process_bytes", cost.process_bytes},
           {"rank_memory_bytes", cost.memory_bytes()},
           {"rank_all_reduce_bytes", cost.all_reduce_bytes},
           {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
@@ -92,6 +94,7 @@ void print_plan(const Recipe& recipe) {
       {"  gradients", scaled_bytes(cost.gradient_bytes)},
       {"  optimizer", scaled_bytes(cost.optimizer_bytes)},
       {"  activations", scaled_bytes(cost.activation_bytes)},
+      {"  program, libraries", scaled_bytes(cost.process_bytes)},
       {"sent by a rank, a step", scaled_bytes(cost.all_reduce_bytes + cost.all_to_all_bytes)},
       {"  gradients, all-reduce", scaled_bytes(cost.all_reduce_bytes)},
       {"  tokens, all-to-all", scaled_bytes(cost.all_to_all_bytes) + ", when the load is even"}};

@@ -26,6 +26,7 @@ struct CostOptions {
   std::int64_t compute_bytes =
       4;  // of one value in forward and backward; below master_bytes: copies are kept
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
+  bool checkpoint_activations = false;
 };
 
 struct Cost {
@@ -44,9 +45,10 @@ struct Cost {
   double parameter_bytes = 0;   // masters, and compute copies where the precision differs
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
-  double activation_bytes = 0;  // estimate: what one micro-batch's forward keeps for its backward
+  double activation_bytes = 0;  // of one micro-batch, at the moment that needs most
+  double process_bytes = 0;     // before there is a model
   double memory_bytes() const {
-    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes;
+    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes + process_bytes;
   }
 
   // Bytes that one rank sends in one step (and as many that it receives).
