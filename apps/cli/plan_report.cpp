@@ -23,6 +23,7 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
   const bool adamw = recipe.optimizer.type == "adamw";
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
   sizes.async_checkpoint = recipe.checkpoint.async;
+  sizes.checkpoint_activations = recipe.train.checkpoint_activations;
   return sizes;
 }
 
@@ -63,6 +64,7 @@ Json plan_json(const Recipe& recipe) {
           {"rank_optimizer_bytes", cost.optimizer_bytes},
           {"rank_activation_bytes", cost.activation_bytes},
           {"rank_snapshot_bytes", cost.snapshot_bytes},
+          {"rank_process_bytes", cost.process_bytes},
           {"rank_memory_bytes", cost.memory_bytes()},
           {"rank_all_reduce_bytes", cost.all_reduce_bytes},
           {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
@@ -95,6 +97,7 @@ void print_plan(const Recipe& recipe) {
       {"  optimizer", scaled_bytes(cost.optimizer_bytes)},
       {"  activations", scaled_bytes(cost.activation_bytes)},
       {"  snapshot for checkpoints", scaled_bytes(cost.snapshot_bytes)},
+      {"  program, libraries", scaled_bytes(cost.process_bytes)},
       {"sent by a rank, a step", scaled_bytes(cost.all_reduce_bytes + cost.all_to_all_bytes)},
       {"  gradients, all-reduce", scaled_bytes(cost.all_reduce_bytes)},
       {"  tokens, all-to-all", scaled_bytes(cost.all_to_all_bytes) + ", when the load is even"}};

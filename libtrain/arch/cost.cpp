@@ -1,9 +1,13 @@
 #include "arch/cost.h"
 
+#include "arch/activations.h"
 #include "core/error.h"
 
 namespace moesaic::arch {
 namespace {
+
+// Programs, libraries, their caches and the compiled products of a rank that trains.
+constexpr double kProcessBytes = 170e6;
 
 double d(std::int64_t value) { return static_cast<double>(value); }
 
@@ -25,39 +29,31 @@ double ring_bytes(double bytes, std::int64_t ranks) {
   return 2.0 * bytes * d(ranks - 1) / d(ranks);
 }
 
-// Values that the forward of one token keeps in all layers: inputs of products, of norms and of the
-// activation.
-double kept_per_token(const Options& o) {
-  const double query = d(o.num_attention_heads * o.query_head_dim());
-  const double key = d(o.num_key_value_heads * o.query_head_dim());
-  const double value = d(o.num_key_value_heads * o.value_head_dim());
-  const double out = d(o.num_attention_heads * o.value_head_dim());
-  const double normed = o.qk_norm == QkNorm::kNone ? 0.0 : query + key;
-  const double latent = 2.0 * d(o.q_lora_rank + o.kv_lora_rank);
-  const double attention = 2.0 * d(o.hidden_size)  // the block's input, and its norm
-                           + query + key + value + normed + latent  // projections, and their norms
-                           + query + key                            // rotated
-                           + out + d(o.num_attention_heads);  // attention's output and normaliser
-  const double common = attention + 2.0 * d(o.hidden_size);
-  const double dense = 3.0 * d(o.intermediate_size);  // gate, up, their product
-  const double moe =
-      d(o.num_experts) + 3.0 * d(o.shared_intermediate_size) +
-      d(o.num_experts_per_tok) * (2.0 * d(o.hidden_size) + 3.0 * d(o.moe_intermediate_size));
-  const auto moe_layers = d(o.num_moe_layers());
-  return common * d(o.num_hidden_layers) + moe * moe_layers +
-         dense * (d(o.num_hidden_layers) - moe_layers);
+// Values that have a copy in the compute dtype: weights of products. Those of norms have none; a
+// router's are few.
+double copied_values(const Options& o, const CostOptions& s) {
+  double values = 0;
+  for (const ParameterInfo& info : parameter_table(o)) {
+    if (info.flops_per_token == 0) continue;
+    values += d(info.numel()) / (info.scope == Scope::kExpert ? d(s.expert) : 1.0);
+  }
+  return values;
 }
 
 void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
   const double held = d(cost.rank_parameters);
-  const double copies = s.compute_bytes < s.master_bytes ? d(s.compute_bytes) : 0.0;
-  cost.parameter_bytes = held * (d(s.master_bytes) + copies);
+  const double copied = s.compute_bytes < s.master_bytes ? copied_values(o, s) : 0.0;
+  cost.parameter_bytes = held * d(s.master_bytes) + copied * d(s.compute_bytes);
   cost.gradient_bytes = held * d(s.master_bytes);
   cost.optimizer_bytes = held * d(s.optimizer_moments * s.master_bytes);
   if (s.async_checkpoint) cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes;
-  const double tokens = d(s.micro_batch_size) * d(s.sequence_length);
-  const double kept = kept_per_token(o) + 2.0 * d(o.hidden_size);
-  cost.activation_bytes = tokens * kept * d(s.compute_bytes);
+  cost.activation_bytes =
+      activation_peak(o, {.tokens = d(s.micro_batch_size) * d(s.sequence_length),
+                          .master_bytes = d(s.master_bytes),
+                          .compute_bytes = d(s.compute_bytes),
+                          .split_experts = s.expert > 1,
+                          .recomputed = s.checkpoint_activations});
+  cost.process_bytes = kProcessBytes;
 }
 
 void count_traffic(const Options& o, const CostOptions& s, const Counts& counts, Cost& cost) {

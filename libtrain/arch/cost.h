@@ -27,6 +27,7 @@ struct CostOptions {
       4;  // of one value in forward and backward; below master_bytes: copies are kept
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
   bool async_checkpoint = false;       // a copy of the state is kept
+  bool checkpoint_activations = false;
 };
 
 struct Cost {
@@ -45,10 +46,12 @@ struct Cost {
   double parameter_bytes = 0;   // masters, and compute copies where the precision differs
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
-  double activation_bytes = 0;  // estimate: what one micro-batch's forward keeps for its backward
+  double activation_bytes = 0;  // of one micro-batch, at the moment that needs most
   double snapshot_bytes = 0;    // the copy that is written to a checkpoint beside the training
+  double process_bytes = 0;     // before there is a model
   double memory_bytes() const {
-    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes + snapshot_bytes;
+    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes + snapshot_bytes +
+           process_bytes;
   }
 
   // Bytes that one rank sends in one step (and as many that it receives).

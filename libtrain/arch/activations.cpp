@@ -1,0 +1,159 @@
+#include "arch/activations.h"
+
+#include <algorithm>
+
+namespace moesaic::arch {
+namespace {
+
+constexpr double kIndex = 8;  // bytes of an int64
+
+double d(std::int64_t value) { return static_cast<double>(value); }
+
+double sum(const std::vector<Kept>& rows) {
+  double total = 0;
+  for (const Kept& row : rows) total += row.bytes;
+  return total;
+}
+
+// Values of one token, all heads.
+struct Widths {
+  double hidden, query, key, value, out, heads;
+
+  explicit Widths(const Options& o)
+      : hidden(d(o.hidden_size)),
+        query(d(o.num_attention_heads * o.query_head_dim())),
+        key(d(o.num_key_value_heads * o.query_head_dim())),
+        value(d(o.num_key_value_heads * o.value_head_dim())),
+        out(d(o.num_attention_heads * o.value_head_dim())),
+        heads(d(o.num_attention_heads)) {}
+};
+
+void add_projections(const Options& o, const ActivationOptions& s, const Widths& w,
+                     std::vector<Kept>& rows) {
+  const double m = s.master_bytes, c = s.compute_bytes;
+  if (o.qk_norm != QkNorm::kNone) {
+    const bool each = o.qk_norm == QkNorm::kEachHead;
+    const double norms = each ? w.heads + d(o.num_key_value_heads) : 2;
+    rows.push_back({"projected queries and keys, by their norms", (w.query + w.key) * c});
+    rows.push_back({"1 / rms and example of each norm", norms * (m + (each ? kIndex : 0))});
+  }
+  if (o.clip_qkv > 0) {
+    rows.push_back({"queries, keys and values, by the clamp", (w.query + w.key + w.value) * c});
+  }
+  rows.push_back({"queries, keys and values, by attention", (w.query + w.key + w.value) * c});
+}
+
+void add_latent_projections(const Options& o, const ActivationOptions& s, const Widths& w,
+                            std::vector<Kept>& rows) {
+  const double m = s.master_bytes, c = s.compute_bytes;
+  const double latents = d(o.q_lora_rank + o.kv_lora_rank);
+  rows.push_back({"latents, by their norms and by the products after them", 2 * latents * c});
+  rows.push_back({"1 / rms of each norm", (o.q_lora_rank > 0 ? 2 : 1) * m});
+  rows.push_back({"queries and keys with their positions, by attention", (w.query + w.key) * c});
+  rows.push_back({"expanded keys and values: attention's values lie in there",
+                  (w.heads * d(o.qk_nope_head_dim) + w.value) * c});
+}
+
+void add_dense(double width, const ActivationOptions& s, std::vector<Kept>& rows) {
+  rows.push_back({"gate and up, by SwiGLU", 2 * width * s.compute_bytes});
+  rows.push_back({"its result, by the product down", width * s.compute_bytes});
+}
+
+// What the router leaves to the losses: logits, probabilities, choices.
+double record_bytes(const Options& o, const ActivationOptions& s) {
+  return 2 * d(o.num_experts) * s.master_bytes + d(o.num_experts_per_tok) * kIndex;
+}
+
+void add_experts(const Options& o, const ActivationOptions& s, const Widths& w,
+                 std::vector<Kept>& rows) {
+  const double m = s.master_bytes, c = s.compute_bytes, k = d(o.num_experts_per_tok);
+  if (c != m) rows.push_back({"the norm's result, by the router", w.hidden * m});
+  rows.push_back({"router: logits, probabilities, choices", record_bytes(o, s)});
+  rows.push_back({"gate weights", (o.norm_topk_prob ? 4 : 2) * k * m});
+  // Order, its inverse, token and example of each row; with split experts a second order.
+  rows.push_back({"places of the rows", (s.split_experts ? 6 : 4) * k * kIndex});
+  rows.push_back({"rows of the chosen experts, by gate and up", k * w.hidden * c});
+  add_dense(k * d(o.moe_intermediate_size), s, rows);
+  if (o.shared_intermediate_size > 0) add_dense(d(o.shared_intermediate_size), s, rows);
+  if (o.shared_expert_gate) rows.push_back({"the shared expert's result", w.hidden * c});
+}
+
+// Beside what a layer keeps, while backward goes through its network: the gradient of its result
+// (waiting for the residual, too), and around the product down and SwiGLU the largest of: gradients
+// of result and input; of gate and up, when the input of the product is gone already. A second run
+// of forward needs the rows of results, on their way home, and their sum.
+double network_transient(const Options& o, const ActivationOptions& s, bool moe) {
+  const double m = s.master_bytes, c = s.compute_bytes, hidden = d(o.hidden_size);
+  const double gradient = hidden * (c == m ? m : m + c);
+  const double copies = moe ? d(o.num_experts_per_tok) : 1;
+  const double inner = moe ? d(o.moe_intermediate_size) : d(o.intermediate_size);
+  const double backward = copies * std::max(hidden + inner, 2 * inner) * c;
+  const double results = copies * hidden * c * (s.split_experts ? 2 : 1) + hidden * c;
+  return gradient + std::max(backward, s.recomputed ? results : 0.0);
+}
+
+// The same while backward goes through attention, whose network half is gone: gradients of the
+// layer's result, of attention's result, and of queries, keys and values.
+double attention_transient(const ActivationOptions& s, const Widths& w) {
+  return w.hidden * s.master_bytes + (w.out + w.query + w.key + w.value) * s.compute_bytes;
+}
+
+// At the losses: input and result of the last norm, the result's gradient, and a block of logits
+// (loss/cross_entropy.cpp).
+double loss_bytes(const Options& o, const ActivationOptions& s) {
+  constexpr double kBlockValues = 2 << 20, kLeastRows = 64;
+  const double rows = std::min(s.tokens, std::max(kLeastRows, kBlockValues / d(o.vocab_size)));
+  return s.tokens * d(o.hidden_size) * (s.master_bytes + 2 * s.compute_bytes) +
+         rows * d(o.vocab_size) * s.compute_bytes;
+}
+
+}  // namespace
+
+std::vector<Kept> kept_by_attention(const Options& o, const ActivationOptions& s) {
+  const Widths w(o);
+  std::vector<Kept> rows = {
+      {"the layer's input, by its norm", w.hidden * s.master_bytes + s.master_bytes},
+      {"the norm's result, by the projections", w.hidden * s.compute_bytes}};
+  if (o.is_mla())
+    add_latent_projections(o, s, w, rows);
+  else
+    add_projections(o, s, w, rows);
+  rows.push_back(
+      {"attention's result, by itself and by the product after it", w.out * s.compute_bytes});
+  rows.push_back({"log sum exp of the scores", w.heads * s.master_bytes});
+  return rows;
+}
+
+std::vector<Kept> kept_by_network(const Options& o, const ActivationOptions& s,
+                                  std::int64_t layer) {
+  const Widths w(o);
+  std::vector<Kept> rows = {{"attention's sum with the residual, by the norm",
+                             w.hidden * s.master_bytes + s.master_bytes},
+                            {"the norm's result, by the products", w.hidden * s.compute_bytes}};
+  if (o.is_moe_layer(layer))
+    add_experts(o, s, w, rows);
+  else
+    add_dense(d(o.intermediate_size), s, rows);
+  return rows;
+}
+
+double activation_peak(const Options& o, const ActivationOptions& s) {
+  const Widths w(o);
+  const double attention = sum(kept_by_attention(o, s));
+  double staying = 0, most = 0;  // of the layers up to this one; bytes a token
+  for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer) {
+    const bool moe = o.is_moe_layer(layer);
+    const double kept = attention + sum(kept_by_network(o, s, layer));
+    // Recomputed, a layer's input and what its router left stay; the rest is there for a while.
+    const double input = w.hidden * s.master_bytes + (moe ? record_bytes(o, s) : 0.0);
+    const double before = staying;
+    staying += s.recomputed ? input : kept;
+    most = std::max({most, before + kept + network_transient(o, s, moe),
+                     before + attention + attention_transient(s, w)});
+  }
+  // For all layers at once: the angles of the positions, and the batch.
+  const double common = s.tokens * (d(o.rotary_dim()) * s.master_bytes + 4 * kIndex);
+  return common + std::max(s.tokens * most, s.tokens * staying + loss_bytes(o, s));
+}
+
+}  // namespace moesaic::arch

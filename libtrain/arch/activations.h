@@ -1,0 +1,38 @@
+// What the activations of one micro-batch need: a table of what the operations of a layer keep for
+// backward, and the moment of a step that needs most. Follows nn/, moe/ and models/; checked
+// against runs by tests/bench/memory_table.py.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "arch/arch.h"
+
+namespace moesaic::arch {
+
+struct ActivationOptions {
+  double tokens = 1;         // of a micro-batch
+  double master_bytes = 4;   // of one value: residual stream, router, statistics
+  double compute_bytes = 4;  // of one value: products, attention
+  bool split_experts = false;
+  bool recomputed = false;  // train.checkpoint_activations
+};
+
+/// Something that stays from forward to backward.
+struct Kept {
+  const char* what;
+  double bytes;  // a token
+};
+
+/// Of the attention half of a layer: its norm, projections and attention.
+std::vector<Kept> kept_by_attention(const Options& options, const ActivationOptions& sizes);
+/// Of the network half of layer `layer`: its norm, and the dense network or router, experts and
+/// shared expert. Even routing.
+std::vector<Kept> kept_by_network(const Options& options, const ActivationOptions& sizes,
+                                  std::int64_t layer);
+
+/// Bytes of activations at the moment of a step that needs most: at the losses, or while backward
+/// goes through a layer.
+double activation_peak(const Options& options, const ActivationOptions& sizes);
+
+}  // namespace moesaic::arch

@@ -1,0 +1,76 @@
+#include "arch/activations.h"
+
+#include <gtest/gtest.h>
+
+#include "arch/cost.h"
+
+namespace moesaic::arch {
+namespace {
+
+Options tiny(const Json& more) {
+  Json config = {{"vocab_size", 10},         {"hidden_size", 8},         {"intermediate_size", 6},
+                 {"num_hidden_layers", 3},   {"num_attention_heads", 2}, {"num_key_value_heads", 2},
+                 {"max_position_embeddings", 64}};
+  config.update(more);
+  return require_options(config, "test");
+}
+Options tiny_llama() { return tiny({{"model_type", "llama"}}); }
+Options tiny_olmoe() {
+  return tiny({{"model_type", "olmoe"}, {"num_experts", 4}, {"num_experts_per_tok", 2}});
+}
+
+double sum(const std::vector<Kept>& rows) {
+  double total = 0;
+  for (const Kept& row : rows) total += row.bytes;
+  return total;
+}
+
+TEST(Activations, OfADenseLayerByHand) {
+  // Values of 4 bytes: input and its rms 8 + 1, its norm 8, q k v 24, attention 8, log sum exp 2.
+  EXPECT_EQ(sum(kept_by_attention(tiny_llama(), {})), 4.0 * (9 + 8 + 24 + 8 + 2));
+  // The sum with the residual and its rms 8 + 1, its norm 8, gate, up and their product 18.
+  EXPECT_EQ(sum(kept_by_network(tiny_llama(), {}, 0)), 4.0 * (9 + 8 + 18));
+}
+
+TEST(Activations, OfALayerWithExpertsByHand) {
+  // As the dense layer; norms of queries and keys keep 16 more, and 2 of 1 / rms.
+  EXPECT_EQ(sum(kept_by_attention(tiny_olmoe(), {})), 4.0 * (9 + 8 + 16 + 2 + 24 + 8 + 2));
+  // Norm 9 + 8; router 2 x 4 values and 2 indices; two gate weights twice; 4 indices for each of 2
+  // rows; and in each row its input 8, gate, up and their product 18.
+  EXPECT_EQ(sum(kept_by_network(tiny_olmoe(), {}, 0)),
+            4.0 * (17 + 8 + 4 + 2 * (8 + 18)) + 8.0 * (2 + 8));
+}
+
+TEST(Activations, OfProductsAreHalvedInBfloat16) {
+  const ActivationOptions bfloat16{.compute_bytes = 2};
+  EXPECT_EQ(sum(kept_by_attention(tiny_llama(), bfloat16)), 4.0 * (9 + 2) + 2.0 * (8 + 24 + 8));
+}
+
+// The difference is what two of three layers keep beside their inputs.
+TEST(Activations, RecomputedAreThoseOfOneLayerAndTheInputsOfAll) {
+  const Options o = tiny({{"model_type", "llama"}, {"intermediate_size", 24}});  // SwiGLU needs most
+  const double tokens = 1000;
+  const double kept = sum(kept_by_attention(o, {})) + sum(kept_by_network(o, {}, 0));
+  const double all = activation_peak(o, {.tokens = tokens});
+  const double again = activation_peak(o, {.tokens = tokens, .recomputed = true});
+  EXPECT_EQ(all - again, 2 * tokens * (kept - 4.0 * 8));
+}
+
+TEST(Activations, AreLinearInTokensButForTheLogits) {
+  const Options o = tiny_olmoe();
+  const auto peak = [&](double tokens) { return activation_peak(o, {.tokens = tokens}); };
+  EXPECT_DOUBLE_EQ(peak(2000), 2 * peak(1000));
+}
+
+// With a vocabulary that is large beside the layers, the losses need most, and the block of logits
+// is bounded.
+TEST(Activations, OfTheLossesHoldABoundedBlockOfLogits) {
+  const Options o = tiny({{"model_type", "llama"}, {"vocab_size", 1 << 20}});
+  const double layers = 3.0 * (sum(kept_by_attention(o, {})) + sum(kept_by_network(o, {}, 0)));
+  const double tokens = 100, common = 4.0 * 4 + 4 * 8;
+  EXPECT_EQ(activation_peak(o, {.tokens = tokens}),
+            tokens * (layers + common + 4.0 * 3 * 8) + 64.0 * 4 * (1 << 20));
+}
+
+}  // namespace
+}  // namespace moesaic::arch
