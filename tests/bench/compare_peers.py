@@ -20,7 +20,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 DEEPSEEK_V3 = {"model_type": "deepseek_v3", "vocab_size": 8192, "hidden_size": 512, "num_hidden_layers": 6,
-               "num_attention_heads": 8, "max_position_embeddings": 4096, "intermediate_size": 2048,
+               "num_attention_heads": 8, "num_key_value_heads": 8, "max_position_embeddings": 4096, "intermediate_size": 2048,
                "moe_intermediate_size": 512, "n_routed_experts": 16, "num_experts_per_tok": 2, "n_shared_experts": 1,
                "first_k_dense_replace": 1, "n_group": 4, "topk_group": 2, "q_lora_rank": 256, "kv_lora_rank": 128,
                "qk_nope_head_dim": 64, "qk_rope_head_dim": 32, "v_head_dim": 64}
@@ -39,13 +39,24 @@ p.add_argument("settings", nargs="*", metavar="KEY=VALUE", help="further setting
 a = p.parse_args()
 
 
+def recipe(folder):
+    """The recipe of the benchmark, with the model of --arch."""
+    path = ROOT / "recipes/pretrain/olmoe-90m.yaml"
+    if a.arch == "olmoe":
+        return str(path)
+    text = path.read_text()
+    begin, end = text.index("\nmodel:"), text.index("\ndata:")
+    other = pathlib.Path(folder, f"{a.arch}.yaml")
+    other.write_text(text[:begin] + "\nmodel: " + json.dumps({"config": DEEPSEEK_V3}) + text[end:])
+    return str(other)
+
+
 def settings(folder):
-    model = ["model.config=" + json.dumps(DEEPSEEK_V3)] if a.arch == "deepseek_v3" else []
-    return [str(ROOT / "recipes/pretrain/olmoe-90m.yaml"), "-n", str(a.ranks), f"parallel.expert={a.expert}",
+    return [recipe(folder), "-n", str(a.ranks), f"parallel.expert={a.expert}",
             f"data.train=[{{path: {folder}/ids.jsonl, format: tokens}}]", f"data.cache={folder}/cache",
             f"train.max_steps={a.steps + a.warmup}", f"train.global_batch_size={8 * a.ranks}", "train.micro_batch_size=8",
             f"train.precision={a.precision}", "parallel.threads_per_rank=1", "checkpoint.every_steps=0",
-            "checkpoint.final=false", "log.every_steps=1", "log.tensorboard=false", *model, *a.settings]
+            "checkpoint.final=false", "log.every_steps=1", "log.tensorboard=false", *a.settings]
 
 
 def output_of(command):

@@ -11,6 +11,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "core/clock.h"
@@ -62,12 +63,18 @@ double copy_rate() {
   return best;
 }
 
+// Of products in float32 and bfloat16, of a copy; measured once.
+const std::array<double, 3>& rates_of_machine() {
+  static const std::array<double, 3> rates = {product_rate(at::kFloat), product_rate(at::kBFloat16),
+                                              copy_rate()};
+  return rates;
+}
+
 // Times `work`, which does `flops` operations or moves `bytes`.
 template <class Work>
 void measure(benchmark::State& state, double flops, double bytes, const Work& work) {
   at::set_num_threads(1);
-  static const double rates[] = {product_rate(at::kFloat), product_rate(at::kBFloat16),
-                                 copy_rate()};
+  const auto& rates = rates_of_machine();
   double seconds = 0;
   for (auto _ : state) {
     const Stopwatch watch;
@@ -77,7 +84,7 @@ void measure(benchmark::State& state, double flops, double bytes, const Work& wo
   const double each = seconds / static_cast<double>(state.iterations()) * 1e9;
   if (flops > 0) {
     state.counters["GFLOP/s"] = flops / each;
-    state.counters["of_product"] = flops / each / rates[state.range(0)];
+    state.counters["of_product"] = flops / each / rates[static_cast<std::size_t>(state.range(0))];
   } else {
     state.counters["GB/s"] = bytes / each;
     state.counters["of_copy"] = bytes / each / rates[2];
