@@ -1,7 +1,8 @@
 #include "core/random.h"
 
-#include <cmath>
-#include <numbers>
+#include <algorithm>
+
+#include "core/box_muller.h"
 
 namespace moesaic {
 namespace {
@@ -15,14 +16,10 @@ std::uint64_t mix(std::uint64_t x) {  // finaliser of SplitMix64
 std::uint32_t low(std::uint64_t x) { return static_cast<std::uint32_t>(x); }
 std::uint32_t high(std::uint64_t x) { return static_cast<std::uint32_t>(x >> 32U); }
 
-double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11U) * 0x1.0p-53; }
+using Block = std::array<std::uint32_t, 4>;
 
-}  // namespace
-
-std::array<std::uint32_t, 4> philox(std::uint64_t key,
-                                    const std::array<std::uint32_t, 4>& counter) {
-  auto c = counter;
-  std::uint32_t k0 = low(key), k1 = high(key);
+MOESAIC_INLINE Block philox_block(std::uint32_t k0, std::uint32_t k1, Block c) {
+#pragma GCC unroll 10
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t p0 = std::uint64_t{0xD2511F53U} * c[0];
     const std::uint64_t p1 = std::uint64_t{0xCD9E8D57U} * c[2];
@@ -31,6 +28,63 @@ std::array<std::uint32_t, 4> philox(std::uint64_t key,
     k1 += 0xBB67AE85U;
   }
   return c;
+}
+
+constexpr std::uint32_t kNormalBlock = 1;  // last word of a counter; 0 is of the uniform draws
+
+/// The normals of `count` pairs, from the pair `first` on. One loop for the bits and one for the
+/// transform: vectors of 32-bit words, then of doubles.
+template <class T>
+MOESAIC_INLINE void fill_pairs(std::uint64_t key, std::uint32_t step, std::uint64_t first,
+                               std::size_t count, double scale, T* out) {
+  constexpr std::size_t kTile = 64;
+  std::uint32_t words[4][kTile];
+  const std::uint32_t k0 = low(key), k1 = high(key);
+  for (std::size_t start = 0; start < count; start += kTile) {
+    const std::uint64_t base = first + start;
+    for (std::size_t i = 0; i < kTile; ++i) {
+      const auto block = philox_block(k0, k1, {low(base + i), high(base + i), step, kNormalBlock});
+      for (std::size_t w = 0; w < 4; ++w) words[w][i] = block[w];
+    }
+    T* const tile = out + 2 * start;
+    const std::size_t size = std::min(kTile, count - start);
+    for (std::size_t i = 0; i < size; ++i) {
+      const NormalPair pair = box_muller(words[0][i], words[1][i], words[2][i], words[3][i]);
+      tile[2 * i] = static_cast<T>(scale * pair.even);
+      tile[2 * i + 1] = static_cast<T>(scale * pair.odd);
+    }
+  }
+}
+
+MOESAIC_SIMD void fill_float(std::uint64_t key, std::uint32_t step, std::uint64_t first,
+                             std::size_t count, double scale, float* out) {
+  fill_pairs(key, step, first, count, scale, out);
+}
+
+MOESAIC_SIMD void fill_double(std::uint64_t key, std::uint32_t step, std::uint64_t first,
+                              std::size_t count, double scale, double* out) {
+  fill_pairs(key, step, first, count, scale, out);
+}
+
+/// Cuts a range into its whole pairs and what an odd bound leaves over.
+template <class T, class FillPairs>
+void fill_range(const RandomKey& key, std::uint64_t first, double scale, std::span<T> out,
+                const FillPairs& fill) {
+  if (out.empty()) return;
+  if (first % 2 == 1) {
+    out[0] = static_cast<T>(scale * key.normal(first));
+    ++first;
+    out = out.subspan(1);
+  }
+  fill(first / 2, out.size() / 2, out.data());
+  if (out.size() % 2 == 1) out.back() = static_cast<T>(scale * key.normal(first + out.size() - 1));
+}
+
+}  // namespace
+
+std::array<std::uint32_t, 4> philox(std::uint64_t key,
+                                    const std::array<std::uint32_t, 4>& counter) {
+  return philox_block(low(key), high(key), counter);
 }
 
 std::uint64_t hash_name(std::string_view name) {
@@ -49,18 +103,31 @@ std::uint64_t RandomKey::bits(std::uint64_t element) const {
   return (std::uint64_t{word[1]} << 32U) | word[0];
 }
 
-double RandomKey::uniform(std::uint64_t element) const { return to_unit(bits(element)); }
+double RandomKey::uniform(std::uint64_t element) const {
+  const std::uint64_t word = bits(element);
+  return unit_interval(high(word), low(word));
+}
 
 double RandomKey::normal(std::uint64_t element) const {
   return normal_pair(element / 2)[element % 2];
 }
 
 std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
-  const auto word = philox(key_, {low(pair), high(pair), step_, 1});
-  const double u = to_unit((std::uint64_t{word[1]} << 32U) | word[0]);
-  const double v = to_unit((std::uint64_t{word[3]} << 32U) | word[2]);
-  const double radius = std::sqrt(-2.0 * std::log1p(-u)), angle = 2.0 * std::numbers::pi * v;
-  return {radius * std::cos(angle), radius * std::sin(angle)};
+  const auto word = philox(key_, {low(pair), high(pair), step_, kNormalBlock});
+  const NormalPair values = box_muller(word[0], word[1], word[2], word[3]);
+  return {values.even, values.odd};
+}
+
+void RandomKey::normals(std::uint64_t first, double scale, std::span<float> out) const {
+  fill_range(*this, first, scale, out, [this, scale](auto pair, auto count, float* data) {
+    fill_float(key_, step_, pair, count, scale, data);
+  });
+}
+
+void RandomKey::normals(std::uint64_t first, double scale, std::span<double> out) const {
+  fill_range(*this, first, scale, out, [this, scale](auto pair, auto count, double* data) {
+    fill_double(key_, step_, pair, count, scale, data);
+  });
 }
 
 std::uint64_t permuted(std::uint64_t index, std::uint64_t size, const RandomKey& key) {

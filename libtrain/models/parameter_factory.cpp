@@ -1,7 +1,9 @@
 #include "models/parameter_factory.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
+#include <span>
 #include <utility>
 
 #include "core/error.h"
@@ -12,16 +14,13 @@ namespace {
 template <class T>
 void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_element,
                  double std_dev) {
-  T* data = tensor.mutable_data_ptr<T>();
-  const auto first = static_cast<std::uint64_t>(first_element);
-  const std::uint64_t end = first + static_cast<std::uint64_t>(tensor.numel());
-  for (std::uint64_t pair = first / 2; 2 * pair < end; ++pair) {
-    const auto values = key.normal_pair(pair);
-    for (const std::uint64_t element : {2 * pair, 2 * pair + 1}) {
-      if (element >= first && element < end)
-        data[element - first] = static_cast<T>(std_dev * values[element % 2]);
-    }
-  }
+  constexpr std::int64_t kGrain = 1 << 16;
+  const std::span<T> all(tensor.mutable_data_ptr<T>(), static_cast<std::size_t>(tensor.numel()));
+  at::parallel_for(0, tensor.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
+    const auto part =
+        all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
+    key.normals(static_cast<std::uint64_t>(first_element + first), std_dev, part);
+  });
 }
 
 }  // namespace
