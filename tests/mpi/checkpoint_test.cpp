@@ -2,7 +2,6 @@
 // rank fails on all and loses nothing.
 #include "store/checkpoint.h"
 
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 
@@ -10,9 +9,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "core/clock.h"
 #include "core/fs.h"
-#include "store/dataset_writer.h"
 #include "support/mpi_test.h"
 #include "support/sample_checkpoint.h"
 #include "support/shared_folder.h"
@@ -162,25 +159,6 @@ TEST(Checkpoint, FailsOnTheRankWhoseExpertsDoNotFit) {
   EXPECT_TRUE(error.starts_with(format("rank {}: cannot write dataset 'experts'", last))) << error;
   EXPECT_EQ(folder.names(), (std::vector<std::string>{"latest", "step-00000100"}));
   EXPECT_EQ(store.newest(context)->step, 100);
-}
-
-// The others wait in one collective meanwhile, but see that the writer goes on.
-TEST(Checkpoint, MayTakeLongerThanACollective) {
-  const Communicator all = test::world();
-  if (all.size() == 1) GTEST_SKIP() << "nobody waits";
-  const SharedFolder folder(all);
-  constexpr double kTimeout = 3;
-  const Communicator world = test::world({.timeout_s = kTimeout}, {.folder = folder.path()});
-  const RankContext context = RankContext::make(world, {.world = world.size()}, Log());
-  constexpr std::int64_t kPieces = 15;  // of 4,096 rows of a KiB
-  const DatasetPart slow = part_of(context, {"slow", {kPieces * 4096, 256}, Scope::kDense},
-                                   at::kFloat, [&](std::int64_t, std::int64_t count) {
-                                     const Stopwatch piece;
-                                     while (piece.seconds() < 2 * kTimeout / kPieces) continue;
-                                     return at::zeros({count, 256});
-                                   });
-  write_datasets(context, folder.path() + "/slow.h5", {slow});
-  EXPECT_TRUE(fs::exists(folder.path() + "/slow.h5"));  // no rank has thrown
 }
 
 TEST(Checkpoint, OfRanksThatDisagreeIsRefused) {
