@@ -13,15 +13,16 @@ namespace {
 
 class RecordedNode : public torch::autograd::Node {
  public:
-  RecordedNode(const char* name, Backward backward) : name_(name), backward_(std::move(backward)) {}
+  RecordedNode(const char* name, Backward backward, Unused unused)
+      : name_(name), backward_(std::move(backward)), unused_(unused) {}
 
   torch::autograd::variable_list apply(torch::autograd::variable_list&& gradients) override {
-    for (std::size_t i = 0; i < gradients.size(); ++i) {
+    for (std::size_t i = 0; unused_ == Unused::kZeros && i < gradients.size(); ++i) {
       if (!gradients[i].defined()) {
         gradients[i] = input_metadata(static_cast<std::uint32_t>(i)).zeros_like();
       }
     }
-    return backward_(gradients);
+    return backward_(std::move(gradients));
   }
 
   std::string name() const override { return name_; }
@@ -30,13 +31,15 @@ class RecordedNode : public torch::autograd::Node {
  private:
   const char* name_;
   Backward backward_;
+  Unused unused_;
 };
 
 }  // namespace
 
-void record(const char* name, const Tensors& inputs, const Tensors& outputs, Backward backward) {
+void record(const char* name, const Tensors& inputs, const Tensors& outputs, Backward backward,
+            Unused unused) {
   if (!at::GradMode::is_enabled()) return;
-  std::shared_ptr<RecordedNode> node(new RecordedNode(name, std::move(backward)),
+  std::shared_ptr<RecordedNode> node(new RecordedNode(name, std::move(backward), unused),
                                      torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
   torch::autograd::set_history(outputs, node);
