@@ -1,14 +1,13 @@
 #include "nn/cpu/attention.h"
 
-#include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <limits>
 
-#include "core/error.h"
 #include "nn/cpu/attention_loops.h"
+#include "nn/cpu/dtypes.h"
 #include "nn/cpu/tile_product.h"
 
 namespace moesaic::cpu {
@@ -46,6 +45,7 @@ class Buffer {
       : tensor_(at::empty({numel}, c10::CppTypeToScalarType<A>::value)),
         data_(tensor_.template mutable_data_ptr<A>()) {}
   A* operator()(std::int64_t at = 0) { return data_ + at; }
+  const A* operator()(std::int64_t at = 0) const { return data_ + at; }
   void zero() { std::fill_n(data_, tensor_.numel(), A{0}); }
 
  private:
@@ -63,7 +63,6 @@ void pack(const Head<T>& head, std::int64_t begin, std::int64_t count, std::int6
   std::fill_n(out + rows * head.width, (padded - rows) * head.width, A{0});
 }
 
-template <class T>
 struct Work {
   const CausalAttention& op;
   std::int64_t groups, heads_per_group;
@@ -86,27 +85,47 @@ struct Work {
   }
 };
 
+// Keys and values of a group of heads, packed, and the keys transposed: what the products want.
+template <class T>
+struct Group {
+  using A = Wide<T>;
+  std::int64_t d, w, padded;  // padded: keys
+  Buffer<A> keys_Ld, keys_dL, values_Lw;
+
+  Group(const Head<T>& key, const Head<T>& value)
+      : d(key.width),
+        w(value.width),
+        padded(padded_keys(key.rows)),
+        keys_Ld(padded * d),
+        keys_dL(padded * d),
+        values_Lw(padded * w) {
+    pack(key, 0, key.rows, padded, A{1}, keys_Ld());
+    transpose_tile(padded, d, keys_Ld(), d, keys_dL(), padded);
+    pack(value, 0, value.rows, padded, A{1}, values_Lw());
+  }
+};
+
 // Queries [first, first + rows) of one head against all keys that they may see.
 template <class T>
-void forward_tile(const Head<T>& q, const Head<T>& y, Wide<T> scale, const Wide<T>* keys_dL,
-                  const Wide<T>* values_Lw, std::int64_t key_ld, std::int64_t first, Wide<T>* lse,
-                  std::int64_t lse_stride) {
+void forward_tile(const Head<T>& q, const Head<T>& y, Wide<T> scale, const Group<T>& group,
+                  std::int64_t first, Wide<T>* lse, std::int64_t lse_stride) {
   using A = Wide<T>;
   const std::int64_t rows = std::min(kQueries, q.rows - first), tile = padded_queries(rows);
-  const std::int64_t d = q.width, w = y.width, seen = first + rows;
+  const std::int64_t d = group.d, w = group.w, seen = first + rows;
   Buffer<A> query(tile * d), score(tile * kKeys), out(tile * w);
   A highest[kQueries], sum[kQueries] = {};
   std::fill_n(highest, kQueries, -std::numeric_limits<A>::infinity());
   pack(q, first, rows, tile, scale, query());
   for (std::int64_t key = 0; key < seen; key += kKeys) {
     const std::int64_t keys = padded_keys(std::min(kKeys, seen - key));
-    tile_product({tile, keys, d, d, key_ld, keys}, query(), keys_dL + key, score(), false);
+    tile_product({tile, keys, d, d, group.padded, keys}, query(), group.keys_dL(key), score(),
+                 false);
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t valid = std::clamp<std::int64_t>(first + r + 1 - key, 0, keys);
       const A shrink = softmax_row(score(r * keys), valid, keys, highest[r], sum[r]);
       if (key > 0) scaled_copy(out(r * w), out(r * w), w, shrink);
     }
-    tile_product({tile, w, keys, keys, w, w}, score(), values_Lw + key * w, out(), key > 0);
+    tile_product({tile, w, keys, keys, w, w}, score(), group.values_Lw(key * w), out(), key > 0);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     scaled_copy(out(r * w), y.row(first + r), w, 1 / sum[r]);
@@ -118,47 +137,28 @@ template <class T>
 void forward(const CausalAttention& op, const at::Tensor& q, const at::Tensor& k,
              const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse) {
   using A = Wide<T>;
-  const Work<T> work(op, q, k);
+  const Work work(op, q, k);
   work.for_each([&](std::int64_t begin, std::int64_t length, std::int64_t group) {
-    const Head<T> key(k, begin, length, group), value(v, begin, length, group);
-    const std::int64_t padded = padded_keys(length);
-    Buffer<A> keys_Ld(padded * key.width), keys_dL(padded * key.width),
-        values_Lw(padded * value.width);
-    pack(key, 0, length, padded, A{1}, keys_Ld());
-    transpose_tile(padded, key.width, keys_Ld(), key.width, keys_dL(), padded);
-    pack(value, 0, length, padded, A{1}, values_Lw());
+    const Group<T> part({k, begin, length, group}, {v, begin, length, group});
     for (std::int64_t i = 0; i < work.heads_per_group; ++i) {
       const std::int64_t head = group * work.heads_per_group + i;
       const Head<T> query(q, begin, length, head), out(y, begin, length, head);
       A* const sums = lse.mutable_data_ptr<A>() + begin * lse.stride(0) + head;
       for (std::int64_t first = 0; first < length; first += kQueries)
-        forward_tile<T>(query, out, static_cast<A>(op.scale), keys_dL(), values_Lw(), padded, first,
-                        sums, lse.stride(0));
+        forward_tile<T>(query, out, static_cast<A>(op.scale), part, first, sums, lse.stride(0));
     }
   });
 }
 
-// Keys and values of a group in the layouts that the backward products want, and their gradients.
+// The gradients of what a group holds, added up over its heads.
 template <class T>
-struct Group {
-  using A = Wide<T>;
-  std::int64_t d, w, padded;
-  Buffer<A> keys_Ld, keys_dL, values_Lw, dkeys_Ld, dvalues_Lw;
+struct GroupGradient {
+  Buffer<Wide<T>> keys_Ld, values_Lw;
 
-  Group(const Head<T>& key, const Head<T>& value)
-      : d(key.width),
-        w(value.width),
-        padded(padded_keys(key.rows)),
-        keys_Ld(padded * d),
-        keys_dL(padded * d),
-        values_Lw(padded * w),
-        dkeys_Ld(padded * d),
-        dvalues_Lw(padded * w) {
-    pack(key, 0, key.rows, padded, A{1}, keys_Ld());
-    transpose_tile(padded, d, keys_Ld(), d, keys_dL(), padded);
-    pack(value, 0, value.rows, padded, A{1}, values_Lw());
-    dkeys_Ld.zero();
-    dvalues_Lw.zero();
+  explicit GroupGradient(const Group<T>& group)
+      : keys_Ld(group.padded * group.d), values_Lw(group.padded * group.w) {
+    keys_Ld.zero();
+    values_Lw.zero();
   }
 };
 
@@ -173,7 +173,8 @@ struct HeadGradient {
 
 // As forward_tile, with scores transposed, [keys, queries]: then no large tile needs transposing.
 template <class T>
-void backward_tile(const HeadGradient<T>& head, Group<T>& group, std::int64_t first) {
+void backward_tile(const HeadGradient<T>& head, const Group<T>& group, GroupGradient<T>& sum,
+                   std::int64_t first) {
   using A = Wide<T>;
   const std::int64_t rows = std::min(kQueries, head.query.rows - first);
   const std::int64_t tile = padded_queries(rows), d = group.d, w = group.w, seen = first + rows;
@@ -196,8 +197,8 @@ void backward_tile(const HeadGradient<T>& head, Group<T>& group, std::int64_t fi
     for (std::int64_t r = 0; r < keys; ++r)
       softmax_gradient_row(p(r * tile), ds(r * tile), lse, delta,
                            std::clamp<std::int64_t>(key + r - first, 0, tile), tile);
-    tile_product({keys, w, tile, tile, w, w}, p(), dout(), group.dvalues_Lw(key * w), true);
-    tile_product({keys, d, tile, tile, d, d}, ds(), query(), group.dkeys_Ld(key * d), true);
+    tile_product({keys, w, tile, tile, w, w}, p(), dout(), sum.values_Lw(key * w), true);
+    tile_product({keys, d, tile, tile, d, d}, ds(), query(), sum.keys_Ld(key * d), true);
     tile_product({d, tile, keys, group.padded, tile, tile}, group.keys_dL(key), ds(), dquery_T(),
                  key > 0);
   }
@@ -211,12 +212,13 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
               const at::Tensor& k, const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse,
               const at::Tensor& dq, const at::Tensor& dk, const at::Tensor& dv) {
   using A = Wide<T>;
-  const Work<T> work(op, q, k);
+  const Work work(op, q, k);
   work.for_each([&](std::int64_t begin, std::int64_t length, std::int64_t group) {
     const auto rows_of = [&](const at::Tensor& x, std::int64_t head) {
       return Head<T>(x, begin, length, head);
     };
-    Group<T> part(rows_of(k, group), rows_of(v, group));
+    const Group<T> part(rows_of(k, group), rows_of(v, group));
+    GroupGradient<T> sum(part);
     for (std::int64_t i = 0; i < work.heads_per_group; ++i) {
       const std::int64_t head = group * work.heads_per_group + i;
       const HeadGradient<T> rows{rows_of(q, head),
@@ -227,12 +229,12 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
                                  lse.stride(0),
                                  static_cast<A>(op.scale)};
       for (std::int64_t first = 0; first < length; first += kQueries)
-        backward_tile<T>(rows, part, first);
+        backward_tile<T>(rows, part, sum, first);
     }
     const Head<T> dkey = rows_of(dk, group), dvalue = rows_of(dv, group);
     for (std::int64_t r = 0; r < length; ++r) {
-      scaled_copy(part.dkeys_Ld(r * part.d), dkey.row(r), part.d, A{1});
-      scaled_copy(part.dvalues_Lw(r * part.w), dvalue.row(r), part.w, A{1});
+      scaled_copy(sum.keys_Ld(r * part.d), dkey.row(r), part.d, A{1});
+      scaled_copy(sum.values_Lw(r * part.w), dvalue.row(r), part.w, A{1});
     }
   });
 }
@@ -241,16 +243,15 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
 
 void attention_forward(const CausalAttention& op, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse) {
-  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, q.scalar_type(), "attention_forward",
-                                 [&] { forward<scalar_t>(op, q, k, v, y, lse); });
+  with_dtype(q.scalar_type(), [&](auto type) { forward<decltype(type)>(op, q, k, v, y, lse); });
 }
 
 void attention_backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor& q,
                         const at::Tensor& k, const at::Tensor& v, const at::Tensor& y,
                         const at::Tensor& lse, const at::Tensor& dq, const at::Tensor& dk,
                         const at::Tensor& dv) {
-  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, q.scalar_type(), "attention_backward",
-                                 [&] { backward<scalar_t>(op, dy, q, k, v, y, lse, dq, dk, dv); });
+  with_dtype(q.scalar_type(),
+             [&](auto type) { backward<decltype(type)>(op, dy, q, k, v, y, lse, dq, dk, dv); });
 }
 
 }  // namespace moesaic::cpu

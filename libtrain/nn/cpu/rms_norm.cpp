@@ -11,10 +11,6 @@ namespace {
 
 constexpr std::int64_t kGrain = 64;  // rows of a thread's smallest share
 
-struct Rows {
-  std::int64_t first, last, width;
-};
-
 template <class In, class Out>
 MOESAIC_INLINE void forward(const In* x, const Wide<In>* scale, Wide<In> eps, Rows rows, Out* y,
                             Wide<In>* rstd) {

@@ -16,6 +16,11 @@ namespace moesaic::cpu {
 template <class T>
 using Wide = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
+/// Rows [first, last) of a row-major matrix of that width.
+struct Rows {
+  std::int64_t first, last, width;
+};
+
 /// The value of x in the type that loops compute in.
 MOESAIC_INLINE float widen(float x) { return x; }
 MOESAIC_INLINE double widen(double x) { return x; }

@@ -9,10 +9,6 @@ namespace {
 
 constexpr std::int64_t kGrain = 32;  // rows of a thread's smallest share
 
-struct Rows {
-  std::int64_t first, last, width;
-};
-
 template <class T>
 MOESAIC_INLINE void forward(const T* gate, const T* up, const Wide<T>* weight, Rows rows, T* y) {
   using A = Wide<T>;
