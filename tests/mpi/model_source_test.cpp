@@ -4,34 +4,32 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <limits>
-#include <optional>
 
 #include "support/mpi_test.h"
 #include "support/sample_hub.h"
+#include "support/shared_folder.h"
 
 namespace moesaic {
 namespace {
 
 using test::contains;
 
-/// A folder that all ranks see, with the sample model in it; the chief makes and removes it.
+/// A folder that all ranks see, with the sample model in it.
 class Sample {
  public:
-  explicit Sample(const Communicator& world) : world_(world) {
-    if (world.is_chief()) own_.emplace();
-    path_ = world.broadcast(own_ ? own_->path() : "", 0, "folder of the test");
-  }
-  const std::string& path() const { return path_; }
+  explicit Sample(const Communicator& world) : world_(world), folder_(world) {}
+
+  const std::string& path() const { return folder_.path(); }
   void write(const test::HubTensors& tensors) const {
-    if (world_.is_chief()) test::write_hub_folder(path_, test::sample_hub_config(), tensors, 3);
+    if (world_.is_chief()) test::write_hub_folder(path(), test::sample_hub_config(), tensors, 3);
     world_.barrier("written");
   }
 
  private:
   Communicator world_;
-  std::optional<test::SampleFolder> own_;
-  std::string path_;
+  test::SharedFolder folder_;
 };
 
 std::string wrong_slice(const StateDict& model) {

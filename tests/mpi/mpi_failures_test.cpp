@@ -2,16 +2,14 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
-#include <filesystem>
 #include <thread>
 
 #include "comm/communicator.h"
 #include "core/error.h"
 #include "support/mpi_test.h"
+#include "support/shared_folder.h"
 
 namespace moesaic {
 namespace {
@@ -32,26 +30,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-/// A folder that all ranks see, removed at the end.
-class SharedFolder {
- public:
-  explicit SharedFolder(const Communicator& world) : world_(world) {
-    const auto base = std::filesystem::temp_directory_path() / format("moesaic-mpi-{}", ::getpid());
-    path_ = world.broadcast(base.string(), 0, "folder name");
-    if (world.is_chief()) std::filesystem::create_directories(path_);
-    world.barrier("folder made");
-  }
-  ~SharedFolder() {
-    if (world_.is_chief()) std::filesystem::remove_all(path_);
-  }
-  SharedFolder(const SharedFolder&) = delete;
-  SharedFolder& operator=(const SharedFolder&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  Communicator world_;
-  std::string path_;
-};
+using test::SharedFolder;
 
 TEST(CheckCollectives, NamesBothSidesWhenSizesDiffer) {
   const Communicator world = test::world();

@@ -1,11 +1,8 @@
 // What a profile says about several ranks: clocks, waits, and the file of all of them.
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <string>
 #include <vector>
@@ -17,6 +14,7 @@
 #include "engine/span_recording.h"
 #include "engine/trace_file.h"
 #include "support/mpi_test.h"
+#include "support/shared_folder.h"
 #include "support/tiny_model.h"
 
 namespace moesaic {
@@ -24,26 +22,7 @@ namespace {
 
 using Kind = Tracer::Kind;
 
-/// A folder that all ranks see; the chief makes it and removes it.
-class SharedFolder {
- public:
-  explicit SharedFolder(const Communicator& world) : world_(world) {
-    std::string path = (std::filesystem::temp_directory_path() / "profile-XXXXXX").string();
-    if (world.is_chief()) path = ::mkdtemp(path.data());
-    path_ = world.broadcast(path, 0, "folder");
-  }
-  ~SharedFolder() {
-    if (world_.is_chief()) std::filesystem::remove_all(path_);
-  }
-  SharedFolder(const SharedFolder&) = delete;
-  SharedFolder& operator=(const SharedFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-
- private:
-  Communicator world_;
-  std::string path_;
-};
+using test::SharedFolder;
 
 std::map<std::string, int> counts(const Tracer& tracer, Kind kind) {
   std::map<std::string, int> counts;
