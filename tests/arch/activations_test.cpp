@@ -8,8 +8,12 @@ namespace moesaic::arch {
 namespace {
 
 Options tiny(const Json& more) {
-  Json config = {{"vocab_size", 10},         {"hidden_size", 8},         {"intermediate_size", 6},
-                 {"num_hidden_layers", 3},   {"num_attention_heads", 2}, {"num_key_value_heads", 2},
+  Json config = {{"vocab_size", 10},
+                 {"hidden_size", 8},
+                 {"intermediate_size", 6},
+                 {"num_hidden_layers", 3},
+                 {"num_attention_heads", 2},
+                 {"num_key_value_heads", 2},
                  {"max_position_embeddings", 64}};
   config.update(more);
   return require_options(config, "test");
@@ -48,7 +52,8 @@ TEST(Activations, OfProductsAreHalvedInBfloat16) {
 
 // The difference is what two of three layers keep beside their inputs.
 TEST(Activations, RecomputedAreThoseOfOneLayerAndTheInputsOfAll) {
-  const Options o = tiny({{"model_type", "llama"}, {"intermediate_size", 24}});  // SwiGLU needs most
+  const Options o =
+      tiny({{"model_type", "llama"}, {"intermediate_size", 24}});  // SwiGLU needs most
   const double tokens = 1000;
   const double kept = sum(kept_by_attention(o, {})) + sum(kept_by_network(o, {}, 0));
   const double all = activation_peak(o, {.tokens = tokens});
