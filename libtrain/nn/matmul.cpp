@@ -11,10 +11,18 @@ namespace moesaic {
 namespace {
 
 bool is_blocked(const at::Tensor& a, MatmulKernel kernel) {
-  return kernel == MatmulKernel::kOneDnn && a.scalar_type() == at::kFloat && a.is_cpu();
+  return kernel == MatmulKernel::kOneDnn && a.is_cpu() && cpu::has_blocked_product(a.scalar_type());
 }
 
-at::Tensor row_major(const at::Tensor& x) { return x.stride(1) == 1 ? x : x.contiguous(); }
+// bfloat16 is multiplied in pairs along the inner dimension.
+bool has_pairs(const at::Tensor& a_MK) {
+  return a_MK.scalar_type() != at::kBFloat16 || a_MK.size(1) % 2 == 0;
+}
+
+at::Tensor row_major(const at::Tensor& x) {
+  const bool pairs = x.scalar_type() != at::kBFloat16 || x.stride(0) % 2 == 0;
+  return x.stride(1) == 1 && pairs ? x : x.contiguous();
+}
 
 }  // namespace
 
@@ -46,7 +54,7 @@ void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel k
   at::Tensor out = out_MN;
   if (a_MK.numel() == 0 || b_NK.numel() == 0) {
     out.zero_();
-  } else if (!is_blocked(a_MK, kernel)) {
+  } else if (!is_blocked(a_MK, kernel) || !has_pairs(a_MK)) {
     at::mm_out(out, a_MK, b_NK.t());
   } else if (b_NK.stride(1) != 1 && b_NK.stride(0) == 1) {
     cpu::product_plain(row_major(a_MK), b_NK.t(), out_MN);
@@ -58,7 +66,7 @@ void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel k
 void add_product_of_rows(const at::Tensor& a_TM, const at::Tensor& b_TN, MatmulKernel kernel,
                          at::Tensor sum_MN) {
   if (a_TM.size(0) == 0) return;
-  if (is_blocked(a_TM, kernel))
+  if (is_blocked(a_TM, kernel) && sum_MN.scalar_type() == at::kFloat)
     cpu::add_product_of_rows(row_major(a_TM), row_major(b_TN), sum_MN);
   else if (sum_MN.scalar_type() == a_TM.scalar_type())
     sum_MN.addmm_(a_TM.t(), b_TN);

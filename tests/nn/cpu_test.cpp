@@ -16,11 +16,13 @@
 #include <ATen/ops/rsqrt.h>
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <limits>
 
+#include "core/error.h"
 #include "nn/attention.h"
 #include "nn/cpu/blocked_product.h"
 #include "nn/cpu/rms_norm.h"
@@ -126,20 +128,41 @@ TEST(CpuAttention, PassesOnWhatIsNotANumber) {
 }
 
 TEST(BlockedProduct, EqualsMmForEveryRestOfABlock) {
-  for (const std::int64_t m : {1, 15, 16, 17, 63, 64, 65, 130, 257})
-    for (const std::int64_t n : {1, 40, 64, 300})
-      for (const std::int64_t k : {1, 24, 513}) {
-        const auto a = at::randn({m, k}), b = at::randn({n, k});
-        const auto wanted = at::mm(a.to(at::kDouble), b.t().to(at::kDouble));
-        const auto room = at::empty({m, n + 7});  // rows of the result lie apart
-        cpu::product_transposed(a, b, room.narrow(1, 3, n));
-        expect_near(room.narrow(1, 3, n), wanted, 1e-5, "transposed");
-        cpu::product_plain(a, b.t().contiguous(), room.narrow(1, 3, n));
-        expect_near(room.narrow(1, 3, n), wanted, 1e-5, "plain");
-        const auto sum = at::ones({m, n});
-        cpu::add_product_of_rows(a.t().contiguous(), b.t().contiguous(), sum);
-        expect_near(sum, wanted.add(1), 1e-5, "sum over rows");
-      }
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    if (!cpu::has_blocked_product(dtype)) continue;
+    // Sums are float32; a bfloat16 result is rounded once.
+    const double rounding = dtype == at::kFloat ? 1e-5 : 4e-3;
+    for (const std::int64_t m : {1, 15, 16, 17, 63, 64, 65, 130, 257})
+      for (const std::int64_t n : {1, 40, 64, 300})
+        for (const std::int64_t k : {2, 24, 514, 2050}) {
+          const auto a = at::randn({m, k}).to(dtype), b = at::randn({n, k}).to(dtype);
+          const auto wanted = at::mm(a.to(at::kDouble), b.t().to(at::kDouble));
+          const auto room = at::empty({m, n + 7}, dtype);  // rows of the result lie apart
+          const std::string what = format("{} x {} x {} {}", m, n, k, c10::toString(dtype));
+          cpu::product_transposed(a, b, room.narrow(1, 3, n));
+          expect_near(room.narrow(1, 3, n), wanted, rounding, "transposed " + what);
+          cpu::product_plain(a, b.t().contiguous(), room.narrow(1, 3, n));
+          expect_near(room.narrow(1, 3, n), wanted, rounding, "plain " + what);
+          const auto sum = at::ones({m, n});
+          cpu::add_product_of_rows(a.t().contiguous(), b.t().contiguous(), sum);
+          expect_near(sum, wanted.add(1), 1e-5, "sum over rows " + what);
+        }
+  }
+}
+
+TEST(Product, TakesAnyNumberOfColumnsRowsAndStridesInBFloat16) {
+  for (const std::int64_t k : {1, 7, 33})
+    for (const std::int64_t apart : {0, 1}) {
+      const auto a = at::randn({5, k + apart}).to(at::kBFloat16).narrow(1, 0, k);
+      const auto b = at::randn({9, k + apart}).to(at::kBFloat16).narrow(1, 0, k);
+      const auto wanted = at::mm(a.to(at::kDouble), b.t().to(at::kDouble));
+      expect_near(product(a, b, MatmulKernel::kOneDnn), wanted, 4e-3, "b transposed");
+      const auto columns = b.t().contiguous();
+      expect_near(product(a, columns.t(), MatmulKernel::kOneDnn), wanted, 4e-3, "b plain");
+      const auto sum = at::zeros({k, k});
+      add_product_of_rows(a, a, MatmulKernel::kOneDnn, sum);
+      expect_near(sum, at::mm(a.t().to(at::kDouble), a.to(at::kDouble)), 1e-5, "sum over rows");
+    }
 }
 
 TEST(Exponential, IsThatOfTheMathLibraryToAFewUnits) {

@@ -1,13 +1,13 @@
 #include "nn/cpu/attention.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "nn/cpu/attention_loops.h"
+#include "nn/cpu/buffer.h"
 #include "nn/cpu/dtypes.h"
+#include "nn/cpu/tile_layout.h"
 #include "nn/cpu/tile_product.h"
 
 namespace moesaic::cpu {
@@ -38,29 +38,26 @@ struct Head {
   T* row(std::int64_t r) const { return data + r * stride; }
 };
 
-template <class A>
-class Buffer {
- public:
-  explicit Buffer(std::int64_t numel)
-      : tensor_(at::empty({numel}, c10::CppTypeToScalarType<A>::value)),
-        data_(tensor_.template mutable_data_ptr<A>()) {}
-  A* operator()(std::int64_t at = 0) { return data_ + at; }
-  const A* operator()(std::int64_t at = 0) const { return data_ + at; }
-  void zero() { std::fill_n(data_, tensor_.numel(), A{0}); }
-
- private:
-  at::Tensor tensor_;
-  A* data_;
-};
-
-// Rows [begin, begin + count) of a head, times `factor`, then zeros up to `padded` rows.
-template <class T, class A>
+// Rows [begin, begin + count) of a head, then zeros up to `padded` rows.
+template <class T, class E>
 void pack(const Head<T>& head, std::int64_t begin, std::int64_t count, std::int64_t padded,
-          A factor, A* out) {
+          E* out) {
   const std::int64_t rows = std::min(count, head.rows - begin);
-  for (std::int64_t r = 0; r < rows; ++r)
-    scaled_copy(head.row(begin + r), out + r * head.width, head.width, factor);
-  std::fill_n(out + rows * head.width, (padded - rows) * head.width, A{0});
+  for (std::int64_t r = 0; r < rows; ++r) {
+    if constexpr (std::is_same_v<T, E>)
+      std::copy_n(head.row(begin + r), head.width, out + r * head.width);
+    else
+      scaled_copy(head.row(begin + r), out + r * head.width, head.width, Wide<T>{1});
+  }
+  std::fill_n(out + rows * head.width, (padded - rows) * head.width, E{0});
+}
+
+// in [k, n] as right operand, in `buffer` where that is another layout.
+template <class E>
+const E* as_right(std::int64_t k, std::int64_t n, const E* in, const Buffer<E>& buffer) {
+  if constexpr (!std::is_same_v<E, c10::BFloat16>) return in;
+  pack_right(k, n, k, in, n, buffer(), n);
+  return buffer();
 }
 
 struct Work {
@@ -85,143 +82,188 @@ struct Work {
   }
 };
 
-// Keys and values of a group of heads, packed, and the keys transposed: what the products want.
-template <class T>
-struct Group {
+// The types of a pass: T of tensors, E of the operands of tile products, A of sums.
+template <class T_, class E_>
+struct Types {
+  using T = T_;
+  using E = E_;
   using A = Wide<T>;
-  std::int64_t d, w, padded;  // padded: keys
-  Buffer<A> keys_Ld, keys_dL, values_Lw;
+};
 
-  Group(const Head<T>& key, const Head<T>& value)
+// Keys and values of a group of heads as right operands of the forward products.
+template <class E>
+struct Seen {
+  std::int64_t d, w, padded;  // padded: keys
+  Buffer<E> keys_dL, values_Lw;
+
+  template <class T>
+  Seen(const Head<T>& key, const Head<T>& value)
       : d(key.width),
         w(value.width),
         padded(padded_keys(key.rows)),
-        keys_Ld(padded * d),
         keys_dL(padded * d),
         values_Lw(padded * w) {
-    pack(key, 0, key.rows, padded, A{1}, keys_Ld());
-    transpose_tile(padded, d, keys_Ld(), d, keys_dL(), padded);
-    pack(value, 0, value.rows, padded, A{1}, values_Lw());
+    const Buffer<E> rows(padded * std::max(d, w));
+    pack(key, 0, key.rows, padded, rows());
+    pack_right_transposed(padded, d, rows(), d, keys_dL(), padded);
+    pack(value, 0, value.rows, padded, rows());
+    pack_right(padded, w, padded, rows(), w, values_Lw(), w);
   }
 };
 
 // Queries [first, first + rows) of one head against all keys that they may see.
-template <class T>
-void forward_tile(const Head<T>& q, const Head<T>& y, Wide<T> scale, const Group<T>& group,
-                  std::int64_t first, Wide<T>* lse, std::int64_t lse_stride) {
-  using A = Wide<T>;
+template <class Y>
+void forward_tile(const Head<typename Y::T>& q, const Head<typename Y::T>& y, typename Y::A scale,
+                  const Seen<typename Y::E>& seen, std::int64_t first, typename Y::A* lse,
+                  std::int64_t lse_stride) {
+  using A = typename Y::A;
+  using E = typename Y::E;
   const std::int64_t rows = std::min(kQueries, q.rows - first), tile = padded_queries(rows);
-  const std::int64_t d = group.d, w = group.w, seen = first + rows;
-  Buffer<A> query(tile * d), score(tile * kKeys), out(tile * w);
-  A highest[kQueries], sum[kQueries] = {};
-  std::fill_n(highest, kQueries, -std::numeric_limits<A>::infinity());
-  pack(q, first, rows, tile, scale, query());
-  for (std::int64_t key = 0; key < seen; key += kKeys) {
-    const std::int64_t keys = padded_keys(std::min(kKeys, seen - key));
-    tile_product({tile, keys, d, d, group.padded, keys}, query(), group.keys_dL(key), score(),
-                 false);
+  const std::int64_t d = seen.d, w = seen.w, visible = first + rows;
+  const Buffer<E> query(tile * d), p(tile * kKeys);
+  const Buffer<A> score(tile * kKeys), out(tile * w);
+  RunningSoftmax<A> running[kQueries];
+  pack(q, first, rows, tile, query());
+  for (std::int64_t key = 0; key < visible; key += kKeys) {
+    const std::int64_t keys = padded_keys(std::min(kKeys, visible - key));
+    tile_product({tile, keys, d, d, seen.padded, keys}, query(),
+                 seen.keys_dL(key * kValuesPerColumn<E>), score(), false);
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t valid = std::clamp<std::int64_t>(first + r + 1 - key, 0, keys);
-      const A shrink = softmax_row(score(r * keys), valid, keys, highest[r], sum[r]);
+      const A shrink = softmax_row(score(r * keys), scale, valid, keys, running[r], p(r * keys));
       if (key > 0) scaled_copy(out(r * w), out(r * w), w, shrink);
     }
-    tile_product({tile, w, keys, keys, w, w}, score(), group.values_Lw(key * w), out(), key > 0);
+    std::fill_n(p(rows * keys), (tile - rows) * keys, E{0});
+    tile_product({tile, w, keys, keys, w, w}, p(), seen.values_Lw(key * w), out(), key > 0);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
-    scaled_copy(out(r * w), y.row(first + r), w, 1 / sum[r]);
-    lse[(first + r) * lse_stride] = highest[r] + std::log(sum[r]);
+    scaled_copy(out(r * w), y.row(first + r), w, 1 / running[r].sum);
+    lse[(first + r) * lse_stride] = running[r].highest + std::log(running[r].sum);
   }
 }
 
-template <class T>
+template <class Y>
 void forward(const CausalAttention& op, const at::Tensor& q, const at::Tensor& k,
              const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse) {
-  using A = Wide<T>;
+  using T = typename Y::T;
+  using A = typename Y::A;
   const Work work(op, q, k);
   work.for_each([&](std::int64_t begin, std::int64_t length, std::int64_t group) {
-    const Group<T> part({k, begin, length, group}, {v, begin, length, group});
+    const TileRegion region;
+    const Seen<typename Y::E> seen(Head<T>(k, begin, length, group),
+                                   Head<T>(v, begin, length, group));
     for (std::int64_t i = 0; i < work.heads_per_group; ++i) {
       const std::int64_t head = group * work.heads_per_group + i;
       const Head<T> query(q, begin, length, head), out(y, begin, length, head);
       A* const sums = lse.mutable_data_ptr<A>() + begin * lse.stride(0) + head;
       for (std::int64_t first = 0; first < length; first += kQueries)
-        forward_tile<T>(query, out, static_cast<A>(op.scale), part, first, sums, lse.stride(0));
+        forward_tile<Y>(query, out, static_cast<A>(op.scale), seen, first, sums, lse.stride(0));
     }
   });
 }
 
-// The gradients of what a group holds, added up over its heads.
-template <class T>
-struct GroupGradient {
-  Buffer<Wide<T>> keys_Ld, values_Lw;
+// Keys and values of a group of heads as left operands of the backward products, and their
+// gradients, added up over the heads of the group.
+template <class Y>
+struct Group {
+  using E = typename Y::E;
+  using A = typename Y::A;
+  std::int64_t d, w, padded;  // padded: keys
+  Buffer<E> keys_Ld, keys_dL, values_Lw;
+  Buffer<A> dkeys_Ld, dvalues_Lw;
 
-  explicit GroupGradient(const Group<T>& group)
-      : keys_Ld(group.padded * group.d), values_Lw(group.padded * group.w) {
-    keys_Ld.zero();
-    values_Lw.zero();
+  Group(const Head<typename Y::T>& key, const Head<typename Y::T>& value)
+      : d(key.width),
+        w(value.width),
+        padded(padded_keys(key.rows)),
+        keys_Ld(padded * d),
+        keys_dL(padded * d),
+        values_Lw(padded * w),
+        dkeys_Ld(padded * d),
+        dvalues_Lw(padded * w) {
+    pack(key, 0, key.rows, padded, keys_Ld());
+    transpose_tile(padded, d, keys_Ld(), d, keys_dL(), padded);
+    pack(value, 0, value.rows, padded, values_Lw());
+    dkeys_Ld.zero();
+    dvalues_Lw.zero();
   }
 };
 
 // One head's rows that the backward pass reads and the one it writes.
-template <class T>
+template <class Y>
 struct HeadGradient {
-  Head<T> query, out, dout, dquery;
-  const Wide<T>* lse;
+  Head<typename Y::T> query, out, dout, dquery;
+  const typename Y::A* lse;
   std::int64_t lse_stride;
-  Wide<T> scale;
+  typename Y::A scale;
+};
+
+// Rows of one head as right operands: as they are, and transposed.
+template <class E>
+struct RightRows {
+  Buffer<E> plain, transposed;
+
+  template <class T>
+  RightRows(const Head<T>& head, std::int64_t first, std::int64_t rows, std::int64_t tile)
+      : plain(tile * head.width), transposed(tile * head.width) {
+    const Buffer<E> packed(tile * head.width);
+    pack(head, first, rows, tile, packed());
+    pack_right_transposed(tile, head.width, packed(), head.width, transposed(), tile);
+    pack_right(tile, head.width, tile, packed(), head.width, plain(), head.width);
+  }
 };
 
 // As forward_tile, with scores transposed, [keys, queries]: then no large tile needs transposing.
-template <class T>
-void backward_tile(const HeadGradient<T>& head, const Group<T>& group, GroupGradient<T>& sum,
-                   std::int64_t first) {
-  using A = Wide<T>;
+template <class Y>
+void backward_tile(const HeadGradient<Y>& head, const Group<Y>& group, std::int64_t first) {
+  using A = typename Y::A;
+  using E = typename Y::E;
   const std::int64_t rows = std::min(kQueries, head.query.rows - first);
-  const std::int64_t tile = padded_queries(rows), d = group.d, w = group.w, seen = first + rows;
-  Buffer<A> query(tile * d), query_T(tile * d), dout(tile * w), dout_T(tile * w), dquery(tile * d),
-      dquery_T(tile * d);
-  Buffer<A> p(kKeys * tile), ds(kKeys * tile);
+  const std::int64_t tile = padded_queries(rows), d = group.d, w = group.w, visible = first + rows;
+  const RightRows<E> query(head.query, first, rows, tile), dout(head.dout, first, rows, tile);
+  const Buffer<A> score(kKeys * tile), dp(kKeys * tile), dquery(tile * d), dquery_T(tile * d);
+  const Buffer<E> p(kKeys * tile), ds(kKeys * tile), ds_right(kKeys * tile);
   A lse[kQueries] = {}, delta[kQueries] = {};
-  pack(head.query, first, rows, tile, head.scale, query());
-  pack(head.dout, first, rows, tile, A{1}, dout());
-  transpose_tile(tile, d, query(), d, query_T(), tile);
-  transpose_tile(tile, w, dout(), w, dout_T(), tile);
   for (std::int64_t r = 0; r < rows; ++r) {
     lse[r] = head.lse[(first + r) * head.lse_stride];
-    delta[r] = dot(dout(r * w), head.out.row(first + r), w);
+    delta[r] = dot(head.dout.row(first + r), head.out.row(first + r), w);
   }
-  for (std::int64_t key = 0; key < seen; key += kKeys) {
-    const std::int64_t keys = padded_keys(std::min(kKeys, seen - key));
-    tile_product({keys, tile, d, d, tile, tile}, group.keys_Ld(key * d), query_T(), p(), false);
-    tile_product({keys, tile, w, w, tile, tile}, group.values_Lw(key * w), dout_T(), ds(), false);
+  for (std::int64_t key = 0; key < visible; key += kKeys) {
+    const std::int64_t keys = padded_keys(std::min(kKeys, visible - key));
+    tile_product({keys, tile, d, d, tile, tile}, group.keys_Ld(key * d), query.transposed(),
+                 score(), false);
+    tile_product({keys, tile, w, w, tile, tile}, group.values_Lw(key * w), dout.transposed(), dp(),
+                 false);
     for (std::int64_t r = 0; r < keys; ++r)
-      softmax_gradient_row(p(r * tile), ds(r * tile), lse, delta,
-                           std::clamp<std::int64_t>(key + r - first, 0, tile), tile);
-    tile_product({keys, w, tile, tile, w, w}, p(), dout(), sum.values_Lw(key * w), true);
-    tile_product({keys, d, tile, tile, d, d}, ds(), query(), sum.keys_Ld(key * d), true);
-    tile_product({d, tile, keys, group.padded, tile, tile}, group.keys_dL(key), ds(), dquery_T(),
-                 key > 0);
+      softmax_gradient_row(score(r * tile), dp(r * tile), head.scale, lse, delta,
+                           std::clamp<std::int64_t>(key + r - first, 0, tile), tile, p(r * tile),
+                           ds(r * tile));
+    tile_product({keys, w, tile, tile, w, w}, p(), dout.plain(), group.dvalues_Lw(key * w), true);
+    tile_product({keys, d, tile, tile, d, d}, ds(), query.plain(), group.dkeys_Ld(key * d), true);
+    tile_product({d, tile, keys, group.padded, tile, tile}, group.keys_dL(key),
+                 as_right(keys, tile, ds(), ds_right), dquery_T(), key > 0);
   }
   transpose_tile(d, tile, dquery_T(), tile, dquery(), d);
   for (std::int64_t r = 0; r < rows; ++r)
     scaled_copy(dquery(r * d), head.dquery.row(first + r), d, head.scale);
 }
 
-template <class T>
+template <class Y>
 void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor& q,
               const at::Tensor& k, const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse,
               const at::Tensor& dq, const at::Tensor& dk, const at::Tensor& dv) {
-  using A = Wide<T>;
+  using T = typename Y::T;
+  using A = typename Y::A;
   const Work work(op, q, k);
   work.for_each([&](std::int64_t begin, std::int64_t length, std::int64_t group) {
     const auto rows_of = [&](const at::Tensor& x, std::int64_t head) {
       return Head<T>(x, begin, length, head);
     };
-    const Group<T> part(rows_of(k, group), rows_of(v, group));
-    GroupGradient<T> sum(part);
+    const TileRegion region;
+    const Group<Y> part(rows_of(k, group), rows_of(v, group));
     for (std::int64_t i = 0; i < work.heads_per_group; ++i) {
       const std::int64_t head = group * work.heads_per_group + i;
-      const HeadGradient<T> rows{rows_of(q, head),
+      const HeadGradient<Y> rows{rows_of(q, head),
                                  rows_of(y, head),
                                  rows_of(dy, head),
                                  rows_of(dq, head),
@@ -229,13 +271,27 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
                                  lse.stride(0),
                                  static_cast<A>(op.scale)};
       for (std::int64_t first = 0; first < length; first += kQueries)
-        backward_tile<T>(rows, part, sum, first);
+        backward_tile(rows, part, first);
     }
     const Head<T> dkey = rows_of(dk, group), dvalue = rows_of(dv, group);
     for (std::int64_t r = 0; r < length; ++r) {
-      scaled_copy(sum.keys_Ld(r * part.d), dkey.row(r), part.d, A{1});
-      scaled_copy(sum.values_Lw(r * part.w), dvalue.row(r), part.w, A{1});
+      scaled_copy(part.dkeys_Ld(r * part.d), dkey.row(r), part.d, static_cast<A>(op.scale));
+      scaled_copy(part.dvalues_Lw(r * part.w), dvalue.row(r), part.w, A{1});
     }
+  });
+}
+
+// Calls visit(Types) for the dtype of q and the tiles of this machine.
+template <class Visit>
+void with_types(const at::Tensor& q, const at::Tensor& v, const Visit& visit) {
+  using c10::BFloat16;
+  const bool pairs = q.size(2) % 2 == 0 && v.size(2) % 2 == 0;
+  with_dtype(q.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    if constexpr (std::is_same_v<T, BFloat16>) {
+      if (pairs && has_bfloat16_tiles()) return visit(Types<T, BFloat16>{});
+    }
+    visit(Types<T, Wide<T>>{});
   });
 }
 
@@ -243,15 +299,15 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
 
 void attention_forward(const CausalAttention& op, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse) {
-  with_dtype(q.scalar_type(), [&](auto type) { forward<decltype(type)>(op, q, k, v, y, lse); });
+  with_types(q, v, [&](auto types) { forward<decltype(types)>(op, q, k, v, y, lse); });
 }
 
 void attention_backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor& q,
                         const at::Tensor& k, const at::Tensor& v, const at::Tensor& y,
                         const at::Tensor& lse, const at::Tensor& dq, const at::Tensor& dk,
                         const at::Tensor& dv) {
-  with_dtype(q.scalar_type(),
-             [&](auto type) { backward<decltype(type)>(op, dy, q, k, v, y, lse, dq, dk, dv); });
+  with_types(q, v,
+             [&](auto types) { backward<decltype(types)>(op, dy, q, k, v, y, lse, dq, dk, dv); });
 }
 
 }  // namespace moesaic::cpu

@@ -1,6 +1,8 @@
 // The row loops of the attention tiles.
 #pragma once
 
+#include <limits>
+
 #include "nn/cpu/simd.h"
 
 namespace moesaic::cpu {
@@ -13,20 +15,36 @@ void scaled_copy(const double* in, double* out, std::int64_t n, double factor);
 
 /// a . b
 float dot(const float* a, const float* b, std::int64_t n);
-float dot(const float* a, const c10::BFloat16* b, std::int64_t n);
+float dot(const c10::BFloat16* a, const c10::BFloat16* b, std::int64_t n);
 double dot(const double* a, const double* b, std::int64_t n);
 
-/// One row of scores becomes exp(score - highest), and 0 from `valid` on. `highest` and `sum` go on
-/// from the part of the row before this one; what was computed with the old `highest` must be
-/// multiplied by the result.
-float softmax_row(float* score, std::int64_t valid, std::int64_t n, float& highest, float& sum);
-double softmax_row(double* score, std::int64_t valid, std::int64_t n, double& highest, double& sum);
+/// What softmax_row keeps of a row of scores from one part of it to the next.
+template <class A>
+struct RunningSoftmax {
+  A highest = -std::numeric_limits<A>::infinity();
+  A sum = 0;
+};
 
-/// A key's row of scores p and of probability gradients ds, over n queries of which those before
-/// `first` do not see the key: p = exp(p - lse), ds = p (ds - delta).
-void softmax_gradient_row(float* p, float* ds, const float* lse, const float* delta,
-                          std::int64_t first, std::int64_t n);
-void softmax_gradient_row(double* p, double* ds, const double* lse, const double* delta,
-                          std::int64_t first, std::int64_t n);
+/// p = exp(score * scale - highest) for one part of a row, 0 from `valid` on; `p` may be `score`.
+/// What was computed with the old `highest` must be multiplied by the result.
+float softmax_row(const float* score, float scale, std::int64_t valid, std::int64_t n,
+                  RunningSoftmax<float>& running, float* p);
+float softmax_row(const float* score, float scale, std::int64_t valid, std::int64_t n,
+                  RunningSoftmax<float>& running, c10::BFloat16* p);
+double softmax_row(const double* score, double scale, std::int64_t valid, std::int64_t n,
+                   RunningSoftmax<double>& running, double* p);
+
+/// A key's scores and gradients of probabilities dp over n queries, of which those before `first`
+/// do not see the key: p = exp(score * scale - lse), ds = p (dp - delta). In place where types
+/// allow.
+void softmax_gradient_row(const float* score, const float* dp, float scale, const float* lse,
+                          const float* delta, std::int64_t first, std::int64_t n, float* p,
+                          float* ds);
+void softmax_gradient_row(const float* score, const float* dp, float scale, const float* lse,
+                          const float* delta, std::int64_t first, std::int64_t n, c10::BFloat16* p,
+                          c10::BFloat16* ds);
+void softmax_gradient_row(const double* score, const double* dp, double scale, const double* lse,
+                          const double* delta, std::int64_t first, std::int64_t n, double* p,
+                          double* ds);
 
 }  // namespace moesaic::cpu

@@ -1,102 +1,219 @@
 #include "nn/cpu/blocked_product.h"
 
 #include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 
+#include "nn/cpu/buffer.h"
+#include "nn/cpu/dtypes.h"
+#include "nn/cpu/tile_layout.h"
 #include "nn/cpu/tile_product.h"
 
 namespace moesaic::cpu {
 namespace {
 
+using c10::BFloat16;
+
+template <class T>
+constexpr bool kNarrow = std::is_same_v<T, BFloat16>;
+
 constexpr std::int64_t kRows = 64;      // of a tile of the result
 constexpr std::int64_t kColumns = 256;  // of a tile of the result
-constexpr std::int64_t kDepth = 512;    // of one product of tiles
+// Of one product of tiles. A bfloat16 one takes so little time that its sums must leave the
+// registers less often.
+template <class T>
+constexpr std::int64_t kDepth = kNarrow<T> ? 2048 : 512;
+template <class T>
+constexpr std::int64_t kTokens = kNarrow<T> ? 1024 : 256;  // the same, for add_product_of_rows
 
+struct Piece {
+  std::int64_t begin, size;
+};
+
+template <class T>
 struct Matrix {
-  float* data;
+  T* data;
   std::int64_t rows, columns, ld;
 
   explicit Matrix(const at::Tensor& x)
-      : data(const_cast<float*>(x.const_data_ptr<float>())),
+      : data(const_cast<T*>(x.const_data_ptr<T>())),
         rows(x.size(0)),
         columns(x.size(1)),
         ld(x.stride(0)) {}
-  float* at(std::int64_t row, std::int64_t column) const { return data + row * ld + column; }
+  T* at(std::int64_t row, std::int64_t column) const { return data + row * ld + column; }
 };
 
-// Calls visit(begin, n) for pieces of [0, total): whole ones, then halves down to 16, then the
-// rest, because the micro-kernel keeps code for each size.
+// Calls visit(piece) for pieces of [0, total): whole ones, then halves down to 16, then the rest,
+// because the micro-kernel keeps code for each size.
 template <class Visit>
 void for_each_piece(std::int64_t total, std::int64_t whole, const Visit& visit) {
   std::int64_t begin = 0;
   for (std::int64_t piece = whole; begin < total;) {
     while (piece > 16 && piece > total - begin) piece /= 2;
     const std::int64_t n = std::min(piece, total - begin);
-    visit(begin, n);
+    visit(Piece{begin, n});
     begin += n;
   }
 }
 
-// out (+)= a b for one block of columns, whose operand is b [K, columns].
-void multiply_rows(const Matrix& a, const float* b, std::int64_t ldb, std::int64_t depth_begin,
-                   std::int64_t depth, std::int64_t column, std::int64_t columns,
-                   const Matrix& out) {
-  const auto blocks = (a.rows + kRows - 1) / kRows;
-  at::parallel_for(0, blocks, 4, [&](std::int64_t first, std::int64_t last) {
-    const std::int64_t begin = first * kRows;
-    for_each_piece(
-        std::min(last * kRows, a.rows) - begin, kRows, [&](std::int64_t row, std::int64_t n) {
-          tile_product({n, columns, depth, a.ld, ldb, out.ld}, a.at(begin + row, depth_begin), b,
-                       out.at(begin + row, column), depth_begin > 0);
+// The same for a depth that is filled up by zeros, where that is cheaper than small pieces.
+template <class T, class Visit>
+void for_each_depth(std::int64_t total, std::int64_t whole, const Visit& visit) {
+  if constexpr (kNarrow<T>) {
+    for (std::int64_t begin = 0; begin < total; begin += whole)
+      visit(Piece{begin, std::min(whole, total - begin)});
+  } else {
+    for_each_piece(total, whole, visit);
+  }
+}
+template <class T>
+std::int64_t padded_depth(std::int64_t n) {
+  return kNarrow<T> ? (n + 63) / 64 * 64 : n;
+}
+
+// One block of columns of out = a b, a piece of the depth at a time.
+template <class T>
+class ColumnBlock {
+ public:
+  ColumnBlock(const Matrix<T>& a, const Matrix<T>& out, Piece columns)
+      : a_(a),
+        out_(out),
+        columns_(columns),
+        sums_(kNarrow<T> && a.columns > kDepth<T> ? a.rows * columns.size : 0) {}
+
+  /// b: right operand of this piece.
+  void add(Piece depth, const T* b, std::int64_t ldb) const {
+    const auto blocks = (a_.rows + kRows - 1) / kRows;
+    at::parallel_for(0, blocks, 4, [&](std::int64_t first, std::int64_t last) {
+      const TileRegion region;
+      const Buffer<float> own(kNarrow<T> ? kRows * kColumns : 0);
+      const std::int64_t begin = first * kRows;
+      for_each_piece(std::min(last * kRows, a_.rows) - begin, kRows, [&](Piece rows) {
+        add_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
+      });
+    });
+  }
+
+ private:
+  void add_tile(Piece rows, Piece depth, const T* b, std::int64_t ldb, float* own) const {
+    const TileShape shape{rows.size, columns_.size, depth.size, a_.ld, ldb, out_.ld};
+    const T* const a = a_.at(rows.begin, depth.begin);
+    T* const out = out_.at(rows.begin, columns_.begin);
+    if constexpr (kNarrow<T>) {
+      TileShape summed = shape;
+      summed.ldc = columns_.size;
+      const bool one_piece = a_.columns <= kDepth<T>;
+      float* const sum = one_piece ? own : sums_() + rows.begin * columns_.size;
+      tile_product(summed, a, b, sum, depth.begin > 0);
+      if (depth.begin + depth.size == a_.columns)
+        round_tile(rows.size, columns_.size, sum, columns_.size, out, out_.ld);
+    } else {
+      tile_product(shape, a, b, out, depth.begin > 0);
+    }
+  }
+
+  const Matrix<T>&a_, &out_;
+  Piece columns_;
+  Buffer<float> sums_;  // of all rows, where they do not fit the result
+};
+
+// Calls multiply(block, columns, depth) for all blocks of columns and pieces of the depth.
+template <class T, class Multiply>
+void for_each_block(const Matrix<T>& a, const Matrix<T>& out, const Multiply& multiply) {
+  for_each_piece(out.columns, kColumns, [&](Piece columns) {
+    const ColumnBlock<T> block(a, out, columns);
+    for_each_depth<T>(a.columns, kDepth<T>, [&](Piece depth) { multiply(block, columns, depth); });
+  });
+}
+
+template <class T>
+void multiply_transposed(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& out) {
+  const Buffer<T> panel(kDepth<T> * kColumns);
+  for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
+    pack_right_transposed(columns.size, depth.size, b.at(columns.begin, depth.begin), b.ld, panel(),
+                          columns.size);
+    block.add(depth, panel(), columns.size);
+  });
+}
+
+template <class T>
+void multiply_plain(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& out) {
+  const Buffer<T> panel(kNarrow<T> ? kDepth<T> * kColumns : 0);
+  for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
+    const T* const rows = b.at(depth.begin, columns.begin);
+    if constexpr (kNarrow<T>) {
+      pack_right(depth.size, columns.size, depth.size, rows, b.ld, panel(), columns.size);
+      block.add(depth, panel(), columns.size);
+    } else {
+      block.add(depth, rows, b.ld);
+    }
+  });
+}
+
+// sum += a^T b for `tokens` of the rows and all of `b`'s columns in `columns`; b: right operand.
+template <class T>
+void add_rows(const Matrix<T>& a, Piece tokens, const T* b, std::int64_t ldb, Piece columns,
+              const Matrix<float>& sum) {
+  const std::int64_t depth = padded_depth<T>(tokens.size);
+  at::parallel_for(
+      0, (a.columns + kRows - 1) / kRows, 1, [&](std::int64_t first, std::int64_t last) {
+        const TileRegion region;
+        const Buffer<T> panel(kRows * depth);
+        const std::int64_t begin = first * kRows;
+        for_each_piece(std::min(last * kRows, a.columns) - begin, kRows, [&](Piece rows) {
+          T* const packed = panel();
+          transpose_tile(tokens.size, rows.size, a.at(tokens.begin, begin + rows.begin), a.ld,
+                         packed, depth);
+          for (std::int64_t r = 0; r < rows.size; ++r)
+            std::fill_n(packed + r * depth + tokens.size, depth - tokens.size, T{0});
+          tile_product({rows.size, columns.size, depth, depth, ldb, sum.ld}, packed, b,
+                       sum.at(begin + rows.begin, columns.begin), true);
         });
+      });
+}
+
+template <class T>
+void add_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<float>& sum) {
+  constexpr std::int64_t kWide = 2 * kColumns;
+  const Buffer<T> panel(kNarrow<T> ? kTokens<T> * kWide : 0);
+  for_each_depth<T>(a.rows, kTokens<T>, [&](Piece tokens) {
+    for_each_piece(b.columns, kWide, [&](Piece columns) {
+      const T* const rows = b.at(tokens.begin, columns.begin);
+      if constexpr (kNarrow<T>) {
+        pack_right(tokens.size, columns.size, padded_depth<T>(tokens.size), rows, b.ld, panel(),
+                   columns.size);
+        add_rows(a, tokens, panel(), columns.size, columns, sum);
+      } else {
+        add_rows(a, tokens, rows, b.ld, columns, sum);
+      }
+    });
   });
 }
 
 }  // namespace
 
+bool has_blocked_product(at::ScalarType dtype) {
+  return dtype == at::kFloat || (dtype == at::kBFloat16 && has_bfloat16_tiles());
+}
+
 void product_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN) {
-  const Matrix a(a_MK), b(b_NK), out(out_MN);
-  const at::Tensor panel = at::empty({kDepth * kColumns}, a_MK.options());
-  float* const packed = panel.mutable_data_ptr<float>();
-  for_each_piece(b.rows, kColumns, [&](std::int64_t column, std::int64_t columns) {
-    for_each_piece(b.columns, kDepth, [&](std::int64_t begin, std::int64_t depth) {
-      transpose_tile(columns, depth, b.at(column, begin), b.ld, packed, columns);
-      multiply_rows(a, packed, columns, begin, depth, column, columns, out);
-    });
+  with_narrow_dtype(a_MK.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    multiply_transposed<T>(Matrix<T>(a_MK), Matrix<T>(b_NK), Matrix<T>(out_MN));
   });
 }
 
 void product_plain(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN) {
-  const Matrix a(a_MK), b(b_KN), out(out_MN);
-  for_each_piece(b.columns, kColumns, [&](std::int64_t column, std::int64_t columns) {
-    for_each_piece(b.rows, kDepth, [&](std::int64_t begin, std::int64_t depth) {
-      multiply_rows(a, b.at(begin, column), b.ld, begin, depth, column, columns, out);
-    });
+  with_narrow_dtype(a_MK.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    multiply_plain<T>(Matrix<T>(a_MK), Matrix<T>(b_KN), Matrix<T>(out_MN));
   });
 }
 
 void add_product_of_rows(const at::Tensor& a_TM, const at::Tensor& b_TN, const at::Tensor& sum_MN) {
-  const Matrix a(a_TM), b(b_TN), sum(sum_MN);
-  constexpr std::int64_t kTokens = 256;
-  for_each_piece(a.rows, kTokens, [&](std::int64_t token, std::int64_t tokens) {
-    at::parallel_for(
-        0, (a.columns + kRows - 1) / kRows, 1, [&](std::int64_t first, std::int64_t last) {
-          const at::Tensor panel = at::empty({kRows * kTokens}, a_TM.options());
-          float* const packed = panel.mutable_data_ptr<float>();
-          const std::int64_t begin = first * kRows;
-          for_each_piece(
-              std::min(last * kRows, a.columns) - begin, kRows,
-              [&](std::int64_t row, std::int64_t n) {
-                transpose_tile(tokens, n, a.at(token, begin + row), a.ld, packed, tokens);
-                for_each_piece(
-                    b.columns, 2 * kColumns, [&](std::int64_t column, std::int64_t columns) {
-                      tile_product({n, columns, tokens, tokens, b.ld, sum.ld}, packed,
-                                   b.at(token, column), sum.at(begin + row, column), true);
-                    });
-              });
-        });
+  with_narrow_dtype(a_TM.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    add_product<T>(Matrix<T>(a_TM), Matrix<T>(b_TN), Matrix<float>(sum_MN));
   });
 }
 

@@ -5,25 +5,25 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
 
-#if defined(__x86_64__)
-#include <fbgemm/Utils.h>
-#endif
-
 namespace moesaic::cpu {
 namespace {
 
 // LibTorch has no question for it: the micro-kernel says no by an exception.
+template <class T>
+bool answers() {
+  try {
+    const T a[32] = {}, b[32] = {};
+    float c[1] = {};
+    at::native::cpublas::brgemm(1, 1, 2, 2, 1, 1, false, a, b, c, sizeof(T) == 2);
+    at::native::cpublas::brgemm_release();
+    return true;
+  } catch (const c10::Error&) {
+    return false;
+  }
+}
+
 bool has_micro_kernel() {
-  static const bool has = [] {
-    try {
-      const float a[16] = {}, b[16] = {};
-      float c[1] = {};
-      at::native::cpublas::brgemm(1, 1, 1, 1, 1, 1, false, a, b, c, false);
-      return true;
-    } catch (const c10::Error&) {
-      return false;
-    }
-  }();
+  static const bool has = answers<float>();
   return has;
 }
 
@@ -44,14 +44,21 @@ void library_product(const TileShape& s, const T* a, const T* b, T* c, bool add)
     out.copy_(product);
 }
 
-template <class T>
-void transpose_by_loops(std::int64_t rows, std::int64_t columns, const T* in, std::int64_t in_ld,
-                        T* out, std::int64_t out_ld) {
-  for (std::int64_t c = 0; c < columns; ++c)
-    for (std::int64_t r = 0; r < rows; ++r) out[c * out_ld + r] = in[r * in_ld + c];
+}  // namespace
+
+bool has_bfloat16_tiles() {
+#if defined(__x86_64__)
+  // Without the instruction the micro-kernel emulates it, slower than float32.
+  static const bool has = __builtin_cpu_supports("avx512bf16") && answers<c10::BFloat16>();
+  return has;
+#else
+  return false;
+#endif
 }
 
-}  // namespace
+TileRegion::~TileRegion() {
+  if (has_bfloat16_tiles()) at::native::cpublas::brgemm_release();
+}
 
 void tile_product(const TileShape& s, const float* a, const float* b, float* c, bool add) {
   if (!has_micro_kernel()) return library_product(s, a, b, c, add);
@@ -62,18 +69,9 @@ void tile_product(const TileShape& s, const double* a, const double* b, double* 
   library_product(s, a, b, c, add);
 }
 
-void transpose_tile(std::int64_t rows, std::int64_t columns, const float* in, std::int64_t in_ld,
-                    float* out, std::int64_t out_ld) {
-#if defined(__x86_64__)
-  fbgemm::transpose_simd(rows, columns, in, in_ld, out, out_ld);
-#else
-  transpose_by_loops(rows, columns, in, in_ld, out, out_ld);
-#endif
-}
-
-void transpose_tile(std::int64_t rows, std::int64_t columns, const double* in, std::int64_t in_ld,
-                    double* out, std::int64_t out_ld) {
-  transpose_by_loops(rows, columns, in, in_ld, out, out_ld);
+void tile_product(const TileShape& s, const c10::BFloat16* a, const c10::BFloat16* b, float* c,
+                  bool add) {
+  at::native::cpublas::brgemm(s.m, s.n, s.k, s.lda, s.ldb, s.ldc, add, a, b, c, true);
 }
 
 }  // namespace moesaic::cpu
