@@ -21,7 +21,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 16 << 20;   // of logits at a time
+constexpr std::int64_t kBlockBytes = 64 << 20;   // of logits at a time
 constexpr std::int64_t kLeastRows = 64;          // of a block: fewer make slow products
 constexpr std::int64_t kVocabularyBlock = 4096;  // of a head that is converted
 

@@ -17,14 +17,15 @@ using c10::BFloat16;
 template <class T>
 constexpr bool kNarrow = std::is_same_v<T, BFloat16>;
 
-constexpr std::int64_t kRows = 64;      // of a tile of the result
-constexpr std::int64_t kColumns = 256;  // of a tile of the result
-// Of one product of tiles. A bfloat16 one takes so little time that its sums must leave the
-// registers less often.
+// Sizes of a tile of the result and of the depth of one product. A bfloat16 product takes so little
+// time that its operands and sums must be fetched and stored less often.
+constexpr std::int64_t kRows = 64;
 template <class T>
-constexpr std::int64_t kDepth = kNarrow<T> ? 2048 : 512;
+constexpr std::int64_t kColumns = kNarrow<T> ? 512 : 256;
 template <class T>
-constexpr std::int64_t kTokens = kNarrow<T> ? 1024 : 256;  // the same, for add_product_of_rows
+constexpr std::int64_t kDepth = kNarrow<T> ? 1024 : 512;
+template <class T>
+constexpr std::int64_t kTokens = kNarrow<T> ? 1024 : 256;  // the depth of add_product_of_rows
 
 struct Piece {
   std::int64_t begin, size;
@@ -86,7 +87,7 @@ class ColumnBlock {
     const auto blocks = (a_.rows + kRows - 1) / kRows;
     at::parallel_for(0, blocks, 4, [&](std::int64_t first, std::int64_t last) {
       const TileRegion region;
-      const Buffer<float> own(kNarrow<T> ? kRows * kColumns : 0);
+      const Buffer<float> own(kNarrow<T> ? kRows * kColumns<T> : 0);
       const std::int64_t begin = first * kRows;
       for_each_piece(std::min(last * kRows, a_.rows) - begin, kRows, [&](Piece rows) {
         add_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
@@ -120,7 +121,7 @@ class ColumnBlock {
 // Calls multiply(block, columns, depth) for all blocks of columns and pieces of the depth.
 template <class T, class Multiply>
 void for_each_block(const Matrix<T>& a, const Matrix<T>& out, const Multiply& multiply) {
-  for_each_piece(out.columns, kColumns, [&](Piece columns) {
+  for_each_piece(out.columns, kColumns<T>, [&](Piece columns) {
     const ColumnBlock<T> block(a, out, columns);
     for_each_depth<T>(a.columns, kDepth<T>, [&](Piece depth) { multiply(block, columns, depth); });
   });
@@ -128,7 +129,7 @@ void for_each_block(const Matrix<T>& a, const Matrix<T>& out, const Multiply& mu
 
 template <class T>
 void multiply_transposed(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& out) {
-  const Buffer<T> panel(kDepth<T> * kColumns);
+  const Buffer<T> panel(kDepth<T> * kColumns<T>);
   for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
     pack_right_transposed(columns.size, depth.size, b.at(columns.begin, depth.begin), b.ld, panel(),
                           columns.size);
@@ -138,7 +139,7 @@ void multiply_transposed(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>
 
 template <class T>
 void multiply_plain(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& out) {
-  const Buffer<T> panel(kNarrow<T> ? kDepth<T> * kColumns : 0);
+  const Buffer<T> panel(kNarrow<T> ? kDepth<T> * kColumns<T> : 0);
   for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
     const T* const rows = b.at(depth.begin, columns.begin);
     if constexpr (kNarrow<T>) {
@@ -174,7 +175,7 @@ void add_rows(const Matrix<T>& a, Piece tokens, const T* b, std::int64_t ldb, Pi
 
 template <class T>
 void add_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<float>& sum) {
-  constexpr std::int64_t kWide = 2 * kColumns;
+  constexpr std::int64_t kWide = 512;  // columns
   const Buffer<T> panel(kNarrow<T> ? kTokens<T> * kWide : 0);
   for_each_depth<T>(a.rows, kTokens<T>, [&](Piece tokens) {
     for_each_piece(b.columns, kWide, [&](Piece columns) {
