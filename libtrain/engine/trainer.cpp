@@ -36,7 +36,6 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   report.learning_rate = parts_.schedule->learning_rate(step);
   for (const auto& term : parts_.losses) report.losses.emplace_back(term->name(), 0.0);
 
-  parts_.buckets->zero();
   for (std::int64_t first = 0; first < size.micro_batches; first += context_.world.size()) {
     const Span span("round", first / context_.world.size());
     const std::int64_t mine = first + context_.rank();
@@ -45,14 +44,15 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   }
   parts_.buckets->finish();
   reduce(request, report);
+  Gradients gradients = this->gradients();
   for (const auto& transform : parts_.transforms) {
     const Span span(transform->name());
-    transform->apply(context_, gradients(), report.gradient);
+    transform->apply(context_, gradients, report.gradient);
   }
   check_finite(report);
   parts_.saver->before_change();
   const Span span("optimizer");
-  parts_.optimizer->step(gradients(), step, report.learning_rate);
+  parts_.optimizer->step(gradients, step, report.learning_rate);
   parts_.weights.invalidate();
   return report;
 }
@@ -121,7 +121,8 @@ void Trainer::reduce(const Request& request, StepReport& report) const {
 Gradients Trainer::gradients() const {
   Gradients gradients;
   for (const Parameter& parameter : parts_.model->parameters()) {
-    if (parameter.trainable) gradients.push_back({parameter, parts_.buckets->view(parameter)});
+    if (parameter.trainable)
+      gradients.entries.push_back({parameter, parts_.buckets->view(parameter)});
   }
   return gradients;
 }

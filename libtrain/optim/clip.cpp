@@ -7,20 +7,28 @@
 #include <cmath>
 
 #include "core/format.h"
+#include "optim/cpu/loops.h"
 
 namespace moesaic {
+namespace {
+
+double sum_of_squares(const at::Tensor& x) {
+  if (x.is_cpu()) return cpu::sum_of_squares(x);
+  const double norm = at::linalg_vector_norm(x, 2, std::nullopt, false, at::kDouble).item<double>();
+  return norm * norm;
+}
+
+}  // namespace
 
 double global_norm(const RankContext& context, const Gradients& gradients) {
   double dense = 0, expert = 0;
-  for (const auto& [parameter, gradient] : gradients) {
-    const double norm =
-        at::linalg_vector_norm(gradient, 2, std::nullopt, false, at::kDouble).item<double>();
-    (parameter.scope == Scope::kDense ? dense : expert) += norm * norm;
-  }
+  for (const auto& [parameter, gradient] : gradients.entries)
+    (parameter.scope == Scope::kDense ? dense : expert) += sum_of_squares(gradient);
   if (context.plan.expert > 1) {
     expert = context.expert.all_reduce(expert, ReduceOp::kSum, "grad_norm.experts");
   }
-  const at::Tensor norm = at::scalar_tensor(std::sqrt(dense + expert), at::kDouble);
+  const at::Tensor norm =
+      at::scalar_tensor(std::abs(gradients.scale) * std::sqrt(dense + expert), at::kDouble);
   // Replicas must not drift apart by the last bit of a reduction.
   context.world.broadcast(norm, 0, "grad_norm");
   return norm.item<double>();
@@ -30,13 +38,13 @@ std::string ClipByGlobalNorm::name() const {
   return clip_norm_ > 0 ? format("clip_by_global_norm({})", clip_norm_) : "measure_global_norm";
 }
 
-void ClipByGlobalNorm::apply(const RankContext& context, const Gradients& gradients,
+void ClipByGlobalNorm::apply(const RankContext& context, Gradients& gradients,
                              GradientReport& report) const {
   report.grad_norm = global_norm(context, gradients);
   report.clip_factor = 1;
   if (clip_norm_ <= 0 || !std::isfinite(report.grad_norm) || report.grad_norm <= clip_norm_) return;
   report.clip_factor = clip_norm_ / report.grad_norm;
-  for (const auto& entry : gradients) at::Tensor(entry.gradient).mul_(report.clip_factor);
+  gradients.scale *= report.clip_factor;
 }
 
 }  // namespace moesaic

@@ -15,7 +15,7 @@ class ClipByGlobalNorm : public GradientTransform {
  public:
   explicit ClipByGlobalNorm(double clip_norm) : clip_norm_(clip_norm) {}
   std::string name() const override;
-  void apply(const RankContext& context, const Gradients& gradients,
+  void apply(const RankContext& context, Gradients& gradients,
              GradientReport& report) const override;
 
  private:

@@ -19,7 +19,13 @@ struct GradientEntry {
   const Parameter& parameter;
   at::Tensor gradient;
 };
-using Gradients = std::vector<GradientEntry>;
+
+/// The gradient is `scale` times what the entries hold: a transform that multiplies all of it
+/// changes `scale`, and the optimizer multiplies as it reads.
+struct Gradients {
+  std::vector<GradientEntry> entries;
+  double scale = 1;
+};
 
 /// What the transforms of a step report to the metrics.
 struct GradientReport {
@@ -32,7 +38,7 @@ class GradientTransform {
   virtual ~GradientTransform() = default;
   virtual std::string name() const = 0;
   /// Changes the gradient in place. Collective over world where a transform says so.
-  virtual void apply(const RankContext& context, const Gradients& gradients,
+  virtual void apply(const RankContext& context, Gradients& gradients,
                      GradientReport& report) const = 0;
 };
 

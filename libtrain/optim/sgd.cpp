@@ -19,9 +19,9 @@ class Sgd : public Optimizer {
   }
 
   void step(const Gradients& gradients, std::int64_t, double learning_rate) override {
-    for (const auto& [parameter, gradient] : gradients) {
+    for (const auto& [parameter, gradient] : gradients.entries) {
       at::Tensor weight = parameter.tensor;
-      at::Tensor update = gradient;
+      at::Tensor update = gradients.scale == 1 ? gradient : gradient.mul(gradients.scale);
       if (parameter.decay && options_.weight_decay != 0)
         update = update.add(weight, options_.weight_decay);
       if (options_.momentum != 0) {
@@ -30,6 +30,7 @@ class Sgd : public Optimizer {
                      .add_(update);
       }
       weight.sub_(update, learning_rate);
+      at::Tensor(gradient).zero_();
     }
   }
 

@@ -36,7 +36,7 @@ class GradientBuckets {
   /// The gradient of `parameter`, shaped like its tensor: add to it. Undefined when it is frozen.
   at::Tensor view(const Parameter& parameter) const;
 
-  /// Before the first round of a step.
+  /// Before the first round of a step, unless the buffers are new or used up (optim/optimizer.h).
   void zero();
   /// A backward begins. Sums over the rounds are kept; the collectives start in the last one.
   void begin(bool last_round);

@@ -215,7 +215,7 @@ void adamw(benchmark::State& state) {  // 16 M parameters; always float32
   parameter.global_shape = {4096, 4096};
   parameters.add(parameter);
   const auto optimizer = make_adamw(parameters, {});
-  const Gradients gradients = {{parameters[0], at::randn({4096, 4096})}};
+  const Gradients gradients = {{{parameters[0], at::randn({4096, 4096})}}};
   std::int64_t step = 0;
   measure(state, 0, 7 * bytes_of({parameter.tensor}),
           [&] { optimizer->step(gradients, ++step, 1e-4); });

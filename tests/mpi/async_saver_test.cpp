@@ -71,7 +71,7 @@ class Training {
     run_.loss(true);
     Gradients gradients;
     for (const Parameter& parameter : run_.model.parameters())
-      gradients.push_back({parameter, run_.buckets.view(parameter)});
+      gradients.entries.push_back({parameter, run_.buckets.view(parameter)});
     if (saver != nullptr) saver->before_change();
     optimizer_->step(gradients, ++step_, 0.01);
     run_.weights.invalidate();

@@ -26,7 +26,7 @@ struct TwoParameters {
     }
   }
   Gradients gradients(const at::Tensor& a, const at::Tensor& b) {
-    return {{set[0], a}, {set[1], b}};
+    return {{{set[0], a.clone()}, {set[1], b.clone()}}};
   }
 };
 
@@ -37,7 +37,10 @@ TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
   auto m = at::zeros({5, 3}, at::kDouble), v = m.clone();
   for (int t = 1; t <= 5; ++t) {
     const auto g = at::randn({5, 3}, at::kDouble);
-    optimizer->step(p.gradients(g, g), t, 0.01);
+    Gradients gradients = p.gradients(g.mul(4), g.mul(4));
+    gradients.scale = 0.25;
+    optimizer->step(gradients, t, 0.01);
+    EXPECT_EQ(gradients.entries[0].gradient.abs().max().item<double>(), 0);
     m = m.mul(0.9).add(g.mul(0.1));
     v = v.mul(0.99).add(g.square().mul(0.01));
     const auto update =
@@ -57,7 +60,10 @@ TEST(Sgd, AddsMomentumAndDecay) {
   auto m = at::zeros({5, 3}, at::kDouble);
   for (int t = 1; t <= 3; ++t) {
     const auto g = at::randn({5, 3}, at::kDouble);
-    optimizer->step(p.gradients(g, g), t, 0.01);
+    Gradients gradients = p.gradients(g.mul(2), g.mul(2));
+    gradients.scale = 0.5;
+    optimizer->step(gradients, t, 0.01);
+    EXPECT_EQ(gradients.entries[0].gradient.abs().max().item<double>(), 0);
     m = m.mul(0.9).add(g).add(w.mul(0.1));
     w = w.sub(m.mul(0.01));
   }
@@ -68,10 +74,11 @@ TEST(ClipByGlobalNorm, ScalesAllGradientsByOneFactor) {
   TwoParameters p;
   const auto a = at::full({5, 3}, 3.0, at::kDouble), b = at::full({5, 3}, 4.0, at::kDouble);
   GradientReport report;
-  ClipByGlobalNorm(1.0).apply(RankContext::single(), p.gradients(a, b), report);
+  Gradients gradients = p.gradients(a, b);
+  ClipByGlobalNorm(1.0).apply(RankContext::single(), gradients, report);
   EXPECT_NEAR(report.grad_norm, 5 * std::sqrt(15.0), 1e-12);
   EXPECT_NEAR(report.clip_factor, 1 / report.grad_norm, 1e-15);
-  EXPECT_NEAR(global_norm(RankContext::single(), p.gradients(a, b)), 1.0, 1e-12);
+  EXPECT_NEAR(global_norm(RankContext::single(), gradients), 1.0, 1e-12);
 }
 
 TEST(ClipByGlobalNorm, OffOrBelowTheBoundChangesNothing) {
@@ -79,9 +86,11 @@ TEST(ClipByGlobalNorm, OffOrBelowTheBoundChangesNothing) {
   const auto a = at::full({5, 3}, 3.0, at::kDouble), b = at::full({5, 3}, 4.0, at::kDouble);
   for (const double clip_norm : {0.0, 1000.0}) {
     GradientReport report;
-    ClipByGlobalNorm(clip_norm).apply(RankContext::single(), p.gradients(a, b), report);
+    Gradients gradients = p.gradients(a, b);
+    ClipByGlobalNorm(clip_norm).apply(RankContext::single(), gradients, report);
     EXPECT_EQ(report.clip_factor, 1);
-    EXPECT_EQ(a[0][0].item<double>(), 3.0);
+    EXPECT_EQ(gradients.scale, 1);
+    EXPECT_EQ(gradients.entries[0].gradient[0][0].item<double>(), 3.0);
   }
 }
 
