@@ -2,6 +2,7 @@
 
 #include "comm/trace_span.h"
 #include "core/format.h"
+#include "nn/norm.h"
 #include "nn/ops.h"
 
 namespace moesaic {
@@ -120,14 +121,17 @@ Block::Block(const arch::Options& arch, int layer, ParameterFactory& factory,
 
 at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,
                           const RotaryTable& rotary, std::vector<RouterRecord>& records) const {
-  const at::ScalarType compute = context.precision.compute;
-  const at::Tensor a_TD = rms_norm(context, input_norm_, x_TD, norm_eps_, compute);
-  const at::Tensor h_TD = x_TD.add(std::visit(
-      [&](const auto& attention) { return attention.forward(context, a_TD, rotary); }, attention_));
-  const at::Tensor b_TD = rms_norm(context, post_attention_norm_, h_TD, norm_eps_, compute);
-  if (const auto* moe = std::get_if<MoeLayer>(&network_))
-    return h_TD.add(moe->forward(context, b_TD, records));
-  return h_TD.add(std::get<Mlp>(network_).forward(context, b_TD));
+  const Residual before =
+      residual_norm(context, input_norm_, x_TD, norm_eps_, context.precision.compute);
+  const at::Tensor attended_TD = std::visit(
+      [&](const auto& attention) { return attention.forward(context, before.normal_TD, rotary); },
+      attention_);
+  const Residual between =
+      add_residual_norm(context, post_attention_norm_, before.stream_TD, attended_TD, norm_eps_);
+  const auto* moe = std::get_if<MoeLayer>(&network_);
+  return add_residual(between.stream_TD,
+                      moe != nullptr ? moe->forward(context, between.normal_TD, records)
+                                     : std::get<Mlp>(network_).forward(context, between.normal_TD));
 }
 
 void Block::collect(ParameterSet& parameters) {

@@ -55,6 +55,12 @@ struct ForwardContext {
   void expect(const Parameter& parameter) const {
     if (sink != nullptr) sink->expect(parameter);
   }
+  /// Hands a use to the sink, where gradients are wanted.
+  void accumulate(const ParameterUse& use) const {
+    if (sink == nullptr) return;
+    sink->accumulate(use);
+    world.progress();
+  }
 };
 
 }  // namespace moesaic

@@ -25,9 +25,4 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
                           const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
                           const at::Tensor& example_R);
 
-/// RMSNorm over the last dimension (Zhang and Sennrich 2019, eq. 4): statistics in the master
-/// dtype, result in `dtype`. x is [T, D], or [T H, D] with the H heads of a token in a row.
-at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, const at::Tensor& x_TD,
-                    double eps, at::ScalarType dtype);
-
 }  // namespace moesaic

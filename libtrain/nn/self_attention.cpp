@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "nn/norm.h"
 #include "nn/ops.h"
 
 namespace moesaic {

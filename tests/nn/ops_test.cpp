@@ -17,6 +17,7 @@
 #include <cmath>
 
 #include "nn/attention.h"
+#include "nn/norm.h"
 #include "nn/ops.h"
 #include "nn/rotary.h"
 #include "nn/swiglu.h"
@@ -91,6 +92,38 @@ TEST(RmsNorm, HasTheGradientsOfTheFormula) {
   expect_close(y, y2);
   expect_close(x.grad(), x2.grad());
   expect_close(f.sink.gradients.at(0), w2.grad());
+}
+
+TEST(Residual, HasTheGradientsOfNormsAndAdditionsInBothPrecisions) {
+  for (const auto& [dtype, compute, allowed] :
+       {std::tuple{at::kDouble, at::kDouble, 1e-10}, std::tuple{at::kFloat, at::kBFloat16, 3e-2}}) {
+    Fixture f;
+    f.context.precision = {dtype, compute};
+    const auto v = f.parameter(random({6}).to(dtype)), w = f.parameter(random({6}).to(dtype));
+    const auto x = leaf(random({11, 6}).to(dtype)), x2 = leaf(x.detach().to(at::kDouble));
+    const auto v2 = leaf(v.tensor.to(at::kDouble)), w2 = leaf(w.tensor.to(at::kDouble));
+    const auto dy = random({11, 6}).to(dtype);
+    const auto norm = [](const at::Tensor& a, const at::Tensor& scale) {
+      return a.mul(at::rsqrt(a.square().mean(-1, true).add(1e-3))).mul(scale);
+    };
+    const auto first = residual_norm(f.context, v, x, 1e-3, compute);
+    const auto second =
+        add_residual_norm(f.context, w, first.stream_TD, first.normal_TD.mul(2), 1e-3);
+    EXPECT_EQ(second.normal_TD.scalar_type(), compute);
+    EXPECT_EQ(second.stream_TD.scalar_type(), dtype);
+    const auto y = add_residual(second.stream_TD, second.normal_TD);
+    const auto h2 = x2.add(norm(x2, v2).mul(2));
+    const auto y2 = h2.add(norm(h2, w2));
+    y.backward(dy), y2.backward(dy.to(at::kDouble));
+    const auto near = [allowed = allowed](const at::Tensor& got, const at::Tensor& wanted) {
+      return at::allclose(got.to(at::kDouble), wanted, allowed,
+                          allowed * wanted.abs().max().item<double>());
+    };
+    EXPECT_TRUE(near(y, y2));
+    EXPECT_TRUE(near(x.grad(), x2.grad()));
+    EXPECT_TRUE(near(f.sink.gradients.at(0), v2.grad()));
+    EXPECT_TRUE(near(f.sink.gradients.at(1), w2.grad()));
+  }
 }
 
 TEST(Embedding, AddsUpTheRowsOfRepeatedIds) {
