@@ -52,6 +52,17 @@ void pack(const Head<T>& head, std::int64_t begin, std::int64_t count, std::int6
   std::fill_n(out + rows * head.width, (padded - rows) * head.width, E{0});
 }
 
+// in [m, k] as left operand, in `buffer` where that is another type.
+template <class A, class E>
+const E* as_left(std::int64_t m, std::int64_t k, const A* in, const Buffer<E>& buffer) {
+  if constexpr (std::is_same_v<A, E>) {
+    return in;
+  } else {
+    round_tile(m, k, in, k, buffer(), k);
+    return buffer();
+  }
+}
+
 // in [k, n] as right operand, in `buffer` where that is another layout.
 template <class E>
 const E* as_right(std::int64_t k, std::int64_t n, const E* in, const Buffer<E>& buffer) {
@@ -90,6 +101,19 @@ struct Types {
   using A = Wide<T>;
 };
 
+// Room for one tile of the forward pass. `rounded`: where E is not A.
+template <class A, class E>
+struct ForwardTile {
+  Buffer<E> query, rounded;
+  Buffer<A> score, out;
+
+  ForwardTile(std::int64_t d, std::int64_t w)
+      : query(kQueries * d),
+        rounded(std::is_same_v<A, E> ? 0 : kQueries * kKeys),
+        score(kQueries * kKeys),
+        out(kQueries * w) {}
+};
+
 // Keys and values of a group of heads as right operands of the forward products.
 template <class E>
 struct Seen {
@@ -114,14 +138,14 @@ struct Seen {
 // Queries [first, first + rows) of one head against all keys that they may see.
 template <class Y>
 void forward_tile(const Head<typename Y::T>& q, const Head<typename Y::T>& y, typename Y::A scale,
-                  const Seen<typename Y::E>& seen, std::int64_t first, typename Y::A* lse,
-                  std::int64_t lse_stride) {
+                  const Seen<typename Y::E>& seen,
+                  const ForwardTile<typename Y::A, typename Y::E>& room, std::int64_t first,
+                  typename Y::A* lse, std::int64_t lse_stride) {
   using A = typename Y::A;
   using E = typename Y::E;
   const std::int64_t rows = std::min(kQueries, q.rows - first), tile = padded_queries(rows);
   const std::int64_t d = seen.d, w = seen.w, visible = first + rows;
-  const Buffer<E> query(tile * d), p(tile * kKeys);
-  const Buffer<A> score(tile * kKeys), out(tile * w);
+  const auto& [query, rounded, score, out] = room;
   RunningSoftmax<A> running[kQueries];
   pack(q, first, rows, tile, query());
   for (std::int64_t key = 0; key < visible; key += kKeys) {
@@ -130,11 +154,11 @@ void forward_tile(const Head<typename Y::T>& q, const Head<typename Y::T>& y, ty
                  seen.keys_dL(key * kValuesPerColumn<E>), score(), false);
     for (std::int64_t r = 0; r < rows; ++r) {
       const std::int64_t valid = std::clamp<std::int64_t>(first + r + 1 - key, 0, keys);
-      const A shrink = softmax_row(score(r * keys), scale, valid, keys, running[r], p(r * keys));
+      const A shrink = softmax_row(score(r * keys), scale, valid, keys, running[r]);
       if (key > 0) scaled_copy(out(r * w), out(r * w), w, shrink);
     }
-    std::fill_n(p(rows * keys), (tile - rows) * keys, E{0});
-    tile_product({tile, w, keys, keys, w, w}, p(), seen.values_Lw(key * w), out(), key > 0);
+    const E* const p = as_left(tile, keys, score(), rounded);
+    tile_product({tile, w, keys, keys, w, w}, p, seen.values_Lw(key * w), out(), key > 0);
   }
   for (std::int64_t r = 0; r < rows; ++r) {
     scaled_copy(out(r * w), y.row(first + r), w, 1 / running[r].sum);
@@ -152,12 +176,14 @@ void forward(const CausalAttention& op, const at::Tensor& q, const at::Tensor& k
     const TileRegion region;
     const Seen<typename Y::E> seen(Head<T>(k, begin, length, group),
                                    Head<T>(v, begin, length, group));
+    const ForwardTile<A, typename Y::E> room(seen.d, seen.w);
     for (std::int64_t i = 0; i < work.heads_per_group; ++i) {
       const std::int64_t head = group * work.heads_per_group + i;
       const Head<T> query(q, begin, length, head), out(y, begin, length, head);
       A* const sums = lse.mutable_data_ptr<A>() + begin * lse.stride(0) + head;
       for (std::int64_t first = 0; first < length; first += kQueries)
-        forward_tile<Y>(query, out, static_cast<A>(op.scale), seen, first, sums, lse.stride(0));
+        forward_tile<Y>(query, out, static_cast<A>(op.scale), seen, room, first, sums,
+                        lse.stride(0));
     }
   });
 }
@@ -198,31 +224,56 @@ struct HeadGradient {
   typename Y::A scale;
 };
 
-// Rows of one head as right operands: as they are, and transposed.
+// A tile's rows of one head as right operands: as they are, and transposed.
 template <class E>
 struct RightRows {
-  Buffer<E> plain, transposed;
+  Buffer<E> packed, plain, transposed;
+
+  explicit RightRows(std::int64_t width)
+      : packed(kQueries * width), plain(kQueries * width), transposed(kQueries * width) {}
 
   template <class T>
-  RightRows(const Head<T>& head, std::int64_t first, std::int64_t rows, std::int64_t tile)
-      : plain(tile * head.width), transposed(tile * head.width) {
-    const Buffer<E> packed(tile * head.width);
+  void take(const Head<T>& head, std::int64_t first, std::int64_t rows, std::int64_t tile) const {
     pack(head, first, rows, tile, packed());
     pack_right_transposed(tile, head.width, packed(), head.width, transposed(), tile);
     pack_right(tile, head.width, tile, packed(), head.width, plain(), head.width);
   }
 };
 
+// Room for one tile of the backward pass. `rounded`: where E is not A.
+template <class A, class E>
+struct BackwardTile {
+  RightRows<E> query, dout;
+  Buffer<A> score, dp, dquery, dquery_T;
+  Buffer<E> rounded_p, rounded_ds, ds_right;
+
+  BackwardTile(std::int64_t d, std::int64_t w)
+      : query(d),
+        dout(w),
+        score(kKeys * kQueries),
+        dp(kKeys * kQueries),
+        dquery(kQueries * d),
+        dquery_T(kQueries * d),
+        rounded_p(kRoom),
+        rounded_ds(kRoom),
+        ds_right(kRoom) {}
+
+ private:
+  static constexpr std::int64_t kRoom = std::is_same_v<A, E> ? 0 : kKeys * kQueries;
+};
+
 // As forward_tile, with scores transposed, [keys, queries]: then no large tile needs transposing.
 template <class Y>
-void backward_tile(const HeadGradient<Y>& head, const Group<Y>& group, std::int64_t first) {
+void backward_tile(const HeadGradient<Y>& head, const Group<Y>& group,
+                   const BackwardTile<typename Y::A, typename Y::E>& room, std::int64_t first) {
   using A = typename Y::A;
   using E = typename Y::E;
   const std::int64_t rows = std::min(kQueries, head.query.rows - first);
   const std::int64_t tile = padded_queries(rows), d = group.d, w = group.w, visible = first + rows;
-  const RightRows<E> query(head.query, first, rows, tile), dout(head.dout, first, rows, tile);
-  const Buffer<A> score(kKeys * tile), dp(kKeys * tile), dquery(tile * d), dquery_T(tile * d);
-  const Buffer<E> p(kKeys * tile), ds(kKeys * tile), ds_right(kKeys * tile);
+  const RightRows<E>&query = room.query, &dout = room.dout;
+  const Buffer<A>&score = room.score, &dp = room.dp;
+  query.take(head.query, first, rows, tile);
+  dout.take(head.dout, first, rows, tile);
   A lse[kQueries] = {}, delta[kQueries] = {};
   for (std::int64_t r = 0; r < rows; ++r) {
     lse[r] = head.lse[(first + r) * head.lse_stride];
@@ -236,16 +287,17 @@ void backward_tile(const HeadGradient<Y>& head, const Group<Y>& group, std::int6
                  false);
     for (std::int64_t r = 0; r < keys; ++r)
       softmax_gradient_row(score(r * tile), dp(r * tile), head.scale, lse, delta,
-                           std::clamp<std::int64_t>(key + r - first, 0, tile), tile, p(r * tile),
-                           ds(r * tile));
-    tile_product({keys, w, tile, tile, w, w}, p(), dout.plain(), group.dvalues_Lw(key * w), true);
-    tile_product({keys, d, tile, tile, d, d}, ds(), query.plain(), group.dkeys_Ld(key * d), true);
+                           std::clamp<std::int64_t>(key + r - first, 0, tile), tile);
+    const E* const p = as_left(keys, tile, score(), room.rounded_p);
+    const E* const ds = as_left(keys, tile, dp(), room.rounded_ds);
+    tile_product({keys, w, tile, tile, w, w}, p, dout.plain(), group.dvalues_Lw(key * w), true);
+    tile_product({keys, d, tile, tile, d, d}, ds, query.plain(), group.dkeys_Ld(key * d), true);
     tile_product({d, tile, keys, group.padded, tile, tile}, group.keys_dL(key),
-                 as_right(keys, tile, ds(), ds_right), dquery_T(), key > 0);
+                 as_right(keys, tile, ds, room.ds_right), room.dquery_T(), key > 0);
   }
-  transpose_tile(d, tile, dquery_T(), tile, dquery(), d);
+  transpose_tile(d, tile, room.dquery_T(), tile, room.dquery(), d);
   for (std::int64_t r = 0; r < rows; ++r)
-    scaled_copy(dquery(r * d), head.dquery.row(first + r), d, head.scale);
+    scaled_copy(room.dquery(r * d), head.dquery.row(first + r), d, head.scale);
 }
 
 template <class Y>
@@ -261,6 +313,7 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
     };
     const TileRegion region;
     const Group<Y> part(rows_of(k, group), rows_of(v, group));
+    const BackwardTile<A, typename Y::E> room(part.d, part.w);
     for (std::int64_t i = 0; i < work.heads_per_group; ++i) {
       const std::int64_t head = group * work.heads_per_group + i;
       const HeadGradient<Y> rows{rows_of(q, head),
@@ -271,7 +324,7 @@ void backward(const CausalAttention& op, const at::Tensor& dy, const at::Tensor&
                                  lse.stride(0),
                                  static_cast<A>(op.scale)};
       for (std::int64_t first = 0; first < length; first += kQueries)
-        backward_tile(rows, part, first);
+        backward_tile(rows, part, room, first);
     }
     const Head<T> dkey = rows_of(dk, group), dvalue = rows_of(dv, group);
     for (std::int64_t r = 0; r < length; ++r) {

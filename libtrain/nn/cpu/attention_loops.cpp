@@ -18,43 +18,45 @@ MOESAIC_INLINE Wide<T> dot_of(const T* a, const T* b, std::int64_t n) {
   return sum;
 }
 
-template <class E, class A>
-MOESAIC_INLINE A softmax(const A* score, A scale, std::int64_t valid, std::int64_t n,
-                         RunningSoftmax<A>& running, E* p) {
+constexpr std::int64_t kLanes = 16;  // rows are computed in whole vectors, then what is hidden is 0
+
+template <class A>
+MOESAIC_INLINE A softmax(A* score, A scale, std::int64_t valid, std::int64_t n,
+                         RunningSoftmax<A>& running) {
   if (valid == 0) {
-    std::fill_n(p, n, E{0});
+    std::fill_n(score, n, A{0});
     return 1;
   }
+  const std::int64_t whole = (valid + kLanes - 1) & -kLanes;
+  std::fill_n(score + valid, whole - valid, std::numeric_limits<A>::lowest());
   A top = score[0];
 #pragma omp simd reduction(max : top)
-  for (std::int64_t i = 0; i < valid; ++i) top = score[i] > top ? score[i] : top;
+  for (std::int64_t i = 0; i < whole; ++i) top = score[i] > top ? score[i] : top;
   top = std::max(running.highest, top * scale);
   A part = 0;
 #pragma omp simd reduction(+ : part)
-  for (std::int64_t i = 0; i < valid; ++i) {
-    const A e = exponential(score[i] * scale - top);
-    p[i] = narrow<E>(e);
+  for (std::int64_t i = 0; i < whole; ++i) {
+    const A e = exponential_below_88(score[i] * scale - top);
+    score[i] = e;
     part += e;
   }
-  std::fill_n(p + valid, n - valid, E{0});
+  std::fill_n(score + valid, n - valid, A{0});
   const A shrink = running.sum > 0 ? exponential(running.highest - top) : A{0};
   running = {top, running.sum * shrink + part};
   return shrink;
 }
 
-template <class E, class A>
-MOESAIC_INLINE void softmax_gradient(const A* score, const A* dp, A scale, const A* lse,
-                                     const A* delta, std::int64_t first, std::int64_t n, E* p,
-                                     E* ds) {
-  std::fill_n(p, first, E{0});
-  std::fill_n(ds, first, E{0});
+template <class A>
+MOESAIC_INLINE void softmax_gradient(A* score, A* dp, A scale, const A* lse, const A* delta,
+                                     std::int64_t first, std::int64_t n) {
 #pragma omp simd
-  for (std::int64_t i = first; i < n; ++i) {
-    const A e = exponential(score[i] * scale - lse[i]);
-    const A d = e * (dp[i] - delta[i]);
-    p[i] = narrow<E>(e);
-    ds[i] = narrow<E>(d);
+  for (std::int64_t i = first & -kLanes; i < n; ++i) {
+    const A e = exponential_below_88(score[i] * scale - lse[i]);
+    score[i] = e;
+    dp[i] = e * (dp[i] - delta[i]);
   }
+  std::fill_n(score, first, A{0});
+  std::fill_n(dp, first, A{0});
 }
 
 }  // namespace
@@ -78,33 +80,22 @@ MOESAIC_SIMD float dot(const c10::BFloat16* a, const c10::BFloat16* b, std::int6
 }
 double dot(const double* a, const double* b, std::int64_t n) { return dot_of(a, b, n); }
 
-MOESAIC_SIMD float softmax_row(const float* score, float scale, std::int64_t valid, std::int64_t n,
-                               RunningSoftmax<float>& running, float* p) {
-  return softmax(score, scale, valid, n, running, p);
+MOESAIC_SIMD float softmax_row(float* score, float scale, std::int64_t valid, std::int64_t n,
+                               RunningSoftmax<float>& running) {
+  return softmax(score, scale, valid, n, running);
 }
-MOESAIC_SIMD float softmax_row(const float* score, float scale, std::int64_t valid, std::int64_t n,
-                               RunningSoftmax<float>& running, c10::BFloat16* p) {
-  return softmax(score, scale, valid, n, running, p);
-}
-double softmax_row(const double* score, double scale, std::int64_t valid, std::int64_t n,
-                   RunningSoftmax<double>& running, double* p) {
-  return softmax(score, scale, valid, n, running, p);
+double softmax_row(double* score, double scale, std::int64_t valid, std::int64_t n,
+                   RunningSoftmax<double>& running) {
+  return softmax(score, scale, valid, n, running);
 }
 
-MOESAIC_SIMD void softmax_gradient_row(const float* score, const float* dp, float scale,
-                                       const float* lse, const float* delta, std::int64_t first,
-                                       std::int64_t n, float* p, float* ds) {
-  softmax_gradient(score, dp, scale, lse, delta, first, n, p, ds);
+MOESAIC_SIMD void softmax_gradient_row(float* score, float* dp, float scale, const float* lse,
+                                       const float* delta, std::int64_t first, std::int64_t n) {
+  softmax_gradient(score, dp, scale, lse, delta, first, n);
 }
-MOESAIC_SIMD void softmax_gradient_row(const float* score, const float* dp, float scale,
-                                       const float* lse, const float* delta, std::int64_t first,
-                                       std::int64_t n, c10::BFloat16* p, c10::BFloat16* ds) {
-  softmax_gradient(score, dp, scale, lse, delta, first, n, p, ds);
-}
-void softmax_gradient_row(const double* score, const double* dp, double scale, const double* lse,
-                          const double* delta, std::int64_t first, std::int64_t n, double* p,
-                          double* ds) {
-  softmax_gradient(score, dp, scale, lse, delta, first, n, p, ds);
+void softmax_gradient_row(double* score, double* dp, double scale, const double* lse,
+                          const double* delta, std::int64_t first, std::int64_t n) {
+  softmax_gradient(score, dp, scale, lse, delta, first, n);
 }
 
 }  // namespace moesaic::cpu

@@ -25,26 +25,19 @@ struct RunningSoftmax {
   A sum = 0;
 };
 
-/// p = exp(score * scale - highest) for one part of a row, 0 from `valid` on; `p` may be `score`.
-/// What was computed with the old `highest` must be multiplied by the result.
-float softmax_row(const float* score, float scale, std::int64_t valid, std::int64_t n,
-                  RunningSoftmax<float>& running, float* p);
-float softmax_row(const float* score, float scale, std::int64_t valid, std::int64_t n,
-                  RunningSoftmax<float>& running, c10::BFloat16* p);
-double softmax_row(const double* score, double scale, std::int64_t valid, std::int64_t n,
-                   RunningSoftmax<double>& running, double* p);
+/// One part of a row of scores becomes exp(score * scale - highest), and 0 from `valid` on. What
+/// was computed with the old `highest` must be multiplied by the result. n is a multiple of 16.
+float softmax_row(float* score, float scale, std::int64_t valid, std::int64_t n,
+                  RunningSoftmax<float>& running);
+double softmax_row(double* score, double scale, std::int64_t valid, std::int64_t n,
+                   RunningSoftmax<double>& running);
 
-/// A key's scores and gradients of probabilities dp over n queries, of which those before `first`
-/// do not see the key: p = exp(score * scale - lse), ds = p (dp - delta). In place where types
-/// allow.
-void softmax_gradient_row(const float* score, const float* dp, float scale, const float* lse,
-                          const float* delta, std::int64_t first, std::int64_t n, float* p,
-                          float* ds);
-void softmax_gradient_row(const float* score, const float* dp, float scale, const float* lse,
-                          const float* delta, std::int64_t first, std::int64_t n, c10::BFloat16* p,
-                          c10::BFloat16* ds);
-void softmax_gradient_row(const double* score, const double* dp, double scale, const double* lse,
-                          const double* delta, std::int64_t first, std::int64_t n, double* p,
-                          double* ds);
+/// A key's scores and gradients of probabilities over n queries, of which those before `first` do
+/// not see the key: score becomes p = exp(score * scale - lse), dp becomes ds = p (dp - delta). n
+/// is a multiple of 16.
+void softmax_gradient_row(float* score, float* dp, float scale, const float* lse,
+                          const float* delta, std::int64_t first, std::int64_t n);
+void softmax_gradient_row(double* score, double* dp, double scale, const double* lse,
+                          const double* delta, std::int64_t first, std::int64_t n);
 
 }  // namespace moesaic::cpu

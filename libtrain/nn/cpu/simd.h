@@ -42,12 +42,11 @@ MOESAIC_INLINE T narrow(Wide<T> x) {
   }
 }
 
-/// e^x to 2 units in the last place for |x| <= 87, saturated beyond; NaN stays NaN. Coefficients:
-/// Cephes (Moshier), expf.c.
-MOESAIC_INLINE float exponential(float x) {
+/// e^x to 2 units in the last place for x <= 87, saturated below -87; beyond 88 any value. NaN stays
+/// NaN. Coefficients: Cephes (Moshier), expf.c.
+MOESAIC_INLINE float exponential_below_88(float x) {
   constexpr float kRound = 12582912.0F;  // 1.5 x 2^23: adding it rounds to an integer
   x = x < -87.3F ? -87.3F : x;
-  x = x > 88.0F ? 88.0F : x;
   const float n = (x * 1.442695041F + kRound) - kRound;
   const float r = (x - n * 0.693359375F) + n * 2.12194440e-4F;
   float p = 1.9875691500e-4F;
@@ -59,6 +58,10 @@ MOESAIC_INLINE float exponential(float x) {
   const float y = (p * r * r + r) + 1.0F;
   return y * std::bit_cast<float>((static_cast<std::int32_t>(n) + 127) << 23);
 }
+MOESAIC_INLINE double exponential_below_88(double x) { return std::exp(x); }
+
+/// As above, saturated beyond 88, too.
+MOESAIC_INLINE float exponential(float x) { return exponential_below_88(x > 88.0F ? 88.0F : x); }
 MOESAIC_INLINE double exponential(double x) { return std::exp(x); }
 
 }  // namespace moesaic::cpu
