@@ -43,6 +43,12 @@ MatmulKernel chiefs_matmul(const Communicator& world, const std::string& request
 
 const char* name_of(MatmulKernel kernel) { return kernel == MatmulKernel::kMkl ? "mkl" : "onednn"; }
 
+bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel) {
+  if (b_NK.scalar_type() == dtype) return true;
+  return b_NK.scalar_type() == at::kFloat && dtype == at::kBFloat16 && b_NK.is_cpu() &&
+         kernel == MatmulKernel::kOneDnn && cpu::has_blocked_product(dtype);
+}
+
 at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel) {
   const at::Tensor out_MN = at::empty({a_MK.size(0), b_NK.size(0)}, a_MK.options());
   product_into(a_MK, b_NK, kernel, out_MN);
@@ -55,7 +61,9 @@ void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel k
   if (a_MK.numel() == 0 || b_NK.numel() == 0) {
     out.zero_();
   } else if (!is_blocked(a_MK, kernel) || !has_pairs(a_MK)) {
-    at::mm_out(out, a_MK, b_NK.t());
+    at::mm_out(out, a_MK, b_NK.to(a_MK.scalar_type()).t());
+  } else if (!rounds_right(a_MK.scalar_type(), b_NK, kernel)) {
+    product_into(a_MK, b_NK.to(a_MK.scalar_type()), kernel, out_MN);
   } else if (b_NK.stride(1) != 1 && b_NK.stride(0) == 1) {
     cpu::product_plain(row_major(a_MK), b_NK.t(), out_MN);
   } else {

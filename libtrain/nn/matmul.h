@@ -20,8 +20,11 @@ MatmulKernel choose_matmul(const std::string& requested);
 MatmulKernel chiefs_matmul(const Communicator& world, const std::string& requested);
 const char* name_of(MatmulKernel kernel);
 
-/// a_MK b_NK^T -> [M, N], in the dtype of the operands. Either may be a transposed view; no
-/// dimension need be positive.
+/// Whether a product with a left operand of `dtype` takes b_NK as it is, without a copy in `dtype`.
+bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel);
+
+/// a_MK b_NK^T -> [M, N], in the dtype of a, to which b is rounded. Either may be a transposed
+/// view; no dimension need be positive.
 at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel);
 
 /// As above, written to out_MN, whose rows may lie apart.

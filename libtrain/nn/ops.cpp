@@ -46,7 +46,7 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
 
 namespace {
 
-// Expert e on its rows; `transposed` uses weight[e]^T. Converts the weights where they need it.
+// Expert e on its rows; `transposed` uses weight[e]^T.
 at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool transposed,
                            const std::vector<std::int64_t>& offsets,
                            const ForwardContext& context) {
@@ -55,7 +55,7 @@ at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool
   for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
     const std::int64_t begin = offsets[e], rows = offsets[e + 1] - begin;
     if (rows == 0) continue;
-    const at::Tensor w = w_eNK.select(0, static_cast<std::int64_t>(e)).to(x_RK.scalar_type());
+    const at::Tensor w = w_eNK.select(0, static_cast<std::int64_t>(e));
     product_into(x_RK.narrow(0, begin, rows), transposed ? w.t() : w, context.matmul,
                  y.narrow(0, begin, rows));
     context.world.progress();
@@ -71,8 +71,9 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
   const Span span("grouped_linear");
   context.expect(weight);
   const at::ScalarType dtype = x_RK.scalar_type();
-  const at::Tensor w_eNK =
-      context.weights.converts(weight, dtype) ? weight.tensor : context.weights.get(weight, dtype);
+  const bool as_it_is =
+      context.weights.converts(weight, dtype) || rounds_right(dtype, weight.tensor, context.matmul);
+  const at::Tensor w_eNK = as_it_is ? weight.tensor : context.weights.get(weight, dtype);
   const at::Tensor x = x_RK.detach();
   const at::Tensor y_RN = grouped_product(x, w_eNK, false, offsets, context);
   return record("grouped_linear", {x_RK}, y_RN,

@@ -4,6 +4,8 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
@@ -26,6 +28,7 @@
 #include "nn/attention.h"
 #include "nn/cpu/blocked_product.h"
 #include "nn/cpu/rms_norm.h"
+#include "nn/cpu/round.h"
 #include "nn/cpu/rows.h"
 #include "nn/cpu/simd.h"
 #include "nn/cpu/swiglu.h"
@@ -143,6 +146,14 @@ TEST(BlockedProduct, EqualsMmForEveryRestOfABlock) {
           expect_near(room.narrow(1, 3, n), wanted, rounding, "transposed " + what);
           cpu::product_plain(a, b.t().contiguous(), room.narrow(1, 3, n));
           expect_near(room.narrow(1, 3, n), wanted, rounding, "plain " + what);
+          if (dtype == at::kBFloat16) {
+            const auto same = at::empty({m, n}, dtype);
+            cpu::product_plain(a, b.t().to(at::kFloat).contiguous(), same);
+            EXPECT_TRUE(at::equal(same, room.narrow(1, 3, n))) << "plain, b wide " << what;
+            cpu::product_transposed(a, b, room.narrow(1, 3, n));
+            cpu::product_transposed(a, b.to(at::kFloat), same);
+            EXPECT_TRUE(at::equal(same, room.narrow(1, 3, n))) << "transposed, b wide " << what;
+          }
           const auto sum = at::ones({m, n});
           cpu::add_product_of_rows(a.t().contiguous(), b.t().contiguous(), sum);
           expect_near(sum, wanted.add(1), 1e-5, "sum over rows " + what);
@@ -193,6 +204,25 @@ TEST(Narrow, RoundsLikeLibTorch) {
   for (const float x : values) EXPECT_EQ(cpu::narrow<c10::BFloat16>(x).x, c10::BFloat16(x).x) << x;
   EXPECT_TRUE(std::isnan(
       static_cast<float>(cpu::narrow<c10::BFloat16>(std::bit_cast<float>(0x7FFFFFFFU)))));
+}
+
+TEST(RoundRow, IsTheSameByTheInstructionAndByLoops) {
+  for (const std::int64_t n : {0, 1, 15, 16, 17, 31, 32, 33, 100, 1000}) {
+    auto x = at::randn({n}).mul(at::randn({n}).mul(30).exp2());
+    if (n > 20) {
+      x[3] = std::numeric_limits<float>::infinity();
+      x[5] = std::numeric_limits<float>::quiet_NaN();
+      x[7] = std::numeric_limits<float>::max();
+      x[9] = 1.00390625F;  // half way
+      x[11] = 1.01171875F;
+    }
+    const auto a = at::full({n + 1}, 7, at::kBFloat16), b = a.clone();
+    cpu::round_row(x.const_data_ptr<float>(), n, a.mutable_data_ptr<c10::BFloat16>());
+    cpu::round_row_portably(x.const_data_ptr<float>(), n, b.mutable_data_ptr<c10::BFloat16>());
+    EXPECT_TRUE(at::allclose(a, b, 0, 0, /*equal_nan=*/true)) << n;
+    EXPECT_TRUE(at::allclose(a.narrow(0, 0, n), x.to(at::kBFloat16), 0, 0, true)) << n;
+    EXPECT_EQ(a[n].item<float>(), 7) << "written past the end";
+  }
 }
 
 TEST(CpuRmsNorm, HasTheGradientsOfItsFormulaInEveryPairOfDtypes) {

@@ -127,8 +127,8 @@ void for_each_block(const Matrix<T>& a, const Matrix<T>& out, const Multiply& mu
   });
 }
 
-template <class T>
-void multiply_transposed(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& out) {
+template <class T, class B>
+void multiply_transposed(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out) {
   const Buffer<T> panel(kDepth<T> * kColumns<T>);
   for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
     pack_right_transposed(columns.size, depth.size, b.at(columns.begin, depth.begin), b.ld, panel(),
@@ -137,11 +137,11 @@ void multiply_transposed(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>
   });
 }
 
-template <class T>
-void multiply_plain(const Matrix<T>& a, const Matrix<T>& b, const Matrix<T>& out) {
+template <class T, class B>
+void multiply_plain(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out) {
   const Buffer<T> panel(kNarrow<T> ? kDepth<T> * kColumns<T> : 0);
   for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
-    const T* const rows = b.at(depth.begin, columns.begin);
+    const B* const rows = b.at(depth.begin, columns.begin);
     if constexpr (kNarrow<T>) {
       pack_right(depth.size, columns.size, depth.size, rows, b.ld, panel(), columns.size);
       block.add(depth, panel(), columns.size);
@@ -191,6 +191,14 @@ void add_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<float>& su
   });
 }
 
+// Calls visit(a, b) with values of the types of a and b.
+template <class Visit>
+void with_operands(const at::Tensor& a, const at::Tensor& b, const Visit& visit) {
+  MOESAIC_ASSERT(a.scalar_type() == b.scalar_type() || b.scalar_type() == at::kFloat);
+  if (a.scalar_type() == at::kFloat) return visit(float{}, float{});
+  with_narrow_dtype(b.scalar_type(), [&](auto type) { visit(BFloat16{}, type); });
+}
+
 }  // namespace
 
 bool has_blocked_product(at::ScalarType dtype) {
@@ -198,16 +206,16 @@ bool has_blocked_product(at::ScalarType dtype) {
 }
 
 void product_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN) {
-  with_narrow_dtype(a_MK.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    multiply_transposed<T>(Matrix<T>(a_MK), Matrix<T>(b_NK), Matrix<T>(out_MN));
+  with_operands(a_MK, b_NK, [&](auto a, auto b) {
+    using T = decltype(a);
+    multiply_transposed(Matrix<T>(a_MK), Matrix<decltype(b)>(b_NK), Matrix<T>(out_MN));
   });
 }
 
 void product_plain(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN) {
-  with_narrow_dtype(a_MK.scalar_type(), [&](auto type) {
-    using T = decltype(type);
-    multiply_plain<T>(Matrix<T>(a_MK), Matrix<T>(b_KN), Matrix<T>(out_MN));
+  with_operands(a_MK, b_KN, [&](auto a, auto b) {
+    using T = decltype(a);
+    multiply_plain(Matrix<T>(a_MK), Matrix<decltype(b)>(b_KN), Matrix<T>(out_MN));
   });
 }
 

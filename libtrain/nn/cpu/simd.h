@@ -42,8 +42,8 @@ MOESAIC_INLINE T narrow(Wide<T> x) {
   }
 }
 
-/// e^x to 2 units in the last place for x <= 87, saturated below -87; beyond 88 any value. NaN stays
-/// NaN. Coefficients: Cephes (Moshier), expf.c.
+/// e^x to 2 units in the last place for x <= 87, saturated below -87; beyond 88 any value. NaN
+/// stays NaN. Coefficients: Cephes (Moshier), expf.c.
 MOESAIC_INLINE float exponential_below_88(float x) {
   constexpr float kRound = 12582912.0F;  // 1.5 x 2^23: adding it rounds to an integer
   x = x < -87.3F ? -87.3F : x;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "nn/cpu/round.h"
 #include "nn/cpu/simd.h"
 
 #if defined(__x86_64__)
@@ -38,24 +39,39 @@ void copy_rows(std::int64_t rows, std::int64_t n, std::int64_t k, const T* in, s
   for (std::int64_t r = rows; r < k; ++r) std::fill_n(out + r * out_ld, n, T{0});
 }
 
-// out[i] = (a[i], b[i])
+// out[i] = (a[i], b[i]), or (a[i], 0) where b is null
 MOESAIC_SIMD void interleave(const BFloat16* a, const BFloat16* b, std::int64_t n, BFloat16* out) {
   auto* pair = reinterpret_cast<std::uint32_t*>(out);
+  if (b == nullptr) {
+#pragma omp simd
+    for (std::int64_t i = 0; i < n; ++i) pair[i] = a[i].x;
+    return;
+  }
 #pragma omp simd
   for (std::int64_t i = 0; i < n; ++i)
     pair[i] = static_cast<std::uint32_t>(a[i].x) | static_cast<std::uint32_t>(b[i].x) << 16;
 }
 
-// out[i] = (a[i], 0)
-MOESAIC_SIMD void interleave_zero(const BFloat16* a, std::int64_t n, BFloat16* out) {
-  auto* pair = reinterpret_cast<std::uint32_t*>(out);
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) pair[i] = a[i].x;
+void interleave(const float* a, const float* b, std::int64_t n, BFloat16* out) {
+  constexpr std::int64_t kPart = 512;
+  BFloat16 first[kPart], second[kPart];
+  for (std::int64_t begin = 0; begin < n; begin += kPart) {
+    const std::int64_t part = std::min(kPart, n - begin);
+    round_row(a + begin, part, first);
+    if (b != nullptr) round_row(b + begin, part, second);
+    interleave(first, b != nullptr ? second : nullptr, part, out + 2 * begin);
+  }
 }
 
-MOESAIC_SIMD void round_row(const float* in, std::int64_t n, BFloat16* out) {
-#pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) out[i] = narrow<BFloat16>(in[i]);
+template <class T>
+void pack_pairs(std::int64_t rows, std::int64_t n, std::int64_t k, const T* in, std::int64_t in_ld,
+                BFloat16* out, std::int64_t out_ld) {
+  std::int64_t r = 0;
+  for (; r < rows; r += 2) {
+    const T* const a = in + r * in_ld;
+    interleave(a, r + 1 < rows ? a + in_ld : nullptr, n, out + r * out_ld);
+  }
+  for (; r < k; r += 2) std::fill_n(out + r * out_ld, 2 * n, BFloat16(0));
 }
 
 }  // namespace
@@ -93,6 +109,19 @@ void pack_right_transposed(std::int64_t n, std::int64_t k, const BFloat16* in, s
                  reinterpret_cast<float*>(out), out_ld);
 }
 
+// A few rows at a time, which stay in the first cache.
+void pack_right_transposed(std::int64_t n, std::int64_t k, const float* in, std::int64_t in_ld,
+                           BFloat16* out, std::int64_t out_ld) {
+  constexpr std::int64_t kRows = 16, kDepth = 512;
+  BFloat16 rounded[kRows * kDepth];
+  for (std::int64_t row = 0; row < n; row += kRows)
+    for (std::int64_t begin = 0; begin < k; begin += kDepth) {
+      const std::int64_t rows = std::min(kRows, n - row), depth = std::min(kDepth, k - begin);
+      round_tile(rows, depth, in + row * in_ld + begin, in_ld, rounded, kDepth);
+      pack_right_transposed(rows, depth, rounded, kDepth, out + 2 * row + begin * out_ld, out_ld);
+    }
+}
+
 void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* in,
                 std::int64_t in_ld, float* out, std::int64_t out_ld) {
   copy_rows(rows, n, k, in, in_ld, out, out_ld);
@@ -105,14 +134,12 @@ void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const double*
 
 void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const BFloat16* in,
                 std::int64_t in_ld, BFloat16* out, std::int64_t out_ld) {
-  std::int64_t r = 0;
-  for (; r + 1 < rows; r += 2)
-    interleave(in + r * in_ld, in + (r + 1) * in_ld, n, out + r * out_ld);
-  if (r < rows) {
-    interleave_zero(in + r * in_ld, n, out + r * out_ld);
-    r += 2;
-  }
-  for (; r < k; r += 2) std::fill_n(out + r * out_ld, 2 * n, BFloat16(0));
+  pack_pairs(rows, n, k, in, in_ld, out, out_ld);
+}
+
+void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* in,
+                std::int64_t in_ld, BFloat16* out, std::int64_t out_ld) {
+  pack_pairs(rows, n, k, in, in_ld, out, out_ld);
 }
 
 void round_tile(std::int64_t rows, std::int64_t columns, const float* in, std::int64_t in_ld,

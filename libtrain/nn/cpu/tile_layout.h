@@ -30,6 +30,10 @@ void pack_right_transposed(std::int64_t n, std::int64_t k, const double* in, std
 void pack_right_transposed(std::int64_t n, std::int64_t k, const c10::BFloat16* in,
                            std::int64_t in_ld, c10::BFloat16* out, std::int64_t out_ld);
 
+/// As above, of values rounded to bfloat16.
+void pack_right_transposed(std::int64_t n, std::int64_t k, const float* in, std::int64_t in_ld,
+                           c10::BFloat16* out, std::int64_t out_ld);
+
 /// in [rows, n] as right operand of `k` >= rows rows, those from `rows` on zero: a copy, for
 /// bfloat16 in pairs (k even). out_ld in columns.
 void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* in,
@@ -37,6 +41,10 @@ void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* 
 void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const double* in,
                 std::int64_t in_ld, double* out, std::int64_t out_ld);
 void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const c10::BFloat16* in,
+                std::int64_t in_ld, c10::BFloat16* out, std::int64_t out_ld);
+
+/// As above, of values rounded to bfloat16.
+void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* in,
                 std::int64_t in_ld, c10::BFloat16* out, std::int64_t out_ld);
 
 /// out = in, rounded.

@@ -46,7 +46,8 @@ MOESAIC_INLINE Wide<T> gradient_of(T* x, std::int64_t n, std::int64_t target, Wi
   const A top = highest_of(x, n), sum = sum_of_exponentials(x, n, top);
   const A chosen = widen(x[target]), share = factor / sum;
 #pragma omp simd
-  for (std::int64_t i = 0; i < n; ++i) x[i] = narrow<T>(exponential_below_88(widen(x[i]) - top) * share);
+  for (std::int64_t i = 0; i < n; ++i)
+    x[i] = narrow<T>(exponential_below_88(widen(x[i]) - top) * share);
   // Not from the rounded value: at a good prediction the difference is small.
   x[target] = narrow<T>(exponential(chosen - top) * share - factor);
   return top + std::log(sum) - chosen;
