@@ -7,6 +7,7 @@
 #include "engine/async_saver.h"
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
+#include "nn/deferring_sink.h"
 #include "optim/clip.h"
 #include "store/model_source.h"
 
@@ -72,6 +73,8 @@ void make_training(const Recipe& recipe, const RankContext& context, TrainingPar
   parts.buckets =
       std::make_unique<GradientBuckets>(parameters, context, GradientBuckets::Options{});
   parts.sink = std::make_unique<AccumulatingSink>(parameters, *parts.buckets, parts.matmul);
+  if (context.plan.expert > 1)
+    parts.sink = std::make_unique<DeferringSink>(std::move(parts.sink), context.world);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
 
   const OptimizerOptions& o = recipe.optimizer;

@@ -78,6 +78,7 @@ void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report
   const at::Tensor total = loss(context, size, report);
   const Span span(span_name::kBackward);
   total.backward();
+  parts_.sink->catch_up();
 }
 
 // What the losses looked at is gone when backward begins.

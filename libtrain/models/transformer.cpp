@@ -89,7 +89,7 @@ MoeLayer make_moe(const arch::Options& arch, const std::string& prefix, Paramete
     return factory.make(prefix + "experts." + name + ".weight");
   };
   auto dispatcher = context.plan.expert == 1
-                        ? local_dispatcher(arch.num_experts)
+                        ? local_dispatcher()
                         : all_to_all_dispatcher(arch.num_experts, context.expert);
   GroupedExperts experts(expert(names.gate), expert(names.up), expert(names.down));
   std::optional<SharedExpert> shared;

@@ -1,9 +1,9 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/repeat_interleave.h>
 
+#include <memory>
 #include <numeric>
 
 #include "moe/dispatcher.h"
@@ -24,74 +24,100 @@ Rows to_rows(const at::Tensor& count) {
   return Rows(data, data + count.numel());
 }
 
-// All-to-all of several tensors with the same rows: all are on their way before the first is waited
-// for.
-Tensors move_rows(const Communicator& group, const Tensors& tensors, const Rows& send,
-                  const Rows& receive, const char* label) {
-  Tensors received;
-  std::vector<Work> work;
-  for (const at::Tensor& tensor : tensors) {
-    auto sizes = tensor.sizes().vec();
-    sizes[0] = total(receive);
-    received.push_back(at::empty(sizes, tensor.options()));
-    work.push_back(
-        group.all_to_all_async(tensor.contiguous(), send, received.back(), receive, label));
+// All-to-all of several tensors with the same rows, on its way from construction to wait().
+class MovingRows {
+ public:
+  MovingRows(const Communicator& group, const Tensors& tensors, const Rows& send,
+             const Rows& receive, const char* label) {
+    for (const at::Tensor& tensor : tensors) {
+      auto sizes = tensor.sizes().vec();
+      sizes[0] = total(receive);
+      received_.push_back(at::empty(sizes, tensor.options()));
+      work_.push_back(
+          group.all_to_all_async(tensor.contiguous(), send, received_.back(), receive, label));
+    }
   }
-  for (Work& w : work) w.wait();
-  return received;
-}
+  Tensors wait() {
+    for (Work& work : work_) work.wait();
+    return received_;
+  }
 
-// move_rows, recorded: gradients travel the other way. Equal on all ranks: it never asks for row
-// counts.
-Tensors exchange(const Communicator& group, const Tensors& tensors, const Rows& send,
-                 const Rows& receive, const char* forward_label, const char* backward_label) {
-  Tensors detached;
-  for (const at::Tensor& tensor : tensors) detached.push_back(tensor.detach());
-  const Tensors received = move_rows(group, detached, send, receive, forward_label);
-  record(forward_label, tensors, received,
-         [group, send, receive, backward_label](const Tensors& dy) {
-           return move_rows(group, dy, receive, send, backward_label);
-         });
-  return received;
-}
+ private:
+  Tensors received_;
+  std::vector<Work> work_;
+};
+
+// Rows that move in the graph: gradients travel the other way, and weights get their gradients
+// meanwhile. Equal on all ranks: it never asks for row counts.
+class Exchange {
+ public:
+  Exchange(const ForwardContext& context, const Communicator& group, Tensors tensors,
+           const Rows& send, const Rows& receive, const char* label, const char* backward_label)
+      : tensors_(std::move(tensors)),
+        label_(label),
+        moving_(group, detached(tensors_), send, receive, label),
+        backward_([group, send, receive, backward_label, sink = context.sink](const Tensors& dy) {
+          MovingRows back(group, dy, receive, send, backward_label);
+          if (sink != nullptr) sink->catch_up();
+          return back.wait();
+        }) {}
+
+  Tensors wait() {
+    const Tensors received = moving_.wait();
+    record(label_, tensors_, received, backward_);
+    return received;
+  }
+
+ private:
+  static Tensors detached(const Tensors& tensors) {
+    Tensors out;
+    for (const at::Tensor& tensor : tensors) out.push_back(tensor.detach());
+    return out;
+  }
+
+  Tensors tensors_;
+  const char* label_;
+  MovingRows moving_;
+  Backward backward_;
+};
 
 class AllToAllDispatcher : public TokenDispatcher {
  public:
   AllToAllDispatcher(std::int64_t num_experts, const Communicator& group)
-      : num_experts_(num_experts), local_experts_(num_experts / group.size()), group_(group) {}
+      : local_experts_(num_experts / group.size()), group_(group) {}
 
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
-                      const at::Tensor& weight_TK, const at::Tensor& selected_TK) const override {
-    const Grouping grouping =
-        Grouping::make(selected_TK);  // by expert, so also by the rank that holds it
-    const at::Tensor send_count_E = at::bincount(selected_TK.flatten(), {}, num_experts_);
+                      const Routing& routing) const override {
     const Rows equal(static_cast<std::size_t>(group_.size()), local_experts_);
-    const at::Tensor count_We = group_.all_to_all(send_count_E, equal, equal, "dispatch.counts")
-                                    .cpu()
-                                    .view({group_.size(), local_experts_});
-    const Rows send = to_rows(send_count_E.cpu().view({group_.size(), local_experts_}).sum(1));
+    MovingRows counts(group_, {routing.record.count_E}, equal, equal, "dispatch.counts");
+    // By expert, so also by the rank that holds it.
+    const Grouping grouping = Grouping::make(routing.selected_TK);
+    const at::Tensor rows_ND = scatter_to_groups(x_TD, grouping);
+    const at::Tensor weight_N =
+        reorder(routing.weight_TK.flatten(), grouping.order_N, grouping.inverse_N);
+    const at::Tensor example_N = context.batch.example_id_T.index_select(0, grouping.token_N);
+    const at::Tensor count_We = by_rank(counts.wait()[0]);
+    const Rows send = to_rows(by_rank(routing.record.count_E).sum(1));
     const Rows receive = to_rows(count_We.sum(1));
 
-    const Tensors received =
-        exchange(group_,
-                 {scatter_to_groups(x_TD, grouping),
-                  reorder(weight_TK.flatten(), grouping.order_N, grouping.inverse_N)},
-                 send, receive, "dispatch", "dispatch.backward");
+    Exchange there(context, group_, {rows_ND, weight_N}, send, receive, "dispatch",
+                   "dispatch.backward");
+    MovingRows examples(group_, {example_N}, send, receive, "dispatch.examples");
     const Rearrangement by_expert = Rearrangement::make(count_We, x_TD.device());
+    const Tensors received = there.wait();
     Dispatched out;
     out.rows_RD = reorder(received[0], by_expert.order_R, by_expert.inverse_R);
     out.weight_R = reorder(received[1], by_expert.order_R, by_expert.inverse_R);
-    out.example_R =
-        move_examples(context, grouping, send, receive).index_select(0, by_expert.order_R);
+    out.example_R = examples.wait()[0].index_select(0, by_expert.order_R);
     out.offsets = {0};
     for (const std::int64_t rows : to_rows(count_We.sum(0)))
       out.offsets.push_back(out.offsets.back() + rows);
-    out.combine = [group = group_, grouping, by_expert, send,
+    out.combine = [&context, group = group_, grouping, by_expert, send,
                    receive](const at::Tensor& result_RD) {
       const at::Tensor by_source = reorder(result_RD, by_expert.inverse_R, by_expert.order_R);
-      const Tensors home =
-          exchange(group, {by_source}, receive, send, "combine", "combine.backward");
-      return gather_from_groups(home[0], grouping);
+      const auto home = std::make_shared<Exchange>(context, group, Tensors{by_source}, receive,
+                                                   send, "combine", "combine.backward");
+      return [home, grouping] { return gather_from_groups(home->wait()[0], grouping); };
     };
     return out;
   }
@@ -110,13 +136,11 @@ class AllToAllDispatcher : public TokenDispatcher {
     }
   };
 
-  at::Tensor move_examples(const ForwardContext& context, const Grouping& grouping,
-                           const Rows& send, const Rows& receive) const {
-    const at::Tensor example_N = context.batch.example_id_T.index_select(0, grouping.token_N);
-    return move_rows(group_, {example_N}, send, receive, "dispatch.examples")[0];
+  // Counts by expert, of each rank: [ranks, local experts], on the CPU.
+  at::Tensor by_rank(const at::Tensor& count_E) const {
+    return count_E.cpu().view({group_.size(), local_experts_});
   }
 
-  std::int64_t num_experts_;
   std::int64_t local_experts_;
   Communicator group_;
 };

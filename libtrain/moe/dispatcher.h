@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "moe/router.h"
 #include "nn/forward_context.h"
 #include "parallel/rank_context.h"
 
@@ -19,9 +20,10 @@ struct Dispatched {
   at::Tensor weight_R;                // gate weight of each row, in the graph
   at::Tensor example_R;               // int64: example of each row
   std::vector<std::int64_t> offsets;  // e + 1: rows of expert i are [offsets[i], offsets[i+1])
-  /// Results [R, D] in the order of rows_RD -> [T, D]: the sum over a token's choices in fixed
-  /// order. Collective over the expert group.
-  std::function<at::Tensor(const at::Tensor& result_RD)> combine;
+  /// Sends results [R, D], in the order of rows_RD, on their way home; what it returns waits for
+  /// them -> [T, D], the sum over a token's choices in fixed order. Compute between the two.
+  /// Collective over the expert group.
+  std::function<std::function<at::Tensor()>(const at::Tensor& result_RD)> combine;
 };
 
 class TokenDispatcher {
@@ -30,11 +32,11 @@ class TokenDispatcher {
   /// Collective over the expert group: every rank calls it for every MoE layer of every round, also
   /// without tokens.
   virtual Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
-                              const at::Tensor& weight_TK, const at::Tensor& selected_TK) const = 0;
+                              const Routing& routing) const = 0;
 };
 
 /// All experts are here.
-std::unique_ptr<TokenDispatcher> local_dispatcher(std::int64_t num_experts);
+std::unique_ptr<TokenDispatcher> local_dispatcher();
 
 /// Experts are split over the expert group: dropless all-to-all with uneven counts.
 std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(std::int64_t num_experts,

@@ -25,11 +25,13 @@ class MoeLayer {
   /// x_TD -> [T, D]; appends this layer's record. Collective over the expert group.
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
                      std::vector<RouterRecord>& records) const {
-    Routing routing = router_.route(context, x_TD);
+    const Routing routing = router_.route(context, x_TD);
     const Dispatched tokens = dispatch(context, x_TD, routing);
-    records.push_back(std::move(routing.record));
-    const at::Tensor routed_TD = combine(tokens, experts_.forward(context, tokens));
-    return shared_ ? routed_TD.add(shared_->forward(context, x_TD)) : routed_TD;
+    records.push_back(routing.record);
+    const auto home = tokens.combine(experts_.forward(context, tokens));
+    if (!shared_) return wait_for(home);
+    const at::Tensor shared_TD = shared_->forward(context, x_TD);
+    return wait_for(home).add(shared_TD);
   }
 
   void collect(ParameterSet& parameters) {
@@ -42,11 +44,11 @@ class MoeLayer {
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const {
     const Span span("dispatch");
-    return dispatcher_->dispatch(context, x_TD, routing.weight_TK, routing.selected_TK);
+    return dispatcher_->dispatch(context, x_TD, routing);
   }
-  static at::Tensor combine(const Dispatched& tokens, const at::Tensor& result_RD) {
+  static at::Tensor wait_for(const std::function<at::Tensor()>& home) {
     const Span span("combine");
-    return tokens.combine(result_RD);
+    return home();
   }
 
   Router router_;

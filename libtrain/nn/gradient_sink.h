@@ -30,6 +30,7 @@ struct ParameterUse {
   at::Tensor example_R;               // int64 [R]: the example of each row
   std::vector<std::int64_t> offsets;  // kGrouped only: local experts + 1
   at::Tensor factor_R;                // kScale only
+  bool may_wait = false;              // the tensors stay as they are after the call
 };
 
 class GradientSink {
@@ -39,6 +40,8 @@ class GradientSink {
   virtual void expect(const Parameter& parameter) = 0;
   /// Backward: one use is done.
   virtual void accumulate(const ParameterUse& use) = 0;
+  /// A good time to do what was put off: communication is under way, or the backward pass is over.
+  virtual void catch_up() {}
 };
 
 /// Sums gradients into the flat buckets and reports parameters whose last use of the pass is done,

@@ -37,7 +37,14 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   return record("linear", {x_TK}, y_TN,
                 [&context, &weight, bias, x, w_NK](const Tensors& dy) -> Tensors {
                   const at::Tensor dy_TN = dy[0].to(x.scalar_type());
-                  context.accumulate({Kind::kLinear, weight, x, dy_TN, context.batch.example_id_T});
+                  context.accumulate({Kind::kLinear,
+                                      weight,
+                                      x,
+                                      dy_TN,
+                                      context.batch.example_id_T,
+                                      {},
+                                      {},
+                                      /*may_wait=*/true});
                   if (bias != nullptr)
                     context.accumulate({Kind::kBias, *bias, {}, dy_TN, context.batch.example_id_T});
                   return {product(dy_TN, w_NK.t(), context.matmul)};
@@ -79,7 +86,14 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
   return record("grouped_linear", {x_RK}, y_RN,
                 [&context, &weight, x, w_eNK, offsets, example_R](const Tensors& dy) -> Tensors {
                   const at::Tensor dy_RN = dy[0].to(x.scalar_type()).contiguous();
-                  context.accumulate({Kind::kGrouped, weight, x, dy_RN, example_R, offsets});
+                  context.accumulate({Kind::kGrouped,
+                                      weight,
+                                      x,
+                                      dy_RN,
+                                      example_R,
+                                      offsets,
+                                      {},
+                                      /*may_wait=*/true});
                   return {grouped_product(dy_RN, w_eNK, true, offsets, context)};
                 });
 }

@@ -38,6 +38,7 @@ class SecondRun {
     explicit Sink(GradientSink& first) : first_(first) {}
     void expect(const Parameter&) override {}
     void accumulate(const ParameterUse& use) override { first_.accumulate(use); }
+    void catch_up() override { first_.catch_up(); }
 
    private:
     GradientSink& first_;

@@ -2,6 +2,7 @@
 // gradients come home.
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/argsort.h>
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
@@ -35,14 +36,18 @@ void check(int expert_size, const at::Tensor& selected_TK) {
   f.batch = tokens == 0 ? empty_batch() : test::batch_of({tokens}, 11);
   f.batch.example_id_T.fill_(100 + ranks.rank());
   const auto dispatcher =
-      expert_size == 1 ? local_dispatcher(kExperts) : all_to_all_dispatcher(kExperts, ranks.expert);
+      expert_size == 1 ? local_dispatcher() : all_to_all_dispatcher(kExperts, ranks.expert);
   const auto x = at::rand({tokens, kWidth}, at::kDouble).set_requires_grad(true);
   const auto w = at::rand(selected_TK.sizes(), at::kDouble).set_requires_grad(true);
 
-  const Dispatched out = dispatcher->dispatch(f.context, x, w, selected_TK);
+  const Dispatched out = dispatcher->dispatch(
+      f.context, x,
+      {w, selected_TK, {{}, {}, selected_TK, at::bincount(selected_TK.flatten(), {}, kExperts)}});
   EXPECT_EQ(out.rows_RD.size(0), out.offsets.back());
   EXPECT_EQ(static_cast<int>(out.offsets.size()) - 1, kExperts / expert_size);
-  const auto y = out.combine(scale_by_expert(out, ranks.plan.first_expert(ranks.rank(), kExperts)));
+  const auto home =
+      out.combine(scale_by_expert(out, ranks.plan.first_expert(ranks.rank(), kExperts)));
+  const auto y = home();
   y.sum().backward();
 
   const auto factor_TK = selected_TK.to(at::kDouble).add(1);
