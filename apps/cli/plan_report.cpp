@@ -7,6 +7,7 @@
 
 #include "arch/cost.h"
 #include "config/recipe_reader.h"
+#include "core/processor.h"
 
 namespace moesaic::cli {
 namespace {
@@ -20,6 +21,8 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
   sizes.sequence_length = recipe.data.sequence_length;
   sizes.master_bytes = recipe.train.precision == "float64" ? 8 : 4;
   sizes.compute_bytes = recipe.train.precision == "bfloat16" ? 2 : sizes.master_bytes;
+  const bool no_rounding = recipe.parallel.device != "cpu" || recipe.train.matmul == "mkl";
+  sizes.expert_copies = no_rounding || !multiplies_bfloat16_tiles();
   const bool adamw = recipe.optimizer.type == "adamw";
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
   sizes.async_checkpoint = recipe.checkpoint.async;

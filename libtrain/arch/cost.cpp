@@ -35,6 +35,7 @@ double copied_values(const Options& o, const CostOptions& s) {
   double values = 0;
   for (const ParameterInfo& info : parameter_table(o)) {
     if (info.flops_per_token == 0) continue;
+    if (info.scope == Scope::kExpert && !s.expert_copies) continue;
     values += d(info.numel()) / (info.scope == Scope::kExpert ? d(s.expert) : 1.0);
   }
   return values;

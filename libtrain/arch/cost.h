@@ -25,6 +25,7 @@ struct CostOptions {
   std::int64_t master_bytes = 4;       // of one value: parameters, gradients, moments
   std::int64_t compute_bytes =
       4;  // of one value in forward and backward; below master_bytes: copies are kept
+  bool expert_copies = true;           // experts have them, too (nn/matmul.h, rounds_right)
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
   bool async_checkpoint = false;       // a copy of the state is kept
   bool checkpoint_activations = false;

@@ -5,6 +5,7 @@
 
 #include "comm/communicator.h"
 #include "core/error.h"
+#include "core/processor.h"
 #include "nn/cpu/blocked_product.h"
 
 namespace moesaic {
@@ -30,10 +31,7 @@ MatmulKernel choose_matmul(const std::string& requested) {
   if (requested == "mkl") return MatmulKernel::kMkl;
   if (requested == "onednn") return MatmulKernel::kOneDnn;
   MOESAIC_ASSERT(requested == "auto");
-#if defined(__x86_64__)
-  if (__builtin_cpu_supports("avx512f")) return MatmulKernel::kOneDnn;
-#endif
-  return MatmulKernel::kMkl;
+  return has_avx512() ? MatmulKernel::kOneDnn : MatmulKernel::kMkl;
 }
 
 MatmulKernel chiefs_matmul(const Communicator& world, const std::string& requested) {

@@ -59,6 +59,14 @@ TEST(Cost, HoldsMastersGradientsMomentsAndCopies) {
             4 * held + 2 * (held - (2 * 28 + 8) - 80));
 }
 
+TEST(Cost, CountsCopiesOfWeightsInTheComputeDtype) {
+  const auto bytes = [](bool expert_copies) {
+    return cost_of(tiny_olmoe(), {.compute_bytes = 2, .expert_copies = expert_copies})
+        .parameter_bytes;
+  };
+  EXPECT_EQ(bytes(true) - bytes(false), 2.0 * kExperts);
+}
+
 TEST(Cost, MovesNothingOnOneRank) {
   const Cost cost = cost_of(tiny_olmoe(), {});
   EXPECT_EQ(cost.all_reduce_bytes, 0);

@@ -1,5 +1,6 @@
 #include "nn/cpu/round.h"
 
+#include "core/processor.h"
 #include "nn/cpu/simd.h"
 
 #if defined(__x86_64__)
@@ -39,9 +40,7 @@ MOESAIC_SIMD void round_row_portably(const float* in, std::int64_t n, BFloat16* 
 
 void round_row(const float* in, std::int64_t n, BFloat16* out) {
 #if defined(__x86_64__)
-  static const bool has_instruction = __builtin_cpu_supports("avx512bf16") &&
-                                      __builtin_cpu_supports("avx512bw") &&
-                                      __builtin_cpu_supports("avx512vl");
+  static const bool has_instruction = rounds_to_bfloat16();
   if (has_instruction) return round_by_instruction(in, n, out);
 #endif
   round_row_portably(in, n, out);

@@ -5,6 +5,8 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
 
+#include "core/processor.h"
+
 namespace moesaic::cpu {
 namespace {
 
@@ -47,13 +49,9 @@ void library_product(const TileShape& s, const T* a, const T* b, T* c, bool add)
 }  // namespace
 
 bool has_bfloat16_tiles() {
-#if defined(__x86_64__)
-  // Without the instruction the micro-kernel emulates it, slower than float32.
-  static const bool has = __builtin_cpu_supports("avx512bf16") && answers<c10::BFloat16>();
+  // Without AMX LibTorch's own product is faster (docs/design/decisions.md).
+  static const bool has = multiplies_bfloat16_tiles() && answers<c10::BFloat16>();
   return has;
-#else
-  return false;
-#endif
 }
 
 TileRegion::~TileRegion() {
