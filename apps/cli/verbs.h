@@ -17,6 +17,7 @@ void add_recipes(CLI::App& app, int& exit_code);
 void add_schema(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
+void add_tokenize(CLI::App& app, int& exit_code);
 void add_import(CLI::App& app, int& exit_code);
 void add_export(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);

@@ -27,6 +27,10 @@ void add_inspect(CLI::App& app, int&) {
 
 void add_data(CLI::App& app, int&) { add_worker_verb(app, "data", "Token files: build, inspect"); }
 
+void add_tokenize(CLI::App& app, int&) {
+  add_worker_verb(app, "tokenize", "Standard input to token ids, or back");
+}
+
 void add_import(CLI::App& app, int&) {
   add_worker_verb(app, "import", "FROM TO: a Hugging Face folder becomes a checkpoint");
 }

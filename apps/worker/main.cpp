@@ -30,6 +30,7 @@ int main(int argc, char** argv) {
   moesaic::worker::add_score(app, exit_code);
   moesaic::worker::add_inspect(app, exit_code);
   moesaic::worker::add_data(app, exit_code);
+  moesaic::worker::add_tokenize(app);
   moesaic::worker::add_import(app, exit_code);
   moesaic::worker::add_export(app, exit_code);
   try {

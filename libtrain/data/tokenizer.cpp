@@ -1,6 +1,9 @@
 #include "data/tokenizer.h"
 
 #include <algorithm>
+#include <filesystem>
+
+#include "data/text/text_tokenizer.h"
 
 namespace moesaic {
 namespace {
@@ -17,7 +20,7 @@ class ByteTokenizer : public Tokenizer {
                    [](char c) { return std::uint32_t{static_cast<unsigned char>(c)}; });
   }
 
-  std::string decode(std::span<const std::uint32_t> ids) const override {
+  std::string decode(std::span<const std::uint32_t> ids, bool) const override {
     std::string text;
     text.reserve(ids.size());
     for (const std::uint32_t id : ids) {
@@ -32,6 +35,7 @@ class ByteTokenizer : public Tokenizer {
   std::int64_t vocab_size() const override { return kEndOfText + 1; }
   std::optional<std::uint32_t> end_of_text() const override { return kEndOfText; }
   bool encodes_in_pieces() const override { return true; }
+  std::unique_ptr<Tokenizer> clone() const override { return byte_tokenizer(); }
   Json describe() const override {
     return {{"type", "byte"}, {"vocab_size", vocab_size()}, {"end_of_text", kEndOfText}};
   }
@@ -43,9 +47,9 @@ std::unique_ptr<Tokenizer> byte_tokenizer() { return std::make_unique<ByteTokeni
 
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& spec) {
   if (spec == "byte") return byte_tokenizer();
-  throw Error(ErrorKind::kRecipe,
-              format("tokenizer: '{}' cannot be used, this version has 'byte' only", spec),
-              "write tokenizer: byte, or tokenise elsewhere and give sources of format: tokens");
+  MOESAIC_CHECK(std::filesystem::exists(spec), ErrorKind::kRecipe,
+                "tokenizer: '{}' is neither byte nor a tokenizer.json nor a folder with one", spec);
+  return read_tokenizer(spec);
 }
 
 }  // namespace moesaic

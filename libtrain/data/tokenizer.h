@@ -17,10 +17,19 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Appends the ids of `text` to `ids`, without special tokens.
+  /// Appends the ids of `text` to `ids`, without those that are written around a text. What is no
+  /// UTF-8 counts as U+FFFD where ids are not bytes. One object serves one thread at a time.
   virtual void encode(std::string_view text, std::vector<std::uint32_t>& ids) const = 0;
-  /// Text of `ids`; special tokens have none. Error(kData) for an id that is not in the vocabulary.
-  virtual std::string decode(std::span<const std::uint32_t> ids) const = 0;
+  /// As above with those that the tokenizer's post-processor writes around it.
+  virtual void encode_with_special(std::string_view text, std::vector<std::uint32_t>& ids) const {
+    encode(text, ids);
+  }
+  /// Text of `ids`; special tokens are left out unless asked for. Error(kData) for an id that is
+  /// not in the vocabulary.
+  virtual std::string decode(std::span<const std::uint32_t> ids,
+                             bool keep_special = false) const = 0;
+  /// For another thread.
+  virtual std::unique_ptr<Tokenizer> clone() const = 0;
 
   virtual std::int64_t vocab_size() const = 0;
   /// Written behind each document.
@@ -35,7 +44,7 @@ class Tokenizer {
 /// Ids 0-255 are the bytes, 256 is the end of text.
 std::unique_ptr<Tokenizer> byte_tokenizer();
 
-/// The tokenizer that a recipe names: "byte". Error(kRecipe) otherwise.
+/// The tokenizer that a recipe names: "byte", a tokenizer.json or a folder with one.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& spec);
 
 }  // namespace moesaic

@@ -31,7 +31,7 @@ TEST(ByteTokenizer, RefusesIdsOutsideItsVocabulary) {
                [] { byte_tokenizer()->decode(std::vector<std::uint32_t>{257}); });
 }
 
-TEST(MakeTokenizer, KnowsByteOnly) {
+TEST(MakeTokenizer, KnowsByteAndFiles) {
   EXPECT_EQ(make_tokenizer("byte")->describe(), byte_tokenizer()->describe());
   expect_error(ErrorKind::kRecipe, "'model/tokenizer.json'",
                [] { make_tokenizer("model/tokenizer.json"); });

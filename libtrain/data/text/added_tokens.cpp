@@ -1,0 +1,81 @@
+#include "data/text/added_tokens.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "data/text/unicode.h"
+
+namespace moesaic {
+namespace {
+
+// The character that ends at `end`.
+char32_t character_before(std::string_view text, std::size_t end) {
+  std::size_t at = end - 1;
+  while (at > 0 && (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80) --at;
+  std::size_t length = 0;
+  return unicode::decode(text, at, length);
+}
+
+bool stands_alone(std::string_view text, std::size_t begin, std::size_t end) {
+  std::size_t length = 0;
+  return (begin == 0 || !unicode::is_word(character_before(text, begin))) &&
+         (end == text.size() || !unicode::is_word(unicode::decode(text, end, length)));
+}
+
+std::size_t blanks_begin(std::string_view text, std::size_t end) {
+  while (end > 0) {
+    const char32_t c = character_before(text, end);
+    if (!unicode::is_whitespace(c)) break;
+    end -= c < 0x80 ? 1 : c < 0x800 ? 2 : 3;
+  }
+  return end;
+}
+
+std::size_t blanks_end(std::string_view text, std::size_t begin) {
+  for (std::size_t length = 0; begin < text.size(); begin += length)
+    if (!unicode::is_whitespace(unicode::decode(text, begin, length))) break;
+  return begin;
+}
+
+}  // namespace
+
+AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens,
+                         const std::vector<std::string>& find_as) {
+  MOESAIC_ASSERT(tokens.size() == find_as.size());
+  for (std::size_t i = 0; i < tokens.size(); ++i)
+    if (!find_as[i].empty()) tokens_.push_back({find_as[i], tokens[i]});
+  std::stable_sort(tokens_.begin(), tokens_.end(),
+                   [](const Entry& a, const Entry& b) { return a.text.size() > b.text.size(); });
+  for (std::size_t i = 0; i < tokens_.size(); ++i)
+    with_[static_cast<unsigned char>(tokens_[i].text.front())].push_back(i);
+}
+
+const AddedTokens::Entry* AddedTokens::match(std::string_view text, std::size_t at) const {
+  for (const std::size_t i : with_[static_cast<unsigned char>(text[at])])
+    if (text.compare(at, tokens_[i].text.size(), tokens_[i].text) == 0) return &tokens_[i];
+  return nullptr;
+}
+
+std::vector<TextPart> AddedTokens::parts(std::string_view text) const {
+  std::vector<TextPart> out;
+  std::size_t done = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Entry* const entry = tokens_.empty() ? nullptr : match(text, at);
+    if (entry == nullptr) {
+      ++at;
+      continue;
+    }
+    std::size_t begin = at, end = at + entry->text.size();
+    at = end;
+    if (entry->token.single_word && !stands_alone(text, begin, end)) continue;
+    if (entry->token.lstrip) begin = std::max(blanks_begin(text, begin), done);
+    if (entry->token.rstrip) end = blanks_end(text, end);
+    if (done < begin) out.push_back({text.substr(done, begin - done), std::nullopt});
+    out.push_back({text.substr(begin, end - begin), entry->token.id});
+    done = end;
+  }
+  if (done < text.size()) out.push_back({text.substr(done), std::nullopt});
+  return out;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,23 @@
+// TextTokenizer: the tokenizer of a tokenizer.json (Hugging Face tokenizers), with the ids of that
+// library.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "data/tokenizer.h"
+
+namespace moesaic {
+
+/// From the text of the file. `end_of_text`: the token that ends a document, empty where there is
+/// none. Error(kData) naming `where` for a damaged file and for parts that are not supported, by
+/// name.
+std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::string& where,
+                                          const std::string& end_of_text = "");
+
+/// From tokenizer.json at `path`, or in the folder `path`. The token that ends a document is
+/// eos_token of tokenizer_config.json beside it, else a special token with a usual name.
+std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path);
+
+}  // namespace moesaic
