@@ -4,6 +4,7 @@
 #
 # A target is one file, tests/fuzz/<target>_fuzz.cpp. Its first line names the sources that it is built from, as the
 # shell expands them: "// fuzz: libtrain/core/error.cpp libtrain/data/*.cpp". They must need no LibTorch, MPI or HDF5.
+# The second line may name libraries: "// libraries: -lpcre2-8".
 # Seeds lie in tests/fuzz/corpus/<target>/ (small, written by hand); what a run finds goes to build/fuzz/<target>/.
 # An input that takes 2 s or 512 MB, or that crashes, ends the script with 1 and its path; 77: there is no clang++.
 set -euo pipefail
@@ -23,7 +24,7 @@ launcher=()
 if command -v ccache > /dev/null; then launcher=(ccache); fi
 
 build() {
-  local target="$1" objects=() source object
+  local target="$1" objects=() libraries source object
   local list
   list="$(sed -n '1s,^// fuzz: ,,p' "tests/fuzz/${target}_fuzz.cpp")"
   [ -n "$list" ] || { echo "fuzz: the first line of tests/fuzz/${target}_fuzz.cpp names no sources" >&2; exit 2; }
@@ -33,7 +34,8 @@ build() {
     "${launcher[@]}" clang++ "${flags[@]}" -c "$source" -o "$object"
     objects+=("$object")
   done
-  clang++ "${flags[@]}" "${objects[@]}" -o "build/fuzz/${target}_fuzz"
+  read -ra libraries <<< "$(sed -n '2s,^// libraries: ,,p' "tests/fuzz/${target}_fuzz.cpp")"
+  clang++ "${flags[@]}" "${objects[@]}" ${libraries[@]+"${libraries[@]}"} -o "build/fuzz/${target}_fuzz"
 }
 
 # run TARGET ARGUMENTS ...: its output goes to the log.

@@ -21,7 +21,9 @@ void add_build(CLI::App& data) {
   verb->add_option("--format", options->format, "text | jsonl | tokens")
       ->check(CLI::IsMember({"text", "jsonl", "tokens"}))
       ->capture_default_str();
-  verb->add_option("--tokenizer", options->tokenizer, "byte")->capture_default_str();
+  verb->add_option("--tokenizer", options->tokenizer,
+                   "byte, a tokenizer.json, or a folder with one")
+      ->capture_default_str();
   verb->add_flag("--json", *json, "Machine output");
   verb->callback([options, json] { print(build_output(*options, Log()), *json); });
 }

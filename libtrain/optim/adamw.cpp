@@ -1,3 +1,5 @@
+#include <ATen/ops/_foreach_mul.h>
+#include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros_like.h>
@@ -25,22 +27,21 @@ class AdamW : public Optimizer {
   }
 
   void step(const Gradients& gradients, std::int64_t step, double learning_rate) override {
+    std::vector<const GradientEntry*> on_device;
     for (const auto& entry : gradients.entries) {
       if (entry.gradient.numel() == 0) continue;
       if (entry.gradient.is_cpu())
         step_on_cpu(entry, gradients.scale, step, learning_rate);
       else
-        step_on_device(entry, gradients.scale, step, learning_rate);
+        on_device.push_back(&entry);
     }
+    for (const bool decay : {true, false})
+      step_on_device(on_device, decay, gradients.scale, step, learning_rate);
   }
 
   StateDict state() const override { return state_; }
 
  private:
-  double decay_of(const Parameter& parameter) const {
-    return parameter.decay ? options_.weight_decay : 0.0;
-  }
-
   void step_on_cpu(const GradientEntry& entry, double scale, std::int64_t step,
                    double learning_rate) {
     const auto t = static_cast<double>(step);
@@ -48,25 +49,34 @@ class AdamW : public Optimizer {
     cpu::adamw({.beta1 = options_.beta1,
                 .beta2 = options_.beta2,
                 .eps = options_.eps,
-                .decay = learning_rate * decay_of(entry.parameter),
+                .decay = entry.parameter.decay ? learning_rate * options_.weight_decay : 0.0,
                 .step_size = learning_rate / (1 - std::pow(options_.beta1, t)),
                 .variance_scale = 1 / (1 - std::pow(options_.beta2, t)),
                 .gradient_scale = scale},
                entry.parameter.tensor, entry.gradient, exp_avg, exp_avg_sq);
   }
 
-  void step_on_device(const GradientEntry& entry, double scale, std::int64_t step,
-                      double learning_rate) {
-    at::Tensor gradient = entry.gradient;
-    if (scale != 1) gradient.mul_(scale);
-    const auto& [exp_avg, exp_avg_sq] = moments_of(entry.parameter);
-    // The kernel advances nothing: it reads the number of this step.
-    const at::Tensor number =
-        at::scalar_tensor(static_cast<double>(step), gradient.options().dtype(at::kFloat));
-    at::_fused_adamw_(entry.parameter.tensor, gradient, exp_avg, exp_avg_sq, {}, number,
-                      learning_rate, options_.beta1, options_.beta2, decay_of(entry.parameter),
-                      options_.eps, false, false);
-    gradient.zero_();
+  // All parameters with (without) decay by a few kernels.
+  void step_on_device(const std::vector<const GradientEntry*>& entries, bool decay, double scale,
+                      std::int64_t step, double learning_rate) {
+    std::vector<at::Tensor> weights, gradients, first, second, steps;
+    for (const GradientEntry* entry : entries) {
+      if (entry->parameter.decay != decay) continue;
+      const auto& [exp_avg, exp_avg_sq] = moments_of(entry->parameter);
+      weights.push_back(entry->parameter.tensor);
+      gradients.push_back(entry->gradient);
+      first.push_back(exp_avg);
+      second.push_back(exp_avg_sq);
+      // The kernel advances nothing: it reads the number of this step.
+      steps.push_back(at::scalar_tensor(static_cast<double>(step),
+                                        entry->gradient.options().dtype(at::kFloat)));
+    }
+    if (weights.empty()) return;
+    if (scale != 1) at::_foreach_mul_(gradients, scale);
+    at::_fused_adamw_(weights, gradients, first, second, {}, steps, learning_rate, options_.beta1,
+                      options_.beta2, decay ? options_.weight_decay : 0.0, options_.eps, false,
+                      false);
+    at::_foreach_zero_(gradients);
   }
 
   const std::pair<at::Tensor, at::Tensor>& moments_of(const Parameter& parameter) const {

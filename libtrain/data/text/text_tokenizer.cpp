@@ -23,6 +23,8 @@ namespace fs = std::filesystem;
 
 using Ids = std::vector<std::uint32_t>;
 
+constexpr std::uint64_t kMostAdded = 100'000;  // tokens beside the vocabulary
+
 // What the post-processor writes around the ids of a text.
 struct Frame {
   Ids before, after;
@@ -128,6 +130,8 @@ std::vector<AddedToken> added_tokens(const JsonPart& root, const Vocabulary& voc
                      .lstrip = part.flag("lstrip", false),
                      .rstrip = part.flag("rstrip", false)};
     token.normalized = part.flag("normalized", !token.special);
+    if (token.id >= 2 * std::uint64_t{vocabulary.size()} + kMostAdded)
+      part.fail(format("id {} beside a vocabulary of {} tokens", token.id, vocabulary.size()));
     const auto known = vocabulary.id(token.content);
     if (known && *known != token.id)
       part.fail(format("'{}' has id {} here and {} in the vocabulary", printable(token.content),
@@ -218,6 +222,14 @@ Frame frame_of(const JsonPart& part) {
   return frame;
 }
 
+void check_frame(const Shared& shared, const std::string& where) {
+  for (const Ids* ids : {&shared.frame.before, &shared.frame.after})
+    for (const std::uint32_t id : *ids)
+      MOESAIC_CHECK(shared.added_by_id.contains(id) || shared.vocabulary->token(id) != nullptr,
+                    ErrorKind::kData, "{}: post_processor: id {} is not in the vocabulary", where,
+                    id);
+}
+
 void find_added_tokens(const Normalizer& normalizer, Shared& shared) {
   std::array<std::vector<AddedToken>, 2> tokens;
   std::array<std::vector<std::string>, 2> find_as;
@@ -290,6 +302,7 @@ std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::stri
   find_added_tokens(normalizer, *shared);
   shared->decoder = make_token_decoder(root.part("decoder"));
   shared->frame = frame_of(root.part("post_processor"));
+  check_frame(*shared, where);
   shared->end_of_text = find_end_of_text(*shared, end_of_text, where);
   shared->description = {
       {"type", "tokenizer.json"}, {"xxh3", digest_of(json)}, {"vocab_size", shared->size}};
