@@ -1,6 +1,7 @@
 #include "config/check.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "config/model_config.h"
 #include "core/divisors.h"
@@ -88,6 +89,11 @@ void check_tokens(const Recipe& recipe, const arch::Options& options, const Plac
   const auto is_text = [](const SourceOptions& source) { return source.format != "tokens"; };
   const bool text = std::any_of(recipe.data.train.begin(), recipe.data.train.end(), is_text) ||
                     std::any_of(recipe.data.valid.begin(), recipe.data.valid.end(), is_text);
+  if (text && recipe.tokenizer != "byte" && !std::filesystem::exists(recipe.tokenizer)) {
+    problems.error(place_of(places, "tokenizer"), "tokenizer",
+                   format("'{}' is neither byte nor a tokenizer.json nor a folder with one",
+                          recipe.tokenizer));
+  }
   if (text && recipe.tokenizer == "byte" && options.vocab_size < kByteTokens) {
     problems.error(place_of(places, "model.config.vocab_size"), "model.config.vocab_size",
                    format("is {}; the byte tokenizer needs {}", options.vocab_size, kByteTokens));

@@ -52,8 +52,9 @@ void add_model_and_data(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(name), required(), "Name of the run."));
   keys.push_back(key(FIELD(seed), {}, "Seed of every random number."));
   keys.push_back(key(FIELD(run_dir), path("runs/<name>"), "Run folder."));
-  keys.push_back(key(FIELD(tokenizer), one_of({"byte"}),
-                     "byte: one token for each byte, and 256 for end of text."));
+  keys.push_back(key(FIELD(tokenizer), {},
+                     "byte: one token for each byte, and 256 for end of text; or a Hugging Face "
+                     "tokenizer.json, or a folder with one."));
   keys.push_back(
       key(FIELD(model.from), path(),
           "Weights to start from: a Hugging Face folder, a checkpoint or a run folder of "
