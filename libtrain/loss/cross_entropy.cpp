@@ -21,12 +21,12 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 64 << 20;   // of logits at a time
+constexpr std::int64_t kBlockValues = 8 << 20;   // of logits at a time
 constexpr std::int64_t kLeastRows = 64;          // of a block: fewer make slow products
 constexpr std::int64_t kVocabularyBlock = 4096;  // of a head that is converted
 
 std::int64_t rows_of_block(std::int64_t vocabulary) {
-  return std::max(kLeastRows, kBlockBytes / (8 * vocabulary));
+  return std::max(kLeastRows, kBlockValues / vocabulary);
 }
 
 std::int64_t number_of_blocks(std::int64_t tokens, std::int64_t vocabulary) {

@@ -1,8 +1,5 @@
 #include "nn/deferring_sink.h"
 
-#include <algorithm>
-#include <utility>
-
 namespace moesaic {
 namespace {
 
@@ -19,16 +16,11 @@ void DeferringSink::accumulate(const ParameterUse& use) {
 void DeferringSink::catch_up() { hand_over(waiting_.size()); }
 
 void DeferringSink::hand_over(std::size_t count) {
-  std::vector<ParameterUse> later;
-  for (std::size_t i = 0; i < waiting_.size(); ++i) {
-    if (i >= count) {
-      later.push_back(waiting_[i]);
-      continue;
-    }
-    sink_->accumulate(waiting_[i]);
+  for (; count > 0; --count) {
+    sink_->accumulate(waiting_.front());
+    waiting_.pop_front();  // and with it the tensors
     world_.progress();
   }
-  waiting_.swap(later);
 }
 
 }  // namespace moesaic

@@ -2,8 +2,8 @@
 // until rows of tokens are on their way between ranks: then there is something to compute.
 #pragma once
 
+#include <deque>
 #include <memory>
-#include <vector>
 
 #include "comm/communicator.h"
 #include "nn/gradient_sink.h"
@@ -27,7 +27,7 @@ class DeferringSink : public GradientSink {
 
   std::unique_ptr<GradientSink> sink_;
   Communicator world_;
-  std::vector<ParameterUse> waiting_;
+  std::deque<ParameterUse> waiting_;
 };
 
 }  // namespace moesaic

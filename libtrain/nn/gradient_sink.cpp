@@ -18,7 +18,7 @@ void AccumulatingSink::expect(const Parameter& parameter) {
 
 void AccumulatingSink::accumulate(const ParameterUse& use) {
   if (!use.parameter.trainable) return;
-  add_gradient(use, buckets_.view(use.parameter), kernel_);
+  add_gradient(use, buckets_.view(use.parameter), kernel_, [this] { buckets_.progress(); });
   int& open = open_uses_.at(static_cast<std::size_t>(use.parameter.index));
   MOESAIC_ASSERT(open > 0);
   if (--open == 0) buckets_.complete(use.parameter);
@@ -36,7 +36,8 @@ void add_scale_gradient(const ParameterUse& use, at::Tensor gradient) {
 
 }  // namespace
 
-void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel) {
+void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel,
+                  const std::function<void()>& progress) {
   const at::Tensor& dy = use.output_gradient;
   if (dy.size(0) == 0) return;
   switch (use.kind) {
@@ -48,6 +49,7 @@ void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel ker
         const std::int64_t begin = use.offsets[e], rows = use.offsets[e + 1] - begin;
         add_product_of_rows(dy.narrow(0, begin, rows), use.input.narrow(0, begin, rows), kernel,
                             gradient.select(0, static_cast<std::int64_t>(e)));
+        if (progress) progress();
       }
       return;
     case ParameterUse::Kind::kEmbedding:

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "nn/matmul.h"
@@ -59,7 +60,9 @@ class AccumulatingSink : public GradientSink {
   std::vector<int> open_uses_;  // by parameter index
 };
 
-/// Adds the gradient of one use to `gradient` (shape of the local parameter).
-void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel);
+/// Adds the gradient of one use to `gradient` (shape of the local parameter). Calls `progress`,
+/// unless empty, after each expert.
+void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel,
+                  const std::function<void()>& progress = {});
 
 }  // namespace moesaic

@@ -21,8 +21,10 @@ bool has_pairs(const at::Tensor& a_MK) {
 }
 
 at::Tensor row_major(const at::Tensor& x) {
+  if (x.stride(1) != 1) return x.contiguous();
   const bool pairs = x.scalar_type() != at::kBFloat16 || x.stride(0) % 2 == 0;
-  return x.stride(1) == 1 && pairs ? x : x.contiguous();
+  const bool apart = x.stride(0) >= x.size(1);  // unlike those of an expanded row
+  return x.size(0) == 1 || (pairs && apart) ? x : x.clone(at::MemoryFormat::Contiguous);
 }
 
 }  // namespace
@@ -43,6 +45,8 @@ const char* name_of(MatmulKernel kernel) { return kernel == MatmulKernel::kMkl ?
 
 bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel) {
   if (b_NK.scalar_type() == dtype) return true;
+  if (b_NK.size(-1) % 2 != 0 || b_NK.size(-2) % 2 != 0)
+    return false;  // either may be the inner one
   return b_NK.scalar_type() == at::kFloat && dtype == at::kBFloat16 && b_NK.is_cpu() &&
          kernel == MatmulKernel::kOneDnn && cpu::has_blocked_product(dtype);
 }

@@ -16,11 +16,13 @@ enum class MatmulKernel { kMkl, kOneDnn };
 /// (docs/results/speed.md), MKL elsewhere. It decides about float32 on a CPU, and `onednn` about
 /// bfloat16 where the processor has AMX; every other product is LibTorch's own.
 MatmulKernel choose_matmul(const std::string& requested);
-/// Collective over world: the chief's choice, which all ranks use.
+/// Collective over world: the chief's choice, which all ranks use (for bfloat16, as far as their
+/// processor can).
 MatmulKernel chiefs_matmul(const Communicator& world, const std::string& requested);
 const char* name_of(MatmulKernel kernel);
 
-/// Whether a product with a left operand of `dtype` takes b_NK as it is, without a copy in `dtype`.
+/// Whether products with left operands of `dtype` take b_NK (or a stack of such) as it is, without
+/// a copy in `dtype`, also transposed.
 bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel);
 
 /// a_MK b_NK^T -> [M, N], in the dtype of a, to which b is rounded. Either may be a transposed

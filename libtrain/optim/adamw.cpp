@@ -59,7 +59,7 @@ class AdamW : public Optimizer {
   // All parameters with (without) decay by a few kernels.
   void step_on_device(const std::vector<const GradientEntry*>& entries, bool decay, double scale,
                       std::int64_t step, double learning_rate) {
-    std::vector<at::Tensor> weights, gradients, first, second, steps;
+    std::vector<at::Tensor> weights, gradients, first, second;
     for (const GradientEntry* entry : entries) {
       if (entry->parameter.decay != decay) continue;
       const auto& [exp_avg, exp_avg_sq] = moments_of(entry->parameter);
@@ -67,11 +67,12 @@ class AdamW : public Optimizer {
       gradients.push_back(entry->gradient);
       first.push_back(exp_avg);
       second.push_back(exp_avg_sq);
-      // The kernel advances nothing: it reads the number of this step.
-      steps.push_back(at::scalar_tensor(static_cast<double>(step),
-                                        entry->gradient.options().dtype(at::kFloat)));
     }
     if (weights.empty()) return;
+    // The kernel advances nothing: it reads the number of this step.
+    const std::vector<at::Tensor> steps(
+        weights.size(), at::scalar_tensor(static_cast<double>(step),
+                                          gradients.front().options().dtype(at::kFloat)));
     if (scale != 1) at::_foreach_mul_(gradients, scale);
     at::_fused_adamw_(weights, gradients, first, second, {}, steps, learning_rate, options_.beta1,
                       options_.beta2, decay ? options_.weight_decay : 0.0, options_.eps, false,

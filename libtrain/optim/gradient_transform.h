@@ -37,7 +37,8 @@ class GradientTransform {
  public:
   virtual ~GradientTransform() = default;
   virtual std::string name() const = 0;
-  /// Changes the gradient in place. Collective over world where a transform says so.
+  /// Changes the gradient in place: the entries or the scale. Collective over world where a
+  /// transform says so.
   virtual void apply(const RankContext& context, Gradients& gradients,
                      GradientReport& report) const = 0;
 };

@@ -48,6 +48,9 @@ class GradientBuckets {
   /// sums over the global batch.
   void finish();
 
+  /// Lets collectives that are under way move on.
+  void progress() const { world_.progress(); }
+
   std::size_t size() const { return buckets_.size(); }
   at::Tensor& flat(std::size_t bucket) { return buckets_[bucket].flat; }
   const std::vector<Bucket>& buckets() const { return buckets_; }

@@ -165,6 +165,17 @@ TEST(BlockedProduct, EqualsMmForEveryRestOfABlock) {
   }
 }
 
+TEST(Product, TakesRowsThatOverlap) {
+  for (const auto dtype : {at::kFloat, at::kBFloat16}) {
+    const auto column = at::randn({8, 1}).to(dtype), b = at::randn({6, 8}).to(dtype);
+    const auto wanted = at::mm(column.t().to(at::kDouble), b.t().to(at::kDouble));
+    expect_near(product(column.t(), b, MatmulKernel::kOneDnn), wanted, 8e-3, "one row");
+    const auto expanded = at::randn({1, 8}).to(dtype).expand({5, 8});
+    expect_near(product(expanded, b, MatmulKernel::kOneDnn),
+                at::mm(expanded.to(at::kDouble), b.t().to(at::kDouble)), 8e-3, "expanded");
+  }
+}
+
 TEST(Product, TakesAnyNumberOfColumnsRowsAndStridesInBFloat16) {
   for (const std::int64_t k : {1, 7, 33})
     for (const std::int64_t apart : {0, 1}) {

@@ -40,7 +40,7 @@ struct Matrix {
       : data(const_cast<T*>(x.const_data_ptr<T>())),
         rows(x.size(0)),
         columns(x.size(1)),
-        ld(x.stride(0)) {}
+        ld(x.size(0) == 1 ? (columns + 1) / 2 * 2 : x.stride(0)) {}  // of one row any that fits
   T* at(std::int64_t row, std::int64_t column) const { return data + row * ld + column; }
 };
 
@@ -151,7 +151,10 @@ void multiply_plain(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out
   });
 }
 
-// sum += a^T b for `tokens` of the rows and all of `b`'s columns in `columns`; b: right operand.
+constexpr std::int64_t kWide = 512;  // columns of a tile in add_rows
+
+// sum += a^T b for `tokens` of the rows and `columns` of b; b: right operand, for bfloat16 of one
+// tile.
 template <class T>
 void add_rows(const Matrix<T>& a, Piece tokens, const T* b, std::int64_t ldb, Piece columns,
               const Matrix<float>& sum) {
@@ -167,27 +170,27 @@ void add_rows(const Matrix<T>& a, Piece tokens, const T* b, std::int64_t ldb, Pi
                          packed, depth);
           for (std::int64_t r = 0; r < rows.size; ++r)
             std::fill_n(packed + r * depth + tokens.size, depth - tokens.size, T{0});
-          tile_product({rows.size, columns.size, depth, depth, ldb, sum.ld}, packed, b,
-                       sum.at(begin + rows.begin, columns.begin), true);
+          for_each_piece(columns.size, kWide, [&](Piece part) {
+            tile_product({rows.size, part.size, depth, depth, ldb, sum.ld}, packed, b + part.begin,
+                         sum.at(begin + rows.begin, columns.begin + part.begin), true);
+          });
         });
       });
 }
 
 template <class T>
 void add_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<float>& sum) {
-  constexpr std::int64_t kWide = 512;  // columns
   const Buffer<T> panel(kNarrow<T> ? kTokens<T> * kWide : 0);
   for_each_depth<T>(a.rows, kTokens<T>, [&](Piece tokens) {
-    for_each_piece(b.columns, kWide, [&](Piece columns) {
-      const T* const rows = b.at(tokens.begin, columns.begin);
-      if constexpr (kNarrow<T>) {
-        pack_right(tokens.size, columns.size, padded_depth<T>(tokens.size), rows, b.ld, panel(),
-                   columns.size);
+    if constexpr (kNarrow<T>) {
+      for_each_piece(b.columns, kWide, [&](Piece columns) {
+        pack_right(tokens.size, columns.size, padded_depth<T>(tokens.size),
+                   b.at(tokens.begin, columns.begin), b.ld, panel(), columns.size);
         add_rows(a, tokens, panel(), columns.size, columns, sum);
-      } else {
-        add_rows(a, tokens, rows, b.ld, columns, sum);
-      }
-    });
+      });
+    } else {
+      add_rows(a, tokens, b.at(tokens.begin, 0), b.ld, {0, b.columns}, sum);
+    }
   });
 }
 

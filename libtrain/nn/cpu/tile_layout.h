@@ -21,8 +21,8 @@ void transpose_tile(std::int64_t rows, std::int64_t columns, const double* in, s
 void transpose_tile(std::int64_t rows, std::int64_t columns, const c10::BFloat16* in,
                     std::int64_t in_ld, c10::BFloat16* out, std::int64_t out_ld);
 
-/// in [n, k], k even, as right operand of k rows: transposed, for bfloat16 in pairs. `in_ld` even;
-/// out_ld in columns.
+/// in [n, k] as right operand of k rows: transposed, for bfloat16 in pairs (then k and, of bfloat16
+/// input, in_ld are even). out_ld in columns.
 void pack_right_transposed(std::int64_t n, std::int64_t k, const float* in, std::int64_t in_ld,
                            float* out, std::int64_t out_ld);
 void pack_right_transposed(std::int64_t n, std::int64_t k, const double* in, std::int64_t in_ld,

@@ -2,7 +2,7 @@
 // products go through nn/matmul.
 //
 // Tiles are row-major. The right operand of a bfloat16 product lies in pairs of rows: values
-// (2i, j) and (2i + 1, j) are neighbours, and k is even (nn/cpu/tile_layout.h makes it so).
+// (2i, j) and (2i + 1, j) are neighbours, and k is even.
 #pragma once
 
 #include <c10/util/BFloat16.h>

@@ -19,7 +19,8 @@ struct AdamWStep {
 void adamw(const AdamWStep& step, const at::Tensor& weight, const at::Tensor& gradient,
            const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq);
 
-/// The sum of squares, in float64 and in an order that depends on the number of values alone.
+/// The sum of squares, in float64 and in an order that depends on the number of values and the kind
+/// of processor, not on threads.
 double sum_of_squares(const at::Tensor& x);
 
 }  // namespace moesaic::cpu
