@@ -63,7 +63,8 @@ Plan inference_plan(int ranks, int expert, std::int64_t num_experts) {
 
 InferenceModel::InferenceModel(const RankContext& context, const Options& options)
     : precision_(Precision::named(options.precision)),
-      matmul_(chiefs_matmul(context.world, "auto")) {
+      matmul_(chiefs_matmul(context.world, "auto")),
+      weights_(options.keep_copies) {
   const auto source = ModelSource::open(context, options.path);
   tokenizer_ = source->tokenizer();
   model_ = std::make_unique<Transformer>(Transformer::Options{.arch = source->arch(),
@@ -82,6 +83,21 @@ at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch&
   const ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
   const Transformer::Output output = model_->forward(forward);
   return moesaic::token_losses(forward, model_->head(), output.hidden_TD, here.targets_T).cpu();
+}
+
+at::Tensor InferenceModel::next_logits(const RankContext& context, const Batch& batch,
+                                       KvCache& cache) {
+  const at::NoGradGuard no_gradients;
+  const Batch here = to_device(batch, context.device);
+  ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
+  forward.cache = &cache;
+  const at::Tensor hidden_TD = model_->forward(forward).hidden_TD;
+  if (hidden_TD.size(0) == 0) return {};
+  const at::Tensor last_1D = hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1).to(precision_.master);
+  const Parameter& head = model_->head();
+  const at::Tensor w_VD =
+      widens_right(last_1D, head.tensor) ? head.tensor : weights_.get(head, precision_.master);
+  return product(last_1D, w_VD, matmul_).squeeze(0).cpu();
 }
 
 }  // namespace moesaic

@@ -27,6 +27,7 @@ class InferenceModel {
     std::string path;                   // Hugging Face folder, checkpoint folder or run folder
     std::string precision = "float32";  // float64 | float32 | bfloat16
     bool allow_nonfinite = false;       // accept weights that are NaN or infinite
+    bool keep_copies = false;  // of weights in other types than the products take; for many passes
   };
 
   /// Collective over world.
@@ -41,12 +42,17 @@ class InferenceModel {
   /// over the expert group when the model has experts.
   at::Tensor token_losses(const RankContext& context, const Batch& batch);
 
+  /// Logits [V] behind the last token of `batch`, which continues the one sequence in `cache`, in
+  /// the master dtype on the CPU; undefined for an empty batch. Collective over the expert group
+  /// when the model has experts.
+  at::Tensor next_logits(const RankContext& context, const Batch& batch, KvCache& cache);
+
  private:
   Precision precision_;
   MatmulKernel matmul_;
   Json tokenizer_;
   std::unique_ptr<Transformer> model_;
-  WeightCopies weights_{/*keep=*/false};
+  WeightCopies weights_;
 };
 
 }  // namespace moesaic

@@ -12,7 +12,7 @@ LinearParameters linear_parameters(ParameterFactory& factory, const std::string&
   return {factory.make(name + ".weight"), factory.make_if_present(name + ".bias")};
 }
 
-SelfAttention make_attention(const arch::Options& arch, const std::string& prefix,
+SelfAttention make_attention(const arch::Options& arch, int layer, const std::string& prefix,
                              ParameterFactory& factory) {
   SelfAttention::Options options;
   options.num_heads = arch.num_attention_heads;
@@ -20,6 +20,7 @@ SelfAttention make_attention(const arch::Options& arch, const std::string& prefi
   options.head_dim = arch.head_dim;
   options.norm_eps = arch.rms_norm_eps;
   options.clip_qkv = arch.clip_qkv;
+  options.layer = layer;
   return SelfAttention(
       options,
       {linear_parameters(factory, prefix + "q_proj"), linear_parameters(factory, prefix + "k_proj"),
@@ -31,8 +32,8 @@ SelfAttention make_attention(const arch::Options& arch, const std::string& prefi
 // DeepSeek's code builds the norms of its latents with the default of its norm class.
 constexpr double kLatentNormEps = 1e-6;
 
-LatentAttention make_latent_attention(const arch::Options& arch, const std::string& prefix,
-                                      ParameterFactory& factory) {
+LatentAttention make_latent_attention(const arch::Options& arch, int layer,
+                                      const std::string& prefix, ParameterFactory& factory) {
   const bool has_query_latent = arch.q_lora_rank > 0;
   LatentAttention::Parameters parameters{
       .q_proj = linear_parameters(factory, prefix + (has_query_latent ? "q_b_proj" : "q_proj")),
@@ -49,15 +50,17 @@ LatentAttention make_latent_attention(const arch::Options& arch, const std::stri
                           .qk_rope_head_dim = arch.qk_rope_head_dim,
                           .v_head_dim = arch.v_head_dim,
                           .softmax_factor = arch.rope.softmax_factor(),
-                          .norm_eps = kLatentNormEps},
+                          .norm_eps = kLatentNormEps,
+                          .layer = layer},
                          std::move(parameters));
 }
 
 std::variant<SelfAttention, LatentAttention> make_any_attention(const arch::Options& arch,
-                                                                const std::string& prefix,
+                                                                int layer,
                                                                 ParameterFactory& factory) {
-  if (arch.is_mla()) return make_latent_attention(arch, prefix, factory);
-  return make_attention(arch, prefix, factory);
+  const std::string prefix = format("model.layers.{}.self_attn.", layer);
+  if (arch.is_mla()) return make_latent_attention(arch, layer, prefix, factory);
+  return make_attention(arch, layer, prefix, factory);
 }
 
 Mlp make_mlp(const std::string& prefix, ParameterFactory& factory) {
@@ -116,7 +119,7 @@ Block::Block(const arch::Options& arch, int layer, ParameterFactory& factory,
       input_norm_(factory.make(format("model.layers.{}.input_layernorm.weight", layer))),
       post_attention_norm_(
           factory.make(format("model.layers.{}.post_attention_layernorm.weight", layer))),
-      attention_(make_any_attention(arch, format("model.layers.{}.self_attn.", layer), factory)),
+      attention_(make_any_attention(arch, layer, factory)),
       network_(make_network(arch, layer, factory, context)) {}
 
 at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,

@@ -1,10 +1,12 @@
 #include "nn/attention.h"
 
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/softmax.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "comm/trace_span.h"
@@ -108,6 +110,52 @@ at::Tensor causal_attention(const at::Tensor& q_THd, const at::Tensor& k_TGd,
       backward_by_products(op, dy, q, k, v, gradients);
     return gradients;
   });
+}
+
+namespace {
+
+constexpr std::int64_t kMostScores = 16 << 20;  // at a time
+
+// Queries at positions L - T ... of L: q [T, H, d] against k [G, L, d], v [G, L, w] -> [T, H, w].
+at::Tensor attend(const at::Tensor& q_THd, const at::Tensor& k_GLd, const at::Tensor& v_GLw,
+                  double scale) {
+  const std::int64_t tokens = q_THd.size(0), heads = q_THd.size(1), groups = k_GLd.size(0);
+  const std::int64_t per_group = heads / groups, length = k_GLd.size(1);
+  const at::Tensor q = q_THd.mul(scale)
+                           .view({tokens, groups, per_group, q_THd.size(2)})
+                           .permute({1, 0, 2, 3})
+                           .reshape({groups, tokens * per_group, q_THd.size(2)});
+  at::Tensor score = at::bmm(q, k_GLd.transpose(1, 2)).view({groups, tokens, per_group, length});
+  if (tokens > 1) {
+    const at::Tensor hidden =
+        at::ones({tokens, length}, q.options().dtype(at::kBool)).triu(length - tokens + 1);
+    score.masked_fill_(hidden.unsqueeze(1), -std::numeric_limits<double>::infinity());
+  }
+  const at::Tensor p = at::softmax(score, -1).view({groups, tokens * per_group, length});
+  return at::bmm(p, v_GLw)
+      .view({groups, tokens, per_group, v_GLw.size(2)})
+      .permute({1, 0, 2, 3})
+      .reshape({tokens, heads, v_GLw.size(2)});
+}
+
+}  // namespace
+
+at::Tensor attention_to_earlier(const at::Tensor& q_THd, const at::Tensor& k_LGd,
+                                const at::Tensor& v_LGw, double scale, at::ScalarType sums) {
+  const Span span("attention");
+  const std::int64_t tokens = q_THd.size(0), length = k_LGd.size(0);
+  const at::Tensor q = q_THd.to(sums), k = k_LGd.to(sums).transpose(0, 1),
+                   v = v_LGw.to(sums).transpose(0, 1);
+  const at::Tensor y_THw = at::empty({tokens, q.size(1), v.size(2)}, q_THd.options());
+  const std::int64_t block = std::max<std::int64_t>(1, kMostScores / (q.size(1) * length));
+  for (std::int64_t first = 0; first < tokens; first += block) {
+    const std::int64_t count = std::min(block, tokens - first);
+    const std::int64_t seen = length - tokens + first + count;
+    y_THw.narrow(0, first, count)
+        .copy_(
+            attend(q.narrow(0, first, count), k.narrow(1, 0, seen), v.narrow(1, 0, seen), scale));
+  }
+  return y_THw;
 }
 
 }  // namespace moesaic

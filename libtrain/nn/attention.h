@@ -15,4 +15,9 @@ at::Tensor causal_attention(const at::Tensor& q_THd, const at::Tensor& k_TGd,
                             const at::Tensor& v_TGw,
                             const std::vector<std::int64_t>& sequence_offsets, double scale);
 
+/// Attention of one sequence whose last T of L positions ask: q [T, H, d], k [L, G, d], v [L, G, w]
+/// -> [T, H, w], summed in `sums`. No gradient.
+at::Tensor attention_to_earlier(const at::Tensor& q_THd, const at::Tensor& k_LGd,
+                                const at::Tensor& v_LGw, double scale, at::ScalarType sums);
+
 }  // namespace moesaic

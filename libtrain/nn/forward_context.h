@@ -10,6 +10,7 @@
 #include "comm/communicator.h"
 #include "data/batch.h"
 #include "nn/gradient_sink.h"
+#include "nn/kv_cache.h"
 #include "nn/matmul.h"
 
 namespace moesaic {
@@ -50,6 +51,7 @@ struct ForwardContext {
   WeightCopies& weights;
   GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
   Communicator world;            // for progress() between products
+  KvCache* cache = nullptr;      // generation: the batch continues the sequence in it
   at::Tensor chosen_TK = {};     // recomputation: the experts that the first run of a block chose
 
   void expect(const Parameter& parameter) const {

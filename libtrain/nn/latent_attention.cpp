@@ -1,5 +1,6 @@
 #include "nn/latent_attention.h"
 
+#include <ATen/ops/bmm.h>
 #include <ATen/ops/cat.h>
 
 #include <cmath>
@@ -8,6 +9,11 @@
 #include "nn/ops.h"
 
 namespace moesaic {
+
+double LatentAttention::scale() const {
+  const std::int64_t width = options_.qk_nope_head_dim + options_.qk_rope_head_dim;
+  return options_.softmax_factor / std::sqrt(static_cast<double>(width));
+}
 
 // -> [T, heads, nope + rope]
 at::Tensor LatentAttention::queries(const ForwardContext& context, const at::Tensor& x_TD,
@@ -26,6 +32,41 @@ at::Tensor LatentAttention::queries(const ForwardContext& context, const at::Ten
                  2);
 }
 
+// Keys and values of every head, made from the latents of this batch -> [T, heads, value].
+at::Tensor LatentAttention::expanded(const ForwardContext& context, const at::Tensor& q,
+                                     const at::Tensor& latent,
+                                     const at::Tensor& position_T1r) const {
+  const Options& o = options_;
+  const std::int64_t tokens = q.size(0);
+  const at::Tensor kv = parameters_.kv_b_proj.forward(context, latent)
+                            .view({tokens, o.num_heads, o.qk_nope_head_dim + o.v_head_dim});
+  const at::Tensor k = at::cat({kv.narrow(2, 0, o.qk_nope_head_dim),
+                                position_T1r.expand({tokens, o.num_heads, o.qk_rope_head_dim})},
+                               2);
+  const at::Tensor v = kv.narrow(2, o.qk_nope_head_dim, o.v_head_dim);
+  return causal_attention(q, k, v, context.batch.sequence_offsets, scale());
+}
+
+// The same from latents alone, which are one key and value for all heads: kv_b_proj is applied to
+// queries and results (section 2.1.2 there). rows_L1c: latents and rotated positions.
+at::Tensor LatentAttention::absorbed(const ForwardContext& context, const at::Tensor& q,
+                                     const at::Tensor& rows_L1c) const {
+  const Options& o = options_;
+  const at::Tensor w_Hnc =
+      context.weights.get(parameters_.kv_b_proj.weight, q.scalar_type())
+          .view({o.num_heads, o.qk_nope_head_dim + o.v_head_dim, o.kv_lora_rank});
+  const at::Tensor to_latent = w_Hnc.narrow(1, 0, o.qk_nope_head_dim),
+                   to_value = w_Hnc.narrow(1, o.qk_nope_head_dim, o.v_head_dim);
+  const at::Tensor asked =
+      at::bmm(q.narrow(2, 0, o.qk_nope_head_dim).transpose(0, 1), to_latent).transpose(0, 1);
+  const at::Tensor asked_THc =
+      at::cat({asked, q.narrow(2, o.qk_nope_head_dim, o.qk_rope_head_dim)}, 2);
+  const at::Tensor found_THc =
+      attention_to_earlier(asked_THc, rows_L1c, rows_L1c.narrow(2, 0, o.kv_lora_rank), scale(),
+                           context.precision.master);
+  return at::bmm(found_THc.transpose(0, 1), to_value.transpose(1, 2)).transpose(0, 1);
+}
+
 at::Tensor LatentAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,
                                     const RotaryTable& rotary) const {
   const Options& o = options_;
@@ -37,14 +78,13 @@ at::Tensor LatentAttention::forward(const ForwardContext& context, const at::Ten
                o.norm_eps, x_TD.scalar_type());
   const at::Tensor position_T1r =
       rotate(compressed.narrow(1, o.kv_lora_rank, o.qk_rope_head_dim).unsqueeze(1), rotary);
-  const at::Tensor kv = parameters_.kv_b_proj.forward(context, latent)
-                            .view({tokens, o.num_heads, o.qk_nope_head_dim + o.v_head_dim});
-  const at::Tensor k = at::cat({kv.narrow(2, 0, o.qk_nope_head_dim),
-                                position_T1r.expand({tokens, o.num_heads, o.qk_rope_head_dim})},
-                               2);
-  const at::Tensor v = kv.narrow(2, o.qk_nope_head_dim, o.v_head_dim);
-  const double scale = o.softmax_factor / std::sqrt(static_cast<double>(q.size(2)));
-  const at::Tensor y = causal_attention(q, k, v, context.batch.sequence_offsets, scale);
+  at::Tensor rows_L1c;
+  if (context.cache != nullptr) {
+    rows_L1c = context.cache->append(o.layer, at::cat({latent.unsqueeze(1), position_T1r}, 2));
+  }
+  const bool has_earlier = rows_L1c.defined() && rows_L1c.size(0) > tokens;
+  const at::Tensor y =
+      has_earlier ? absorbed(context, q, rows_L1c) : expanded(context, q, latent, position_T1r);
   return parameters_.o_proj.forward(context, y.reshape({tokens, o.num_heads * o.v_head_dim}));
 }
 

@@ -18,6 +18,7 @@ class LatentAttention {
     std::int64_t v_head_dim = 0;
     double softmax_factor = 1;  // beside 1 / sqrt(query width)
     double norm_eps = 1e-6;     // of the norms of the latents
+    int layer = 0;              // in a KvCache
   };
   struct Parameters {
     LinearParameters q_proj;  // or q_b_proj, where queries have a latent
@@ -37,8 +38,13 @@ class LatentAttention {
   void collect(ParameterSet& parameters);
 
  private:
+  double scale() const;
   at::Tensor queries(const ForwardContext& context, const at::Tensor& x_TD,
                      const RotaryTable& rotary) const;
+  at::Tensor expanded(const ForwardContext& context, const at::Tensor& q, const at::Tensor& latent,
+                      const at::Tensor& position_T1r) const;
+  at::Tensor absorbed(const ForwardContext& context, const at::Tensor& q,
+                      const at::Tensor& rows_L1c) const;
 
   Options options_;
   Parameters parameters_;

@@ -7,6 +7,7 @@
 #include "core/error.h"
 #include "core/processor.h"
 #include "nn/cpu/blocked_product.h"
+#include "nn/cpu/row_product.h"
 
 namespace moesaic {
 namespace {
@@ -51,6 +52,11 @@ bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel ker
          kernel == MatmulKernel::kOneDnn && cpu::has_blocked_product(dtype);
 }
 
+bool widens_right(const at::Tensor& a_MK, const at::Tensor& b_NK) {
+  return a_MK.scalar_type() == at::kFloat && b_NK.scalar_type() == at::kBFloat16 &&
+         cpu::has_row_product(a_MK, b_NK);
+}
+
 at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel) {
   const at::Tensor out_MN = at::empty({a_MK.size(0), b_NK.size(0)}, a_MK.options());
   product_into(a_MK, b_NK, kernel, out_MN);
@@ -62,6 +68,9 @@ void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel k
   at::Tensor out = out_MN;
   if (a_MK.numel() == 0 || b_NK.numel() == 0) {
     out.zero_();
+  } else if (widens_right(a_MK, b_NK) ||
+             (a_MK.scalar_type() == b_NK.scalar_type() && cpu::has_row_product(a_MK, b_NK))) {
+    cpu::row_product(a_MK, b_NK, out_MN);
   } else if (!is_blocked(a_MK, kernel) || !has_pairs(a_MK)) {
     at::mm_out(out, a_MK, b_NK.to(a_MK.scalar_type()).t());
   } else if (!rounds_right(a_MK.scalar_type(), b_NK, kernel)) {

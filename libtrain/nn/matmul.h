@@ -24,6 +24,9 @@ const char* name_of(MatmulKernel kernel);
 /// Whether products with left operands of `dtype` take b_NK (or a stack of such) as it is, without
 /// a copy in `dtype`, also transposed.
 bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel);
+/// Whether the product of a few float32 rows takes b_NK in bfloat16 as it is, to the same values as
+/// with a float32 copy of it.
+bool widens_right(const at::Tensor& a_MK, const at::Tensor& b_NK);
 
 /// a_MK b_NK^T -> [M, N], in the dtype of a, to which b is rounded. Either may be a transposed
 /// view; no dimension need be positive.

@@ -29,7 +29,9 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   const Span span("linear");
   context.expect(weight);
   if (bias != nullptr) context.expect(*bias);
-  const at::Tensor w_NK = context.weights.get(weight, x_TK.scalar_type());
+  const at::Tensor w_NK = widens_right(x_TK, weight.tensor)
+                              ? weight.tensor
+                              : context.weights.get(weight, x_TK.scalar_type());
   const at::Tensor x = x_TK.detach();
   at::Tensor y_TN = product(x, w_NK, context.matmul);
   if (bias != nullptr) y_TN.add_(bias->tensor);

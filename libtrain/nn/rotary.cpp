@@ -95,8 +95,12 @@ at::Tensor angles(const Batch& batch, const arch::Rope& rope, std::int64_t most,
   for (std::int64_t b = 0; b < batch.sequences(); ++b) {
     const auto i = static_cast<std::size_t>(b);
     const std::int64_t begin = batch.sequence_offsets[i];
-    const std::int64_t length = batch.sequence_offsets[i + 1] - begin;
-    parts.push_back(position_T1.narrow(0, begin, length).mul(frequencies(rope, most, length, dim)));
+    const std::int64_t rows = batch.sequence_offsets[i + 1] - begin;
+    if (rows == 0) continue;
+    const at::Tensor position = position_T1.narrow(0, begin, rows);
+    // Also of a sequence that continues one in a cache.
+    const auto length = 1 + static_cast<std::int64_t>(position[rows - 1].item<float>());
+    parts.push_back(position.mul(frequencies(rope, most, length, dim)));
   }
   return parts.empty() ? position_T1.mul(frequencies(rope, most, 0, dim)) : at::cat(parts);
 }

@@ -32,6 +32,17 @@ at::Tensor SelfAttention::project(const ForwardContext& context, const LinearPar
   return y.view({x_TD.size(0), y.size(1) / options_.head_dim, options_.head_dim});
 }
 
+at::Tensor SelfAttention::attend(const ForwardContext& context, const at::Tensor& q,
+                                 const at::Tensor& k, const at::Tensor& v) const {
+  const double scale = 1.0 / std::sqrt(static_cast<double>(options_.head_dim));
+  if (context.cache != nullptr) {
+    const KvCache::Rows all = context.cache->append(options_.layer, k, v);
+    if (all.keys_LGd.size(0) > q.size(0))
+      return attention_to_earlier(q, all.keys_LGd, all.values_LGw, scale, context.precision.master);
+  }
+  return causal_attention(q, k, v, context.batch.sequence_offsets, scale);
+}
+
 at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,
                                   const RotaryTable& rotary) const {
   const at::Tensor q =
@@ -39,8 +50,7 @@ at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tenso
   const at::Tensor k =
       rotate(project(context, parameters_.k_proj, parameters_.k_norm, x_TD), rotary);
   const at::Tensor v = project(context, parameters_.v_proj, std::nullopt, x_TD);
-  const double scale = 1.0 / std::sqrt(static_cast<double>(options_.head_dim));
-  const at::Tensor y = causal_attention(q, k, v, context.batch.sequence_offsets, scale);
+  const at::Tensor y = attend(context, q, k, v);
   return parameters_.o_proj.forward(context, y.view({x_TD.size(0), q.size(1) * q.size(2)}));
 }
 

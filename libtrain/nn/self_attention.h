@@ -27,6 +27,7 @@ class SelfAttention {
     std::int64_t head_dim = 0;
     double norm_eps = 1e-6;  // of the query and key norms
     double clip_qkv = 0;     // clamp of projected q, k, v; 0 = off
+    int layer = 0;           // in a KvCache
   };
   struct Parameters {
     LinearParameters q_proj, k_proj, v_proj, o_proj;
@@ -44,6 +45,8 @@ class SelfAttention {
  private:
   at::Tensor project(const ForwardContext& context, const LinearParameters& projection,
                      const std::optional<Parameter>& norm, const at::Tensor& x_TD) const;
+  at::Tensor attend(const ForwardContext& context, const at::Tensor& q, const at::Tensor& k,
+                    const at::Tensor& v) const;
 
   Options options_;
   Parameters parameters_;

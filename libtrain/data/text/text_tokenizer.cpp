@@ -271,19 +271,16 @@ std::optional<std::uint32_t> find_end_of_text(const Shared& shared, const std::s
   return std::nullopt;
 }
 
-// eos_token of a tokenizer_config.json, empty where there is none.
-std::string eos_token(const std::string& path) {
-  if (!fs::exists(path)) return "";
-  const Json config = read_json(path, ErrorKind::kData);
-  if (!config.is_object() || !config.contains("eos_token")) return "";
-  const Json& eos = config.at("eos_token");
+}  // namespace
+
+std::string eos_token(const Json& tokenizer_config) {
+  if (!tokenizer_config.is_object() || !tokenizer_config.contains("eos_token")) return "";
+  const Json& eos = tokenizer_config.at("eos_token");
   if (eos.is_string()) return eos.get<std::string>();
   if (eos.is_object() && eos.contains("content") && eos.at("content").is_string())
     return eos.at("content").get<std::string>();
   return "";
 }
-
-}  // namespace
 
 std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::string& where,
                                           const std::string& end_of_text) {
@@ -315,8 +312,9 @@ std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {
   const fs::path file = fs::is_directory(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
   MOESAIC_CHECK(fs::exists(file), ErrorKind::kData, "{}: no such tokenizer", file.string());
   const std::string text = read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes);
-  return text_tokenizer(text, file.string(),
-                        eos_token((file.parent_path() / "tokenizer_config.json").string()));
+  const fs::path config = file.parent_path() / "tokenizer_config.json";
+  const Json settings = fs::exists(config) ? read_json(config.string(), ErrorKind::kData) : Json();
+  return text_tokenizer(text, file.string(), eos_token(settings));
 }
 
 }  // namespace moesaic

@@ -16,6 +16,10 @@ namespace moesaic {
 std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::string& where,
                                           const std::string& end_of_text = "");
 
+/// eos_token of a tokenizer_config.json: text, or an object with its content; "" where there is
+/// none.
+std::string eos_token(const Json& tokenizer_config);
+
 /// From tokenizer.json at `path`, or in the folder `path`. The token that ends a document is
 /// eos_token of tokenizer_config.json beside it, else a special token with a usual name.
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path);

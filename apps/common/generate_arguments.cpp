@@ -1,0 +1,54 @@
+#include "common/generate_arguments.h"
+
+#include "core/format.h"
+
+namespace moesaic {
+
+void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments) {
+  GenerateArguments& a = arguments;
+  add_inference_arguments(verb, a.inference);
+  verb.add_option("--prompt", a.prompt, "The text to continue (default: all of stdin)");
+  CLI::Option* chat =
+      verb.add_flag("--chat", a.chat, "The prompt is a user's message: apply the chat template");
+  verb.add_option("--system", a.system, "With --chat: the system message")->needs(chat);
+  verb.add_option("--max-new-tokens", a.max_new_tokens, "Most tokens to add")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000'000}))
+      ->capture_default_str();
+  verb.add_option("--temperature", a.temperature, "0 = always the most probable token")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  verb.add_option("--top-k", a.top_k, "Sample from the k most probable tokens; 0 = all")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 40U))
+      ->capture_default_str();
+  verb.add_option("--top-p", a.top_p, "Sample from the fewest tokens with this probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  verb.add_option("--min-p", a.min_p,
+                  "Sample from tokens of at least this share of the highest probability")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  verb.add_option("--seed", a.seed, "Of the draws")->capture_default_str();
+  verb.add_option("--stop", a.stops, "A string that ends the text; may be given several times")
+      ->allow_extra_args(false);
+  verb.add_flag("--json", a.json, "One object: text, ids, finish_reason and times");
+}
+
+std::vector<std::string> to_argv(const GenerateArguments& arguments) {
+  const GenerateArguments& a = arguments;
+  std::vector<std::string> argv;
+  append_arguments(argv, a.inference);
+  if (a.prompt) argv.push_back("--prompt=" + *a.prompt);
+  if (a.chat) argv.emplace_back("--chat");
+  if (!a.system.empty()) argv.push_back("--system=" + a.system);
+  argv.push_back(format("--max-new-tokens={}", a.max_new_tokens));
+  argv.push_back(format("--temperature={}", a.temperature));
+  argv.push_back(format("--top-k={}", a.top_k));
+  argv.push_back(format("--top-p={}", a.top_p));
+  argv.push_back(format("--min-p={}", a.min_p));
+  argv.push_back(format("--seed={}", a.seed));
+  for (const std::string& stop : a.stops) argv.push_back("--stop=" + stop);
+  if (a.json) argv.emplace_back("--json");
+  return argv;
+}
+
+}  // namespace moesaic

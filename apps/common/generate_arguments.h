@@ -1,0 +1,29 @@
+// The options of `generate`, of the launcher and of the worker.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "common/inference_arguments.h"
+
+namespace moesaic {
+
+struct GenerateArguments {
+  InferenceArguments inference;
+  std::optional<std::string> prompt;  // none: standard input
+  bool chat = false;
+  std::string system;  // of a chat; "" = none of its own
+  std::int64_t max_new_tokens = 128;
+  double temperature = 0, top_p = 1, min_p = 0;
+  std::int64_t top_k = 0;
+  std::uint64_t seed = 0;
+  std::vector<std::string> stops;
+  bool json = false;
+};
+
+/// `arguments` must outlive the parse.
+void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments);
+/// As the worker reads them.
+std::vector<std::string> to_argv(const GenerateArguments& arguments);
+
+}  // namespace moesaic

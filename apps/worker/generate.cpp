@@ -1,0 +1,117 @@
+#include <csignal>
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "common/generate_arguments.h"
+#include "engine/generator.h"
+#include "engine/prompt.h"
+#include "engine/text_stream.h"
+#include "kernel_caches.h"
+#include "rank_job.h"
+#include "store/agreement.h"
+#include "verbs.h"
+
+namespace moesaic::worker {
+namespace {
+
+// Writes text at once, so that a reader sees it come.
+void show(const std::string& text) {
+  if (text.empty()) return;
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  MOESAIC_CHECK(std::fflush(stdout) == 0, ErrorKind::kData, "standard output cannot be written");
+}
+
+// Chief.
+Prompt read_prompt(const GenerateArguments& a, std::int64_t vocab_size) {
+  const std::string text =
+      a.prompt ? *a.prompt : std::string(std::istreambuf_iterator<char>(std::cin), {});
+  return Prompt::make(a.inference.model, text,
+                      {.chat = a.chat, .system = a.system, .vocab_size = vocab_size});
+}
+
+void report(const Generator::Result& result, const std::string& text, const Prompt& prompt,
+            const GenerateArguments& a, const Log& log) {
+  const auto later = static_cast<double>(result.ids.size() - 1);
+  log.info("prompt    {} tokens in {:.2f} s", prompt.ids.size(), result.prompt_s);
+  log.info("generated {} tokens, {:.1f} tokens/s, finished by {}", result.ids.size(),
+           later > 0 ? later / result.tokens_s : 0.0, result.finish_reason);
+  if (!a.json) return show("\n");
+  const Json json = {{"text", text},
+                     {"ids", result.ids},
+                     {"finish_reason", result.finish_reason},
+                     {"prompt_ids", prompt.ids},
+                     {"prompt_s", result.prompt_s},
+                     {"tokens_per_s", later > 0 ? later / result.tokens_s : 0.0}};
+  show(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+}
+
+void generate_on(const RankContext& context, InferenceModel& model, const GenerateArguments& a,
+                 Prompt& prompt) {
+  const std::int64_t positions = model.arch().max_position_embeddings;
+  if (std::ssize(prompt.ids) + a.max_new_tokens > positions) {
+    context.log.warn(
+        "the prompt's {} tokens and {} new ones may pass the {} positions of the model",
+        prompt.ids.size(), a.max_new_tokens, positions);
+  }
+  Generator generator(context, model,
+                      {.max_new_tokens = a.max_new_tokens,
+                       .sampling = {.temperature = a.temperature,
+                                    .top_k = a.top_k,
+                                    .top_p = a.top_p,
+                                    .min_p = a.min_p,
+                                    .seed = a.seed},
+                       .end_ids = prompt.end_ids});
+  std::string text;
+  std::unique_ptr<TextStream> stream;
+  if (context.is_chief()) stream = std::make_unique<TextStream>(*prompt.tokenizer, a.stops);
+  const auto put = [&](const std::string& piece) {
+    text += piece;
+    if (!a.json) show(piece);
+  };
+  const Generator::Result result = generator.run(prompt.ids, [&](std::uint32_t id) {
+    put(stream->add(id));
+    return !stream->stopped();
+  });
+  if (!context.is_chief()) return;
+  put(stream->finish());
+  report(result, text, prompt, a, context.log);
+}
+
+int generate(const GenerateArguments& a, const RankJob& job) {
+  const InferenceArguments& i = a.inference;
+  const RankPlace place =
+      job.place({.device = i.device, .comm = {.timeout_s = i.timeout_s, .setting = "--timeout"}});
+  const arch::Options arch = model_architecture(place.world, i.model, place.log);
+  Plan plan;
+  Prompt prompt;
+  agreed(place.world, "plan", [&] {
+    plan = inference_plan(place.world.size(), i.expert, arch.num_experts);
+    if (place.world.is_chief()) prompt = read_prompt(a, arch.vocab_size);
+  });
+  const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
+  InferenceModel model(context, {.path = i.model,
+                                 .precision = i.precision,
+                                 .allow_nonfinite = i.allow_nonfinite,
+                                 .keep_copies = true});
+  generate_on(context, model, a, prompt);
+  return 0;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<GenerateArguments>();
+  CLI::App* verb = app.add_subcommand("generate", "Continues a text, as one rank of an MPI job");
+  add_generate_arguments(*verb, *arguments);
+  verb->callback([arguments, &exit_code] {
+    bound_kernel_caches();
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
+    const RankJob job({.memory_hint = "use --precision bfloat16 or more ranks with --expert"});
+    exit_code = job.run([&] { return generate(*arguments, job); });
+  });
+}
+
+}  // namespace moesaic::worker

@@ -1,0 +1,61 @@
+#include "engine/prompt.h"
+
+#include <algorithm>
+
+#include "core/error.h"
+#include "store/model_files.h"
+
+namespace moesaic {
+namespace {
+
+// A number or a list of numbers, as generation_config.json and config.json have it.
+void add_ids(const Json& config, const char* key, std::vector<std::uint32_t>& ids) {
+  const auto found = config.find(key);
+  if (found == config.end()) return;
+  const auto add = [&](const Json& id) {
+    if (id.is_number_unsigned()) ids.push_back(id.get<std::uint32_t>());
+  };
+  if (found->is_array())
+    for (const Json& id : *found) add(id);
+  else
+    add(*found);
+}
+
+std::vector<std::uint32_t> find_end_ids(const ModelFiles& files, const Tokenizer& tokenizer) {
+  std::vector<std::uint32_t> ids;
+  for (const char* name : {"generation_config.json", "config.json"}) {
+    if (ids.empty()) add_ids(files.object(name), "eos_token_id", ids);
+  }
+  if (ids.empty() && tokenizer.end_of_text()) ids.push_back(*tokenizer.end_of_text());
+  return ids;
+}
+
+// CHAT
+std::string chat_text(const ModelFiles&, const std::string&, const std::string&) {
+  throw Error(ErrorKind::kUsage, "--chat is not there yet");
+}
+
+void check_ids(const std::vector<std::uint32_t>& ids, std::int64_t vocab_size) {
+  const auto highest = std::max_element(ids.begin(), ids.end());
+  MOESAIC_CHECK(highest == ids.end() || *highest < vocab_size, ErrorKind::kData,
+                "the tokenizer gives the id {}, and the model has {}: it is not its tokenizer",
+                *highest, vocab_size);
+}
+
+}  // namespace
+
+Prompt Prompt::make(const std::string& model, const std::string& text, const Options& options) {
+  const ModelFiles files = ModelFiles::read(model);
+  Prompt prompt;
+  prompt.tokenizer = files.tokenizer();
+  prompt.end_ids = find_end_ids(files, *prompt.tokenizer);
+  if (options.chat) {
+    prompt.tokenizer->encode(chat_text(files, text, options.system), prompt.ids);
+  } else {
+    prompt.tokenizer->encode_with_special(text, prompt.ids);
+  }
+  check_ids(prompt.ids, options.vocab_size);
+  return prompt;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,35 @@
+#include "nn/kv_cache.h"
+
+#include <ATen/ops/empty.h>
+
+#include "core/error.h"
+
+namespace moesaic {
+
+at::Tensor KvCache::put(at::Tensor& store, const at::Tensor& rows) const {
+  if (!store.defined()) {
+    std::vector<std::int64_t> shape = rows.sizes().vec();
+    shape[0] = capacity_;
+    store = at::empty(shape, rows.options());
+  }
+  const std::int64_t all = length_ + rows.size(0);
+  MOESAIC_ASSERT(all <= capacity_);
+  store.narrow(0, length_, rows.size(0)).copy_(rows);
+  return store.narrow(0, 0, all);
+}
+
+KvCache::Rows KvCache::append(int layer, const at::Tensor& keys_TGd, const at::Tensor& values_TGw) {
+  Rows& rows = layers_.at(static_cast<std::size_t>(layer));
+  return {put(rows.keys_LGd, keys_TGd), put(rows.values_LGw, values_TGw)};
+}
+
+at::Tensor KvCache::append(int layer, const at::Tensor& rows_T) {
+  return put(layers_.at(static_cast<std::size_t>(layer)).keys_LGd, rows_T);
+}
+
+void KvCache::cut(std::int64_t length) {
+  MOESAIC_ASSERT(length >= 0 && length <= length_);
+  length_ = length;
+}
+
+}  // namespace moesaic
