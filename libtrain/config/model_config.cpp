@@ -2,9 +2,13 @@
 
 #include <filesystem>
 
+#include "config/gguf_config.h"
+#include "core/fs.h"
+
 namespace moesaic {
 
 std::optional<std::string> find_model_config(const std::string& path) {
+  if (is_gguf(path)) return path;
   for (const char* inside : {"config.json", "checkpoints/latest/config.json"}) {
     const std::filesystem::path file = std::filesystem::path(path) / inside;
     std::error_code ignored;
@@ -14,6 +18,10 @@ std::optional<std::string> find_model_config(const std::string& path) {
 }
 
 Json read_config_file(const std::string& file, ErrorKind kind) {
+  if (is_gguf(file)) {
+    const MappedFile mapped(file, kind);
+    return gguf_config(read_gguf_header(mapped.bytes(), file));
+  }
   constexpr std::size_t kMaxBytes = 4U << 20;
   Json config = read_json(file, kind, {.bytes = kMaxBytes});
   MOESAIC_CHECK(config.is_object(), kind, "{} holds no JSON object", file);
@@ -24,7 +32,7 @@ Json read_model_config(const std::string& path) {
   const std::optional<std::string> file = find_model_config(path);
   if (!file) {
     throw Error(ErrorKind::kCheckpoint, format("no model in {}: there is no config.json", path),
-                "give a Hugging Face folder, a checkpoint folder or a run folder");
+                "give a Hugging Face folder, a GGUF file, a checkpoint folder or a run folder");
   }
   return read_config_file(*file, ErrorKind::kCheckpoint);
 }

@@ -9,10 +9,11 @@
 namespace moesaic {
 
 /// Path of the config.json of a Hugging Face folder or checkpoint, or of the newest checkpoint of a
-/// run folder; nullopt when there is none.
+/// run folder, or of a GGUF file, which says the same; nullopt when there is none.
 std::optional<std::string> find_model_config(const std::string& path);
 
-/// A JSON object of at most 4 MB; Error(kind) when `file` holds anything else.
+/// A JSON object of at most 4 MB, or what a GGUF file says; Error(kind) when `file` holds anything
+/// else.
 Json read_config_file(const std::string& file, ErrorKind kind);
 
 /// Content of the file that find_model_config finds. Error(kCheckpoint) when there is none.

@@ -5,6 +5,7 @@
 #include "store/agreement.h"
 #include "store/checkpoint_source.h"
 #include "store/finite.h"
+#include "store/gguf_source.h"
 #include "store/hub_source.h"
 
 namespace moesaic {
@@ -16,12 +17,13 @@ ModelSource::ModelSource(std::string path, Json config)
 
 std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context,
                                                const std::string& path) {
-  std::string is_hub;
+  std::string kind;
   agreed(context.world, "model: locate", [&] {
-    if (context.is_chief()) is_hub = HubFolder::is_at(path) ? "yes" : "no";
+    if (context.is_chief()) kind = is_gguf(path) ? "gguf" : HubFolder::is_at(path) ? "hub" : "own";
   });
-  is_hub = context.world.broadcast(is_hub, 0, "model: locate");
-  if (is_hub == "yes") return HubSource::open(context, path);
+  kind = context.world.broadcast(kind, 0, "model: locate");
+  if (kind == "gguf") return GgufSource::open(context, path);
+  if (kind == "hub") return HubSource::open(context, path);
   return CheckpointSource::open(context, path);
 }
 

@@ -1,5 +1,6 @@
-// ModelSource: where weights come from: a Hugging Face folder, a checkpoint folder, or a run folder
-// (its newest whole checkpoint). `model.from`, score, import and export all go through it.
+// ModelSource: where weights come from: a Hugging Face folder, a GGUF file, a checkpoint folder, or
+// a run folder (its newest whole checkpoint). `model.from`, score, import and export all go through
+// it.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,0 +1,47 @@
+// The weights of a GGUF file, under the names and with the shapes that they have here; quantised
+// ones come out as float32.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "config/gguf_header.h"
+#include "core/fs.h"
+#include "store/model_source.h"
+
+namespace moesaic {
+
+class GgufSource : public ModelSource {
+ public:
+  /// Collective over world.
+  static std::unique_ptr<GgufSource> open(const RankContext& context, const std::string& path);
+  /// By this process alone. Error(kCheckpoint) for a damaged file, and for weights that are not
+  /// those of its metadata.
+  explicit GgufSource(const std::string& path);
+
+  Json tokenizer() const override { return nullptr; }  // origin() has its file
+  HubOrigin origin(const RankContext& context) const override;
+  at::Tensor rows(const std::string& parameter, std::int64_t first,
+                  std::int64_t count) const override;
+
+ protected:
+  void fill(const RankContext& context, const StateDict& model) const override;
+
+ private:
+  /// A parameter's tensor. Files of the architecture llama hold the rows of q and k in the order of
+  /// interleaved rotary pairs; `head_dim` is then the width of a head, else 0.
+  struct Part {
+    const GgufTensor* tensor = nullptr;
+    std::int64_t head_dim = 0;
+  };
+  GgufSource(const std::string& path, MappedFile file);
+  Part find(const arch::ParameterInfo& info) const;
+  void read(const std::string& parameter, std::int64_t first, const at::Tensor& into) const;
+
+  MappedFile file_;
+  GgufHeader header_;
+  std::map<std::string, Part> parts_;
+};
+
+}  // namespace moesaic
