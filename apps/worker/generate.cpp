@@ -25,11 +25,11 @@ void show(const std::string& text) {
 }
 
 // Chief.
-Prompt read_prompt(const GenerateArguments& a, std::int64_t vocab_size) {
+Prompt read_prompt(const GenerateArguments& a, const InferenceModel& model) {
   const std::string text =
       a.prompt ? *a.prompt : std::string(std::istreambuf_iterator<char>(std::cin), {});
-  return Prompt::make(a.inference.model, text,
-                      {.chat = a.chat, .system = a.system, .vocab_size = vocab_size});
+  return Prompt::make(model.files(), text,
+                      {.chat = a.chat, .system = a.system, .vocab_size = model.arch().vocab_size});
 }
 
 void report(const Generator::Result& result, const std::string& text, const Prompt& prompt,
@@ -49,7 +49,7 @@ void report(const Generator::Result& result, const std::string& text, const Prom
 }
 
 void generate_on(const RankContext& context, InferenceModel& model, const GenerateArguments& a,
-                 Prompt& prompt) {
+                 const Prompt& prompt) {
   const std::int64_t positions = model.arch().max_position_embeddings;
   if (std::ssize(prompt.ids) + a.max_new_tokens > positions) {
     context.log.warn(
@@ -86,16 +86,17 @@ int generate(const GenerateArguments& a, const RankJob& job) {
       job.place({.device = i.device, .comm = {.timeout_s = i.timeout_s, .setting = "--timeout"}});
   const arch::Options arch = model_architecture(place.world, i.model, place.log);
   Plan plan;
-  Prompt prompt;
-  agreed(place.world, "plan", [&] {
-    plan = inference_plan(place.world.size(), i.expert, arch.num_experts);
-    if (place.world.is_chief()) prompt = read_prompt(a, arch.vocab_size);
-  });
+  agreed(place.world, "plan",
+         [&] { plan = inference_plan(place.world.size(), i.expert, arch.num_experts); });
   const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
   InferenceModel model(context, {.path = i.model,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .keep_copies = true});
+  Prompt prompt;
+  agreed(context.world, "generate: prompt", [&] {
+    if (context.is_chief()) prompt = read_prompt(a, model);
+  });
   generate_on(context, model, a, prompt);
   return 0;
 }

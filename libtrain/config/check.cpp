@@ -140,6 +140,8 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
     const Json saved = read_config_file(*path, ErrorKind::kRecipe);
     const arch::Options options = arch::require_options(saved, *path);
     if (model.config.empty()) model.config = saved;
+    if (!places.contains("tokenizer"))
+      recipe.tokenizer = find_model_tokenizer(*model.from).value_or(recipe.tokenizer);
     std::vector<arch::Problem> found;
     const arch::Options given = arch::read_options(model.config, found);
     const bool readable =

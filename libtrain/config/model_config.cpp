@@ -17,6 +17,18 @@ std::optional<std::string> find_model_config(const std::string& path) {
   return std::nullopt;
 }
 
+std::optional<std::string> find_model_tokenizer(const std::string& path) {
+  if (is_gguf(path)) return path;
+  const auto config = find_model_config(path);
+  if (!config) return std::nullopt;
+  for (const char* inside : {"tokenizer.json", "hub/tokenizer.json"}) {
+    const std::filesystem::path file = std::filesystem::path(*config).parent_path() / inside;
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(file, ignored)) return file.string();
+  }
+  return std::nullopt;
+}
+
 Json read_config_file(const std::string& file, ErrorKind kind) {
   if (is_gguf(file)) {
     const MappedFile mapped(file, kind);

@@ -12,6 +12,9 @@ namespace moesaic {
 /// run folder, or of a GGUF file, which says the same; nullopt when there is none.
 std::optional<std::string> find_model_config(const std::string& path);
 
+/// What a recipe's `tokenizer` says for the tokenizer of that model; nullopt when it comes without.
+std::optional<std::string> find_model_tokenizer(const std::string& path);
+
 /// A JSON object of at most 4 MB, or what a GGUF file says; Error(kind) when `file` holds anything
 /// else.
 Json read_config_file(const std::string& file, ErrorKind kind);

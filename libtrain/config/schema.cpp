@@ -54,7 +54,8 @@ void add_model_and_data(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(run_dir), path("runs/<name>"), "Run folder."));
   keys.push_back(key(FIELD(tokenizer), {},
                      "byte: one token for each byte, and 256 for end of text; or a Hugging Face "
-                     "tokenizer.json, or a folder with one."));
+                     "tokenizer.json, or a folder or GGUF file with one. Default: that of "
+                     "model.from, else byte."));
   keys.push_back(
       key(FIELD(model.from), path(),
           "Weights to start from: a Hugging Face folder, a checkpoint or a run folder of "

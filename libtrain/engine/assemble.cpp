@@ -9,19 +9,19 @@
 #include "loss/cross_entropy.h"
 #include "nn/deferring_sink.h"
 #include "optim/clip.h"
+#include "store/model_files.h"
 #include "store/model_source.h"
 
 namespace moesaic {
 namespace {
 
-void open_data(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-               TrainingParts& parts) {
-  const auto tokenizer = make_tokenizer(recipe.tokenizer);
-  parts.tokenizer = tokenizer->describe();
+void open_data(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
+               const RankContext& context, TrainingParts& parts) {
+  parts.tokenizer = tokenizer.describe();
   std::string paths;
   if (context.is_chief()) {
     const std::string cache = recipe.data.cache.value_or(recipe.run_dir + "/cache");
-    paths = build_corpora(recipe.data, *tokenizer, cache, context.log).to_json();
+    paths = build_corpora(recipe.data, tokenizer, cache, context.log).to_json();
   }
   const auto corpora = CorpusPaths::from_json(context.world.broadcast(paths, 0, "data.paths"));
   parts.train = open_train(recipe, corpora, arch.vocab_size);
@@ -129,9 +129,11 @@ void describe(const Recipe& recipe, const RankContext& context, const TrainingPa
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
                        const RankContext& context) {
   TrainingParts parts;
-  open_data(recipe, arch, context, parts);
+  const auto tokenizer = make_tokenizer(recipe.tokenizer);
+  open_data(recipe, arch, *tokenizer, context, parts);
   parts.max_steps = steps_of(recipe, *parts.train);
   make_model(recipe, arch, context, parts);
+  if (context.is_chief()) carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
   make_losses(recipe, arch, parts);
   make_training(recipe, context, parts);
   make_saver(recipe, context, parts);

@@ -66,7 +66,7 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
       matmul_(chiefs_matmul(context.world, "auto")),
       weights_(options.keep_copies) {
   const auto source = ModelSource::open(context, options.path);
-  tokenizer_ = source->tokenizer();
+  files_ = ModelFiles(context, *source);
   model_ = std::make_unique<Transformer>(Transformer::Options{.arch = source->arch(),
                                                               .dtype = precision_.master,
                                                               .dtypes = source->dtypes(),

@@ -5,10 +5,10 @@
 #include <memory>
 #include <string>
 
-#include "core/json.h"
 #include "models/transformer.h"
 #include "nn/forward_context.h"
 #include "parallel/rank_context.h"
+#include "store/model_files.h"
 
 namespace moesaic {
 
@@ -35,8 +35,8 @@ class InferenceModel {
 
   const arch::Options& arch() const { return model_->arch(); }
   const Precision& precision() const { return precision_; }
-  /// As a checkpoint describes it; null where the model brings none that is known.
-  const Json& tokenizer() const { return tokenizer_; }
+  /// What came along with the weights; the chief has it.
+  const ModelFiles& files() const { return files_; }
 
   /// -log p of each target of `batch`, in the master dtype; 0 where there is no target. Collective
   /// over the expert group when the model has experts.
@@ -50,7 +50,7 @@ class InferenceModel {
  private:
   Precision precision_;
   MatmulKernel matmul_;
-  Json tokenizer_;
+  ModelFiles files_;
   std::unique_ptr<Transformer> model_;
   WeightCopies weights_;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "store/model_files.h"
 
 namespace moesaic {
 namespace {
@@ -44,10 +43,13 @@ void check_ids(const std::vector<std::uint32_t>& ids, std::int64_t vocab_size) {
 
 }  // namespace
 
-Prompt Prompt::make(const std::string& model, const std::string& text, const Options& options) {
-  const ModelFiles files = ModelFiles::read(model);
+Prompt Prompt::make(const ModelFiles& files, const std::string& text, const Options& options) {
   Prompt prompt;
   prompt.tokenizer = files.tokenizer();
+  if (!prompt.tokenizer) {
+    throw Error(ErrorKind::kData, format("{} comes without a tokenizer", files.path()),
+                "put the model's tokenizer.json beside its config.json");
+  }
   prompt.end_ids = find_end_ids(files, *prompt.tokenizer);
   if (options.chat) {
     prompt.tokenizer->encode(chat_text(files, text, options.system), prompt.ids);

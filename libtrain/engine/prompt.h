@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "data/tokenizer.h"
+#include "store/model_files.h"
 
 namespace moesaic {
 
@@ -21,7 +22,7 @@ struct Prompt {
   /// By this process alone. A text is encoded as the tokenizer's post-processor says, a chat as its
   /// template writes it. Error(kData, kCheckpoint) when the model has no tokenizer, no template, or
   /// too few embeddings for an id.
-  static Prompt make(const std::string& model, const std::string& text, const Options& options);
+  static Prompt make(const ModelFiles& files, const std::string& text, const Options& options);
 
   std::unique_ptr<Tokenizer> tokenizer;
   std::vector<std::uint32_t> ids;

@@ -5,24 +5,23 @@
 #include <numeric>
 
 #include "core/error.h"
+#include "core/json.h"
 #include "data/json_line.h"
-#include "data/tokenizer.h"
 
 namespace moesaic {
 namespace {
 
 std::vector<std::uint32_t> encode(const std::string& text, const std::string& where,
                                   const ScoreVocabulary& vocabulary) {
-  const Json& tokenizer = vocabulary.tokenizer;
-  if (!tokenizer.is_object() || tokenizer.value("type", "") != "byte") {
+  const Tokenizer* const tokenizer = vocabulary.tokenizer ? vocabulary.tokenizer() : nullptr;
+  if (tokenizer == nullptr) {
     throw Error(ErrorKind::kData,
-                format("{}: \"text\" needs a tokenizer, and the model comes with none that is "
-                       "supported",
-                       where),
-                "give token ids: {\"ids\": [...]}");
+                format("{}: \"text\" needs a tokenizer, and the model comes without one", where),
+                "give token ids, {\"ids\": [...]}, or put the model's tokenizer.json beside its "
+                "config.json");
   }
   std::vector<std::uint32_t> ids;
-  byte_tokenizer()->encode(text, ids);
+  tokenizer->encode_with_special(text, ids);
   return ids;
 }
 

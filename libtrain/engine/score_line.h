@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "core/json.h"
+#include "data/tokenizer.h"
 
 namespace moesaic {
 
@@ -17,8 +18,8 @@ inline constexpr std::size_t kScoreLineBytes = std::size_t{16} << 20U;
 /// What the model takes.
 struct ScoreVocabulary {
   std::int64_t size = 0;
-  Json tokenizer;                    // as a checkpoint describes it
-  std::int64_t max_ids = 1'000'000;  // of one line
+  std::function<const Tokenizer*()> tokenizer;  // asked at the first text; nullptr: there is none
+  std::int64_t max_ids = 1'000'000;             // of one line
 };
 
 /// The ids of a line {"ids": [...]} or {"text": "..."}. Error(kData) that begins with `where`.

@@ -98,7 +98,11 @@ void ScoreRun::write(const SequenceWindow& window, const std::vector<double>& lo
 }
 
 ScoreRun::Summary ScoreRun::run(InferenceModel& model) {
-  const ScoreVocabulary vocabulary{.size = model.arch().vocab_size, .tokenizer = model.tokenizer()};
+  std::unique_ptr<Tokenizer> tokenizer;
+  const ScoreVocabulary vocabulary{.size = model.arch().vocab_size, .tokenizer = [&] {
+                                     if (!tokenizer) tokenizer = model.files().tokenizer();
+                                     return tokenizer.get();
+                                   }};
   const bool single = model.precision().master == at::kFloat;
   Scorer scorer(context_, model, {.batch_tokens = options_.batch_tokens});
   Summary summary;

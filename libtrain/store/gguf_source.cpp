@@ -6,7 +6,7 @@
 #include "store/agreement.h"
 #include "store/differences.h"
 #include "store/gguf_dequantise.h"
-#include "store/gguf_tokenizer.h"
+#include "data/text/gguf_tokenizer.h"
 #include "store/manifest.h"
 
 namespace moesaic {

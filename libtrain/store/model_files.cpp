@@ -1,20 +1,49 @@
 #include "store/model_files.h"
 
+#include <filesystem>
+
+#include "config/gguf_header.h"
 #include "core/error.h"
+#include "core/fs.h"
+#include "data/text/gguf_tokenizer.h"
 #include "data/text/text_tokenizer.h"
-#include "store/model_source.h"
 
 namespace moesaic {
+namespace {
 
-ModelFiles ModelFiles::read(const std::string& model) {
-  const RankContext here = RankContext::single();
-  const auto source = ModelSource::open(here, model);
-  ModelFiles files;
-  files.path_ = source->path();
-  files.files_ = source->origin(here).files;
-  files.tokenizer_ = source->tokenizer();
+namespace fs = std::filesystem;
+
+constexpr const char* kTokenizer = "tokenizer.json";
+constexpr const char* kTokenizerConfig = "tokenizer_config.json";
+constexpr const char* kGenerationConfig = "generation_config.json";
+// Files in which a folder describes its tokenizer and how it is used.
+constexpr const char* kOfTokenizer[] = {
+    kTokenizer,          kTokenizerConfig,  "special_tokens_map.json",
+    "added_tokens.json", "vocab.json",      "merges.txt",
+    "vocab.txt",         "tokenizer.model", "chat_template.jinja",
+    kGenerationConfig};
+
+std::map<std::string, std::string> files_of(const std::string& spec) {
+  std::map<std::string, std::string> files;
+  if (is_gguf(spec)) {
+    const MappedFile mapped(spec, ErrorKind::kData);
+    const GgufHeader header = read_gguf_header(mapped.bytes(), spec);
+    return {{kTokenizer, gguf_tokenizer_json(header)},
+            {kTokenizerConfig, gguf_tokenizer_config(header)}};
+  }
+  const fs::path path(spec), folder = fs::is_directory(path) ? path : path.parent_path();
+  for (const char* const name : kOfTokenizer) {
+    if (fs::is_regular_file(folder / name))
+      files[name] = read_file((folder / name).string(), ErrorKind::kData);
+  }
+  if (!fs::is_directory(path)) files[kTokenizer] = read_file(spec, ErrorKind::kData);
   return files;
 }
+
+}  // namespace
+
+ModelFiles::ModelFiles(const RankContext& context, const ModelSource& source)
+    : path_(source.path()), files_(source.origin(context).files), tokenizer_(source.tokenizer()) {}
 
 const std::string& ModelFiles::text(const std::string& name) const {
   static const std::string kNone;
@@ -30,13 +59,25 @@ Json ModelFiles::object(const std::string& name) const {
 }
 
 std::unique_ptr<Tokenizer> ModelFiles::tokenizer() const {
-  if (files_.contains("tokenizer.json")) {
-    return text_tokenizer(text("tokenizer.json"), path_ + "/tokenizer.json",
-                          eos_token(object("tokenizer_config.json")));
-  }
   if (tokenizer_.is_object() && tokenizer_.value("type", "") == "byte") return byte_tokenizer();
-  throw Error(ErrorKind::kData, format("{} comes without a tokenizer.json", path_),
-              "put the tokenizer.json of the model beside its config.json");
+  if (!files_.contains(kTokenizer)) return nullptr;
+  return text_tokenizer(text(kTokenizer), path_ + "/" + kTokenizer,
+                        eos_token(object(kTokenizerConfig)));
+}
+
+void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,
+                     std::map<std::string, std::string>& files) {
+  for (const char* const name : kOfTokenizer) files.erase(name);
+  if (spec == "byte") return;
+  files.merge(files_of(spec));
+  const auto end = tokenizer.end_of_text();
+  if (!files.contains(kTokenizerConfig)) {
+    Json config = {{"tokenizer_class", "PreTrainedTokenizerFast"}};
+    if (end) config["eos_token"] = tokenizer.decode({{*end}}, /*keep_special=*/true);
+    files[kTokenizerConfig] = config.dump(2) + "\n";
+  }
+  if (!files.contains(kGenerationConfig) && end)
+    files[kGenerationConfig] = Json{{"eos_token_id", *end}}.dump(2) + "\n";
 }
 
 }  // namespace moesaic

@@ -5,29 +5,36 @@
 #include <memory>
 #include <string>
 
-#include "core/json.h"
 #include "data/tokenizer.h"
+#include "store/model_source.h"
 
 namespace moesaic {
 
 class ModelFiles {
  public:
-  /// By this process alone, of anything that ModelSource opens. Error(kCheckpoint) when it opens
-  /// none.
-  static ModelFiles read(const std::string& model);
+  ModelFiles() = default;
+  /// Collective over world; the chief has the files.
+  ModelFiles(const RankContext& context, const ModelSource& source);
 
-  const std::string& path() const { return path_; }  // of the model, for messages
   /// Content of a file by its name in a Hugging Face folder; "" where there is none.
   const std::string& text(const std::string& name) const;
-  /// A JSON object in such a file; {} where there is none. Error(kData) when it is none.
+  /// A JSON object in such a file; {} where there is none. Error(kData) when it holds another
+  /// thing.
   Json object(const std::string& name) const;
-  /// Error(kData) where the model comes without a tokenizer, or with one that is not supported.
+  /// nullptr where the model comes without a tokenizer. Error(kData) for one that is not supported.
   std::unique_ptr<Tokenizer> tokenizer() const;
+  /// Of the model, for messages.
+  const std::string& path() const { return path_; }
 
  private:
   std::string path_;
   std::map<std::string, std::string> files_;
   Json tokenizer_;  // as a checkpoint describes it
 };
+
+/// The files of the tokenizer that a recipe names take the place of those in `files`, by name: with
+/// them Transformers loads an export. The byte tokenizer has none.
+void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,
+                     std::map<std::string, std::string>& files);
 
 }  // namespace moesaic

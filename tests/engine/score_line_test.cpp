@@ -10,7 +10,12 @@ namespace {
 
 using testing::expect_error;
 
-const ScoreVocabulary kBytes{.size = 257, .tokenizer = {{"type", "byte"}}, .max_ids = 4};
+const Tokenizer* bytes() {
+  static const auto tokenizer = byte_tokenizer();
+  return tokenizer.get();
+}
+
+const ScoreVocabulary kBytes{.size = 257, .tokenizer = bytes, .max_ids = 4};
 const ScoreVocabulary kNoTokenizer{.size = 257};
 
 using Ids = std::vector<std::uint32_t>;
@@ -32,7 +37,8 @@ TEST(ScoreLine, RefusesWhatTheModelCannotTake) {
   refused(R"({"ids": [1, 2, 3, 4, 5]})", kBytes, "<stdin>:3: a sequence of 5 ids, at most 4");
   refused(R"({"text": "longer"})", kBytes, "<stdin>:3: a sequence of 6 ids, at most 4");
   refused(R"({"text": "a"})", kNoTokenizer, "<stdin>:3: \"text\" needs a tokenizer");
-  refused(R"({"text": "a"})", {.size = 9, .tokenizer = {{"type", "other"}}}, "needs a tokenizer");
+  refused(R"({"text": "a"})", {.size = 9, .tokenizer = [] { return nullptr; }},
+          "needs a tokenizer");
   refused(R"({"ids": [1], "text": "a"})", kBytes, "keep one of them");
 }
 

@@ -5,10 +5,12 @@
 #include <filesystem>
 #include <utility>
 
+#include "config/gguf_header.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "core/fs.h"
 #include "data/text/added_tokens.h"
+#include "data/text/gguf_tokenizer.h"
 #include "data/text/normalizer.h"
 #include "data/text/pre_tokenizer.h"
 #include "data/text/token_decoder.h"
@@ -309,6 +311,13 @@ std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::stri
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {
+  if (is_gguf(path)) {
+    const MappedFile mapped(path);
+    const GgufHeader header = read_gguf_header(mapped.bytes(), path);
+    const std::string json = gguf_tokenizer_json(header);
+    MOESAIC_CHECK(!json.empty(), ErrorKind::kData, "{}: there is no tokenizer in it", path);
+    return text_tokenizer(json, path, eos_token(parse_json(gguf_tokenizer_config(header), path)));
+  }
   const fs::path file = fs::is_directory(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
   MOESAIC_CHECK(fs::exists(file), ErrorKind::kData, "{}: no such tokenizer", file.string());
   const std::string text = read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes);

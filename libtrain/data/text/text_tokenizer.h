@@ -20,7 +20,7 @@ std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::stri
 /// none.
 std::string eos_token(const Json& tokenizer_config);
 
-/// From tokenizer.json at `path`, or in the folder `path`. The token that ends a document is
+/// From tokenizer.json at `path`, or in the folder `path`, or the GGUF file `path`. The token that ends a document is
 /// eos_token of tokenizer_config.json beside it, else a special token with a usual name.
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path);
 

@@ -1,4 +1,4 @@
-#include "store/gguf_tokenizer.h"
+#include "data/text/gguf_tokenizer.h"
 
 #include <algorithm>
 
