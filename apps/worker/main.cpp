@@ -29,6 +29,7 @@ int main(int argc, char** argv) {
   moesaic::worker::add_train(app, exit_code);
   moesaic::worker::add_score(app, exit_code);
   moesaic::worker::add_generate(app, exit_code);
+  moesaic::worker::add_eval(app, exit_code);
   moesaic::worker::add_inspect(app, exit_code);
   moesaic::worker::add_data(app, exit_code);
   moesaic::worker::add_tokenize(app);

@@ -8,6 +8,7 @@ namespace moesaic::worker {
 void add_train(CLI::App& app, int& exit_code);
 void add_score(CLI::App& app, int& exit_code);
 void add_generate(CLI::App& app, int& exit_code);
+void add_eval(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_tokenize(CLI::App& app);

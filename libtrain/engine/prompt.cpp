@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "data/chat/chat_template.h"
+#include "data/text/text_tokenizer.h"
 
 namespace moesaic {
 namespace {
@@ -29,9 +31,35 @@ std::vector<std::uint32_t> find_end_ids(const ModelFiles& files, const Tokenizer
   return ids;
 }
 
-// CHAT
-std::string chat_text(const ModelFiles&, const std::string&, const std::string&) {
-  throw Error(ErrorKind::kUsage, "--chat is not there yet");
+// The chat template: a file of its own, or a text (or the one called default) in
+// tokenizer_config.json.
+std::string chat_template_of(const ModelFiles& files, const Json& config) {
+  const std::string& own = files.text("chat_template.jinja");
+  if (!own.empty()) return own;
+  const auto found = config.find("chat_template");
+  if (found != config.end() && found->is_string()) return found->get<std::string>();
+  if (found != config.end() && found->is_array()) {
+    for (const Json& one : *found) {
+      if (one.is_object() && one.value("name", "") == "default") return one.value("template", "");
+    }
+  }
+  throw Error(ErrorKind::kData, format("{} comes without a chat template", files.path()),
+              "leave --chat out, or use a model that was trained for it");
+}
+
+std::string chat_text(const ModelFiles& files, const std::string& text, const std::string& system) {
+  const Json config = files.object("tokenizer_config.json");
+  const ChatTemplate chat =
+      ChatTemplate::parse(chat_template_of(files, config), files.path() + ": chat_template");
+  Json messages = Json::array();
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  messages.push_back({{"role", "user"}, {"content", text}});
+  ChatTemplate::Options options;
+  for (const char* const key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
+    const std::string token = special_token(config, key);
+    if (!token.empty()) options.variables[key] = token;
+  }
+  return chat.render(messages, options);
 }
 
 void check_ids(const std::vector<std::uint32_t>& ids, std::int64_t vocab_size) {

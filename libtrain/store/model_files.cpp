@@ -62,7 +62,7 @@ std::unique_ptr<Tokenizer> ModelFiles::tokenizer() const {
   if (tokenizer_.is_object() && tokenizer_.value("type", "") == "byte") return byte_tokenizer();
   if (!files_.contains(kTokenizer)) return nullptr;
   return text_tokenizer(text(kTokenizer), path_ + "/" + kTokenizer,
-                        eos_token(object(kTokenizerConfig)));
+                        special_token(object(kTokenizerConfig), "eos_token"));
 }
 
 void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,

@@ -275,12 +275,12 @@ std::optional<std::uint32_t> find_end_of_text(const Shared& shared, const std::s
 
 }  // namespace
 
-std::string eos_token(const Json& tokenizer_config) {
-  if (!tokenizer_config.is_object() || !tokenizer_config.contains("eos_token")) return "";
-  const Json& eos = tokenizer_config.at("eos_token");
-  if (eos.is_string()) return eos.get<std::string>();
-  if (eos.is_object() && eos.contains("content") && eos.at("content").is_string())
-    return eos.at("content").get<std::string>();
+std::string special_token(const Json& tokenizer_config, const std::string& key) {
+  if (!tokenizer_config.is_object() || !tokenizer_config.contains(key)) return "";
+  const Json& token = tokenizer_config.at(key);
+  if (token.is_string()) return token.get<std::string>();
+  if (token.is_object() && token.contains("content") && token.at("content").is_string())
+    return token.at("content").get<std::string>();
   return "";
 }
 
@@ -316,14 +316,15 @@ std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {
     const GgufHeader header = read_gguf_header(mapped.bytes(), path);
     const std::string json = gguf_tokenizer_json(header);
     MOESAIC_CHECK(!json.empty(), ErrorKind::kData, "{}: there is no tokenizer in it", path);
-    return text_tokenizer(json, path, eos_token(parse_json(gguf_tokenizer_config(header), path)));
+    return text_tokenizer(
+        json, path, special_token(parse_json(gguf_tokenizer_config(header), path), "eos_token"));
   }
   const fs::path file = fs::is_directory(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
   MOESAIC_CHECK(fs::exists(file), ErrorKind::kData, "{}: no such tokenizer", file.string());
   const std::string text = read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes);
   const fs::path config = file.parent_path() / "tokenizer_config.json";
   const Json settings = fs::exists(config) ? read_json(config.string(), ErrorKind::kData) : Json();
-  return text_tokenizer(text, file.string(), eos_token(settings));
+  return text_tokenizer(text, file.string(), special_token(settings, "eos_token"));
 }
 
 }  // namespace moesaic

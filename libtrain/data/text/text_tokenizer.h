@@ -16,12 +16,13 @@ namespace moesaic {
 std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::string& where,
                                           const std::string& end_of_text = "");
 
-/// eos_token of a tokenizer_config.json: text, or an object with its content; "" where there is
-/// none.
-std::string eos_token(const Json& tokenizer_config);
+/// "eos_token" or another special token of a tokenizer_config.json: text, or an object with its
+/// content; "" where there is none.
+std::string special_token(const Json& tokenizer_config, const std::string& key);
 
-/// From tokenizer.json at `path`, or in the folder `path`, or the GGUF file `path`. The token that ends a document is
-/// eos_token of tokenizer_config.json beside it, else a special token with a usual name.
+/// From tokenizer.json at `path`, or in the folder `path`, or the GGUF file `path`. The token that
+/// ends a document is eos_token of tokenizer_config.json beside it, else a special token with a
+/// usual name.
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path);
 
 }  // namespace moesaic

@@ -1,0 +1,70 @@
+#include <csignal>
+#include <cstdio>
+#include <memory>
+
+#include "common/eval_arguments.h"
+#include "core/clock.h"
+#include "engine/eval_run.h"
+#include "kernel_caches.h"
+#include "rank_job.h"
+#include "store/agreement.h"
+#include "verbs.h"
+
+namespace moesaic::worker {
+namespace {
+
+void report(const Json& result, const EvalArguments& a) {
+  std::string text = a.json ? result.dump(2) + "\n" : "";
+  if (!a.json) {
+    for (const auto& [key, value] : result.items())
+      text += format("{:16}{}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+  }
+  std::fputs(text.c_str(), stdout);
+}
+
+int eval(const EvalArguments& a, const RankJob& job) {
+  const InferenceArguments& i = a.inference;
+  const RankPlace place =
+      job.place({.device = i.device, .comm = {.timeout_s = i.timeout_s, .setting = "--timeout"}});
+  const arch::Options arch = model_architecture(place.world, i.model, place.log);
+  Plan plan;
+  agreed(place.world, "plan",
+         [&] { plan = inference_plan(place.world.size(), i.expert, arch.num_experts); });
+  const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
+  InferenceModel model(
+      context, {.path = i.model, .precision = i.precision, .allow_nonfinite = i.allow_nonfinite});
+  std::unique_ptr<EvalTask> task;
+  agreed(context.world, "eval: task", [&] {
+    if (!context.is_chief()) return;
+    task = make_eval_task(a.task,
+                          {.data = a.data,
+                           .limit = a.limit,
+                           .context = a.context,
+                           .stride = a.stride,
+                           .output = a.output},
+                          model);
+  });
+  const Stopwatch watch;
+  const Json result = run_eval(context, model, task.get(), a.batch_tokens);
+  place.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), place.world.size());
+  if (context.is_chief()) report(result, a);
+  return 0;
+}
+
+}  // namespace
+
+void add_eval(CLI::App& app, int& exit_code) {
+  auto arguments = std::make_shared<EvalArguments>();
+  CLI::App* verb =
+      app.add_subcommand("eval", "Measures a model on data, as one rank of an MPI job");
+  add_eval_arguments(*verb, *arguments);
+  verb->callback([arguments, &exit_code] {
+    bound_kernel_caches();
+    std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
+    const RankJob job(
+        {.memory_hint = "lower --batch-tokens, use more ranks or a smaller --context"});
+    exit_code = job.run([&] { return eval(*arguments, job); });
+  });
+}
+
+}  // namespace moesaic::worker

@@ -1,0 +1,170 @@
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <optional>
+
+#include "core/error.h"
+#include "data/input_file.h"
+#include "data/output_file.h"
+#include "engine/eval_task.h"
+
+namespace moesaic {
+namespace {
+
+constexpr std::size_t kLineBytes = std::size_t{4} << 20U;
+constexpr std::size_t kMostChoices = 1000;
+
+struct Item {
+  std::string context;
+  std::vector<std::string> choices;
+  std::int64_t answer = 0;
+};
+
+Item read_item(std::string_view line, const std::string& where) {
+  const Json json = parse_json(line, where);
+  const auto has_text = [](const Json& value) { return value.is_string(); };
+  MOESAIC_CHECK(json.is_object() && json.contains("context") && has_text(json["context"]) &&
+                    json.contains("choices") && json["choices"].is_array() &&
+                    json.contains("answer") && json["answer"].is_number_integer(),
+                ErrorKind::kData,
+                "{}: must be {{\"context\": text, \"choices\": [text, ...], \"answer\": number}}",
+                where);
+  Item item{json["context"], {}, json["answer"]};
+  const Json& choices = json["choices"];
+  MOESAIC_CHECK(choices.size() >= 2 && choices.size() <= kMostChoices &&
+                    std::all_of(choices.begin(), choices.end(), has_text),
+                ErrorKind::kData, "{}: choices must be 2 to {} texts", where, kMostChoices);
+  for (const Json& choice : choices) item.choices.push_back(choice);
+  MOESAIC_CHECK(item.answer >= 0 && item.answer < std::ssize(item.choices), ErrorKind::kData,
+                "{}: the answer is {}, of 0 to {}", where, item.answer, item.choices.size() - 1);
+  return item;
+}
+
+// Characters of a choice, without the blanks that part it from the context.
+double length_of(const std::string& choice) {
+  const std::size_t begin = std::min(choice.find_first_not_of(' '), choice.size());
+  const auto is_first_byte = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80; };
+  return static_cast<double>(std::count_if(choice.begin() + static_cast<std::ptrdiff_t>(begin),
+                                           choice.end(), is_first_byte));
+}
+
+std::int64_t best(const std::vector<double>& values) {
+  return std::max_element(values.begin(), values.end()) - values.begin();
+}
+
+class ChoiceTask : public EvalTask {
+ public:
+  ChoiceTask(const Options& options, Model model)
+      : options_(options), model_(std::move(model)), input_(options.data) {
+    if (!options_.output.empty()) output_.emplace(options_.output);
+    MOESAIC_CHECK(options_.context >= 2, ErrorKind::kUsage, "--context is {}, of at least 2",
+                  options_.context);
+    if (!model_.tokenizer)
+      throw Error(ErrorKind::kData, "the model comes without a tokenizer",
+                  "put its tokenizer.json beside its config.json");
+  }
+
+  bool ask(SequenceWindow& window, std::int64_t room) override {
+    asked_.clear();
+    first_.clear();
+    std::string line;
+    while (std::ssize(window.ids) < room) {
+      if (options_.limit > 0 && items_ + std::ssize(asked_) == options_.limit) return false;
+      if (!input_.next_line(line, kLineBytes)) return false;
+      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+      asked_.push_back(read_item(line, input_.where()));
+      for (const std::string& choice : asked_.back().choices)
+        add(asked_.back().context, choice, window);
+    }
+    return true;
+  }
+
+  void take(const SequenceWindow& window, std::span<const double> logprobs) override {
+    std::size_t sequence = 0;
+    for (const Item& item : asked_) {
+      std::vector<double> sums, by_length;
+      for (const std::string& choice : item.choices) {
+        const auto begin = window.offsets[sequence] + first_[sequence],
+                   end = window.offsets[sequence + 1];
+        sums.push_back(std::accumulate(logprobs.begin() + begin, logprobs.begin() + end, 0.0));
+        by_length.push_back(sums.back() / std::max(1.0, length_of(choice)));
+        ++sequence;
+      }
+      count(item, sums, by_length);
+    }
+  }
+
+  Json result() override {
+    MOESAIC_CHECK(items_ > 0, ErrorKind::kData, "{}: there is no item", options_.data);
+    if (output_) output_->publish();
+    const auto n = static_cast<double>(items_);
+    const double acc = static_cast<double>(right_) / n,
+                 acc_norm = static_cast<double>(right_norm_) / n;
+    const auto error = [&](double p) {
+      return items_ > 1 ? std::sqrt(p * (1 - p) / (n - 1)) : 0.0;
+    };
+    return {
+        {"task", "multiple_choice"}, {"items", items_},      {"acc", acc},
+        {"acc_stderr", error(acc)},  {"acc_norm", acc_norm}, {"acc_norm_stderr", error(acc_norm)}};
+  }
+
+ private:
+  // The ids of a choice are those that the context alone does not have.
+  void add(const std::string& context, const std::string& choice, SequenceWindow& window) {
+    const std::size_t last = context.find_last_not_of(" \t\r\n\f\v");
+    const std::string before = context.substr(0, last == std::string::npos ? 0 : last + 1);
+    std::vector<std::uint32_t> all, first;
+    model_.tokenizer->encode_with_special(context + choice, all);
+    model_.tokenizer->encode_with_special(before, first);
+    std::size_t known = first.size();
+    if (known == 0) {  // something must come before the first id
+      const auto end = model_.tokenizer->end_of_text();
+      MOESAIC_CHECK(end.has_value(), ErrorKind::kData,
+                    "{}: the context is empty, and the tokenizer has no end of text to begin with",
+                    input_.where());
+      all.insert(all.begin(), *end);
+      known = 1;
+    }
+    known = std::min(known, all.size());
+    const auto most = static_cast<std::size_t>(options_.context);
+    const std::size_t cut = all.size() > most ? all.size() - most : 0;  // the end counts
+    const auto highest = std::max_element(all.begin(), all.end());
+    MOESAIC_CHECK(highest == all.end() || *highest < model_.vocab_size, ErrorKind::kData,
+                  "{}: id {} is outside the vocabulary of {}", input_.where(), *highest,
+                  model_.vocab_size);
+    window.add({all.data() + cut, all.size() - cut});
+    first_.push_back(
+        static_cast<std::int64_t>(std::max<std::size_t>(known > cut ? known - cut : 0, 1)));
+    first_.back() = std::min(first_.back(), static_cast<std::int64_t>(all.size() - cut));
+  }
+
+  void count(const Item& item, const std::vector<double>& sums,
+             const std::vector<double>& by_length) {
+    const std::int64_t pick = best(sums), pick_norm = best(by_length);
+    right_ += pick == item.answer;
+    right_norm_ += pick_norm == item.answer;
+    ++items_;
+    if (!output_) return;
+    const Json json = {{"loglikelihoods", sums},
+                       {"pick", pick},
+                       {"pick_norm", pick_norm},
+                       {"answer", item.answer}};
+    output_->write(json.dump() + "\n");
+  }
+
+  Options options_;
+  Model model_;
+  InputFile input_;
+  std::optional<OutputFile> output_;
+  std::vector<Item> asked_;
+  std::vector<std::int64_t> first_;  // by sequence: the first id of the choice
+  std::int64_t items_ = 0, right_ = 0, right_norm_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<EvalTask> choice_task(const EvalTask::Options& options, EvalTask::Model model) {
+  return std::make_unique<ChoiceTask>(options, std::move(model));
+}
+
+}  // namespace moesaic

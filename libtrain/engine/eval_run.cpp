@@ -1,0 +1,46 @@
+#include "engine/eval_run.h"
+
+#include "core/error.h"
+#include "store/agreement.h"
+
+namespace moesaic {
+namespace {
+
+constexpr std::int64_t kBatchesOfWindow = 32;  // enough for many ranks and for lengths to be sorted
+constexpr std::int64_t kMostContext = 2048;    // unless asked for
+
+}  // namespace
+
+Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
+              std::int64_t batch_tokens) {
+  Scorer scorer(context, model, {.batch_tokens = batch_tokens});
+  while (true) {
+    SequenceWindow window;
+    agreed(context.world, "eval: data", [&] {
+      if (task != nullptr) task->ask(window, kBatchesOfWindow * batch_tokens);
+    });
+    window = broadcast(context.world, window);
+    if (window.sequences() == 0) break;
+    const std::vector<double> logprobs = scorer.score(window);
+    agreed(context.world, "eval: answers", [&] {
+      if (task != nullptr) task->take(window, logprobs);
+    });
+  }
+  Json result;
+  agreed(context.world, "eval: result", [&] {
+    if (task != nullptr) result = task->result();
+  });
+  return result;
+}
+
+std::unique_ptr<EvalTask> make_eval_task(const std::string& name, EvalTask::Options options,
+                                         const InferenceModel& model) {
+  const std::int64_t positions = model.arch().max_position_embeddings;
+  if (options.context == 0) options.context = std::min(positions, kMostContext);
+  if (options.stride == 0) options.stride = std::max<std::int64_t>(1, options.context / 2);
+  EvalTask::Model brings{model.files().tokenizer(), model.arch().vocab_size, positions};
+  return name == "perplexity" ? perplexity_task(options, std::move(brings))
+                              : choice_task(options, std::move(brings));
+}
+
+}  // namespace moesaic

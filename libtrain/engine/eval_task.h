@@ -1,0 +1,53 @@
+// EvalTask: what `moesaic eval` asks a model, sequence by sequence, and what it makes of the
+// log-probabilities. Used by the chief alone; the ranks of any layout score.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+
+#include "core/json.h"
+#include "data/tokenizer.h"
+#include "engine/scorer.h"
+
+namespace moesaic {
+
+class EvalTask {
+ public:
+  struct Options {
+    std::string data;          // a text, or JSONL
+    std::int64_t limit = 0;    // documents or items; 0 = all
+    std::int64_t context = 0;  // most ids of a sequence; 0 = the model's positions, at most 2,048
+    std::int64_t stride = 0;   // perplexity: new ids of each sequence; 0 = half of the context
+    std::string output;        // multiple choice: JSONL with an object an item; "" = none
+  };
+  /// What the model brings.
+  struct Model {
+    std::unique_ptr<Tokenizer> tokenizer;  // nullptr: none
+    std::int64_t vocab_size = 0, positions = 0;
+  };
+
+  virtual ~EvalTask() = default;
+
+  /// Adds sequences to `window` while it has fewer than `room` ids. False when there are no more.
+  /// Error(kData) with file and line for what is wrong in the data.
+  virtual bool ask(SequenceWindow& window, std::int64_t room) = 0;
+  /// The answers to what the last ask() added: for each id of the window its log-probability (0 for
+  /// the first of a sequence).
+  virtual void take(const SequenceWindow& window, std::span<const double> logprobs) = 0;
+  /// When all is answered. Error(kData) when there was nothing to score.
+  virtual Json result() = 0;
+};
+
+/// Perplexity, loss and bits per byte of texts (Transformers' "perplexity of fixed-length models"):
+/// windows of `context` ids, `stride` apart, so that each id but the first of a document is scored
+/// once, given at least context - stride ids before it where there are so many.
+std::unique_ptr<EvalTask> perplexity_task(const EvalTask::Options& options, EvalTask::Model model);
+
+/// Accuracy over {"context": "...", "choices": ["...", ...], "answer": i}: the choice whose text is
+/// the most probable behind the context (acc), and the same with log-probabilities divided by the
+/// characters of the choice (acc_norm). Ids as lm-evaluation-harness makes them: context and choice
+/// are encoded together, blanks at the end of a context belong to the choice.
+std::unique_ptr<EvalTask> choice_task(const EvalTask::Options& options, EvalTask::Model model);
+
+}  // namespace moesaic
