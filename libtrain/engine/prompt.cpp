@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "data/chat/chat_template.h"
 #include "data/text/text_tokenizer.h"
+#include "data/text/unicode.h"
 
 namespace moesaic {
 namespace {
@@ -52,8 +53,9 @@ std::string chat_text(const ModelFiles& files, const std::string& text, const st
   const ChatTemplate chat =
       ChatTemplate::parse(chat_template_of(files, config), files.path() + ": chat_template");
   Json messages = Json::array();
-  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
-  messages.push_back({{"role", "user"}, {"content", text}});
+  if (!system.empty())
+    messages.push_back({{"role", "system"}, {"content", unicode::repaired(system)}});
+  messages.push_back({{"role", "user"}, {"content", unicode::repaired(text)}});
   ChatTemplate::Options options;
   for (const char* const key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
     const std::string token = special_token(config, key);

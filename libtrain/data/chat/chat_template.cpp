@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "data/chat/template_interpreter.h"
 #include "data/chat/template_parser.h"
+#include "data/text/unicode.h"
 
 namespace moesaic {
 
@@ -79,7 +80,8 @@ ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& whe
   MOESAIC_CHECK(source.size() <= kMostBytes, ErrorKind::kData,
                 "{}: a template of {} bytes, of at most {}", where, source.size(), kMostBytes);
   ChatTemplate made;
-  made.parts_ = std::make_shared<const Parts>(Parts{chat::parse_template(source, where), where});
+  made.parts_ = std::make_shared<const Parts>(
+      Parts{chat::parse_template(unicode::repaired(source), where), where});
   return made;
 }
 

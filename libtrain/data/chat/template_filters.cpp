@@ -6,6 +6,8 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "data/chat/template_builtins.h"
+#include "data/chat/template_operators.h"
+#include "data/text/unicode.h"
 
 namespace moesaic::chat {
 namespace {
@@ -83,14 +85,17 @@ Value selected(const Value& of, const Arguments& a, bool by_attribute, bool want
   return list_of(kept);
 }
 
+// What sort, min and max compare: small letters unless it is to be exact.
+Value sort_key(const Value& of, const Value* attribute, bool exact) {
+  const Value value = attribute == nullptr ? of : attribute_of(of, *attribute);
+  return value.is_text() && !exact ? call_method(value, "lower", {}) : value;
+}
+
 Value sorted(const Value& of, const Arguments& a) {
   const Value* const attribute = a.find(2, "attribute");
   const bool exact = flag(a, 1, "case_sensitive");
   auto all = elements(of);
-  const auto key = [&](const Value& one) {
-    const Value value = attribute == nullptr ? one : attribute_of(one, *attribute);
-    return value.is_text() && !exact ? call_method(value, "lower", {}) : value;
-  };
+  const auto key = [&](const Value& one) { return sort_key(one, attribute, exact); };
   std::stable_sort(all.begin(), all.end(),
                    [&](const Value& x, const Value& y) { return less(key(x), key(y)); });
   if (flag(a, 0, "reverse")) {
@@ -176,6 +181,7 @@ Value as_integer(const Value& of, const Arguments& a) {
 Value as_float(const Value& of, const Arguments& a) {
   const Value* const otherwise = a.find(0, "default");
   if (of.is_number()) return Value::of(of.json->get<double>());
+  if (of.json && of.json->is_boolean()) return Value::of(of.is_true() ? 1.0 : 0.0);
   try {
     if (of.is_text()) return Value::of(std::stod(text_of(of, "float")));
   } catch (const std::logic_error&) {
@@ -191,7 +197,9 @@ Value rounded(const Value& of, const Arguments& a) {
       digits == nullptr
           ? 0
           : std::clamp<double>(static_cast<double>(integer_of(*digits, "precision")), -15, 15));
-  const double x = json_of(of).is_number() ? of.json->get<double>() : 0;
+  if (of.is_integer() && method == nullptr) return of;
+  if (!of.is_number()) refuse(format("round of a {}", type_name(of)));
+  const double x = of.json->get<double>();
   const std::string how = method == nullptr ? "common" : to_text(*method);
   return Value::of((how == "ceil"    ? std::ceil(x * scale)
                     : how == "floor" ? std::floor(x * scale)
@@ -228,11 +236,16 @@ Value sum(const Value& of, const Arguments& a) {
   return whole ? Value::of(static_cast<std::int64_t>(total)) : Value::of(total);
 }
 
-Value extreme(const Value& of, bool highest) {
+Value extreme(const Value& of, const Arguments& a, bool highest) {
   const auto all = elements(of);
+  const Value* const attribute = a.find(1, "attribute");
+  const bool exact = flag(a, 0, "case_sensitive");
+  const auto before = [&](const Value& x, const Value& y) {
+    return less(sort_key(x, attribute, exact), sort_key(y, attribute, exact));
+  };
   if (all.empty()) return Value::undefined("element");
-  return highest ? *std::max_element(all.begin(), all.end(), less)
-                 : *std::min_element(all.begin(), all.end(), less);
+  return highest ? *std::max_element(all.begin(), all.end(), before)
+                 : *std::min_element(all.begin(), all.end(), before);
 }
 
 Value reversed(const Value& of, const Arguments&) {
@@ -244,6 +257,26 @@ Value reversed(const Value& of, const Arguments&) {
   auto all = elements(of);
   std::reverse(all.begin(), all.end());
   return list_of(all);
+}
+
+// The first letter of each word is large: words begin behind blanks and opening brackets.
+Value titled(const Value& of, const Arguments&) {
+  std::string out, word;
+  const auto close = [&] {
+    out += to_text(call_method(Value::of(word), "capitalize", {}));
+    word.clear();
+  };
+  for (const char c : to_text(of)) {
+    const bool between = std::string_view("- \t\n\r\f\v({[<").find(c) != std::string_view::npos;
+    if (!between) {
+      word += c;
+      continue;
+    }
+    close();
+    out += c;
+  }
+  close();
+  return Value::of(std::move(out));
 }
 
 Value escaped(const Value& of, const Arguments&) {
@@ -259,9 +292,16 @@ Value escaped(const Value& of, const Arguments&) {
   return Value::of(std::move(out));
 }
 
+// Runs of letters, digits and underscores.
 Value word_count(const Value& of, const Arguments&) {
-  return Value::of(
-      static_cast<std::int64_t>(call_method(Value::of(to_text(of)), "split", {}).json->size()));
+  std::int64_t count = 0;
+  bool inside = false;
+  for (const char32_t c : points(to_text(of))) {
+    const bool word = unicode::is_word(c) && !unicode::is_mark(c);
+    count += word && !inside;
+    inside = word;
+  }
+  return Value::of(count);
 }
 
 // A method of texts as a filter.
@@ -273,7 +313,7 @@ const std::map<std::string, Filter>& all_filters() {
       {"trim", MOESAIC_TEXT_FILTER("strip")},
       {"upper", MOESAIC_TEXT_FILTER("upper")},
       {"lower", MOESAIC_TEXT_FILTER("lower")},
-      {"title", MOESAIC_TEXT_FILTER("title")},
+      {"title", titled},
       {"capitalize", MOESAIC_TEXT_FILTER("capitalize")},
       {"replace", MOESAIC_TEXT_FILTER("replace")},
       {"length", [](const Value& of, const Arguments&) { return Value::of(length(of)); }},
@@ -299,12 +339,13 @@ const std::map<std::string, Filter>& all_filters() {
       {"round", rounded},
       {"abs",
        [](const Value& of, const Arguments&) {
-         if (of.is_integer()) return Value::of(std::abs(integer_of(of, "abs")));
-         return Value::of(std::abs(json_of(of).get<double>()));
+         if (!of.is_number()) refuse(format("abs of a {}", type_name(of)));
+         const Value zero = Value::of(0);
+         return less(of, zero) ? operate("-", zero, of) : of;
        }},
       {"sum", sum},
-      {"min", [](const Value& of, const Arguments&) { return extreme(of, false); }},
-      {"max", [](const Value& of, const Arguments&) { return extreme(of, true); }},
+      {"min", [](const Value& of, const Arguments& a) { return extreme(of, a, false); }},
+      {"max", [](const Value& of, const Arguments& a) { return extreme(of, a, true); }},
       {"sort", sorted},
       {"unique", unique},
       {"reverse", reversed},
@@ -334,6 +375,13 @@ const std::map<std::string, Filter>& all_filters() {
   return filters;
 }
 #undef MOESAIC_TEXT_FILTER
+
+// str.islower, str.isupper: of what is printed, with at least one letter that has a case.
+bool is_cased(const Value& of, const std::string& how) {
+  const Value text = Value::of(to_text(of));
+  return equal(call_method(text, how, {}), text) &&
+         !equal(call_method(text, "lower", {}), call_method(text, "upper", {}));
+}
 
 const Value& right(const Arguments& a) {
   if (a.places.empty()) refuse("the test needs an argument");
@@ -376,14 +424,8 @@ const std::map<std::string, Test>& all_tests() {
          if (by == 0) refuse("divisibleby 0");
          return by == -1 || integer_of(v, "divisibleby") % by == 0;
        }},
-      {"lower",
-       [](const Value& v, const Arguments&) {
-         return v.is_text() && equal(call_method(v, "lower", {}), v);
-       }},
-      {"upper",
-       [](const Value& v, const Arguments&) {
-         return v.is_text() && equal(call_method(v, "upper", {}), v);
-       }},
+      {"lower", [](const Value& v, const Arguments&) { return is_cased(v, "lower"); }},
+      {"upper", [](const Value& v, const Arguments&) { return is_cased(v, "upper"); }},
       {"in", [](const Value& v, const Arguments& a) { return contains(right(a), v); }},
       {"equalto", [](const Value& v, const Arguments& a) { return equal(v, right(a)); }},
       {"eq", [](const Value& v, const Arguments& a) { return equal(v, right(a)); }},

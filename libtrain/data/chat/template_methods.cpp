@@ -6,12 +6,16 @@
 #include "core/error.h"
 #include "core/format.h"
 #include "data/chat/template_builtins.h"
+#include "data/text/unicode.h"
 
 namespace moesaic::chat {
 namespace {
 
 constexpr std::size_t kMostBytes = 16U << 20;  // of one text
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
+
+// What Python takes for white space.
+bool is_blank(char32_t c) { return unicode::is_whitespace(c) || (c >= 0x1C && c <= 0x1F); }
 
 std::string checked(std::string text) {
   if (text.size() > kMostBytes) refuse("a text grows beyond 16 MB");
@@ -20,40 +24,35 @@ std::string checked(std::string text) {
 
 // 1: front, 2: back.
 std::string stripped(const std::string& text, const Value* characters, int sides) {
-  const std::string set = characters == nullptr || !characters->is_text()
-                              ? std::string(kBlanks)
-                              : text_of(*characters, "strip");
-  const std::u32string all = points(text), remove = points(set);
+  const bool blanks = characters == nullptr || !characters->is_text();
+  const std::u32string all = points(text),
+                       remove = blanks ? U"" : points(text_of(*characters, "strip"));
   std::size_t begin = 0, end = all.size();
-  const auto out = [&](char32_t c) { return remove.find(c) != std::u32string::npos; };
+  const auto out = [&](char32_t c) {
+    return blanks ? is_blank(c) : remove.find(c) != std::u32string::npos;
+  };
   while ((sides & 1) != 0 && begin < end && out(all[begin])) ++begin;
   while ((sides & 2) != 0 && end > begin && out(all[end - 1])) --end;
   return from_points(std::u32string_view(all).substr(begin, end - begin));
 }
 
-std::string mapped(std::string text, int (*change)(int)) {
-  for (char& c : text)
-    if (static_cast<unsigned char>(c) < 0x80) c = static_cast<char>(change(c));
-  return text;
-}
-
 std::string titled(const std::string& text) {
   std::string out;
   bool inside = false;
-  for (const char c : text) {
-    const bool letter =
-        std::isalpha(static_cast<unsigned char>(c)) != 0 || static_cast<unsigned char>(c) >= 0x80;
-    out += inside ? static_cast<char>(std::tolower(static_cast<unsigned char>(c)))
-                  : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    inside = letter;
+  for (const char32_t c : points(text)) {
+    const std::string one = from_points({&c, 1}), small = unicode::lowercase(one),
+                      large = unicode::uppercase(one);
+    out += inside ? small : large;
+    inside = small != large || (c >= 0x80 && unicode::is_word(c));
   }
   return out;
 }
 
 std::string capitalized(const std::string& text) {
-  std::string out = mapped(text, std::tolower);
-  if (!out.empty()) out[0] = mapped(out.substr(0, 1), std::toupper)[0];
-  return out;
+  const std::u32string all = points(text);
+  if (all.empty()) return "";
+  return unicode::uppercase(from_points({all.data(), 1})) +
+         unicode::lowercase(from_points(std::u32string_view(all).substr(1)));
 }
 
 Json split(const std::string& text, const Arguments& a, bool from_right) {
@@ -148,9 +147,9 @@ const std::map<std::string, TextMethod>& text_methods() {
       {"rstrip", [](const std::string& t,
                     const Arguments& a) { return Value::of(stripped(t, a.find(0, "chars"), 2)); }},
       {"upper",
-       [](const std::string& t, const Arguments&) { return Value::of(mapped(t, std::toupper)); }},
+       [](const std::string& t, const Arguments&) { return Value::of(unicode::uppercase(t)); }},
       {"lower",
-       [](const std::string& t, const Arguments&) { return Value::of(mapped(t, std::tolower)); }},
+       [](const std::string& t, const Arguments&) { return Value::of(unicode::lowercase(t)); }},
       {"title", [](const std::string& t, const Arguments&) { return Value::of(titled(t)); }},
       {"capitalize",
        [](const std::string& t, const Arguments&) { return Value::of(capitalized(t)); }},

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/format.h"
+#include "data/text/unicode.h"
 
 namespace moesaic::chat {
 namespace {
@@ -192,37 +193,13 @@ std::int64_t length(const Value& value) {
 std::u32string points(std::string_view text) {
   std::u32string out;
   out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    const std::size_t n = c < 0x80 ? 1 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-    char32_t point = n == 1 ? c : c & (0xFFU >> (n + 1));
-    for (std::size_t k = 1; k < n && i + k < text.size(); ++k)
-      point = point << 6U | (static_cast<unsigned char>(text[i + k]) & 0x3FU);
-    out.push_back(point);
-    i += n;
-  }
+  unicode::for_each(text, [&](char32_t c, std::string_view) { out.push_back(c); });
   return out;
 }
 
 std::string from_points(std::u32string_view all) {
   std::string out;
-  for (const char32_t p : all) {
-    if (p < 0x80) {
-      out += static_cast<char>(p);
-    } else if (p < 0x800) {
-      out += static_cast<char>(0xC0 | p >> 6);
-      out += static_cast<char>(0x80 | (p & 0x3F));
-    } else if (p < 0x10000) {
-      out += static_cast<char>(0xE0 | p >> 12);
-      out += static_cast<char>(0x80 | (p >> 6 & 0x3F));
-      out += static_cast<char>(0x80 | (p & 0x3F));
-    } else {
-      out += static_cast<char>(0xF0 | p >> 18);
-      out += static_cast<char>(0x80 | (p >> 12 & 0x3F));
-      out += static_cast<char>(0x80 | (p >> 6 & 0x3F));
-      out += static_cast<char>(0x80 | (p & 0x3F));
-    }
-  }
+  for (const char32_t c : all) unicode::append(out, c);
   return out;
 }
 

@@ -190,4 +190,16 @@ std::string lowercase(std::string_view text) {
   return out;
 }
 
+std::string uppercase(std::string_view text) {
+  std::string out;
+  for_each(text, [&out](char32_t c, std::string_view) {
+    if (c == 0xDF) {
+      out += "SS";
+      return;
+    }
+    append(out, static_cast<char32_t>(utf8proc_toupper(static_cast<utf8proc_int32_t>(c))));
+  });
+  return out;
+}
+
 }  // namespace moesaic::unicode

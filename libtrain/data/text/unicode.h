@@ -31,6 +31,8 @@ std::string normalize(std::string_view text, Form form);
 
 /// Each character by itself: no rule looks at its neighbours.
 std::string lowercase(std::string_view text);
+/// Letters that have one; of the characters whose upper case is several, sharp s alone.
+std::string uppercase(std::string_view text);
 
 /// Calls visit(character, its bytes) for each character.
 template <class Visit>
