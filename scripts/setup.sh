@@ -64,6 +64,6 @@ if [ $parity = 1 ]; then
   venv_install .venv-parity h5py==3.16.0 numpy==2.4.6 tensorboard==2.20.0 setuptools
 fi
 if [ $peers = 1 ]; then
-  venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0
+  venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0 gguf==0.19.0
 fi
 say "ready"

@@ -1,0 +1,87 @@
+"""GGUF files against the gguf package (values) and Transformers (what a model made of them computes)."""
+import json
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from moesaic import RunTest  # noqa: E402
+
+try:
+    import gguf
+    import numpy
+    import safetensors.torch
+    import torch
+    import transformers_oracle as oracle
+    from make_gguf import METADATA, TENSORS, model
+    from transformers import AutoTokenizer
+except ImportError as error:
+    print(f"skipped: {error} (scripts/setup.sh --parity installs it)")
+    sys.exit(77)
+
+HERE = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm",
+        "attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+        "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
+HEADS = {"attn_q": 4, "attn_k": 2}
+
+
+def in_hub_order(name, values):
+    """The file of a llama has the two halves of a head's rotary dimensions in turns."""
+    heads = HEADS.get(name.split(".")[-2])
+    if heads is None:
+        return values
+    return values.reshape(heads, values.shape[0] // heads // 2, 2, *values.shape[1:]).swapaxes(1, 2).reshape(values.shape)
+
+
+class Gguf(RunTest):
+    def test_values_and_numbers(self):
+        for seed in (1, 2):
+            with self.subTest(seed):
+                file = self.folder / f"model-{seed}.gguf"
+                file.write_bytes(model(seed=seed))
+                hub = self.folder / f"hub-{seed}"
+                self.moesaic("export", file, hub)
+                self.check_values(file, hub)
+                self.check_scores(file, hub)
+
+    def check_values(self, file, hub):
+        tensors = safetensors.torch.load_file(hub / "model.safetensors")
+        reader = gguf.GGUFReader(file)
+        self.assertEqual(len(tensors), len(reader.tensors))
+        for tensor in reader.tensors:
+            wanted = in_hub_order(tensor.name, gguf.dequantize(tensor.data, tensor.tensor_type).astype(numpy.float32))
+            parts = tensor.name.split(".")
+            name = ".".join((["model.layers", parts[1]] if parts[0] == "blk" else []) + [HERE[parts[-2]], parts[-1]])
+            got = tensors[name].float().numpy()
+            self.assertTrue((got.reshape(-1) == wanted.reshape(-1)).all(), f"{tensor.name} {tensor.tensor_type.name}")
+
+    def check_scores(self, file, hub):
+        ids = [3, 1, 2, 0, 3, 3, 1, 0, 2, 2, 1]
+        shown = self.moesaic("score", "--model", file, input=json.dumps({"ids": ids}) + "\n" + json.dumps({"text": "abba"}) + "\n")
+        lines = [json.loads(line) for line in shown.stdout.splitlines()]
+        reference = oracle.load(hub)
+        for got, wanted in zip(lines[0]["logprobs"], oracle.log_probs(reference, ids).tolist()):
+            self.assertAlmostEqual(got, wanted, delta=1e-4 * max(1, abs(wanted)))
+        tokenizer = AutoTokenizer.from_pretrained(hub)
+        own = tokenizer("abba").input_ids
+        self.assertEqual(own[0], 0, "the beginning of text that the file asks for")
+        for got, wanted in zip(lines[1]["logprobs"], oracle.log_probs(reference, own).tolist(), strict=True):
+            self.assertAlmostEqual(got, wanted, delta=1e-4 * max(1, abs(wanted)))
+
+    def test_refusals(self):
+        whole = model()
+        cases = {"truncated": (whole[:-1], "bytes at"), "cut header": (whole[:200], "ends before"), "empty": (b"", "no GGUF file"),
+                 "other": (model([("general.architecture", "text", "bert"), *METADATA[1:]]), "'bert'"),
+                 "missing": (model(tensors=TENSORS[:-1]), "down_proj"), "no layers": (model([*METADATA[:1], *METADATA[2:]]), "llama.block_count"),
+                 "tokenizer": (model([(k, t, "mpt" if k == "tokenizer.ggml.pre" else v) for k, t, v in METADATA]), "'mpt'")}
+        for name, (data, part) in cases.items():
+            with self.subTest(name):
+                file = self.folder / "bad.gguf"
+                file.write_bytes(data)
+                result = self.moesaic("generate", "--model", file, "--prompt", "a", expect=None)
+                self.assertIn(result.returncode, (4, 7), result.stderr)
+                self.assertIn(part, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
