@@ -86,9 +86,7 @@ void check_layout(const Recipe& recipe, const arch::Options& options, const Plac
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
-  const auto is_text = [](const SourceOptions& source) { return source.format != "tokens"; };
-  const bool text = std::any_of(recipe.data.train.begin(), recipe.data.train.end(), is_text) ||
-                    std::any_of(recipe.data.valid.begin(), recipe.data.valid.end(), is_text);
+  const bool text = reads_text(recipe.data);
   if (text && recipe.tokenizer != "byte" && !std::filesystem::exists(recipe.tokenizer)) {
     problems.error(place_of(places, "tokenizer"), "tokenizer",
                    format("'{}' is neither byte nor a tokenizer.json nor a folder with one",
@@ -107,6 +105,12 @@ void check_tokens(const Recipe& recipe, const arch::Options& options, const Plac
 
 }  // namespace
 
+bool reads_text(const DataOptions& data) {
+  const auto is_text = [](const SourceOptions& source) { return source.format != "tokens"; };
+  return std::any_of(data.train.begin(), data.train.end(), is_text) ||
+         std::any_of(data.valid.begin(), data.valid.end(), is_text);
+}
+
 Place place_of(const Places& places, std::string key) {
   for (;;) {
     if (const auto found = places.find(key); found != places.end()) return found->second;
@@ -121,6 +125,7 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   check_length(recipe, places, problems);
   check_batch(recipe, places, problems);
   check_model(recipe, places, problems);
+  if (recipe.tokenizer != "byte") recipe.tokenizer = absolute_path(recipe.tokenizer);
   if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);
 }
 
@@ -140,7 +145,7 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
     const Json saved = read_config_file(*path, ErrorKind::kRecipe);
     const arch::Options options = arch::require_options(saved, *path);
     if (model.config.empty()) model.config = saved;
-    if (!places.contains("tokenizer"))
+    if (!places.contains("tokenizer") && reads_text(recipe.data))
       recipe.tokenizer = find_model_tokenizer(*model.from).value_or(recipe.tokenizer);
     std::vector<arch::Problem> found;
     const arch::Options given = arch::read_options(model.config, found);

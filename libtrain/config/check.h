@@ -24,4 +24,7 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
 /// Place of the key, or of the nearest section above it.
 Place place_of(const Places& places, std::string key);
 
+/// Whether any of the sources has text, for which a tokenizer is needed.
+bool reads_text(const DataOptions& data);
+
 }  // namespace moesaic

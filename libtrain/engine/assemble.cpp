@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/check.h"
 #include "data/dataset.h"
 #include "engine/async_saver.h"
 #include "loss/balance.h"
@@ -133,7 +134,10 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   open_data(recipe, arch, *tokenizer, context, parts);
   parts.max_steps = steps_of(recipe, *parts.train);
   make_model(recipe, arch, context, parts);
-  if (context.is_chief()) carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
+  // Token ids come from a tokenizer that nobody names: then the model keeps its own.
+  const bool named = reads_text(recipe.data) || recipe.tokenizer != "byte";
+  if (named && context.is_chief())
+    carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
   make_losses(recipe, arch, parts);
   make_training(recipe, context, parts);
   make_saver(recipe, context, parts);
