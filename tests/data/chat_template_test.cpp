@@ -57,7 +57,7 @@ TEST(ChatTemplate, EndsWhatWouldNotEnd) {
   refused("{{ range(999999999) }}", "100,000");
   refused("{{ 2 ** 999999999 }}", "64 bits");
   refused("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "too deeply");
-  refused("{{ " + std::string(5000, '(') + "1", "nested");
+  refused("{{ " + std::string(5000, '(') + "1" + std::string(5000, ')') + " }}", "nested");
   refused(
       "{% set n = namespace(t='aaaaaaaaaaaaaaaa') %}{% for i in range(999) %}{% set n.t = n.t + "
       "n.t %}{% endfor %}",
