@@ -37,7 +37,11 @@ std::vector<std::string> to_argv(const GenerateArguments& arguments) {
   const GenerateArguments& a = arguments;
   std::vector<std::string> argv;
   append_arguments(argv, a.inference);
-  if (a.prompt) argv.push_back("--prompt=" + *a.prompt);
+  if (a.prompt && a.prompt->empty()) {
+    argv.insert(argv.end(), {"--prompt", ""});  // "--prompt=" would take the next argument
+  } else if (a.prompt) {
+    argv.push_back("--prompt=" + *a.prompt);
+  }
   if (a.chat) argv.emplace_back("--chat");
   if (!a.system.empty()) argv.push_back("--system=" + a.system);
   argv.push_back(format("--max-new-tokens={}", a.max_new_tokens));
@@ -46,7 +50,9 @@ std::vector<std::string> to_argv(const GenerateArguments& arguments) {
   argv.push_back(format("--top-p={}", a.top_p));
   argv.push_back(format("--min-p={}", a.min_p));
   argv.push_back(format("--seed={}", a.seed));
-  for (const std::string& stop : a.stops) argv.push_back("--stop=" + stop);
+  for (const std::string& stop : a.stops) {
+    if (!stop.empty()) argv.push_back("--stop=" + stop);  // an empty one stops nothing
+  }
   if (a.json) argv.emplace_back("--json");
   return argv;
 }

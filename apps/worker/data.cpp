@@ -24,6 +24,8 @@ void add_build(CLI::App& data) {
   verb->add_option("--tokenizer", options->tokenizer,
                    "byte, a tokenizer.json, or a folder with one")
       ->capture_default_str();
+  verb->add_option("--threads", options->threads, "That tokenise (default: all cores)")
+      ->check(CLI::Range(1, 4096));
   verb->add_flag("--json", *json, "Machine output");
   verb->callback([options, json] { print(build_output(*options, Log()), *json); });
 }

@@ -46,9 +46,10 @@ std::string counted(std::uint64_t count, const char* one, const char* many) {
 }
 
 void write_corpus(const std::string& path, const std::vector<std::string>& files,
-                  const std::string& format_name, const Tokenizer& tokenizer, const Log& log) {
+                  const std::string& format_name, const Tokenizer& tokenizer, const Log& log,
+                  int threads = 0) {
   const Stopwatch watch;
-  CorpusWriter corpus(path, corpus_format(format_name), tokenizer);
+  CorpusWriter corpus(path, corpus_format(format_name), tokenizer, threads);
   Stopwatch since_line;
   for (const auto& file : files) {
     corpus.add_file(file);
@@ -57,6 +58,7 @@ void write_corpus(const std::string& path, const std::vector<std::string>& files
     log.info("data: tokenised {:.1f} MB so far, now {}",
              1e-6 * static_cast<double>(corpus.bytes_read()), file);
   }
+  corpus.finish();
   if (corpus.documents() == 0) {
     throw Error(ErrorKind::kData,
                 format("no text in {}{}", files.front(),
@@ -134,7 +136,7 @@ Json build_output(const BuildOptions& options, const Log& log) {
   for (const auto& file : files) {
     MOESAIC_CHECK(!is_token_file(file), ErrorKind::kData, "{} is tokenised already", file);
   }
-  write_corpus(options.output, files, options.format, *tokenizer, log);
+  write_corpus(options.output, files, options.format, *tokenizer, log, options.threads);
   return inspect_token_file(options.output);
 }
 

@@ -23,6 +23,7 @@ struct BuildOptions {
   std::string format = "text";      // text | jsonl | tokens
   std::string tokenizer = "byte";
   std::string output;  // FILE.tokens
+  int threads = 0;     // that tokenise; 0 = the cores that there are
 };
 
 /// `moesaic data build`: one token file of all inputs. Returns what inspect_token_file says of it.

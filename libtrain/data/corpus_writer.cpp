@@ -11,6 +11,7 @@ namespace moesaic {
 namespace {
 
 constexpr std::size_t kMaxLineBytes = std::size_t{256} << 20U;
+constexpr std::size_t kWaitingBytes = std::size_t{16} << 20U;     // of documents encoded together
 constexpr std::uint64_t kMaxWholeText = std::uint64_t{4} << 30U;  // of one document held in memory
 
 int id_bytes(CorpusFormat format, const Tokenizer& tokenizer) {
@@ -34,8 +35,12 @@ CorpusFormat corpus_format(const std::string& name) {
               near.empty() ? "" : format("did you mean {}?", near));
 }
 
-CorpusWriter::CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer)
-    : format_(format), tokenizer_(tokenizer), writer_(path, id_bytes(format, tokenizer)) {}
+CorpusWriter::CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer,
+                           int threads)
+    : format_(format),
+      tokenizer_(tokenizer),
+      writer_(path, id_bytes(format, tokenizer)),
+      encoder_(tokenizer, threads) {}
 
 void CorpusWriter::add_file(const std::string& path) {
   InputFile file(path);
@@ -47,32 +52,45 @@ void CorpusWriter::add_file(const std::string& path) {
 }
 
 void CorpusWriter::add_text_file(InputFile& file) {
-  const std::uint64_t before = ids();
-  if (tokenizer_.encodes_in_pieces()) {
-    for (auto block = file.next_block(); !block.empty(); block = file.next_block()) add_text(block);
-  } else {
-    add_text(read_file(file.path(), ErrorKind::kData, kMaxWholeText));
+  if (!tokenizer_.encodes_in_pieces())
+    return add_document(read_file(file.path(), ErrorKind::kData, kMaxWholeText));
+  encode_waiting();
+  const std::uint64_t before = writer_.ids();
+  for (auto block = file.next_block(); !block.empty(); block = file.next_block()) {
+    ids_.clear();
+    tokenizer_.encode(block, ids_);
+    writer_.add(ids_);
   }
-  end_document(ids() == before);
+  end_document(writer_.ids() == before);
 }
 
 void CorpusWriter::add_lines(InputFile& file) {
   std::string line;
   while (file.next_line(line, kMaxLineBytes)) {
     if (is_blank(line)) continue;
-    const std::uint64_t before = ids();
-    if (format_ == CorpusFormat::kJsonl)
-      add_text(read_text_line(line, file.where()));
-    else
-      writer_.add(read_ids_line(line, file.where()));
-    end_document(ids() == before);
+    if (format_ == CorpusFormat::kJsonl) {
+      add_document(read_text_line(line, file.where()));
+      continue;
+    }
+    const auto line_ids = read_ids_line(line, file.where());
+    writer_.add(line_ids);
+    end_document(line_ids.empty());
   }
 }
 
-void CorpusWriter::add_text(std::string_view text) {
-  ids_.clear();
-  tokenizer_.encode(text, ids_);
-  writer_.add(ids_);
+void CorpusWriter::add_document(std::string text) {
+  waiting_bytes_ += text.size();
+  waiting_.push_back(std::move(text));
+  if (waiting_bytes_ >= kWaitingBytes) encode_waiting();
+}
+
+void CorpusWriter::encode_waiting() {
+  for (const auto& document : encoder_.encode(waiting_)) {
+    writer_.add(document);
+    end_document(document.empty());
+  }
+  waiting_.clear();
+  waiting_bytes_ = 0;
 }
 
 void CorpusWriter::end_document(bool empty) {

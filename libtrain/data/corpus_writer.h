@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "data/parallel_encoder.h"
 #include "data/token_file_writer.h"
 #include "data/tokenizer.h"
 
@@ -19,11 +20,15 @@ CorpusFormat corpus_format(const std::string& name);
 
 class CorpusWriter {
  public:
-  /// Id width 2 where the vocabulary allows it; `tokens` are not known before, so 4.
-  CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer);
+  /// Id width 2 where the vocabulary allows it; `tokens` are not known before, so 4. 0 threads =
+  /// all cores; their number changes no byte of the file.
+  CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer,
+               int threads = 0);
 
   /// text: one document; jsonl and tokens: one a line. Empty documents are skipped.
   void add_file(const std::string& path);
+  /// After the last file: all documents are in the counts below.
+  void finish() { encode_waiting(); }
   void publish() { writer_.publish(); }
 
   std::uint64_t ids() const { return writer_.ids(); }
@@ -34,12 +39,16 @@ class CorpusWriter {
  private:
   void add_text_file(InputFile& file);
   void add_lines(InputFile& file);
-  void add_text(std::string_view text);
+  void add_document(std::string text);
+  void encode_waiting();
   void end_document(bool empty);
 
   CorpusFormat format_;
   const Tokenizer& tokenizer_;
   TokenFileWriter writer_;
+  ParallelEncoder encoder_;
+  std::vector<std::string> waiting_;  // documents, to be encoded together
+  std::size_t waiting_bytes_ = 0;
   std::vector<std::uint32_t> ids_;
   std::uint64_t skipped_ = 0, bytes_ = 0;
 };

@@ -5,11 +5,13 @@
 #include <filesystem>
 #include <vector>
 
+#include "config/gguf_header.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "store/checkpoint_folder.h"
 #include "store/hdf5.h"
 #include "store/hub_folder.h"
+#include "store/inspect_gguf.h"
 #include "store/inspect_hub.h"
 #include "store/manifest.h"
 #include "store/row_blocks.h"
@@ -184,6 +186,7 @@ Json inspect_path(const std::string& path) {
   if (fs::is_regular_file(path)) {
     return path.ends_with(".safetensors") ? inspect_safetensors(path) : inspect_hdf5(path);
   }
+  if (is_gguf(path)) return inspect_gguf(path);
   if (HubFolder::is_at(path)) return inspect_hub(path);
   if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
   if (fs::is_directory(path + "/checkpoints")) return inspect_run(path, path + "/checkpoints");

@@ -37,7 +37,7 @@ class TokenizerTest(RunTest):
 
     def test_mistakes_are_named(self):
         missing = self.moesaic("train", self.recipe, "tokenizer=nowhere.json", expect=3)
-        self.assertIn("'nowhere.json' is neither byte nor a tokenizer.json", missing.stderr)
+        self.assertIn("nowhere.json' is neither byte nor a tokenizer.json", missing.stderr)
         small = self.moesaic("train", self.recipe, "model.config.vocab_size=30", expect=None)
         self.assertNotEqual(small.returncode, 0)
         self.assertIn("vocab_size", small.stderr)
