@@ -183,17 +183,17 @@ std::string status_text(const Json& item) {
 Json inspect_path(const std::string& path) {
   MOESAIC_CHECK(fs::exists(path), ErrorKind::kCheckpoint,
                 "cannot inspect {}: there is no such file or folder", path);
+  if (is_gguf(path)) return inspect_gguf(path);
   if (fs::is_regular_file(path)) {
     return path.ends_with(".safetensors") ? inspect_safetensors(path) : inspect_hdf5(path);
   }
-  if (is_gguf(path)) return inspect_gguf(path);
   if (HubFolder::is_at(path)) return inspect_hub(path);
   if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
   if (fs::is_directory(path + "/checkpoints")) return inspect_run(path, path + "/checkpoints");
   if (!list_checkpoints(path).empty()) return inspect_run(path, path);
   throw Error(ErrorKind::kCheckpoint, format("cannot inspect {}: it holds no model", path),
               "give a run folder, a checkpoint folder (with manifest.json), a Hugging Face folder, "
-              "or a .h5 or .safetensors file");
+              "or a .h5, .safetensors or .gguf file");
 }
 
 std::string inspect_text(const Json& inspected) {
