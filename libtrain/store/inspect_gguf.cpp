@@ -2,6 +2,8 @@
 
 #include <c10/util/accumulate.h>
 
+#include <filesystem>
+
 #include "config/gguf_header.h"
 #include "core/digest.h"
 #include "core/format.h"
@@ -20,8 +22,9 @@ std::string shown(const GgufValue& value) {
   return format("{}", std::get<double>(value));
 }
 
-Json row_of(const GgufTensor& tensor, std::string_view file) {
-  return {{"name", tensor.name},
+Json row_of(const GgufTensor& tensor, const std::string& path, std::string_view file) {
+  return {{"file", std::filesystem::path(path).filename().string()},
+          {"name", tensor.name},
           {"shape", tensor.shape},
           {"dtype", tensor.type->name},
           {"whole", true},
@@ -41,7 +44,7 @@ Json inspect_gguf(const std::string& path) {
     Json rows = Json::array();
     std::int64_t values = 0;
     for (const GgufTensor& tensor : header.tensors) {
-      rows.push_back(row_of(tensor, file.bytes()));
+      rows.push_back(row_of(tensor, path, file.bytes()));
       values += c10::multiply_integers(tensor.shape);
     }
     report["parameters"] = values;

@@ -41,6 +41,7 @@ class Gguf(RunTest):
                 file.write_bytes(model(seed=seed))
                 hub = self.folder / f"hub-{seed}"
                 self.moesaic("export", file, hub)
+                self.assertIn("blk.0.attn_q.weight", self.moesaic("inspect", file).stdout)
                 self.check_values(file, hub)
                 self.check_scores(file, hub)
 
