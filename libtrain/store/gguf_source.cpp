@@ -3,10 +3,10 @@
 #include <ATen/ops/empty.h>
 
 #include "config/gguf_config.h"
+#include "data/text/gguf_tokenizer.h"
 #include "store/agreement.h"
 #include "store/differences.h"
 #include "store/gguf_dequantise.h"
-#include "data/text/gguf_tokenizer.h"
 #include "store/manifest.h"
 
 namespace moesaic {
@@ -74,45 +74,50 @@ bool same_shape(std::vector<std::int64_t> here, std::vector<std::int64_t> there)
   return here == there;
 }
 
+void check_tensor(const GgufTensor& tensor, const arch::ParameterInfo& info,
+                  Differences& differences) {
+  if (info.shape.size() == 1 && tensor.type->values > 1) {
+    differences.differs(format("{} is {} (only matrices are)", tensor.name, tensor.type->name));
+  } else if (!same_shape(tensor.shape, info.shape)) {
+    differences.differs(format("{} has shape [{}] (here [{}])", tensor.name,
+                               join(tensor.shape, ", "), join(info.shape, ", ")));
+  }
+}
+
 }  // namespace
 
 GgufSource::GgufSource(const std::string& path)
     : GgufSource(path, MappedFile(path, ErrorKind::kCheckpoint)) {}
 
-GgufSource::GgufSource(const std::string& path, MappedFile file)
-    : ModelSource(path, gguf_config(read_gguf_header(file.bytes(), path))),
-      file_(std::move(file)),
-      header_(read_gguf_header(file_.bytes(), path)) {
-  Differences differences("the file");
-  for (const arch::ParameterInfo& info : arch::parameter_table(arch())) {
-    const Part part = find(info);
-    if (part.tensor == nullptr) {
-      differences.missing(info.name);
-    } else if (info.shape.size() == 1 && part.tensor->type->values > 1) {
-      differences.differs(
-          format("{} is {} (only matrices are)", part.tensor->name, part.tensor->type->name));
-    } else if (!same_shape(part.tensor->shape, info.shape)) {
-      differences.differs(format("{} has shape [{}] (here [{}])", part.tensor->name,
-                                 join(part.tensor->shape, ", "), join(info.shape, ", ")));
-    } else {
-      parts_.emplace(info.name, part);
-      dtypes_.emplace(info.name, dtype_of(*part.tensor->type));
-    }
-  }
-  for (const GgufTensor& tensor : header_.tensors) {
-    if (std::none_of(parts_.begin(), parts_.end(),
-                     [&](const auto& p) { return p.second.tensor == &tensor; }))
-      differences.unexpected(tensor.name);
-  }
-  differences.require_none(format("the weights in {} are not those of its metadata", path),
-                           "fetch the file again, or use the Hugging Face folder of the model");
+GgufSource::GgufSource(const std::string& path, MappedFile&& file)
+    : GgufSource(path, std::move(file), read_gguf_header(file.bytes(), path)) {}
+
+GgufSource::GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& header)
+    : ModelSource(path, gguf_config(header)), file_(std::move(file)), header_(std::move(header)) {
+  find_parts();
 }
 
-GgufSource::Part GgufSource::find(const arch::ParameterInfo& info) const {
-  const bool interleaved =
-      header_.text("general.architecture") == "llama" && is_query_or_key(info.name);
-  return {header_.find(gguf_name(info.name, arch::network_names(arch()))),
-          interleaved ? arch().head_dim : 0};
+void GgufSource::find_parts() {
+  std::map<std::string_view, const GgufTensor*> unused;
+  for (const GgufTensor& tensor : header_.tensors) unused.emplace(tensor.name, &tensor);
+  const bool interleaved = header_.text("general.architecture") == "llama";
+  Differences differences("the file");
+  for (const arch::ParameterInfo& info : arch::parameter_table(arch())) {
+    const auto found = unused.find(gguf_name(info.name, arch::network_names(arch())));
+    if (found == unused.end()) {
+      differences.missing(info.name);
+      continue;
+    }
+    const GgufTensor& tensor = *found->second;
+    unused.erase(found);
+    check_tensor(tensor, info, differences);
+    parts_.emplace(info.name,
+                   Part{&tensor, interleaved && is_query_or_key(info.name) ? arch().head_dim : 0});
+    dtypes_.emplace(info.name, dtype_of(*tensor.type));
+  }
+  for (const auto& [name, tensor] : unused) differences.unexpected(tensor->name);
+  differences.require_none(format("the weights in {} are not those of its metadata", path_),
+                           "fetch the file again, or use the Hugging Face folder of the model");
 }
 
 std::unique_ptr<GgufSource> GgufSource::open(const RankContext& context, const std::string& path) {
@@ -134,10 +139,9 @@ HubOrigin GgufSource::origin(const RankContext& context) const {
   return origin;
 }
 
-void GgufSource::read(const std::string& parameter, std::int64_t first,
-                      const at::Tensor& into) const {
+void GgufSource::read(const std::string& name, std::int64_t first, const at::Tensor& into) const {
   if (into.numel() == 0) return;
-  const Part& part = parts_.at(parameter);
+  const Part& part = parts_.at(name);
   const GgufTensorType& type = *part.tensor->type;
   const std::int64_t rows = into.size(0), width = into.numel() / rows, half = part.head_dim / 2;
   const auto row_bytes = static_cast<std::uint64_t>(width / type.values * type.bytes);
@@ -165,28 +169,17 @@ void GgufSource::read(const std::string& parameter, std::int64_t first,
   file_.release(part.tensor->begin, part.tensor->end - part.tensor->begin);
 }
 
-at::Tensor GgufSource::rows(const std::string& parameter, std::int64_t first,
-                            std::int64_t count) const {
-  for (const arch::ParameterInfo& info : arch::parameter_table(arch())) {
-    if (info.name != parameter) continue;
-    std::vector<std::int64_t> shape = info.shape;
-    shape[0] = count;
-    const at::Tensor values = at::empty(shape, dtypes_.at(parameter));
-    read(parameter, first, values);
-    return values;
-  }
-  MOESAIC_ASSERT(false);
+at::Tensor GgufSource::rows(const std::string& name, std::int64_t first, std::int64_t count) const {
+  std::vector<std::int64_t> shape = parameter(name).shape;
+  shape[0] = count;
+  const at::Tensor values = at::empty(shape, dtypes_.at(name));
+  read(name, first, values);
+  return values;
 }
 
 void GgufSource::fill(const RankContext& context, const StateDict& model) const {
-  agreed(context.world, "model: fit", [&] {
-    Differences differences("the file");
-    for (const StateEntry& entry : model) {
-      if (!parts_.contains(entry.name)) differences.missing(entry.name);
-    }
-    differences.require_none(format("{} does not fit this model", path_),
-                             "use the model.config of the file");
-  });
+  agreed(context.world, "model: fit",
+         [&] { require_fit(model, "the file", "use the model.config of the file"); });
   agreed(context.world, "model: load", [&] {
     for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
   });

@@ -22,8 +22,7 @@ class GgufSource : public ModelSource {
 
   Json tokenizer() const override { return nullptr; }  // origin() has its file
   HubOrigin origin(const RankContext& context) const override;
-  at::Tensor rows(const std::string& parameter, std::int64_t first,
-                  std::int64_t count) const override;
+  at::Tensor rows(const std::string& name, std::int64_t first, std::int64_t count) const override;
 
  protected:
   void fill(const RankContext& context, const StateDict& model) const override;
@@ -35,9 +34,10 @@ class GgufSource : public ModelSource {
     const GgufTensor* tensor = nullptr;
     std::int64_t head_dim = 0;
   };
-  GgufSource(const std::string& path, MappedFile file);
-  Part find(const arch::ParameterInfo& info) const;
-  void read(const std::string& parameter, std::int64_t first, const at::Tensor& into) const;
+  GgufSource(const std::string& path, MappedFile&& file);
+  GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& header);
+  void find_parts();
+  void read(const std::string& name, std::int64_t first, const at::Tensor& into) const;
 
   MappedFile file_;
   GgufHeader header_;

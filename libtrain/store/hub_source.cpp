@@ -2,46 +2,13 @@
 
 #include <ATen/ops/empty.h>
 
-#include "core/error.h"
 #include "store/agreement.h"
-#include "store/differences.h"
 
 namespace moesaic {
-namespace {
-
-/// `model` asks for all parameters of `table` and no others.
-void check_fit(const StateDict& model, const std::map<std::string, arch::ParameterInfo>& table,
-               const std::string& path) {
-  Differences differences("the folder");
-  std::map<std::string, bool> used;
-  for (const StateEntry& entry : model) {
-    const auto found = table.find(entry.name);
-    if (found == table.end()) {
-      differences.missing(entry.name);
-      continue;
-    }
-    used[entry.name] = true;
-    if (found->second.shape == entry.global_shape) continue;
-    differences.differs(format("{} has shape [{}] (here [{}])", entry.name,
-                               join(found->second.shape, ", "), join(entry.global_shape, ", ")));
-  }
-  for (const auto& [name, info] : table) {
-    if (!used.contains(name)) differences.unexpected(name);
-  }
-  differences.require_none(
-      format("{} does not fit this model", path),
-      "use the model.config of the folder (its config.json), or other weights");
-}
-
-}  // namespace
-
 HubSource::HubSource(HubFolder folder)
     : ModelSource(folder.path(), folder.config()),
       folder_(std::move(folder)),
       weights_(folder_, arch()) {
-  for (const arch::ParameterInfo& info : arch::parameter_table(arch())) {
-    table_.emplace(info.name, info);
-  }
   dtypes_ = weights_.dtypes();
 }
 
@@ -66,9 +33,8 @@ HubOrigin HubSource::origin(const RankContext& context) const {
   return origin;
 }
 
-void HubSource::read(const std::string& parameter, std::int64_t first,
-                     const at::Tensor& into) const {
-  const arch::ParameterInfo& info = table_.at(parameter);
+void HubSource::read(const std::string& name, std::int64_t first, const at::Tensor& into) const {
+  const arch::ParameterInfo& info = parameter(name);
   const std::vector<HubTensor>& parts = weights_.of(info.name);
   if (info.scope == arch::Scope::kDense) {
     const std::int64_t row_values = info.numel() / info.shape[0];
@@ -80,17 +46,19 @@ void HubSource::read(const std::string& parameter, std::int64_t first,
   }
 }
 
-at::Tensor HubSource::rows(const std::string& parameter, std::int64_t first,
-                           std::int64_t count) const {
-  std::vector<std::int64_t> shape = table_.at(parameter).shape;
+at::Tensor HubSource::rows(const std::string& name, std::int64_t first, std::int64_t count) const {
+  std::vector<std::int64_t> shape = parameter(name).shape;
   shape[0] = count;
-  const at::Tensor values = at::empty(shape, dtypes_.at(parameter));
-  read(parameter, first, values);
+  const at::Tensor values = at::empty(shape, dtypes_.at(name));
+  read(name, first, values);
   return values;
 }
 
 void HubSource::fill(const RankContext& context, const StateDict& model) const {
-  agreed(context.world, "model: fit", [&] { check_fit(model, table_, path_); });
+  agreed(context.world, "model: fit", [&] {
+    require_fit(model, "the folder",
+                "use the model.config of the folder (its config.json), or other weights");
+  });
   agreed(context.world, "model: load", [&] {
     for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
   });

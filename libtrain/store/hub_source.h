@@ -20,10 +20,9 @@ class HubSource : public ModelSource {
 
   Json tokenizer() const override { return nullptr; }
   HubOrigin origin(const RankContext& context) const override;
-  at::Tensor rows(const std::string& parameter, std::int64_t first,
-                  std::int64_t count) const override;
+  at::Tensor rows(const std::string& name, std::int64_t first, std::int64_t count) const override;
   /// Rows from `first` on into the contiguous `into`, converted to its type.
-  void read(const std::string& parameter, std::int64_t first, const at::Tensor& into) const;
+  void read(const std::string& name, std::int64_t first, const at::Tensor& into) const;
 
  protected:
   void fill(const RankContext& context, const StateDict& model) const override;
@@ -31,7 +30,6 @@ class HubSource : public ModelSource {
  private:
   HubFolder folder_;
   HubWeights weights_;
-  std::map<std::string, arch::ParameterInfo> table_;
 };
 
 }  // namespace moesaic

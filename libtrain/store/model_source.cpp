@@ -2,8 +2,11 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <set>
+
 #include "store/agreement.h"
 #include "store/checkpoint_source.h"
+#include "store/differences.h"
 #include "store/finite.h"
 #include "store/gguf_source.h"
 #include "store/hub_source.h"
@@ -13,7 +16,37 @@ namespace moesaic {
 ModelSource::ModelSource(std::string path, Json config)
     : path_(std::move(path)),
       config_(std::move(config)),
-      arch_(arch::require_options(config_, path_ + "/config.json")) {}
+      arch_(arch::require_options(config_, path_ + "/config.json")) {
+  for (arch::ParameterInfo& info : arch::parameter_table(arch_)) table_.emplace(info.name, info);
+}
+
+const arch::ParameterInfo& ModelSource::parameter(const std::string& name) const {
+  const auto found = table_.find(name);
+  MOESAIC_CHECK(found != table_.end(), ErrorKind::kCheckpoint, "{} has no parameter {}", path_,
+                name);
+  return found->second;
+}
+
+void ModelSource::require_fit(const StateDict& model, const std::string& store,
+                              const std::string& hint) const {
+  Differences differences(store);
+  std::set<std::string> used;
+  for (const StateEntry& entry : model) {
+    const auto found = table_.find(entry.name);
+    if (found == table_.end()) {
+      differences.missing(entry.name);
+      continue;
+    }
+    used.insert(entry.name);
+    if (found->second.shape == entry.global_shape) continue;
+    differences.differs(format("{} has shape [{}] (here [{}])", entry.name,
+                               join(found->second.shape, ", "), join(entry.global_shape, ", ")));
+  }
+  for (const auto& [name, info] : table_) {
+    if (!used.contains(name)) differences.unexpected(name);
+  }
+  differences.require_none(format("{} does not fit this model", path_), hint);
+}
 
 std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context,
                                                const std::string& path) {

@@ -54,12 +54,21 @@ class ModelSource {
  protected:
   ModelSource(std::string path, Json config);
 
+  /// Of the architecture. Error(kCheckpoint) for a name that it does not have.
+  const arch::ParameterInfo& parameter(const std::string& name) const;
+  /// Error(kCheckpoint) with `hint`, naming what differs, when `model` is not of this architecture;
+  /// `store` is where the weights are: "the folder".
+  void require_fit(const StateDict& model, const std::string& store, const std::string& hint) const;
+
   virtual void fill(const RankContext& context, const StateDict& model) const = 0;
 
   std::string path_;
   Json config_;
   arch::Options arch_;
   std::map<std::string, at::ScalarType> dtypes_;
+
+ private:
+  std::map<std::string, arch::ParameterInfo> table_;
 };
 
 }  // namespace moesaic
