@@ -18,10 +18,6 @@ int id_bytes(CorpusFormat format, const Tokenizer& tokenizer) {
   return format != CorpusFormat::kTokens && tokenizer.vocab_size() <= 65536 ? 2 : 4;
 }
 
-bool is_blank(std::string_view line) {
-  return line.find_first_not_of(" \t\r") == std::string_view::npos;
-}
-
 }  // namespace
 
 CorpusFormat corpus_format(const std::string& name) {
@@ -66,8 +62,7 @@ void CorpusWriter::add_text_file(InputFile& file) {
 
 void CorpusWriter::add_lines(InputFile& file) {
   std::string line;
-  while (file.next_line(line, kMaxLineBytes)) {
-    if (is_blank(line)) continue;
+  while (file.next_filled_line(line, kMaxLineBytes)) {
     if (format_ == CorpusFormat::kJsonl) {
       add_document(read_text_line(line, file.where()));
       continue;

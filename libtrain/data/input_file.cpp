@@ -78,6 +78,13 @@ bool InputFile::next_line(std::string& line, std::size_t max_bytes) {
   }
 }
 
+bool InputFile::next_filled_line(std::string& line, std::size_t max_bytes) {
+  while (next_line(line, max_bytes)) {
+    if (line.find_first_not_of(" \t\r") != std::string::npos) return true;
+  }
+  return false;
+}
+
 std::string InputFile::where() const { return format("{}:{}", path_, line_number_); }
 
 }  // namespace moesaic

@@ -27,6 +27,9 @@ class InputFile {
   /// Error(kData) for a line of over `max_bytes`.
   bool next_line(std::string& line, std::size_t max_bytes);
 
+  /// The next line that is not blank.
+  bool next_filled_line(std::string& line, std::size_t max_bytes);
+
   const std::string& path() const { return path_; }
   std::uint64_t size() const { return size_; }  // 0 for standard input
   /// Of the line that next_line gave, from 1.

@@ -7,6 +7,7 @@
 #include "data/input_file.h"
 #include "data/output_file.h"
 #include "engine/eval_task.h"
+#include "engine/score_line.h"
 
 namespace moesaic {
 namespace {
@@ -70,8 +71,7 @@ class ChoiceTask : public EvalTask {
     std::string line;
     while (std::ssize(window.ids) < room) {
       if (options_.limit > 0 && items_ + std::ssize(asked_) == options_.limit) return false;
-      if (!input_.next_line(line, kLineBytes)) return false;
-      if (line.find_first_not_of(" \t\r") == std::string::npos) continue;
+      if (!input_.next_filled_line(line, kLineBytes)) return false;
       asked_.push_back(read_item(line, input_.where()));
       for (const std::string& choice : asked_.back().choices)
         add(asked_.back().context, choice, window);
@@ -128,10 +128,7 @@ class ChoiceTask : public EvalTask {
     known = std::min(known, all.size());
     const auto most = static_cast<std::size_t>(options_.context);
     const std::size_t cut = all.size() > most ? all.size() - most : 0;  // the end counts
-    const auto highest = std::max_element(all.begin(), all.end());
-    MOESAIC_CHECK(highest == all.end() || *highest < model_.vocab_size, ErrorKind::kData,
-                  "{}: id {} is outside the vocabulary of {}", input_.where(), *highest,
-                  model_.vocab_size);
+    require_in_vocabulary(all, model_.vocab_size, input_.where());
     window.add({all.data() + cut, all.size() - cut});
     first_.push_back(
         static_cast<std::int64_t>(std::max<std::size_t>(known > cut ? known - cut : 0, 1)));

@@ -38,7 +38,7 @@ std::unique_ptr<EvalTask> make_eval_task(const std::string& name, EvalTask::Opti
   const std::int64_t positions = model.arch().max_position_embeddings;
   if (options.context == 0) options.context = std::min(positions, kMostContext);
   if (options.stride == 0) options.stride = std::max<std::int64_t>(1, options.context / 2);
-  EvalTask::Model brings{model.files().tokenizer(), model.arch().vocab_size, positions};
+  EvalTask::Model brings{model.files().tokenizer(), model.arch().vocab_size};
   return name == "perplexity" ? perplexity_task(options, std::move(brings))
                               : choice_task(options, std::move(brings));
 }

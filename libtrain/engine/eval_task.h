@@ -24,7 +24,7 @@ class EvalTask {
   /// What the model brings.
   struct Model {
     std::unique_ptr<Tokenizer> tokenizer;  // nullptr: none
-    std::int64_t vocab_size = 0, positions = 0;
+    std::int64_t vocab_size = 0;
   };
 
   virtual ~EvalTask() = default;

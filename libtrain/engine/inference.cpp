@@ -7,6 +7,7 @@
 #include "config/model_config.h"
 #include "core/divisors.h"
 #include "loss/cross_entropy.h"
+#include "nn/ops.h"
 #include "store/agreement.h"
 #include "store/model_source.h"
 
@@ -94,10 +95,7 @@ at::Tensor InferenceModel::next_logits(const RankContext& context, const Batch& 
   const at::Tensor hidden_TD = model_->forward(forward).hidden_TD;
   if (hidden_TD.size(0) == 0) return {};
   const at::Tensor last_1D = hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1).to(precision_.master);
-  const Parameter& head = model_->head();
-  const at::Tensor w_VD =
-      widens_right(last_1D, head.tensor) ? head.tensor : weights_.get(head, precision_.master);
-  return product(last_1D, w_VD, matmul_).squeeze(0).cpu();
+  return linear(forward, model_->head(), nullptr, last_1D).squeeze(0).cpu();
 }
 
 }  // namespace moesaic

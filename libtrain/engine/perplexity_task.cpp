@@ -7,6 +7,7 @@
 #include "data/input_file.h"
 #include "data/json_line.h"
 #include "engine/eval_task.h"
+#include "engine/score_line.h"
 
 namespace moesaic {
 namespace {
@@ -92,16 +93,11 @@ class PerplexityTask : public EvalTask {
 
   bool read_line() {
     std::string line;
-    do {
-      if (!input_.next_line(line, kLineBytes)) return false;
-    } while (line.find_first_not_of(" \t\r") == std::string::npos);
+    if (!input_.next_filled_line(line, kLineBytes)) return false;
     TextOrIds read = read_text_or_ids_line(line, input_.where());
     ids_ = std::move(read.ids);
     if (read.text) encode(*read.text);
-    const auto highest = std::max_element(ids_.begin(), ids_.end());
-    MOESAIC_CHECK(highest == ids_.end() || *highest < model_.vocab_size, ErrorKind::kData,
-                  "{}: id {} is outside the vocabulary of {}", input_.where(), *highest,
-                  model_.vocab_size);
+    require_in_vocabulary(ids_, model_.vocab_size, input_.where());
     return true;
   }
 

@@ -23,6 +23,13 @@ void keep_top_k(Candidates& all, std::int64_t k) {
   std::erase_if(all, [&](const Sampler::Candidate& c) { return c.probability < least; });
 }
 
+void require_numbers(const at::Tensor& logits_V) {
+  MOESAIC_CHECK(
+      std::isfinite(logits_V.max().item<double>()), ErrorKind::kCheckpoint,
+      "the model's logits are NaN or infinite: its weights are damaged, or --precision is "
+      "too low for them");
+}
+
 // From scores to probabilities.
 void normalise(Candidates& all) {
   double highest = -INFINITY, sum = 0;
@@ -63,10 +70,7 @@ Candidates Sampler::candidates(const at::Tensor& logits_V) const {
   for (std::int64_t id = 0; id < logits.numel(); ++id) {
     if (values[id] > -INFINITY) all.push_back({id, values[id] / options_.temperature});
   }
-  MOESAIC_CHECK(
-      !all.empty() && logits.max().item<double>() < INFINITY, ErrorKind::kCheckpoint,
-      "the model's logits are NaN or infinite: its weights are damaged, or --precision is "
-      "too low for them");
+  require_numbers(logits);
   keep_top_k(all, options_.top_k);
   normalise(all);
   std::sort(all.begin(), all.end(), is_before);
@@ -77,10 +81,7 @@ Candidates Sampler::candidates(const at::Tensor& logits_V) const {
 
 std::int64_t Sampler::pick(const at::Tensor& logits_V, std::int64_t position) const {
   if (options_.temperature == 0) {
-    const double highest = logits_V.max().item<double>();
-    MOESAIC_CHECK(std::isfinite(highest), ErrorKind::kCheckpoint,
-                  "the model's logits are NaN or infinite: its weights are damaged, or --precision "
-                  "is too low for them");
+    require_numbers(logits_V);
     return logits_V.argmax().item<std::int64_t>();
   }
   const Candidates all = candidates(logits_V);

@@ -32,6 +32,15 @@ void append_number(std::string& text, T value) {
 
 }  // namespace
 
+void require_in_vocabulary(std::span<const std::uint32_t> ids, std::int64_t vocab_size,
+                           const std::string& where) {
+  const auto wrong = std::find_if(ids.begin(), ids.end(),
+                                  [&](std::uint32_t id) { return std::int64_t{id} >= vocab_size; });
+  MOESAIC_CHECK(wrong == ids.end(), ErrorKind::kData,
+                "{}: id {} at place {} is outside the vocabulary, which has 0 to {}", where, *wrong,
+                wrong - ids.begin(), vocab_size - 1);
+}
+
 std::vector<std::uint32_t> read_score_line(std::string_view line, const std::string& where,
                                            const ScoreVocabulary& vocabulary) {
   check_json_text(line, where, ErrorKind::kData, {.bytes = kScoreLineBytes});
@@ -41,12 +50,7 @@ std::vector<std::uint32_t> read_score_line(std::string_view line, const std::str
   MOESAIC_CHECK(std::ssize(ids) <= vocabulary.max_ids, ErrorKind::kData,
                 "{}: a sequence of {} ids, at most {} are scored at once", where, ids.size(),
                 vocabulary.max_ids);
-  const auto wrong = std::find_if(ids.begin(), ids.end(), [&](std::uint32_t id) {
-    return std::int64_t{id} >= vocabulary.size;
-  });
-  MOESAIC_CHECK(wrong == ids.end(), ErrorKind::kData,
-                "{}: id {} at place {} is outside the vocabulary, which has 0 to {}", where, *wrong,
-                wrong - ids.begin(), vocabulary.size - 1);
+  require_in_vocabulary(ids, vocabulary.size, where);
   return ids;
 }
 

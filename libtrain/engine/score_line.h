@@ -26,6 +26,10 @@ struct ScoreVocabulary {
 std::vector<std::uint32_t> read_score_line(std::string_view line, const std::string& where,
                                            const ScoreVocabulary& vocabulary);
 
+/// Error(kData) that begins with `where` when an id is not below `vocab_size`.
+void require_in_vocabulary(std::span<const std::uint32_t> ids, std::int64_t vocab_size,
+                           const std::string& where);
+
 /// The scores of one sequence.
 struct SequenceScore {
   std::span<const double> logprobs;  // of the ids after the first

@@ -15,10 +15,6 @@ namespace {
 // Fixed, because the micro-batches must be the same on every layout.
 constexpr std::int64_t kBatchesOfWindow = 32;
 
-bool is_blank(const std::string& line) {
-  return line.find_first_not_of(" \t\r") == std::string::npos;
-}
-
 }  // namespace
 
 ScoreRun::ScoreRun(const RankContext& context, const Options& options)
@@ -46,8 +42,8 @@ ScoreRun::Reading ScoreRun::read(SequenceWindow& window, const ScoreVocabulary& 
   const std::int64_t room = kBatchesOfWindow * options_.batch_tokens;
   std::string line;
   while (std::ssize(window.ids) + window.sequences() < room) {  // empty sequences count too
-    if (!input_->next_line(line, kScoreLineBytes)) return Reading::kEnded;
-    if (!is_blank(line)) window.add(read_score_line(line, input_->where(), vocabulary));
+    if (!input_->next_filled_line(line, kScoreLineBytes)) return Reading::kEnded;
+    window.add(read_score_line(line, input_->where(), vocabulary));
   }
   return Reading::kMore;
 }

@@ -18,7 +18,7 @@ class EvalTasks : public ::testing::Test {
     std::ofstream(path) << text;
     return path.string();
   }
-  static EvalTask::Model model() { return {byte_tokenizer(), 257, 64}; }
+  static EvalTask::Model model() { return {byte_tokenizer(), 257}; }
 };
 
 TEST_F(EvalTasks, PerplexityScoresEachTokenOnceWithEnoughBeforeIt) {

@@ -75,17 +75,17 @@ void row_product(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tenso
   const std::int64_t m = a.size(0), k = a.size(1), ldb = b_NK.stride(0);
   const std::int64_t grain = std::max<std::int64_t>(kTogether, kValuesPerTask / (m * k));
   MOESAIC_ASSERT(out_MN.stride(1) == 1);
-  with_dtypes(out_MN.scalar_type(), b_NK.scalar_type(), [&](auto t, auto u) {
-    using T = decltype(t);
-    using B = decltype(u);
-    if constexpr (!std::is_same_v<T, double> && !std::is_same_v<B, double>) {
+  with_narrow_dtype(out_MN.scalar_type(), [&](auto t) {
+    with_narrow_dtype(b_NK.scalar_type(), [&](auto u) {
+      using T = decltype(t);
+      using B = decltype(u);
       const auto* const values = a.const_data_ptr<float>();
       const B* const right = b_NK.const_data_ptr<B>();
       T* const out = out_MN.mutable_data_ptr<T>();
       at::parallel_for(0, b_NK.size(0), grain, [&](std::int64_t first, std::int64_t last) {
         multiply(values, m, k, right, ldb, first, last, out, out_MN.stride(0));
       });
-    }
+    });
   });
 }
 
