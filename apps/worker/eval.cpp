@@ -1,12 +1,10 @@
-#include <csignal>
 #include <cstdio>
 #include <memory>
 
 #include "common/eval_arguments.h"
 #include "core/clock.h"
 #include "engine/eval_run.h"
-#include "kernel_caches.h"
-#include "rank_job.h"
+#include "inference_job.h"
 #include "store/agreement.h"
 #include "verbs.h"
 
@@ -24,13 +22,7 @@ void report(const Json& result, const EvalArguments& a) {
 
 int eval(const EvalArguments& a, const RankJob& job) {
   const InferenceArguments& i = a.inference;
-  const RankPlace place =
-      job.place({.device = i.device, .comm = {.timeout_s = i.timeout_s, .setting = "--timeout"}});
-  const arch::Options arch = model_architecture(place.world, i.model, place.log);
-  Plan plan;
-  agreed(place.world, "plan",
-         [&] { plan = inference_plan(place.world.size(), i.expert, arch.num_experts); });
-  const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
+  const RankContext context = inference_context(job, i);
   InferenceModel model(
       context, {.path = i.model, .precision = i.precision, .allow_nonfinite = i.allow_nonfinite});
   std::unique_ptr<EvalTask> task;
@@ -46,7 +38,7 @@ int eval(const EvalArguments& a, const RankJob& job) {
   });
   const Stopwatch watch;
   const Json result = run_eval(context, model, task.get(), a.batch_tokens);
-  place.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), place.world.size());
+  context.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), context.world.size());
   if (context.is_chief()) report(result, a);
   return 0;
 }
@@ -59,11 +51,8 @@ void add_eval(CLI::App& app, int& exit_code) {
       app.add_subcommand("eval", "Measures a model on data, as one rank of an MPI job");
   add_eval_arguments(*verb, *arguments);
   verb->callback([arguments, &exit_code] {
-    bound_kernel_caches();
-    std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
-    const RankJob job(
-        {.memory_hint = "lower --batch-tokens, use more ranks or a smaller --context"});
-    exit_code = job.run([&] { return eval(*arguments, job); });
+    exit_code = run_inference("lower --batch-tokens, use more ranks or a smaller --context",
+                              [&](const RankJob& job) { return eval(*arguments, job); });
   });
 }
 

@@ -1,4 +1,3 @@
-#include <csignal>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -9,8 +8,7 @@
 #include "engine/generator.h"
 #include "engine/prompt.h"
 #include "engine/text_stream.h"
-#include "kernel_caches.h"
-#include "rank_job.h"
+#include "inference_job.h"
 #include "store/agreement.h"
 #include "verbs.h"
 
@@ -82,13 +80,7 @@ void generate_on(const RankContext& context, InferenceModel& model, const Genera
 
 int generate(const GenerateArguments& a, const RankJob& job) {
   const InferenceArguments& i = a.inference;
-  const RankPlace place =
-      job.place({.device = i.device, .comm = {.timeout_s = i.timeout_s, .setting = "--timeout"}});
-  const arch::Options arch = model_architecture(place.world, i.model, place.log);
-  Plan plan;
-  agreed(place.world, "plan",
-         [&] { plan = inference_plan(place.world.size(), i.expert, arch.num_experts); });
-  const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
+  const RankContext context = inference_context(job, i);
   InferenceModel model(context, {.path = i.model,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
@@ -108,10 +100,8 @@ void add_generate(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("generate", "Continues a text, as one rank of an MPI job");
   add_generate_arguments(*verb, *arguments);
   verb->callback([arguments, &exit_code] {
-    bound_kernel_caches();
-    std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
-    const RankJob job({.memory_hint = "use --precision bfloat16 or more ranks with --expert"});
-    exit_code = job.run([&] { return generate(*arguments, job); });
+    exit_code = run_inference("use --precision bfloat16 or more ranks with --expert",
+                              [&](const RankJob& job) { return generate(*arguments, job); });
   });
 }
 

@@ -1,4 +1,3 @@
-#include <csignal>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -8,9 +7,7 @@
 #include "core/clock.h"
 #include "core/memory.h"
 #include "engine/score_run.h"
-#include "kernel_caches.h"
-#include "rank_job.h"
-#include "store/agreement.h"
+#include "inference_job.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
@@ -26,33 +23,31 @@ std::string peak_memory(const Communicator& world) {
 }
 
 void report(const ScoreRun::Summary& summary, double seconds, const ScoreArguments& arguments,
-            const RankPlace& place) {
-  place.log.info("scored    {} sequences, {} tokens in {:.1f} s, {:.0f} tokens/s",
-                 summary.sequences, summary.tokens, seconds,
-                 static_cast<double>(summary.tokens) / seconds);
+            const RankContext& context) {
+  context.log.info("scored    {} sequences, {} tokens in {:.1f} s, {:.0f} tokens/s",
+                   summary.sequences, summary.tokens, seconds,
+                   static_cast<double>(summary.tokens) / seconds);
   if (summary.not_finite > 0) {
-    place.log.warn(
+    context.log.warn(
         "{} sequences have log-probabilities that are NaN or infinite: null in the "
         "output, and not in any sum",
         summary.not_finite);
   }
-  if (!arguments.json || arguments.output.empty() || !place.world.is_chief()) return;
-  const Json json = {{"output", arguments.output},  {"sequences", summary.sequences},
-                     {"tokens", summary.tokens},    {"scored_tokens", summary.scored},
-                     {"nll", summary.nll},          {"not_finite", summary.not_finite},
-                     {"ranks", place.world.size()}, {"seconds_s", seconds}};
+  if (!arguments.json || arguments.output.empty() || !context.world.is_chief()) return;
+  const Json json = {{"output", arguments.output},
+                     {"sequences", summary.sequences},
+                     {"tokens", summary.tokens},
+                     {"scored_tokens", summary.scored},
+                     {"nll", summary.nll},
+                     {"not_finite", summary.not_finite},
+                     {"ranks", context.world.size()},
+                     {"seconds_s", seconds}};
   std::fputs((json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n").c_str(), stdout);
 }
 
 int score(const ScoreArguments& arguments, const RankJob& job) {
   const InferenceArguments& a = arguments.inference;
-  const RankPlace place =
-      job.place({.device = a.device, .comm = {.timeout_s = a.timeout_s, .setting = "--timeout"}});
-  const arch::Options arch = model_architecture(place.world, a.model, place.log);
-  Plan plan;
-  agreed(place.world, "plan",
-         [&] { plan = inference_plan(place.world.size(), a.expert, arch.num_experts); });
-  const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
+  const RankContext context = inference_context(job, a);
   ScoreRun run(context, {.input = arguments.input,
                          .output = arguments.output,
                          .batch_tokens = arguments.batch_tokens,
@@ -60,8 +55,8 @@ int score(const ScoreArguments& arguments, const RankJob& job) {
   InferenceModel model(context, {a.model, a.precision, a.allow_nonfinite});
   const Stopwatch watch;
   const ScoreRun::Summary summary = run.run(model);
-  report(summary, watch.seconds(), arguments, place);
-  place.log.info("peak memory of the ranks: {}", peak_memory(place.world));
+  report(summary, watch.seconds(), arguments, context);
+  context.log.info("peak memory of the ranks: {}", peak_memory(context.world));
   return 0;
 }
 
@@ -72,10 +67,8 @@ void add_score(CLI::App& app, int& exit_code) {
   CLI::App* verb = app.add_subcommand("score", "Log-probabilities, as one rank of an MPI job");
   add_score_arguments(*verb, *arguments);
   verb->callback([arguments, &exit_code] {
-    bound_kernel_caches();
-    std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
-    const RankJob job({.memory_hint = "lower --batch-tokens, use more ranks or shorter sequences"});
-    exit_code = job.run([&] { return score(*arguments, job); });
+    exit_code = run_inference("lower --batch-tokens, use more ranks or shorter sequences",
+                              [&](const RankJob& job) { return score(*arguments, job); });
   });
 }
 

@@ -27,6 +27,10 @@ bool ExpressionParser::is(Token type, const char* text) const {
   return token().type == type && (text == nullptr || token().text == text);
 }
 
+bool ExpressionParser::next_is(Token type, const char* text) const {
+  return at_ + 1 < tokens_.size() && tokens_[at_ + 1].type == type && tokens_[at_ + 1].text == text;
+}
+
 bool ExpressionParser::accept(Token type, const char* text) {
   if (!is(type, text)) return false;
   take();
@@ -115,8 +119,7 @@ ExpressionPtr ExpressionParser::comparison() {
     for (const char* const one : {"==", "!=", "<=", ">=", "<", ">"})
       if (found.empty() && is(Token::kOperator, one)) found = one;
     if (is(Token::kName, "in")) found = "in";
-    const bool is_not = found.empty() && is(Token::kName, "not") && at_ + 1 < tokens_.size() &&
-                        tokens_[at_ + 1].type == Token::kName && tokens_[at_ + 1].text == "in";
+    const bool is_not = found.empty() && is(Token::kName, "not") && next_is(Token::kName, "in");
     if (is_not) take(), found = "not in";
     if (found.empty()) break;
     take();
@@ -226,14 +229,18 @@ ExpressionPtr ExpressionParser::postfix(ExpressionPtr of) {
     } else if (accept(Token::kOperator, "[")) {
       of = subscript(std::move(of));
     } else if (is(Token::kOperator, "(")) {
-      ExpressionPtr made = node(Kind::kCall);
-      made->parts.push_back(std::move(of));
-      arguments(made->arguments);
-      of = std::move(made);
+      of = call(std::move(of));
     } else {
       return of;
     }
   }
+}
+
+ExpressionPtr ExpressionParser::call(ExpressionPtr of) {
+  ExpressionPtr made = node(Kind::kCall);
+  made->parts.push_back(std::move(of));
+  arguments(made->arguments);
+  return made;
 }
 
 ExpressionPtr ExpressionParser::subscript(ExpressionPtr of) {
@@ -260,8 +267,7 @@ void ExpressionParser::arguments(CallArguments& into) {
   while (!is(Token::kOperator, ")")) {
     if (is(Token::kOperator, "*") || is(Token::kOperator, "**"))
       fail("* and ** in a call are not supported");
-    const bool named = is(Token::kName) && at_ + 1 < tokens_.size() &&
-                       tokens_[at_ + 1].type == Token::kOperator && tokens_[at_ + 1].text == "=";
+    const bool named = is(Token::kName) && next_is(Token::kOperator, "=");
     if (named) {
       std::string key = name();
       take();
@@ -293,10 +299,7 @@ ExpressionPtr ExpressionParser::filters_and_tests(ExpressionPtr of) {
     } else if (accept(Token::kName, "is")) {
       of = test(std::move(of));
     } else if (is(Token::kOperator, "(")) {
-      ExpressionPtr made = node(Kind::kCall);
-      made->parts.push_back(std::move(of));
-      arguments(made->arguments);
-      of = std::move(made);
+      of = call(std::move(of));
     } else {
       return of;
     }

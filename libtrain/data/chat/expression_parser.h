@@ -41,6 +41,7 @@ class ExpressionParser {
   };
 
  private:
+  bool next_is(Token type, const char* text) const;
   ExpressionPtr node(Expression::Kind kind, std::string text = "") const;
   ExpressionPtr binary(ExpressionPtr (ExpressionParser::*next)(),
                        std::initializer_list<const char*> operators);
@@ -55,6 +56,7 @@ class ExpressionParser {
   ExpressionPtr unary_with(bool filters);
   ExpressionPtr primary();
   ExpressionPtr postfix(ExpressionPtr of);
+  ExpressionPtr call(ExpressionPtr of);
   ExpressionPtr subscript(ExpressionPtr of);
   ExpressionPtr filters_and_tests(ExpressionPtr of);
   ExpressionPtr test(ExpressionPtr of);

@@ -1,4 +1,4 @@
-// Filters and tests.
+// Filters.
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -15,7 +15,6 @@ namespace {
 constexpr std::size_t kMostBytes = 16U << 20;
 
 using Filter = Value (*)(const Value&, const Arguments&);
-using Test = bool (*)(const Value&, const Arguments&);
 
 bool flag(const Arguments& a, std::size_t place, const char* name) {
   const Value* const value = a.find(place, name);
@@ -376,82 +375,12 @@ const std::map<std::string, Filter>& all_filters() {
 }
 #undef MOESAIC_TEXT_FILTER
 
-// str.islower, str.isupper: of what is printed, with at least one letter that has a case.
-bool is_cased(const Value& of, const std::string& how) {
-  const Value text = Value::of(to_text(of));
-  return equal(call_method(text, how, {}), text) &&
-         !equal(call_method(text, "lower", {}), call_method(text, "upper", {}));
-}
-
-const Value& right(const Arguments& a) {
-  if (a.places.empty()) refuse("the test needs an argument");
-  return a.places[0];
-}
-
-const std::map<std::string, Test>& all_tests() {
-  static const std::map<std::string, Test> tests = {
-      {"defined", [](const Value& v, const Arguments&) { return !v.is_undefined(); }},
-      {"undefined", [](const Value& v, const Arguments&) { return v.is_undefined(); }},
-      {"none", [](const Value& v, const Arguments&) { return v.json && v.json->is_null(); }},
-      {"string", [](const Value& v, const Arguments&) { return v.is_text(); }},
-      {"mapping", [](const Value& v, const Arguments&) { return v.is_dict(); }},
-      {"iterable",
-       [](const Value& v, const Arguments&) {
-         return v.is_undefined() || v.is_text() || v.is_list() || v.is_dict();
-       }},
-      {"sequence",
-       [](const Value& v, const Arguments&) {
-         return v.is_undefined() || v.is_text() || v.is_list() || v.is_dict();
-       }},
-      {"number",
-       [](const Value& v, const Arguments&) {
-         return v.is_number() || (v.json && v.json->is_boolean());
-       }},
-      {"integer", [](const Value& v, const Arguments&) { return v.is_integer(); }},
-      {"float",
-       [](const Value& v, const Arguments&) { return v.json && v.json->is_number_float(); }},
-      {"boolean", [](const Value& v, const Arguments&) { return v.json && v.json->is_boolean(); }},
-      {"true", [](const Value& v,
-                  const Arguments&) { return v.json && v.json->is_boolean() && v.is_true(); }},
-      {"false", [](const Value& v,
-                   const Arguments&) { return v.json && v.json->is_boolean() && !v.is_true(); }},
-      {"callable", [](const Value& v, const Arguments&) { return static_cast<bool>(v.call); }},
-      {"odd", [](const Value& v, const Arguments&) { return integer_of(v, "odd") % 2 != 0; }},
-      {"even", [](const Value& v, const Arguments&) { return integer_of(v, "even") % 2 == 0; }},
-      {"divisibleby",
-       [](const Value& v, const Arguments& a) {
-         const std::int64_t by = integer_of(right(a), "divisibleby");
-         if (by == 0) refuse("divisibleby 0");
-         return by == -1 || integer_of(v, "divisibleby") % by == 0;
-       }},
-      {"lower", [](const Value& v, const Arguments&) { return is_cased(v, "lower"); }},
-      {"upper", [](const Value& v, const Arguments&) { return is_cased(v, "upper"); }},
-      {"in", [](const Value& v, const Arguments& a) { return contains(right(a), v); }},
-      {"equalto", [](const Value& v, const Arguments& a) { return equal(v, right(a)); }},
-      {"eq", [](const Value& v, const Arguments& a) { return equal(v, right(a)); }},
-      {"==", [](const Value& v, const Arguments& a) { return equal(v, right(a)); }},
-      {"ne", [](const Value& v, const Arguments& a) { return !equal(v, right(a)); }},
-      {"!=", [](const Value& v, const Arguments& a) { return !equal(v, right(a)); }},
-      {"lt", [](const Value& v, const Arguments& a) { return less(v, right(a)); }},
-      {"gt", [](const Value& v, const Arguments& a) { return less(right(a), v); }},
-      {"le", [](const Value& v, const Arguments& a) { return !less(right(a), v); }},
-      {"ge", [](const Value& v, const Arguments& a) { return !less(v, right(a)); }}};
-  return tests;
-}
-
 }  // namespace
 
 Value apply_filter(const std::string& name, const Value& of, const Arguments& arguments) {
   const auto found = all_filters().find(name);
   if (found == all_filters().end())
     refuse(format("the filter '{}' is not supported", printable(name, 40)));
-  return found->second(of, arguments);
-}
-
-bool apply_test(const std::string& name, const Value& of, const Arguments& arguments) {
-  const auto found = all_tests().find(name);
-  if (found == all_tests().end())
-    refuse(format("the test '{}' is not supported", printable(name, 40)));
   return found->second(of, arguments);
 }
 

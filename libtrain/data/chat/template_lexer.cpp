@@ -13,6 +13,7 @@ namespace {
 constexpr std::size_t kMostTokens = 200'000;
 
 bool is_name(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
+bool is_blank(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 class Lexer {
@@ -43,6 +44,10 @@ class Lexer {
     for (; count > 0; --count) line_ += source_[at_++] == '\n';
   }
 
+  void skip_blanks() {
+    while (at_ < source_.size() && is_blank(source_[at_])) skip(1);
+  }
+
   // Text up to the next tag, then the tag.
   void text() {
     std::size_t end = at_;
@@ -54,8 +59,7 @@ class Lexer {
     const bool is_tag = end < source_.size();
     const char sign = is_tag && end + 2 < source_.size() ? source_[end + 2] : ' ';
     if (is_tag && sign == '-') {
-      while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0)
-        text.pop_back();
+      while (!text.empty() && is_blank(text.back())) text.pop_back();
     } else if (is_tag && sign != '+' && source_[end + 1] != '{') {
       strip_line(text, end);
     }
@@ -82,8 +86,7 @@ class Lexer {
     const char close = kind == '{' ? '}' : '%';
     int depth = 0;
     while (true) {
-      while (at_ < source_.size() && std::isspace(static_cast<unsigned char>(source_[at_])) != 0)
-        skip(1);
+      skip_blanks();
       if (at_ >= source_.size()) fail("a tag has no end");
       if (depth == 0 && end_of_tag(close)) return;
       token(depth);
@@ -104,8 +107,7 @@ class Lexer {
 
   void after(char sign, bool is_block) {
     if (sign == '-') {
-      while (at_ < source_.size() && std::isspace(static_cast<unsigned char>(source_[at_])) != 0)
-        skip(1);
+      skip_blanks();
     } else if (is_block && sign != '+' && has("\n")) {
       skip(1);
     }

@@ -1,0 +1,25 @@
+// What score, eval and generate share: starting the ranks that compute with a model.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+namespace moesaic::cli {
+
+struct InferenceJob {
+  std::string verb;
+  std::vector<std::string> arguments;  // of the worker
+  std::string device = "cpu";
+  int ranks = 1;
+  bool gives_stdin = false;  // the job reads this process's stdin
+  std::string less_memory;   // what a user does who is out of memory
+};
+
+/// `ranks` must outlive the parse.
+void add_ranks_option(CLI::App& verb, int& ranks);
+
+/// The exit code of the job. Error(kUsage) inside of a job of several tasks.
+int run_inference_job(const InferenceJob& job);
+
+}  // namespace moesaic::cli

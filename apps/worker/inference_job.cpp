@@ -1,0 +1,29 @@
+#include "inference_job.h"
+
+#include <csignal>
+
+#include "engine/inference.h"
+#include "kernel_caches.h"
+#include "store/agreement.h"
+
+namespace moesaic::worker {
+
+int run_inference(const std::string& memory_hint, const std::function<int(const RankJob&)>& work) {
+  bound_kernel_caches();
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
+  const RankJob job({.memory_hint = memory_hint});
+  return job.run([&] { return work(job); });
+}
+
+RankContext inference_context(const RankJob& job, const InferenceArguments& arguments) {
+  const RankPlace place =
+      job.place({.device = arguments.device,
+                 .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}});
+  const arch::Options arch = model_architecture(place.world, arguments.model, place.log);
+  Plan plan;
+  agreed(place.world, "plan",
+         [&] { plan = inference_plan(place.world.size(), arguments.expert, arch.num_experts); });
+  return RankContext::make(place.world, plan, place.log, place.device);
+}
+
+}  // namespace moesaic::worker
