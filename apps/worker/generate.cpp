@@ -84,7 +84,7 @@ int generate(const GenerateArguments& a, const RankJob& job) {
   InferenceModel model(context, {.path = i.model,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
-                                 .keep_copies = true});
+                                 .many_passes = true});
   Prompt prompt;
   agreed(context.world, "generate: prompt", [&] {
     if (context.is_chief()) prompt = read_prompt(a, model);

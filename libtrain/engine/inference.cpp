@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <numeric>
 
 #include "config/model_config.h"
@@ -31,6 +32,16 @@ void describe(const RankContext& context, const Transformer& model, const std::s
   context.log.info("layout    {} ranks, expert groups of {}", context.plan.world,
                    context.plan.expert);
   context.log.info("numbers   {}, products by {}", precision, name_of(matmul));
+}
+
+// Whether the products of one token need weights in another type than they are stored in. Those of
+// few rows read bfloat16 under float32 as it is; latent attention's absorbed ones do not.
+bool each_token_converts(const ModelSource& source, const Precision& precision) {
+  const bool widens = precision.compute == at::kFloat && !source.arch().is_mla();
+  const auto& dtypes = source.dtypes();
+  return std::any_of(dtypes.begin(), dtypes.end(), [&](const auto& entry) {
+    return entry.second != precision.compute && !(widens && entry.second == at::kBFloat16);
+  });
 }
 
 }  // namespace
@@ -64,10 +75,10 @@ Plan inference_plan(int ranks, int expert, std::int64_t num_experts) {
 
 InferenceModel::InferenceModel(const RankContext& context, const Options& options)
     : precision_(Precision::named(options.precision)),
-      matmul_(chiefs_matmul(context.world, "auto")),
-      weights_(options.keep_copies) {
+      matmul_(chiefs_matmul(context.world, "auto")) {
   const auto source = ModelSource::open(context, options.path);
   files_ = ModelFiles(context, *source);
+  if (options.many_passes) weights_ = WeightCopies(each_token_converts(*source, precision_));
   model_ = std::make_unique<Transformer>(Transformer::Options{.arch = source->arch(),
                                                               .dtype = precision_.master,
                                                               .dtypes = source->dtypes(),

@@ -27,7 +27,7 @@ class InferenceModel {
     std::string path;                   // Hugging Face folder, checkpoint folder or run folder
     std::string precision = "float32";  // float64 | float32 | bfloat16
     bool allow_nonfinite = false;       // accept weights that are NaN or infinite
-    bool keep_copies = false;  // of weights in other types than the products take; for many passes
+    bool many_passes = false;  // keep converted weights where every pass would convert them again
   };
 
   /// Collective over world.
@@ -52,7 +52,7 @@ class InferenceModel {
   MatmulKernel matmul_;
   ModelFiles files_;
   std::unique_ptr<Transformer> model_;
-  WeightCopies weights_;
+  WeightCopies weights_{/*keep=*/false};
 };
 
 }  // namespace moesaic

@@ -5,7 +5,6 @@
 #include "config/gguf_header.h"
 #include "core/error.h"
 #include "core/fs.h"
-#include "data/text/gguf_tokenizer.h"
 #include "data/text/text_tokenizer.h"
 
 namespace moesaic {
@@ -24,19 +23,14 @@ constexpr const char* kOfTokenizer[] = {
     kGenerationConfig};
 
 std::map<std::string, std::string> files_of(const std::string& spec) {
-  std::map<std::string, std::string> files;
-  if (is_gguf(spec)) {
-    const MappedFile mapped(spec, ErrorKind::kData);
-    const GgufHeader header = read_gguf_header(mapped.bytes(), spec);
-    return {{kTokenizer, gguf_tokenizer_json(header)},
-            {kTokenizerConfig, gguf_tokenizer_config(header)}};
-  }
-  const fs::path path(spec), folder = fs::is_directory(path) ? path : path.parent_path();
+  const TokenizerTexts texts = read_tokenizer_texts(spec);
+  std::map<std::string, std::string> files = {{kTokenizer, texts.json}};
+  if (!texts.config.empty()) files[kTokenizerConfig] = texts.config;
+  const fs::path folder = fs::path(texts.where).parent_path();
   for (const char* const name : kOfTokenizer) {
-    if (fs::is_regular_file(folder / name))
-      files[name] = read_file((folder / name).string(), ErrorKind::kData);
+    if (is_gguf(spec) || files.contains(name) || !fs::is_regular_file(folder / name)) continue;
+    files[name] = read_file((folder / name).string(), ErrorKind::kData);
   }
-  if (!fs::is_directory(path)) files[kTokenizer] = read_file(spec, ErrorKind::kData);
   return files;
 }
 
@@ -61,8 +55,7 @@ Json ModelFiles::object(const std::string& name) const {
 std::unique_ptr<Tokenizer> ModelFiles::tokenizer() const {
   if (tokenizer_.is_object() && tokenizer_.value("type", "") == "byte") return byte_tokenizer();
   if (!files_.contains(kTokenizer)) return nullptr;
-  return text_tokenizer(text(kTokenizer), path_ + "/" + kTokenizer,
-                        special_token(object(kTokenizerConfig), "eos_token"));
+  return text_tokenizer({path_ + "/" + kTokenizer, text(kTokenizer), text(kTokenizerConfig)});
 }
 
 void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,

@@ -310,21 +310,31 @@ std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::stri
                                          std::move(model));
 }
 
-std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {
+TokenizerTexts read_tokenizer_texts(const std::string& path) {
   if (is_gguf(path)) {
     const MappedFile mapped(path);
     const GgufHeader header = read_gguf_header(mapped.bytes(), path);
     const std::string json = gguf_tokenizer_json(header);
     MOESAIC_CHECK(!json.empty(), ErrorKind::kData, "{}: there is no tokenizer in it", path);
-    return text_tokenizer(
-        json, path, special_token(parse_json(gguf_tokenizer_config(header), path), "eos_token"));
+    return {path, json, gguf_tokenizer_config(header)};
   }
   const fs::path file = fs::is_directory(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
   MOESAIC_CHECK(fs::exists(file), ErrorKind::kData, "{}: no such tokenizer", file.string());
-  const std::string text = read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes);
   const fs::path config = file.parent_path() / "tokenizer_config.json";
-  const Json settings = fs::exists(config) ? read_json(config.string(), ErrorKind::kData) : Json();
-  return text_tokenizer(text, file.string(), special_token(settings, "eos_token"));
+  return {
+      file.string(), read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes),
+      fs::exists(config) ? read_file(config.string(), ErrorKind::kData, JsonLimits{}.bytes) : ""};
+}
+
+std::unique_ptr<Tokenizer> text_tokenizer(const TokenizerTexts& texts) {
+  const Json config = texts.config.empty()
+                          ? Json()
+                          : parse_json(texts.config, texts.where + ": tokenizer_config.json");
+  return text_tokenizer(texts.json, texts.where, special_token(config, "eos_token"));
+}
+
+std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {
+  return text_tokenizer(read_tokenizer_texts(path));
 }
 
 }  // namespace moesaic

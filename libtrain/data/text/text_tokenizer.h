@@ -20,9 +20,19 @@ std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::stri
 /// content; "" where there is none.
 std::string special_token(const Json& tokenizer_config, const std::string& key);
 
-/// From tokenizer.json at `path`, or in the folder `path`, or the GGUF file `path`. The token that
-/// ends a document is eos_token of tokenizer_config.json beside it, else a special token with a
+/// A tokenizer as text.
+struct TokenizerTexts {
+  std::string where;   // for messages
+  std::string json;    // tokenizer.json
+  std::string config;  // tokenizer_config.json; "" where there is none
+};
+
+/// Of tokenizer.json at `path`, or in the folder `path`, or of the GGUF file `path`.
+TokenizerTexts read_tokenizer_texts(const std::string& path);
+
+/// The token that ends a document is eos_token of the configuration, else a special token with a
 /// usual name.
+std::unique_ptr<Tokenizer> text_tokenizer(const TokenizerTexts& texts);
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path);
 
 }  // namespace moesaic
