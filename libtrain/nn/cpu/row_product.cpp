@@ -10,7 +10,7 @@ namespace moesaic::cpu {
 namespace {
 
 constexpr std::int64_t kTogether = 4;             // rows of b: as many sums under way
-constexpr std::int64_t kValuesPerTask = 1 << 15;  // of b: below, a second thread costs more
+constexpr std::int64_t kValuesPerTask = 1 << 15;  // of b, where LibTorch's loops are parallel
 
 // sums[j] = a . row j of b.
 template <class B>
