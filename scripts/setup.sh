@@ -31,7 +31,7 @@ as_root() {
 
 packages=(g++ cmake ninja-build ccache python3-venv python3-dev openmpi-bin libopenmpi-dev libhdf5-openmpi-dev
   libcli11-dev libyaml-cpp-dev libfmt-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev
-  libpcre2-dev libutf8proc-dev)
+  libpcre2-dev libutf8proc-dev libpng-dev)
 [ $parity = 0 ] || packages+=(clang libclang-rt-dev)  # the fuzz targets
 missing=()
 for package in "${packages[@]}"; do

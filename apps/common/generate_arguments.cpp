@@ -30,6 +30,9 @@ void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments) {
   verb.add_option("--seed", a.seed, "Of the draws")->capture_default_str();
   verb.add_option("--stop", a.stops, "A string that ends the text; may be given several times")
       ->allow_extra_args(false);
+  verb.add_flag("--speculate", a.speculate,
+                "Draft tokens with the model's layer for multi-token prediction: the same text in "
+                "fewer passes");
   verb.add_flag("--json", a.json, "One object: text, ids, finish_reason and times");
 }
 
@@ -53,6 +56,7 @@ std::vector<std::string> to_argv(const GenerateArguments& arguments) {
   for (const std::string& stop : a.stops) {
     if (!stop.empty()) argv.push_back("--stop=" + stop);  // an empty one stops nothing
   }
+  if (a.speculate) argv.emplace_back("--speculate");
   if (a.json) argv.emplace_back("--json");
   return argv;
 }

@@ -18,6 +18,7 @@ struct GenerateArguments {
   std::int64_t top_k = 0;
   std::uint64_t seed = 0;
   std::vector<std::string> stops;
+  bool speculate = false;
   bool json = false;
 };
 

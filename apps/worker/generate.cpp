@@ -36,11 +36,13 @@ void report(const Generator::Result& result, const std::string& text, const Prom
   log.info("prompt    {} tokens in {:.2f} s", prompt.ids.size(), result.prompt_s);
   log.info("generated {} tokens, {:.1f} tokens/s, finished by {}", result.ids.size(),
            later > 0 ? later / result.tokens_s : 0.0, result.finish_reason);
+  if (a.speculate) log.info("drafts    {:.2f} tokens a pass", result.tokens_per_pass());
   if (!a.json) return show("\n");
   const Json json = {{"text", text},
                      {"ids", result.ids},
                      {"finish_reason", result.finish_reason},
                      {"prompt_ids", prompt.ids},
+                     {"tokens_per_pass", result.tokens_per_pass()},
                      {"prompt_s", result.prompt_s},
                      {"tokens_per_s", later > 0 ? later / result.tokens_s : 0.0}};
   show(json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -61,7 +63,8 @@ void generate_on(const RankContext& context, InferenceModel& model, const Genera
                                     .top_p = a.top_p,
                                     .min_p = a.min_p,
                                     .seed = a.seed},
-                       .end_ids = prompt.end_ids});
+                       .end_ids = prompt.end_ids,
+                       .speculate = a.speculate});
   std::string text;
   std::unique_ptr<TextStream> stream;
   if (context.is_chief()) stream = std::make_unique<TextStream>(*prompt.tokenizer, a.stops);
@@ -84,6 +87,7 @@ int generate(const GenerateArguments& a, const RankJob& job) {
   InferenceModel model(context, {.path = i.model,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
+                                 .predict = a.speculate,
                                  .many_passes = true});
   Prompt prompt;
   agreed(context.world, "generate: prompt", [&] {

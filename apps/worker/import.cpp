@@ -23,6 +23,24 @@ void add_import(CLI::App& app, int&) {
   verb->add_flag("--overwrite", a->options.overwrite, "Replace a model that is at TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
                  "Take weights that are NaN or infinite");
+  arch::UpcycleOptions& upcycle = a->options.upcycle;
+  CLI::Option* experts =
+      verb->add_option("--upcycle", upcycle.num_experts,
+                       "Networks of a dense model become so many experts (docs/moe.md)")
+          ->check(CLI::Range(2, 65536));
+  verb->add_option("--experts-per-tok", upcycle.num_experts_per_tok, "Experts that a token meets")
+      ->needs(experts)
+      ->capture_default_str();
+  verb->add_option("--granularity", upcycle.granularity, "Experts that one copy is cut into")
+      ->needs(experts)
+      ->capture_default_str();
+  verb->add_option("--noise", upcycle.noise, "Added to the weights, relative to their deviation")
+      ->needs(experts)
+      ->check(CLI::NonNegativeNumber);
+  verb->add_option("--reinit", upcycle.reinit, "Share of the inner units that begin anew")
+      ->needs(experts)
+      ->check(CLI::Range(0.0, 1.0));
+  verb->add_option("--seed", a->options.seed, "Of routers, noise and new units")->needs(experts);
   verb->add_flag("--json", a->json, "Machine output");
   verb->callback([a] {
     use_threads(1, 1);  // the file system is what takes the time

@@ -10,6 +10,7 @@
 #include "kernel_caches.h"
 #include "observe/console_sink.h"
 #include "observe/jsonl_sink.h"
+#include "observe/routing_picture.h"
 #include "observe/tensorboard_sink.h"
 #include "rank_job.h"
 #include "store/agreement.h"
@@ -39,8 +40,12 @@ void add_sinks(const Recipe& recipe, const Arguments& arguments, TrainingRun& ru
   console.columns = columns != nullptr ? std::max(20, std::atoi(columns)) : 80;
   console.color = std::getenv("NO_COLOR") == nullptr;
   run.add_sink(std::make_unique<ConsoleSink>(console));
-  run.add_sink(std::make_unique<JsonlSink>(
-      JsonlSink::Options{recipe.run_dir + "/metrics.jsonl", run.step()}));
+  const std::string metrics = recipe.run_dir + "/metrics.jsonl";
+  run.add_sink(std::make_unique<JsonlSink>(JsonlSink::Options{metrics, run.step()}));
+  if (architecture_of(recipe).is_moe()) {  // behind the rows, once they are cut back
+    run.add_sink(std::make_unique<RoutingPicture>(
+        RoutingPicture::Options{recipe.run_dir + "/routing.png", metrics}));
+  }
   if (!recipe.log.tensorboard) return;
   run.add_sink(std::make_unique<TensorBoardSink>(
       TensorBoardSink::Options{recipe.run_dir + "/tensorboard", resumed ? run.step() : 0}));

@@ -37,6 +37,12 @@ double count_values(const Options& o) {
   return layer * d(o.num_hidden_layers) + 2.0 * d(o.vocab_size) * d(o.hidden_size);
 }
 
+Options read_family(const Family& family, ConfigReader& reader) {
+  Options options = family.read(reader);
+  read_own_routing(reader, options);
+  return options;
+}
+
 bool has_error(const std::vector<Problem>& problems) {
   return std::any_of(problems.begin(), problems.end(), [](const Problem& p) { return !p.warning; });
 }
@@ -68,7 +74,7 @@ Options read_options(const Json& config, std::vector<Problem>& problems) {
   }
   std::vector<Problem> found;
   ConfigReader reader(config, found);
-  const Options options = family->read(reader);
+  const Options options = read_family(*family, reader);
   reader.refuse_unknown(model_type);
   if (const double values = count_values(options); values > kMostParameters) {
     reader.error("", format("the sizes give {:.2g} parameters, at most {:.0e} are possible", values,
@@ -98,6 +104,7 @@ Json to_config(const Options& o) {
   config["model_type"] = o.model_type;
   write_decoder(o, config);
   family.write(o, config);
+  write_own_routing(o, config);
   // The classes' own defaults may lie outside a small vocabulary.
   for (const char* key : {"bos_token_id", "eos_token_id", "pad_token_id"}) config[key] = nullptr;
   return config;
@@ -127,7 +134,7 @@ std::vector<std::string> config_keys(const std::string& model_type) {
   std::vector<Problem> ignored;
   const Json empty = Json::object();
   ConfigReader reader(empty, ignored);
-  family->read(reader);
+  read_family(*family, reader);
   return {reader.known().begin(), reader.known().end()};
 }
 

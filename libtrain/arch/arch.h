@@ -52,7 +52,10 @@ struct Options {
   bool norm_topk_prob = false;                // the chosen weights are divided by their sum
   std::string scoring_func = "softmax";       // softmax | sigmoid
   bool correction_bias = false;               // added to the scores for the choice alone
-  std::int64_t n_group = 1;  // experts are chosen from topk_group of n_group groups
+  double router_top_p = 0.0;         // a token chooses experts until their probabilities reach it;
+                                     // 0 = always num_experts_per_tok
+  std::int64_t zero_expert_num = 0;  // further experts that give the token back as it is
+  std::int64_t n_group = 1;          // experts are chosen from topk_group of n_group groups
   std::int64_t topk_group = 1;
   std::int64_t group_score_top = 1;  // a group's score is the sum of its best 1 or 2 scores
   double routed_scaling_factor = 1.0;
@@ -60,9 +63,18 @@ struct Options {
   std::int64_t decoder_sparse_step = 1;       // of the others every n-th is a MoE layer
   std::vector<std::int64_t> mlp_only_layers;  // and these are dense; sorted
 
+  // Multi-token prediction (DeepSeek-AI 2024, arXiv 2412.19437, section 2.2): so many further
+  // blocks, counted as layers from num_hidden_layers on, each predicting one token further ahead.
+  std::int64_t num_nextn_predict_layers = 0;
+
   bool is_moe() const { return num_moe_layers() > 0; }
   bool is_moe_layer(std::int64_t layer) const;
   std::int64_t num_moe_layers() const;
+  /// MoE layers, those for multi-token prediction included.
+  std::int64_t num_routers() const;
+  std::int64_t router_columns() const { return num_experts + zero_expert_num; }
+  /// Choices, or scores behind them, that no model class of Transformers knows.
+  bool has_own_routing() const;
   bool is_mla() const { return kv_lora_rank > 0; }
   std::int64_t query_head_dim() const {  // also of a key
     return is_mla() ? qk_nope_head_dim + qk_rope_head_dim : head_dim;
@@ -121,6 +133,24 @@ struct ParameterInfo {
 
   std::int64_t numel() const;
 };
+
+/// What the hub calls the parts of a layer for multi-token prediction beside its block; the last
+/// two are copies of the embedding and the head.
+struct PredictionNames {
+  static constexpr const char* kEmbeddingNorm = "enorm.weight";
+  static constexpr const char* kHiddenNorm = "hnorm.weight";
+  static constexpr const char* kProjection = "eh_proj.weight";
+  static constexpr const char* kHeadNorm = "shared_head.norm.weight";
+  static constexpr const char* kEmbedding = "embed_tokens.weight";
+  static constexpr const char* kHead = "shared_head.head.weight";
+};
+/// "model.layers.<layer>."
+std::string layer_prefix(std::int64_t layer);
+/// Whether a parameter belongs to the layers for multi-token prediction.
+bool is_prediction_parameter(const Options& options, const std::string& name);
+
+/// Whether a parameter of that name is a router's correction bias, [router_columns()].
+bool is_correction_bias(const std::string& name);
 
 /// Every parameter in checkpoint order. A tied lm_head is left out.
 std::vector<ParameterInfo> parameter_table(const Options& options);

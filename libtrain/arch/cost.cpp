@@ -66,18 +66,21 @@ void count_traffic(const Options& o, const CostOptions& s, const Counts& counts,
   const double tokens = d(cost.tokens) / d(s.ranks) * d(o.num_experts_per_tok) * away;
   constexpr double kPasses = 4.0;  // dispatch and combine, forward and backward
   cost.all_to_all_bytes =
-      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_moe_layers());
+      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_routers());
 }
 
 }  // namespace
 
-double forward_flops_per_token(const Options& o, std::int64_t sequence_length) {
+double forward_flops_per_token(const Options& o, std::int64_t sequence_length,
+                               double active_experts) {
+  const double met = active_experts < 0 ? 1.0 : active_experts / d(o.num_experts_per_tok);
   double weights = 0;
-  for (const ParameterInfo& info : parameter_table(o)) weights += info.flops_per_token;
+  for (const ParameterInfo& info : parameter_table(o))
+    weights += info.flops_per_token * (info.scope == Scope::kExpert ? met : 1.0);
   const double attention = 2.0 *
                            d(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
                            (d(sequence_length) + 1.0) / 2.0;
-  return weights + attention * d(o.num_hidden_layers);
+  return weights + attention * d(o.num_hidden_layers + o.num_nextn_predict_layers);
 }
 
 Cost cost_of(const Options& options, const CostOptions& s) {

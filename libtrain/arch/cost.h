@@ -13,8 +13,10 @@
 
 namespace moesaic::arch {
 
-/// Forward FLOPs of one token in a sequence of `sequence_length`.
-double forward_flops_per_token(const Options& options, std::int64_t sequence_length);
+/// Forward FLOPs of one token in a sequence of `sequence_length`, which meets `active_experts` in
+/// each MoE layer (on average; num_experts_per_tok when negative).
+double forward_flops_per_token(const Options& options, std::int64_t sequence_length,
+                               double active_experts = -1);
 
 struct CostOptions {
   std::int64_t ranks = 1;

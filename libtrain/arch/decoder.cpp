@@ -169,25 +169,58 @@ void add_dense_network(const Options& o, const std::string& prefix, std::int64_t
   project("down_proj", o.hidden_size, width);
 }
 
+std::string layer_prefix(std::int64_t layer) { return format("model.layers.{}.", layer); }
+
+bool is_prediction_parameter(const Options& o, const std::string& name) {
+  for (std::int64_t depth = 0; depth < o.num_nextn_predict_layers; ++depth) {
+    if (name.starts_with(layer_prefix(o.num_hidden_layers + depth))) return true;
+  }
+  return false;
+}
+
+namespace {
+
+void add_block(const Family& family, const Options& o, std::int64_t layer,
+               std::vector<ParameterInfo>& table) {
+  const std::string prefix = layer_prefix(layer);
+  table.push_back(norm(prefix + "input_layernorm.weight", o.hidden_size));
+  (o.is_mla() ? add_latent_attention : add_attention)(o, prefix + "self_attn.", table);
+  table.push_back(norm(prefix + "post_attention_layernorm.weight", o.hidden_size));
+  if (o.is_moe_layer(layer))
+    add_moe_network(o, family.names, prefix + family.names.block, table);
+  else
+    add_dense_network(o, prefix + "mlp.", o.intermediate_size, table);
+}
+
+void add_prediction(const Family& family, const Options& o, std::int64_t layer,
+                    std::vector<ParameterInfo>& table) {
+  const std::string prefix = layer_prefix(layer);
+  table.push_back(norm(prefix + PredictionNames::kEmbeddingNorm, o.hidden_size));
+  table.push_back(norm(prefix + PredictionNames::kHiddenNorm, o.hidden_size));
+  table.push_back(linear(prefix + PredictionNames::kProjection, o.hidden_size, 2 * o.hidden_size));
+  add_block(family, o, layer, table);
+  table.push_back(norm(prefix + PredictionNames::kHeadNorm, o.hidden_size));
+}
+
+}  // namespace
+
 std::vector<ParameterInfo> decoder_table(const Family& family, const Options& o) {
   std::vector<ParameterInfo> table;
-  const double head_flops =
-      2.0 * static_cast<double>(o.vocab_size) * static_cast<double>(o.hidden_size);
+  // Each further token that is predicted asks the head once more.
+  const double head_flops = 2.0 * static_cast<double>(o.vocab_size) *
+                            static_cast<double>(o.hidden_size) *
+                            static_cast<double>(1 + o.num_nextn_predict_layers);
   table.push_back({"model.embed_tokens.weight", {o.vocab_size, o.hidden_size}});
   if (o.tie_word_embeddings) table.back().flops_per_token = head_flops;  // it is the head too
-  for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer) {
-    const std::string prefix = format("model.layers.{}.", layer);
-    table.push_back(norm(prefix + "input_layernorm.weight", o.hidden_size));
-    (o.is_mla() ? add_latent_attention : add_attention)(o, prefix + "self_attn.", table);
-    table.push_back(norm(prefix + "post_attention_layernorm.weight", o.hidden_size));
-    if (o.is_moe_layer(layer))
-      add_moe_network(o, family.names, prefix + family.names.block, table);
-    else
-      add_dense_network(o, prefix + "mlp.", o.intermediate_size, table);
-  }
+  for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer)
+    add_block(family, o, layer, table);
   table.push_back(norm("model.norm.weight", o.hidden_size));
-  if (!o.tie_word_embeddings)
+  if (!o.tie_word_embeddings) {
     table.push_back(linear("lm_head.weight", o.vocab_size, o.hidden_size));
+    table.back().flops_per_token = head_flops;
+  }
+  for (std::int64_t depth = 0; depth < o.num_nextn_predict_layers; ++depth)
+    add_prediction(family, o, o.num_hidden_layers + depth, table);
   return table;
 }
 

@@ -45,9 +45,7 @@ Options read(ConfigReader& reader) {
   reader.only("topk_method", {"noaux_tc"}, "deepseek_v3 chooses by corrected scores");
   const char* name = reader.has("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers";
   reader.accept({"num_mtp_layers", "num_nextn_predict_layers"});
-  if (reader.count(name, 0, kMostLayers) > 0) {
-    reader.warning(name, "has no effect: the layers for multi-token prediction are left out");
-  }
+  o.num_nextn_predict_layers = reader.count(name, 0, kMostPredictionLayers);
   return o;
 }
 
@@ -55,7 +53,7 @@ void write(const Options& o, Json& config) {
   write_deepseek(o, config);
   config["rope_interleave"] = o.rope.interleaved;
   config["topk_method"] = "noaux_tc";
-  config["num_nextn_predict_layers"] = 0;
+  config["num_nextn_predict_layers"] = o.num_nextn_predict_layers;
 }
 
 }  // namespace

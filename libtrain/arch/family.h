@@ -31,6 +31,7 @@ extern const Family kDeepseekV3;
 /// Largest values that a size may have: above them a configuration is a mistake or an attack.
 inline constexpr std::int64_t kMostWidth = std::int64_t{1} << 24;
 inline constexpr std::int64_t kMostLayers = 4096;
+inline constexpr std::int64_t kMostPredictionLayers = 64;
 inline constexpr std::int64_t kMostExperts = 65536;
 inline constexpr double kMostParameters = 1e15;
 
@@ -50,6 +51,10 @@ void read_attention_bias(ConfigReader& reader, Options& options);  // q, k, v an
 /// meets `num_experts_per_tok`.
 void read_experts(ConfigReader& reader, const std::string& key, const std::string& alias,
                   Options& options);
+/// Keys of our own that change how any family with experts routes: use_expert_bias, router_top_p,
+/// zero_expert_num. Written only where they differ from their defaults.
+void read_own_routing(ConfigReader& reader, Options& options);
+void write_own_routing(const Options& options, Json& config);
 /// A balance coefficient in config.json has no effect: the recipe has its own.
 void warn_balance(ConfigReader& reader, double class_default);
 

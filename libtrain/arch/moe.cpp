@@ -4,6 +4,16 @@
 #include "arch/family.h"
 
 namespace moesaic::arch {
+namespace {
+
+constexpr const char* kCorrectionBias = "gate.e_score_correction_bias";
+
+}  // namespace
+
+bool is_correction_bias(const std::string& name) {
+  const std::string end = kCorrectionBias;
+  return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
+}
 
 bool Options::is_moe_layer(std::int64_t layer) const {
   if (num_experts == 0 || layer < first_k_dense_replace) return false;
@@ -33,6 +43,34 @@ void read_experts(ConfigReader& reader, const std::string& key, const std::strin
   }
 }
 
+std::int64_t Options::num_routers() const {
+  std::int64_t count = num_moe_layers();
+  for (std::int64_t depth = 0; num_experts > 0 && depth < num_nextn_predict_layers; ++depth)
+    count += is_moe_layer(num_hidden_layers + depth) ? 1 : 0;
+  return count;
+}
+
+bool Options::has_own_routing() const {
+  return router_top_p > 0 || zero_expert_num > 0 ||
+         (correction_bias && model_type != kDeepseekV3.model_type);
+}
+
+void read_own_routing(ConfigReader& reader, Options& o) {
+  if (o.num_experts == 0) return;
+  if (!o.correction_bias) o.correction_bias = reader.flag("use_expert_bias", false);
+  o.router_top_p = reader.number("router_top_p", 0.0, 0.0, 1.0);
+  o.zero_expert_num = reader.count("zero_expert_num", 0, kMostExperts);
+  if (o.zero_expert_num > 0 && o.n_group > 1)
+    reader.error("zero_expert_num", "is not defined with groups of experts (n_group)");
+}
+
+void write_own_routing(const Options& o, Json& config) {
+  if (!o.has_own_routing()) return;
+  if (o.correction_bias && o.model_type != kDeepseekV3.model_type) config["use_expert_bias"] = true;
+  if (o.router_top_p > 0) config["router_top_p"] = o.router_top_p;
+  if (o.zero_expert_num > 0) config["zero_expert_num"] = o.zero_expert_num;
+}
+
 void warn_balance(ConfigReader& reader, double class_default) {
   const char* key = "router_aux_loss_coef";
   if (reader.number(key, class_default, 0.0, 1e30) == class_default) return;
@@ -41,9 +79,9 @@ void warn_balance(ConfigReader& reader, double class_default) {
 
 void add_moe_network(const Options& o, const NetworkNames& names, const std::string& prefix,
                      std::vector<ParameterInfo>& table) {
-  table.push_back(linear(prefix + "gate.weight", o.num_experts, o.hidden_size));
+  table.push_back(linear(prefix + "gate.weight", o.router_columns(), o.hidden_size));
   if (o.correction_bias) {
-    table.push_back(bias(prefix + "gate.e_score_correction_bias", {o.num_experts}));
+    table.push_back(bias(prefix + kCorrectionBias, {o.router_columns()}));
     table.back().trainable = false;
   }
   const auto experts = [&](const char* name, std::int64_t out, std::int64_t in) {

@@ -83,6 +83,57 @@ void check_layout(const Recipe& recipe, const arch::Options& options, const Plac
                         join(common_divisors(ranks, options.num_experts), ", ")));
 }
 
+// What of the block moe does not go together, with the architecture or with itself.
+void check_moe(const Recipe& recipe, const arch::Options& options, const Places& places,
+               ProblemList& problems) {
+  if (!options.is_moe()) return;
+  const MoeOptions& moe = recipe.moe;
+  const auto refuse = [&](bool wrong, const char* key, const std::string& message) {
+    if (wrong) problems.error(place_of(places, key), key, message);
+  };
+  refuse(moe.balance.moves_bias() && !options.correction_bias, "moe.balance.type",
+         format("{} moves a correction bias, and the model has none; model.config.use_expert_bias: "
+                "true gives it one",
+                moe.balance.type));
+  const bool varies = options.router_top_p > 0 || options.zero_expert_num > 0;
+  const char* const kVaries = "with router_top_p or zero_expert_num";
+  refuse(varies && moe.gate_gradient != "top_k", "moe.gate_gradient",
+         format("{} is not defined {}", moe.gate_gradient, kVaries));
+  refuse(options.zero_expert_num > 0 && moe.diagnose_every > 0, "moe.diagnose_every",
+         "the dense gradient is not defined with zero_expert_num");
+  const bool mixes = moe.gate_gradient == "dense_mixer" || moe.gate_gradient == "sparse_mixer";
+  refuse(mixes && moe.capacity_factor > 0, "moe.capacity_factor",
+         format("must be 0 with gate_gradient {}", moe.gate_gradient));
+  refuse(moe.gate_gradient == "sparse_mixer" && (options.correction_bias || options.n_group > 1),
+         "moe.gate_gradient",
+         "sparse_mixer draws from the logits: a correction bias or groups of experts would have no "
+         "part in it");
+  const std::int64_t at_once = recipe.parallel.ranks * recipe.train.micro_batch_size;
+  if (moe.balance.type == "global" && at_once < recipe.train.global_batch_size) {
+    problems.warning(place_of(places, "moe.balance.type"), "moe.balance.type",
+                     format("global counts the choices of the ranks' micro-batches so far: with "
+                            "{} ranks x micro_batch_size {} below global_batch_size {} its value "
+                            "depends on the layout",
+                            recipe.parallel.ranks, recipe.train.micro_batch_size,
+                            recipe.train.global_batch_size));
+  }
+}
+
+void check_prediction(const Recipe& recipe, const arch::Options& options, const Places& places,
+                      ProblemList& problems) {
+  const char* const key = "train.mtp_coefficient";
+  const bool has_layers = options.num_nextn_predict_layers > 0;
+  if (has_layers && recipe.train.mtp_coefficient == 0) {
+    problems.warning(place_of(places, key), key,
+                     "is 0: the layers for multi-token prediction (num_nextn_predict_layers) are "
+                     "left out, also of the checkpoints");
+  } else if (!has_layers && recipe.train.mtp_coefficient > 0) {
+    problems.error(place_of(places, key), key,
+                   "there are no layers for multi-token prediction: "
+                   "model.config.num_nextn_predict_layers of a deepseek_v3 says how many");
+  }
+}
+
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
@@ -129,6 +180,18 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);
 }
 
+// `options` of the dense weights become those of the model with experts.
+bool upcycle(arch::Options& options, const Recipe& recipe, const Places& places,
+             ProblemList& problems) {
+  std::vector<arch::Problem> found;
+  options = arch::upcycled(options, recipe.model.upcycle, found);
+  for (const arch::Problem& problem : found) {
+    const std::string key = "model.upcycle." + problem.key;
+    problems.error(place_of(places, key), key, problem.message);
+  }
+  return found.empty();
+}
+
 void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) {
   ModelOptions& model = recipe.model;
   if (problems.has_error("model.from") || problems.has_error("model.config")) return;
@@ -142,8 +205,12 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
                *model.from));
   }
   try {
-    const Json saved = read_config_file(*path, ErrorKind::kRecipe);
-    const arch::Options options = arch::require_options(saved, *path);
+    Json saved = read_config_file(*path, ErrorKind::kRecipe);
+    arch::Options options = arch::require_options(saved, *path);
+    if (model.upcycle.num_experts > 0) {
+      if (!upcycle(options, recipe, places, problems)) return;
+      saved = arch::to_config(options);
+    }
     if (model.config.empty()) model.config = saved;
     if (!places.contains("tokenizer") && reads_text(recipe.data))
       recipe.tokenizer = find_model_tokenizer(*model.from).value_or(recipe.tokenizer);
@@ -178,6 +245,8 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   if (!readable) return;
   check_layout(recipe, options, places, problems);
   check_tokens(recipe, options, places, problems);
+  check_moe(recipe, options, places, problems);
+  check_prediction(recipe, options, places, problems);
   warn_without_effect(recipe, options.is_moe(), places, problems);
 }
 

@@ -42,15 +42,33 @@ void check_weights(const Recipe& recipe, const EffectCheck& check) {
   }
 }
 
+void check_moe(const MoeOptions& moe, const EffectCheck& check) {
+  const std::string& balance = moe.balance.type;
+  if (balance == "none" || balance == "bias")
+    check.unused("moe.balance.coefficient", "moe.balance.type is " + balance);
+  if (!moe.balance.moves_bias())
+    check.unused("moe.balance.update_speed", "moe.balance.type is " + balance);
+  if (moe.gate_gradient != "default_moe")
+    check.unused("moe.expert_average_decay", "moe.gate_gradient is " + moe.gate_gradient);
+  if (moe.gate_gradient != "sparse_mixer")
+    check.unused("moe.sparse_mixer_eps", "moe.gate_gradient is " + moe.gate_gradient);
+  if (moe.capacity_factor == 0) {
+    for (const char* key : {"moe.drop", "moe.pad_to_capacity"})
+      check.unused(key, "moe.capacity_factor is 0");
+  }
+}
+
 }  // namespace
 
 void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
                          ProblemList& problems) {
   const EffectCheck check(recipe, places, problems);
+  if (recipe.model.upcycle.num_experts == 0)
+    check.unused("model.upcycle", "model.upcycle.num_experts is 0");
+  else if (!recipe.model.from)
+    check.unused("model.upcycle", "there is no model.from to take dense weights from");
   if (!is_moe) check.unused("moe", "the model is dense");
-  if (is_moe && recipe.moe.balance.type == "none") {
-    check.unused("moe.balance.coefficient", "moe.balance.type is none");
-  }
+  if (is_moe) check_moe(recipe.moe, check);
   if (recipe.optimizer.type == "sgd") {
     for (const char* key : {"optimizer.betas", "optimizer.eps"})
       check.unused(key, "the optimizer is sgd");
@@ -66,6 +84,8 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
     check.warn("log.profile_steps", format("step {} has no effect: the run ends with step {}", step,
                                            *recipe.train.max_steps));
   }
+  if (is_moe && recipe.parallel.expert == 1)
+    check.unused("moe.placement", "parallel.expert is 1: every rank holds all experts");
   const std::int64_t warmup = recipe.schedule.warmup_steps;
   if (recipe.train.max_steps && warmup >= *recipe.train.max_steps) {
     check.warn("schedule.warmup_steps",

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/upcycle.h"
 #include "core/json.h"
 
 namespace moesaic {
@@ -14,6 +15,7 @@ namespace moesaic {
 struct ModelOptions {
   std::optional<std::string> from;  // weights to start from: a checkpoint or run folder
   Json config = Json::object();     // architecture, keys of Hugging Face config.json
+  arch::UpcycleOptions upcycle;     // dense weights become experts; num_experts 0 = they do not
 };
 
 struct SourceOptions {
@@ -39,6 +41,7 @@ struct TrainOptions {
   std::string precision = "float32";    // float64 | float32 | bfloat16
   double clip_norm = 1.0;               // 0 = off
   std::string matmul = "auto";          // auto | mkl | onednn
+  double mtp_coefficient = 0.0;         // of the multi-token prediction loss; 0 = no such layers
   bool checkpoint_activations = false;  // blocks keep their input and compute the rest again
 };
 
@@ -58,13 +61,27 @@ struct ScheduleOptions {
 };
 
 struct BalanceOptions {
-  std::string type = "switch";  // none | switch
-  double coefficient = 0.01;
+  std::string type = "switch";  // none | switch | transformers | gshard | sequence | global | bias
+                                // | bias+sequence
+  double coefficient = 0.01;    // of the loss
+  double update_speed = 0.001;  // of the bias
+
+  bool moves_bias() const { return type == "bias" || type == "bias+sequence"; }
 };
 
 struct MoeOptions {
   BalanceOptions balance;
   double router_z_coefficient = 0.001;
+  double router_entropy_coefficient = 0.0;
+  double router_jitter_noise = 0.0;
+  std::string gate_gradient = "top_k";  // top_k | default_moe | dense_mixer | sparse_mixer
+  double expert_average_decay = 0.9;    // default_moe
+  double sparse_mixer_eps = 0.1;        // sparse_mixer
+  double capacity_factor = 0.0;         // 0 = dropless
+  std::string drop = "probability";     // probability | position
+  bool pad_to_capacity = false;
+  std::string placement = "in_order";  // in_order | balanced
+  std::int64_t diagnose_every = 0;     // steps; 0 = never
 };
 
 struct ParallelOptions {

@@ -169,7 +169,9 @@ Recipe recipe_from_yaml(const std::string& text, const std::string& where,
 }
 
 arch::Options architecture_of(const Recipe& recipe) {
-  return arch::require_options(recipe.model.config, "model.config");
+  arch::Options options = arch::require_options(recipe.model.config, "model.config");
+  if (recipe.train.mtp_coefficient == 0) options.num_nextn_predict_layers = 0;
+  return options;
 }
 
 }  // namespace moesaic

@@ -1,5 +1,7 @@
 #include "config/schema.h"
 
+#include <memory>
+
 #include "core/error.h"
 
 namespace moesaic {
@@ -7,11 +9,11 @@ namespace {
 
 template <class Owner, class Access>
 KeyOf<Owner> bind(std::string path, Access access, Rule rule, std::string meaning) {
-  const Owner defaults{};
+  const auto defaults = std::make_unique<Owner>();
   KeyOf<Owner> key;
   key.path = std::move(path);
-  key.type = rule.path ? "path" : type_name(access(defaults));
-  if (!rule.required) key.default_text = write_value(access(defaults)).value_or(rule.default_text);
+  key.type = rule.path ? "path" : type_name(access(*defaults));
+  if (!rule.required) key.default_text = write_value(access(*defaults)).value_or(rule.default_text);
   if (key.default_text.empty() && !rule.required) key.default_text = "absent";
   key.meaning = std::move(meaning);
   key.rule = rule;
@@ -64,6 +66,18 @@ void add_model_and_data(std::vector<Key>& keys) {
                      "Architecture: the keys of Hugging Face config.json (model_type llama, qwen3, "
                      "mixtral, olmoe, "
                      "qwen2_moe, qwen3_moe, deepseek_v2 or deepseek_v3)."));
+  keys.push_back(key(FIELD(model.upcycle.num_experts), from(0, 65536),
+                     "The networks of the dense model at model.from become so many experts "
+                     "(docs/moe.md); 0 = they stay dense."));
+  keys.push_back(key(FIELD(model.upcycle.num_experts_per_tok), from(1, 65536),
+                     "Experts that a token meets then."));
+  keys.push_back(key(FIELD(model.upcycle.granularity), from(1, 65536),
+                     "Pieces that each copy of a network is cut into, an expert each."));
+  keys.push_back(key(FIELD(model.upcycle.noise), from(0, 1e30),
+                     "Standard deviation of what is added to the weights of an expert, relative "
+                     "to theirs; with 0 the first logits are those of the dense model."));
+  keys.push_back(key(FIELD(model.upcycle.reinit), from(0, 1),
+                     "Share of an expert's inner units that begin anew."));
   keys.push_back(key(FIELD(data.train), required(), "Training text."));
   keys.push_back(key(FIELD(data.valid), {}, "Validation text; valid_loss covers all of it."));
   keys.push_back(key(FIELD(data.sequence_length), size(), "Input tokens of one sequence."));
@@ -93,6 +107,9 @@ void add_training(std::vector<Key>& keys) {
       key(FIELD(train.clip_norm), from(0, 1e30), "Largest global gradient norm; 0 = off."));
   keys.push_back(key(FIELD(train.matmul), one_of({"auto", "mkl", "onednn"}),
                      "Library of the matrix products."));
+  keys.push_back(key(FIELD(train.mtp_coefficient), from(0, 1e30),
+                     "Weight of the loss of the layers for multi-token prediction "
+                     "(num_nextn_predict_layers); 0 = the model is trained without them."));
   keys.push_back(
       key(FIELD(train.checkpoint_activations), {},
           "Each block keeps its input alone and computes the rest again in backward: the "
@@ -117,15 +134,49 @@ void add_learning(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(schedule.warmup_steps), steps(), "Steps of linear warm-up; 0 = none."));
   keys.push_back(key(FIELD(schedule.min_ratio), from(0, 1),
                      "Learning rate at the last step, relative to the highest."));
+}
+
+void add_moe(std::vector<Key>& keys) {
   keys.push_back(key(FIELD(moe.balance.type),
-                     one_of({"none", "switch", "transformers"},
-                            {"gshard", "sequence", "global", "bias", "bias+sequence"}),
-                     "Loss that evens out the load of the experts; transformers: as that library "
-                     "defines it."));
+                     one_of({"none", "switch", "transformers", "gshard", "sequence", "global",
+                             "bias", "bias+sequence"}),
+                     "What evens out the load of the experts: a loss, or a correction bias that a "
+                     "rule moves (docs/moe.md); transformers: as that library defines it."));
   keys.push_back(
       key(FIELD(moe.balance.coefficient), from(0, 1e30), "Its weight, for each MoE layer."));
+  keys.push_back(key(FIELD(moe.balance.update_speed), from(0, 1e30),
+                     "What a step adds to the correction bias or takes from it (bias)."));
   keys.push_back(key(FIELD(moe.router_z_coefficient), from(0, 1e30),
                      "Weight of the router z-loss, for each MoE layer; 0 = off."));
+  keys.push_back(key(FIELD(moe.router_entropy_coefficient), from(0, 1e30),
+                     "Weight of the entropy of the router's probabilities, for each MoE layer: "
+                     "with router_top_p a token then needs fewer experts; 0 = off."));
+  keys.push_back(key(FIELD(moe.router_jitter_noise), {.least = 0, .most = 1, .below_most = true},
+                     "In training the router's input times uniform(1 - noise, 1 + noise); 0 = "
+                     "off."));
+  keys.push_back(key(FIELD(moe.gate_gradient),
+                     one_of({"top_k", "default_moe", "dense_mixer", "sparse_mixer"}),
+                     "Where the router's gradient of the task loss comes from (docs/moe.md)."));
+  keys.push_back(key(FIELD(moe.expert_average_decay), {.least = 0, .most = 1, .below_most = true},
+                     "Of the average output of each expert (default_moe)."));
+  keys.push_back(key(FIELD(moe.sparse_mixer_eps), from(0, 1e30),
+                     "Experts within twice so much of the best logit, relative to it, are drawn "
+                     "from (sparse_mixer)."));
+  keys.push_back(key(FIELD(moe.capacity_factor), from(0, 1e6),
+                     "In training an expert takes at most so many times its even share of a "
+                     "micro-batch's tokens; 0 = all (dropless)."));
+  keys.push_back(key(FIELD(moe.drop), one_of({"probability", "position"}),
+                     "Which tokens a full expert leaves out: those of the smallest weights, or the "
+                     "last ones (capacity_factor)."));
+  keys.push_back(key(FIELD(moe.pad_to_capacity), {},
+                     "Every expert gets as many rows as it may take, the rest of them zeros "
+                     "(capacity_factor): the same results, sizes that never change."));
+  keys.push_back(key(FIELD(moe.placement), one_of({"in_order", "balanced"}),
+                     "Which rank holds which expert; balanced: moved after each checkpoint so that "
+                     "the ranks get equal loads. Never changes the mathematics."));
+  keys.push_back(key(FIELD(moe.diagnose_every), steps(),
+                     "Steps between looks at the cosine of the router's gradient to the dense one, "
+                     "for which every expert is run on every token; 0 = never."));
 }
 
 void add_running(std::vector<Key>& keys) {
@@ -234,6 +285,7 @@ const std::vector<Key>& recipe_keys() {
     add_model_and_data(made);
     add_training(made);
     add_learning(made);
+    add_moe(made);
     add_running(made);
     return made;
   }();

@@ -22,6 +22,12 @@ struct Batch {
   std::int64_t sequences() const { return static_cast<std::int64_t>(sequence_offsets.size()) - 1; }
 };
 
+/// For each position the id of the token `ahead` places behind it in its sequence, 0 where none is
+/// known: the last target is.
+at::Tensor ids_ahead(const Batch& batch, std::int64_t ahead);
+/// For each position what is to be predicted `ahead` places behind it, or kNoTarget.
+at::Tensor targets_ahead(const Batch& batch, std::int64_t ahead);
+
 /// The same on another device.
 Batch to_device(const Batch& batch, at::Device device);
 

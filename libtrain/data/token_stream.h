@@ -27,6 +27,7 @@ class TokenStream {
 
   /// Micro-batches of one step, the same for every layout.
   std::int64_t micro_batches_per_step() const;
+  std::int64_t sequences_per_step() const { return options_.global_batch_size; }
   /// Micro-batch `index` of step `step` (0-based); round r of a step gives rank k the index
   /// r * world + k. Example ids are positions within the global batch.
   Batch micro_batch(std::int64_t step, std::int64_t index) const;

@@ -1,5 +1,7 @@
 #include "engine/assemble.h"
 
+#include <ATen/ops/zeros.h>
+
 #include <algorithm>
 #include <cmath>
 
@@ -12,6 +14,7 @@
 #include "optim/clip.h"
 #include "store/model_files.h"
 #include "store/model_source.h"
+#include "store/upcycled_source.h"
 
 namespace moesaic {
 namespace {
@@ -38,35 +41,124 @@ std::int64_t steps_of(const Recipe& recipe, const TokenStream& train) {
              std::ceil(sequences / static_cast<double>(recipe.train.global_batch_size))));
 }
 
+MoeTraining moe_training(const Recipe& recipe, const arch::Options& arch,
+                         const RankContext& context) {
+  const MoeOptions& moe = recipe.moe;
+  MoeTraining training;
+  training.seed = recipe.seed;
+  training.jitter_noise = moe.router_jitter_noise;
+  training.gate_gradient = gate_gradient_named(moe.gate_gradient);
+  training.sparse_mixer_eps = moe.sparse_mixer_eps;
+  training.capacity = {.factor = moe.capacity_factor,
+                       .by_position = moe.drop == "position",
+                       .pad = moe.pad_to_capacity};
+  if (training.gate_gradient == GateGradient::kDefaultMoe) {
+    training.expert_average_LED = at::zeros(
+        {arch.num_routers(), arch.num_experts, arch.hidden_size},
+        at::TensorOptions(Precision::named(recipe.train.precision).master).device(context.device));
+  }
+  return training;
+}
+
+// What the routers of the model change by rule.
+void make_feedback(const Recipe& recipe, const MoeRun& run, TrainingParts& parts) {
+  const MoeOptions& moe = recipe.moe;
+  if (moe.balance.moves_bias()) {
+    std::vector<at::Tensor> biases;
+    for (const Parameter& parameter : parts.model->parameters()) {
+      if (arch::is_correction_bias(parameter.name)) biases.push_back(parameter.tensor);
+    }
+    parts.feedback.push_back(std::make_unique<BiasBalance>(biases, moe.balance.update_speed));
+  }
+  const at::Tensor& average_LED = run.training.expert_average_LED;
+  if (average_LED.defined()) {
+    parts.feedback.push_back(
+        std::make_unique<ExpertAverages>(average_LED, run.slot_LE, moe.expert_average_decay));
+  }
+}
+
+// Experts that never move have a placement, too; only one that balances is among the feedback.
+at::Tensor make_placement(const Recipe& recipe, const arch::Options& arch,
+                          const RankContext& context, TrainingParts& parts) {
+  auto placement =
+      std::make_unique<ExpertPlacement>(arch.num_routers(), arch.num_experts, context.plan.expert);
+  const at::Tensor slot_LE = placement->slot_LE();
+  if (recipe.moe.placement == "balanced" && context.plan.expert > 1) {
+    parts.placement = placement.get();
+    parts.feedback.push_back(std::move(placement));
+  }
+  return slot_LE;
+}
+
+// Weights of layers for multi-token prediction that the source lacks keep their initial values.
+void take_weights(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+  auto source = ModelSource::open(context, *recipe.model.from);
+  if (recipe.model.upcycle.num_experts > 0) {
+    source = std::make_unique<UpcycledSource>(std::move(source), recipe.model.upcycle, recipe.seed);
+  }
+  const arch::Options& arch = parts.model->arch();
+  StateDict state = state_of(parts.model->parameters());
+  const std::int64_t missing =
+      arch.num_nextn_predict_layers - source->arch().num_nextn_predict_layers;
+  if (missing > 0) {
+    context.log.warn(
+        "{} has no weights for {} of the layers for multi-token prediction: they "
+        "begin anew",
+        source->path(), missing);
+    std::erase_if(state, [&](const StateEntry& entry) {
+      return arch::is_prediction_parameter(arch, entry.name) &&
+             !arch::is_prediction_parameter(source->arch(), entry.name);
+    });
+  }
+  source->load(context, state, {});
+  parts.origin = source->origin(context);
+  context.log.info("weights from {}", source->path());
+}
+
 void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
                 TrainingParts& parts) {
   parts.precision = Precision::named(recipe.train.precision);
   parts.matmul = chiefs_matmul(context.world, recipe.train.matmul);
   const BlockPass pass =
       recipe.train.checkpoint_activations ? recompute_activations : keep_activations;
-  parts.model = std::make_unique<Transformer>(Transformer::Options{.arch = arch,
-                                                                   .seed = recipe.seed,
-                                                                   .dtype = parts.precision.master,
-                                                                   .initialise = !recipe.model.from,
-                                                                   .block_pass = pass},
-                                              context);
-  if (!recipe.model.from) return;
-  const auto source = ModelSource::open(context, *recipe.model.from);
-  source->load(context, state_of(parts.model->parameters()), {});
-  parts.origin = source->origin(context);
-  context.log.info("weights from {}", source->path());
+  MoeRun run;
+  if (arch.is_moe()) {
+    run = {moe_training(recipe, arch, context), make_placement(recipe, arch, context, parts)};
+  }
+  parts.model = std::make_unique<Transformer>(
+      Transformer::Options{.arch = arch,
+                           .seed = recipe.seed,
+                           .dtype = parts.precision.master,
+                           .initialise = !recipe.model.from || arch.num_nextn_predict_layers > 0,
+                           .block_pass = pass,
+                           .moe = run},
+      context);
+  if (arch.is_moe()) make_feedback(recipe, run, parts);
+  if (recipe.model.from) take_weights(recipe, context, parts);
+}
+
+std::unique_ptr<LossTerm> balance_loss(const BalanceOptions& balance) {
+  const double c = balance.coefficient;
+  if (balance.type == "switch") return std::make_unique<SwitchBalance>(c);
+  if (balance.type == "transformers") return std::make_unique<TransformersBalance>(c);
+  if (balance.type == "gshard") return std::make_unique<GshardBalance>(c);
+  if (balance.type == "global") return std::make_unique<GlobalBalance>(c);
+  if (balance.type == "sequence" || balance.type == "bias+sequence")
+    return std::make_unique<SequenceBalance>(c);
+  return nullptr;  // none, or a bias alone
 }
 
 void make_losses(const Recipe& recipe, const arch::Options& arch, TrainingParts& parts) {
   parts.losses.push_back(std::make_unique<CrossEntropy>());
+  if (arch.num_nextn_predict_layers > 0)
+    parts.losses.push_back(std::make_unique<FurtherCrossEntropy>(recipe.train.mtp_coefficient));
   if (!arch.is_moe()) return;
   const MoeOptions& moe = recipe.moe;
-  if (moe.balance.type == "switch")
-    parts.losses.push_back(std::make_unique<SwitchBalance>(moe.balance.coefficient));
-  if (moe.balance.type == "transformers")
-    parts.losses.push_back(std::make_unique<TransformersBalance>(moe.balance.coefficient));
+  if (auto balance = balance_loss(moe.balance)) parts.losses.push_back(std::move(balance));
   if (moe.router_z_coefficient > 0)
     parts.losses.push_back(std::make_unique<RouterZ>(moe.router_z_coefficient));
+  if (moe.router_entropy_coefficient > 0)
+    parts.losses.push_back(std::make_unique<RouterEntropy>(moe.router_entropy_coefficient));
 }
 
 void make_training(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,16 +20,26 @@ class Generator {
     Sampler::Options sampling;
     std::vector<std::uint32_t> end_ids;  // any of them ends the text
     std::int64_t prompt_tokens = 512;    // of the prompt in one forward pass
+    bool speculate = false;  // draft a token with the model's layer for multi-token prediction and
+                             // read it with the one before it: the same text in fewer passes
   };
   struct Result {
     std::vector<std::uint32_t> ids;      // new ones, that of the end included
     std::string finish_reason = "stop";  // stop | length
     double prompt_s = 0;                 // until the first token
     double tokens_s = 0;                 // for those behind it
+    std::int64_t passes = 0;             // of the whole model, for the tokens behind the first
+
+    double tokens_per_pass() const {
+      return passes > 0 ? static_cast<double>(ids.size() - 1) / static_cast<double>(passes) : 0.0;
+    }
   };
 
   Generator(const RankContext& context, InferenceModel& model, Options options)
-      : context_(context), model_(model), options_(std::move(options)) {}
+      : context_(context),
+        model_(model),
+        options_(std::move(options)),
+        sampler_(options_.sampling) {}
 
   /// Collective over world. The chief's prompt counts (not empty, ids below vocab_size). The chief
   /// calls `take` with each token but that of the end; false ends the text. The result is the
@@ -36,15 +47,25 @@ class Generator {
   Result run(std::span<const std::uint32_t> prompt, const std::function<bool(std::uint32_t)>& take);
 
  private:
-  bool agree(bool more) const;
-  at::Tensor read(std::span<const std::uint32_t> ids, KvCache& cache);
-  Result lead(std::span<const std::uint32_t> prompt,
-              const std::function<bool(std::uint32_t)>& take);
+  /// What all ranks do next.
+  enum class Next : std::int64_t { kEnd, kRead, kPredict };
+  using Ids = std::span<const std::uint32_t>;
+
+  Next agree(Next next) const;
+  at::Tensor read(Ids ids, KvCache& cache);
+  /// Hidden states for the token behind the last of `next`, which follow those of hidden_TD.
+  at::Tensor predict(const at::Tensor& hidden_TD, Ids next, KvCache& cache);
+  /// All of the prompt but its last part, which stays.
+  Ids read_but_the_last(Ids prompt, KvCache& cache);
+  Result lead(Ids prompt, const std::function<bool(std::uint32_t)>& take);
+  /// Reads `unread` and the draft behind it, if there is one -> the tokens picked behind them.
+  std::vector<std::uint32_t> step(Ids unread, std::optional<std::uint32_t>& draft, KvCache& cache);
   void follow();
 
   const RankContext& context_;
   InferenceModel& model_;
   Options options_;
+  Sampler sampler_;
 };
 
 }  // namespace moesaic

@@ -78,8 +78,12 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
       matmul_(chiefs_matmul(context.world, "auto")) {
   const auto source = ModelSource::open(context, options.path);
   files_ = ModelFiles(context, *source);
+  arch::Options arch = source->arch();
+  MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,
+                "{} has no layers for multi-token prediction to draft tokens with", options.path);
+  if (!options.predict) arch.num_nextn_predict_layers = 0;
   if (options.many_passes) weights_ = WeightCopies(each_token_converts(*source, precision_));
-  model_ = std::make_unique<Transformer>(Transformer::Options{.arch = source->arch(),
+  model_ = std::make_unique<Transformer>(Transformer::Options{.arch = arch,
                                                               .dtype = precision_.master,
                                                               .dtypes = source->dtypes(),
                                                               .initialise = false},
@@ -97,16 +101,33 @@ at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch&
   return moesaic::token_losses(forward, model_->head(), output.hidden_TD, here.targets_T).cpu();
 }
 
-at::Tensor InferenceModel::next_logits(const RankContext& context, const Batch& batch,
-                                       KvCache& cache) {
+at::Tensor InferenceModel::read(const RankContext& context, const Batch& batch, KvCache& cache) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
   ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
   forward.cache = &cache;
-  const at::Tensor hidden_TD = model_->forward(forward).hidden_TD;
-  if (hidden_TD.size(0) == 0) return {};
-  const at::Tensor last_1D = hidden_TD.narrow(0, hidden_TD.size(0) - 1, 1).to(precision_.master);
-  return linear(forward, model_->head(), nullptr, last_1D).squeeze(0).cpu();
+  return model_->forward(forward).hidden_TD;
+}
+
+at::Tensor InferenceModel::predict(const RankContext& context, const Batch& batch,
+                                   const at::Tensor& hidden_TD, KvCache& cache) {
+  const at::NoGradGuard no_gradients;
+  const Batch here = to_device(batch, context.device);
+  ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
+  forward.cache = &cache;
+  return model_->predict(forward, hidden_TD);
+}
+
+at::Tensor InferenceModel::logits(const RankContext& context, const at::Tensor& hidden_D) {
+  const at::NoGradGuard no_gradients;
+  const Batch none = empty_batch();
+  const ForwardContext forward{none, precision_, matmul_, weights_, nullptr, context.world};
+  const at::Tensor row_1D = hidden_D.unsqueeze(0).to(precision_.master);
+  return linear(forward, model_->head(), nullptr, row_1D).squeeze(0).cpu();
+}
+
+KvCache InferenceModel::make_cache(std::int64_t tokens) const {
+  return {arch().num_hidden_layers + arch().num_nextn_predict_layers, tokens};
 }
 
 }  // namespace moesaic

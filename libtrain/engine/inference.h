@@ -27,6 +27,7 @@ class InferenceModel {
     std::string path;                   // Hugging Face folder, checkpoint folder or run folder
     std::string precision = "float32";  // float64 | float32 | bfloat16
     bool allow_nonfinite = false;       // accept weights that are NaN or infinite
+    bool predict = false;      // with the layers for multi-token prediction; refused without them
     bool many_passes = false;  // keep converted weights where every pass would convert them again
   };
 
@@ -42,10 +43,18 @@ class InferenceModel {
   /// over the expert group when the model has experts.
   at::Tensor token_losses(const RankContext& context, const Batch& batch);
 
-  /// Logits [V] behind the last token of `batch`, which continues the one sequence in `cache`, in
-  /// the master dtype on the CPU; undefined for an empty batch. Collective over the expert group
-  /// when the model has experts.
-  at::Tensor next_logits(const RankContext& context, const Batch& batch, KvCache& cache);
+  /// Final hidden states [T, D] of `batch`, which continues the one sequence in `cache`. Collective
+  /// over the expert group when the model has experts.
+  at::Tensor read(const RankContext& context, const Batch& batch, KvCache& cache);
+  /// What the first layer for multi-token prediction makes of the hidden states of T tokens and, in
+  /// `batch`, those behind them: [T, D], from which the logits of the tokens after these follow.
+  /// Collective as read() is; `cache` is that of read(), before it has advanced.
+  at::Tensor predict(const RankContext& context, const Batch& batch, const at::Tensor& hidden_TD,
+                     KvCache& cache);
+  /// Logits [V] of one row of hidden states, in the master dtype on the CPU. Local.
+  at::Tensor logits(const RankContext& context, const at::Tensor& hidden_D);
+  /// A cache for `tokens` tokens of one sequence.
+  KvCache make_cache(std::int64_t tokens) const;
 
  private:
   Precision precision_;

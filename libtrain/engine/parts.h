@@ -12,6 +12,8 @@
 #include "engine/checkpoint_saver.h"
 #include "loss/loss_term.h"
 #include "models/transformer.h"
+#include "moe/feedback.h"
+#include "moe/placement.h"
 #include "nn/forward_context.h"
 #include "optim/gradient_transform.h"
 #include "optim/optimizer.h"
@@ -33,6 +35,8 @@ struct TrainingParts {
   HubOrigin origin;  // of the weights it started from
   WeightCopies weights;
   std::vector<std::unique_ptr<LossTerm>> losses;  // the first is the cross entropy
+  std::vector<std::unique_ptr<RouterFeedback>> feedback;
+  ExpertPlacement* placement = nullptr;  // one of `feedback`, where experts move
   std::unique_ptr<GradientBuckets> buckets;
   std::unique_ptr<GradientSink> sink;
   TransformChain transforms;

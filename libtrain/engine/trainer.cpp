@@ -36,14 +36,20 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   report.learning_rate = parts_.schedule->learning_rate(step);
   for (const auto& term : parts_.losses) report.losses.emplace_back(term->name(), 0.0);
 
+  std::optional<GateProbe> probe = make_probe(request);
   for (std::int64_t first = 0; first < size.micro_batches; first += context_.world.size()) {
     const Span span("round", first / context_.world.size());
     const std::int64_t mine = first + context_.rank();
     parts_.buckets->begin(/*last_round=*/first + context_.world.size() >= size.micro_batches);
-    round(micro_batch(index, mine), size, report);
+    round(micro_batch(index, mine), size, report, probe ? &*probe : nullptr);
   }
   parts_.buckets->finish();
   reduce(request, report);
+  if (probe) {
+    probe->reduce(context_.world);
+    report.gate_grad_norm = probe->norms();
+    if (request.diagnose) report.gate_cosine = probe->cosines();
+  }
   Gradients gradients = this->gradients();
   for (const auto& transform : parts_.transforms) {
     const Span span(transform->name());
@@ -53,6 +59,7 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
   parts_.saver->before_change();
   const Span span("optimizer");
   parts_.optimizer->step(gradients, step, report.learning_rate);
+  feed_back(report);
   parts_.weights.invalidate();
   return report;
 }
@@ -61,7 +68,7 @@ StepSize Trainer::size_of(std::int64_t step_index) const {
   const Span span(span_name::kData);
   const TokenStream& data = *parts_.train;
   return {data.target_tokens(step_index), data.input_tokens(step_index),
-          data.micro_batches_per_step()};
+          data.micro_batches_per_step(), data.sequences_per_step()};
 }
 
 Batch Trainer::micro_batch(std::int64_t step_index, std::int64_t index) const {
@@ -72,9 +79,12 @@ Batch Trainer::micro_batch(std::int64_t step_index, std::int64_t index) const {
 }
 
 // Forward and backward of one micro-batch; a rank without one takes part with an empty batch.
-void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report) {
-  const ForwardContext context{batch,          parts_.precision,  parts_.matmul,
-                               parts_.weights, parts_.sink.get(), context_.world};
+void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report,
+                    RouterProbe* probe) {
+  ForwardContext context{batch,          parts_.precision,  parts_.matmul,
+                         parts_.weights, parts_.sink.get(), context_.world};
+  context.step = report.step;
+  context.probe = probe;
   const at::Tensor total = loss(context, size, report);
   const Span span(span_name::kBackward);
   total.backward();
@@ -84,7 +94,8 @@ void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report
 // What the losses looked at is gone when backward begins.
 at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, StepReport& report) {
   const Transformer::Output output = parts_.model->forward(context);
-  const StepView view{context, output.hidden_TD, parts_.model->head(), output.routers, size};
+  const StepView view{context, output.hidden_TD, parts_.model->head(),   output.routers,
+                      size,    output.ahead_TD,  report.routing.counts()};
   const Span span("loss");
   at::Tensor total;
   for (std::size_t i = 0; i < parts_.losses.size(); ++i) {
@@ -95,6 +106,7 @@ at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, St
   }
   report.loss_total += total.item<double>();
   report.routing.add(output.routers);
+  for (const auto& feedback : parts_.feedback) feedback->add(output.routers);
   return total;
 }
 
@@ -114,9 +126,23 @@ void Trainer::reduce(const Request& request, StepReport& report) const {
   report.loss_total = value[terms];
   report.stop = value[terms + 1] > 0;
   if (value[terms + 2] > 0) parts_.saver->finish();  // throws, on all ranks
-  if (request.routing && report.routing.counts().defined()) {
-    context_.world.all_reduce(report.routing.counts(), ReduceOp::kSum, "step.routing");
-  }
+  if (request.routing || !parts_.feedback.empty()) report.routing.reduce(context_.world);
+}
+
+std::optional<GateProbe> Trainer::make_probe(const Request& request) const {
+  const arch::Options& arch = parts_.model->arch();
+  if (!arch.is_moe() || !(request.routing || request.diagnose)) return std::nullopt;
+  return GateProbe({.layers = arch.num_routers(),
+                    .experts = arch.router_columns(),
+                    .width = arch.hidden_size,
+                    .dtype = parts_.precision.master,
+                    .device = context_.device,
+                    .dense = request.diagnose});
+}
+
+void Trainer::feed_back(const StepReport& report) const {
+  const Span span("feedback");
+  for (const auto& feedback : parts_.feedback) feedback->apply(context_, report.routing.counts());
 }
 
 Gradients Trainer::gradients() const {

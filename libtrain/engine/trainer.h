@@ -1,11 +1,13 @@
 // Trainer: one optimizer step, the same for every mode and layout.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "engine/parts.h"
+#include "moe/gate_probe.h"
 #include "moe/routing_stats.h"
 #include "parallel/rank_context.h"
 
@@ -19,15 +21,19 @@ struct StepReport {
   std::vector<std::pair<std::string, double>> losses;  // "loss", "loss_balance" ..., unweighted
   double loss_total = 0;                               // what was minimised
   GradientReport gradient;
-  RoutingStats routing;  // summed over world when asked for
-  bool stop = false;     // some rank was asked to stop
+  RoutingStats routing;                // of the whole step when asked for
+  std::vector<double> gate_grad_norm;  // of each router's task gradient, when asked for
+  std::vector<double> gate_cosine;     // of it and the dense gradient, when asked for
+  bool stop = false;                   // some rank was asked to stop
 };
 
 class Trainer {
  public:
   struct Request {
-    bool stop = false;     // this rank was asked to save and stop
-    bool routing = false;  // sum the routing statistics; equal on all ranks
+    bool stop = false;  // this rank was asked to save and stop
+    // Equal on all ranks:
+    bool routing = false;   // the routing statistics and the norms of the routers' task gradients
+    bool diagnose = false;  // run every expert, to compare those with the dense gradients
   };
 
   Trainer(const RankContext& context, TrainingParts& parts) : context_(context), parts_(parts) {}
@@ -41,10 +47,14 @@ class Trainer {
   StepSize size_of(std::int64_t step_index) const;
   /// Empty where the step has no micro-batch of that index.
   Batch micro_batch(std::int64_t step_index, std::int64_t index) const;
-  void round(const Batch& batch, const StepSize& size, StepReport& report);
+  /// A look at the routers' gradients, where it is asked for and there are routers.
+  std::optional<GateProbe> make_probe(const Request& request) const;
+  void round(const Batch& batch, const StepSize& size, StepReport& report, RouterProbe* probe);
   at::Tensor loss(const ForwardContext& context, const StepSize& size, StepReport& report);
   void reduce(const Request& request, StepReport& report) const;
   Gradients gradients() const;
+  /// What the routers change by rule.
+  void feed_back(const StepReport& report) const;
 
   const RankContext& context_;
   TrainingParts& parts_;

@@ -1,5 +1,10 @@
 #include "engine/training_run.h"
 
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "arch/cost.h"
 #include "comm/trace_span.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
@@ -17,10 +22,36 @@ StateDict on_host(StateDict state) {
   return state;
 }
 
+// What training alone needs.
+StateDict training_state(const TrainingParts& parts) {
+  StateDict state = parts.optimizer->state();
+  for (const auto& feedback : parts.feedback) {
+    const StateDict more = feedback->state();
+    state.insert(state.end(), more.begin(), more.end());
+  }
+  return state;
+}
+
+// What lies where the experts are: weights and moments.
+StateDict moving_state(const TrainingParts& parts) {
+  StateDict state = state_of(parts.model->parameters());
+  const StateDict moments = parts.optimizer->state();
+  state.insert(state.end(), moments.begin(), moments.end());
+  return state;
+}
+
 void copy_back(const StateDict& host, const StateDict& live) {
   for (std::size_t i = 0; i < host.size(); ++i) {
     if (!live[i].tensor.is_same(host[i].tensor)) at::Tensor(live[i].tensor).copy_(host[i].tensor);
   }
+}
+
+double norm_of(const std::vector<double>& values) {
+  return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0));
+}
+
+double mean_of(const std::vector<double>& values) {
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 /// Where training stood; an imported checkpoint has weights alone.
@@ -63,7 +94,11 @@ void TrainingRun::restore(const std::string& resume) {
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
   copy_back(saved.model, state_of(parts_.model->parameters()));
-  copy_back(saved.state, parts_.optimizer->state());
+  copy_back(saved.state, training_state(parts_));
+  if (parts_.placement != nullptr) {
+    parts_.placement->plan_from(info->manifest.at("training").value("placement", Json()));
+    parts_.placement->lie_as_planned(moving_state(parts_), context_.expert);
+  }
   parts_.weights.invalidate();
   parts_.origin = CheckpointStore::origin(context_, *info);
   step_ = saved_step_ = info->step;
@@ -74,19 +109,29 @@ void TrainingRun::restore(const std::string& resume) {
 CheckpointContent TrainingRun::content() const {
   CheckpointContent content;
   content.model = on_host(state_of(parts_.model->parameters()));
-  content.state = on_host(parts_.optimizer->state());
+  content.state = on_host(training_state(parts_));
   content.config = arch::to_config(parts_.model->arch());
   content.tokenizer = parts_.tokenizer;
   content.hub = parts_.origin;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
+  if (parts_.placement != nullptr) content.training["placement"] = parts_.placement->table();
   return content;
 }
 
 void TrainingRun::save() {
   if (saved_step_ == step_) return;
   const Span span("checkpoint");
+  ExpertPlacement* placement = parts_.placement;
+  if (placement != nullptr) {
+    placement->plan();
+    placement->lie_in_order(moving_state(parts_), context_.expert);
+  }
   parts_.saver->save(step_, content());
   saved_step_ = step_;
+  if (placement == nullptr) return;
+  parts_.saver->before_change();
+  placement->lie_as_planned(moving_state(parts_), context_.expert);
+  parts_.weights.invalidate();
 }
 
 bool TrainingRun::is_due(std::int64_t every_steps) const {
@@ -122,8 +167,11 @@ bool TrainingRun::next_step(StopSignal& stop) {
   ++step_;  // the step under way
   const Span span("step", step_);
   const bool evaluated = parts_.valid && is_due(recipe_.eval.every_steps);
-  const bool logged = evaluated || is_due(recipe_.log.every_steps);
-  StepReport report = trainer_.step(step_, {.stop = stop.requested(), .routing = logged});
+  const std::int64_t diagnosis = recipe_.moe.diagnose_every;
+  const bool diagnosed = diagnosis > 0 && step_ % diagnosis == 0;
+  const bool logged = evaluated || diagnosed || is_due(recipe_.log.every_steps);
+  StepReport report =
+      trainer_.step(step_, {.stop = stop.requested(), .routing = logged, .diagnose = diagnosed});
   tokens_ += report.target_tokens;
   const double step_seconds = step_time.seconds();
 
@@ -139,6 +187,29 @@ bool TrainingRun::next_step(StopSignal& stop) {
   return stopping;
 }
 
+void TrainingRun::set_routing(const StepReport& report, MetricsRow& row) const {
+  const RoutingStats& routing = report.routing;
+  const std::vector<double> violations = routing.max_violations();
+  const double active = routing.active_experts();
+  row.set("max_violation", *std::max_element(violations.begin(), violations.end()));
+  row.set("dead_experts", routing.dead_experts());
+  row.set("dropped_fraction", routing.dropped_fraction());
+  row.set("active_experts", active);
+  row.set("flops_per_token", 3.0 * arch::forward_flops_per_token(
+                                       parts_.model->arch(), recipe_.data.sequence_length, active));
+  row.set("gate_grad_norm", norm_of(report.gate_grad_norm));
+  row.vectors.emplace_back("layer_max_violation", violations);
+  row.vectors.emplace_back("layer_load_entropy", routing.entropies());
+  row.vectors.emplace_back("layer_gate_grad_norm", report.gate_grad_norm);
+  if (!report.gate_cosine.empty()) {
+    row.set("gate_cosine", mean_of(report.gate_cosine));
+    row.vectors.emplace_back("layer_gate_cosine", report.gate_cosine);
+  }
+  const auto loads = routing.loads();
+  for (std::size_t layer = 0; layer < loads.size(); ++layer)
+    row.vectors.emplace_back(format("expert_load.{}", layer), loads[layer]);
+}
+
 void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, double step_seconds) {
   const Span span(span_name::kLog);
   MetricsRow row;
@@ -149,12 +220,7 @@ void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, doub
   row.set("learning_rate", report.learning_rate);
   row.set("grad_norm", report.gradient.grad_norm);
   row.set("clip_factor", report.gradient.clip_factor);
-  if (parts_.model->arch().is_moe()) {
-    row.set("max_violation", report.routing.max_violation());
-    row.set("dead_experts", report.routing.dead_experts());
-    row.set("dropped_fraction", 0);  // dropless
-    row.vectors = report.routing.loads();
-  }
+  if (parts_.model->arch().is_moe()) set_routing(report, row);
   if (valid_loss) row.set("valid_loss", *valid_loss);
   const double seconds = since_logged_.lap();
   row.set("tokens_per_s", static_cast<double>(tokens_ - logged_tokens_) / seconds);

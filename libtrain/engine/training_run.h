@@ -47,6 +47,7 @@ class TrainingRun {
   void save();
   CheckpointContent content() const;
   bool is_due(std::int64_t every_steps) const;
+  void set_routing(const StepReport& report, MetricsRow& row) const;
   void log(StepReport& report, std::optional<double> valid_loss, double step_seconds);
 
   Recipe recipe_;

@@ -1,7 +1,9 @@
 #include "loss/balance.h"
 
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/topk.h>
 
 #include <algorithm>
 
@@ -18,18 +20,77 @@ TermValue over_layers(const std::vector<at::Tensor>& layers, double share, doubl
   return {sum.mul(coefficient * share), value / static_cast<double>(layers.size())};
 }
 
+double at_least_1(std::int64_t count) {
+  return static_cast<double>(std::max<std::int64_t>(1, count));
+}
+
+// E * sum_i f_i P_i with f = count / its sum and P = p_sum / tokens.
+at::Tensor balance(const at::Tensor& count_E, const at::Tensor& p_sum_E, double choices,
+                   double tokens) {
+  const at::Tensor f_E = count_E.to(p_sum_E.scalar_type()).div(choices);
+  return f_E.mul(p_sum_E).sum().mul(static_cast<double>(p_sum_E.size(0)) / tokens);
+}
+
+std::int64_t choices_of(const at::Tensor& count_E) { return count_E.sum().item<std::int64_t>(); }
+
 }  // namespace
 
-TermValue SwitchBalance::evaluate(const StepView& view) const {
+TermValue LayerBalance::evaluate(const StepView& view) const {
+  std::vector<at::Tensor> layers;
+  for (std::size_t i = 0; i < view.routers.size(); ++i) layers.push_back(layer(view, i));
+  return over_layers(layers, 1.0, coefficient_);
+}
+
+at::Tensor SwitchBalance::layer(const StepView& view, std::size_t index) const {
+  const RouterRecord& router = view.routers[index];
+  const at::Tensor& p_TE = router.probabilities_TE;
+  return balance(router.count_E, p_TE.sum(0), at_least_1(choices_of(router.count_E)),
+                 at_least_1(p_TE.size(0)))
+      .div(at_least_1(view.step.micro_batches));
+}
+
+at::Tensor GshardBalance::layer(const StepView& view, std::size_t index) const {
+  const RouterRecord& router = view.routers[index];
+  const at::Tensor& p_TE = router.probabilities_TE;
+  const at::Tensor first_E = at::bincount(router.selected_TK.select(1, 0), {}, p_TE.size(1));
+  const double tokens = at_least_1(p_TE.size(0));
+  return balance(first_E, p_TE.sum(0), tokens, tokens).div(at_least_1(view.step.micro_batches));
+}
+
+at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const {
+  const RouterRecord& router = view.routers[index];
+  const at::Tensor& p_TE = router.probabilities_TE;
+  const std::int64_t chosen = router.selected_TK.size(1);
+  const at::Tensor best_TK = std::get<1>(at::topk(p_TE.detach(), chosen, -1));
+  at::Tensor sum = p_TE.sum().mul(0);  // in the graph, also without sequences
+  const auto& offsets = view.context.batch.sequence_offsets;
+  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
+    const std::int64_t tokens = offsets[s + 1] - offsets[s];
+    const at::Tensor count_E =
+        at::bincount(best_TK.narrow(0, offsets[s], tokens).flatten(), {}, p_TE.size(1));
+    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[s], tokens).sum(0),
+                          at_least_1(tokens * chosen), at_least_1(tokens)));
+  }
+  return sum.div(at_least_1(view.step.sequences));
+}
+
+at::Tensor GlobalBalance::layer(const StepView& view, std::size_t index) const {
+  const RouterRecord& router = view.routers[index];
+  at::Tensor count_E = router.count_E.clone();
+  if (view.earlier_count_LE.defined())
+    count_E.add_(view.earlier_count_LE[static_cast<std::int64_t>(index)]);
+  view.context.world.all_reduce(count_E, ReduceOp::kSum, "loss.global_balance");
+  return balance(count_E, router.probabilities_TE.sum(0), at_least_1(choices_of(count_E)),
+                 at_least_1(view.step.input_tokens));
+}
+
+TermValue RouterEntropy::evaluate(const StepView& view) const {
   std::vector<at::Tensor> layers;
   for (const RouterRecord& router : view.routers) {
-    const auto tokens = static_cast<double>(std::max<std::int64_t>(1, router.selected_TK.size(0)));
-    const auto chosen = static_cast<double>(router.selected_TK.size(1));
     const at::Tensor& p_TE = router.probabilities_TE;
-    const at::Tensor f_E = router.count_E.to(p_TE.scalar_type()).div(chosen * tokens);
-    layers.push_back(f_E.mul(p_TE.sum(0)).sum().mul(static_cast<double>(p_TE.size(1)) / tokens));
+    layers.push_back(p_TE.mul(p_TE.clamp_min(1e-30).log()).sum().neg());
   }
-  return over_layers(layers, 1.0 / static_cast<double>(view.step.micro_batches), coefficient_);
+  return over_layers(layers, 1.0 / at_least_1(view.step.input_tokens), coefficient_);
 }
 
 TermValue TransformersBalance::evaluate(const StepView& view) const {
@@ -42,9 +103,8 @@ TermValue TransformersBalance::evaluate(const StepView& view) const {
   const at::Tensor p_E = at::stack(probabilities).sum(0);
   const at::Tensor count_E = at::stack(counts).sum(0).to(p_E.scalar_type());
   const auto layers = static_cast<double>(counts.size());
-  const auto tokens = std::max<std::int64_t>(1, view.routers[0].selected_TK.size(0));
-  const double rows = layers * static_cast<double>(tokens);
-  const double share = 1.0 / static_cast<double>(view.step.micro_batches);
+  const double rows = layers * at_least_1(view.routers[0].selected_TK.size(0));
+  const double share = 1.0 / at_least_1(view.step.micro_batches);
   const at::Tensor value =
       count_E.mul(p_E).sum().mul(share * static_cast<double>(p_E.size(0)) / (rows * rows));
   return {value.mul(coefficient_), value.item<double>()};
@@ -55,9 +115,7 @@ TermValue RouterZ::evaluate(const StepView& view) const {
   for (const RouterRecord& router : view.routers) {
     layers.push_back(at::logsumexp(router.logits_TE, 1).square().sum());
   }
-  return over_layers(layers,
-                     1.0 / static_cast<double>(std::max<std::int64_t>(1, view.step.input_tokens)),
-                     coefficient_);
+  return over_layers(layers, 1.0 / at_least_1(view.step.input_tokens), coefficient_);
 }
 
 }  // namespace moesaic

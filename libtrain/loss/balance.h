@@ -5,18 +5,63 @@
 
 namespace moesaic {
 
-/// Switch balance (Fedus et al. 2021, eq. 4 to 6; divided by K): E * sum_i f_i P_i of each MoE
-/// layer, with f_i = count_i / (K T) and P_i = mean_t p_ti over one micro-batch, averaged over the
-/// micro-batches of the step. 1 at balance; the gradient goes through P only. The coefficient
+/// Balance terms of the form E * sum_i f_i P_i for each MoE layer, P_i being what the router gives
+/// expert i and f_i what it gets; the gradient goes through P only. 1 at balance. The coefficient
 /// applies to each layer's loss.
-class SwitchBalance : public LossTerm {
+class LayerBalance : public LossTerm {
  public:
-  explicit SwitchBalance(double coefficient) : coefficient_(coefficient) {}
+  explicit LayerBalance(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_balance"; }
   TermValue evaluate(const StepView& view) const override;
 
+ protected:
+  /// One layer's share of the step's loss.
+  virtual at::Tensor layer(const StepView& view, std::size_t index) const = 0;
+
  private:
   double coefficient_;
+};
+
+/// Switch balance (Fedus et al. 2021, eq. 4 to 6; divided by K): f_i = count_i / choices, P_i =
+/// mean_t p_ti over one micro-batch, averaged over the micro-batches of the step.
+class SwitchBalance : public LayerBalance {
+ public:
+  using LayerBalance::LayerBalance;
+
+ protected:
+  at::Tensor layer(const StepView& view, std::size_t index) const override;
+};
+
+/// GShard balance (Lepikhin et al. 2020, algorithm 1, times E^2 as its code has it): as Switch, but
+/// f_i = share of the tokens whose first choice is i.
+class GshardBalance : public LayerBalance {
+ public:
+  using LayerBalance::LayerBalance;
+
+ protected:
+  at::Tensor layer(const StepView& view, std::size_t index) const override;
+};
+
+/// Sequence balance (DeepSeek-AI 2024, arXiv 2412.19437, eq. 17 to 20): as Switch over each
+/// sequence, f_i counting the top K of the scores alone, without correction bias and groups;
+/// averaged over the sequences of the step.
+class SequenceBalance : public LayerBalance {
+ public:
+  using LayerBalance::LayerBalance;
+
+ protected:
+  at::Tensor layer(const StepView& view, std::size_t index) const override;
+};
+
+/// Global balance (Qiu et al. 2025, arXiv 2501.11873, eq. 4): as Switch with one f_i for all ranks:
+/// that of the round under way and the rounds before it in this step; P_i is the mean over the
+/// step's tokens. Collective over world.
+class GlobalBalance : public LayerBalance {
+ public:
+  using LayerBalance::LayerBalance;
+
+ protected:
+  at::Tensor layer(const StepView& view, std::size_t index) const override;
 };
 
 /// The balance loss of Transformers (load_balancing_loss_func): as Switch, but the tokens of all
@@ -38,6 +83,19 @@ class RouterZ : public LossTerm {
  public:
   explicit RouterZ(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_router_z"; }
+  TermValue evaluate(const StepView& view) const override;
+
+ private:
+  double coefficient_;
+};
+
+/// Entropy of the router's probabilities, mean over the tokens of the step, for each MoE layer
+/// (Huang et al. 2024, arXiv 2403.07652, eq. 7): with threshold routing a small one means few
+/// experts.
+class RouterEntropy : public LossTerm {
+ public:
+  explicit RouterEntropy(double coefficient) : coefficient_(coefficient) {}
+  const char* name() const override { return "loss_router_entropy"; }
   TermValue evaluate(const StepView& view) const override;
 
  private:

@@ -125,9 +125,10 @@ struct LossAndGradient {
 
 // Loss and, in the same pass, its gradients: the logits are the largest tensor of a step, so that
 // they are neither kept for the backward pass nor computed twice. The head's gradient goes to the
-// sink at once.
+// sink at once. `announced` uses of the head the sink expects already.
 LossAndGradient loss_and_gradient(const StepView& view, const at::Tensor& hidden_TD,
-                                  double factor) {
+                                  const at::Tensor& targets_T, double factor,
+                                  std::int64_t announced) {
   const ForwardContext& context = view.context;
   const at::Tensor w_VD = context.weights.get(view.head, hidden_TD.scalar_type());
   const auto use_head = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& d_logits) {
@@ -137,14 +138,15 @@ LossAndGradient loss_and_gradient(const StepView& view, const at::Tensor& hidden
                               context.batch.example_id_T.narrow(0, begin, rows)});
   };
   const std::int64_t blocks = number_of_blocks(hidden_TD.size(0), w_VD.size(0));
-  for (std::int64_t b = 0; b < std::max<std::int64_t>(1, blocks); ++b) context.expect(view.head);
+  for (std::int64_t b = announced; b < std::max<std::int64_t>(1, blocks); ++b)
+    context.expect(view.head);
 
   LossAndGradient result{empty_losses(context, hidden_TD),
                          at::empty(hidden_TD.sizes(), hidden_TD.options())};
   for_each_block(context, hidden_TD, w_VD,
                  [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
-                   losses_and_gradient(logits, context.batch.targets_T.narrow(0, begin, rows),
-                                       factor, result.loss_T.narrow(0, begin, rows));
+                   losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor,
+                                       result.loss_T.narrow(0, begin, rows));
                    product_into(logits, w_VD.t(), context.matmul,
                                 result.d_hidden_TD.narrow(0, begin, rows));
                    use_head(begin, rows, logits);
@@ -153,23 +155,49 @@ LossAndGradient loss_and_gradient(const StepView& view, const at::Tensor& hidden
   return result;
 }
 
-}  // namespace
-
-TermValue CrossEntropy::evaluate(const StepView& view) const {
-  const Span span("cross_entropy");
-  const at::Tensor hidden_TD = view.hidden_TD.detach();
-  const double scale =
-      1.0 / static_cast<double>(std::max<std::int64_t>(1, view.step.target_tokens));
-  const LossAndGradient result = loss_and_gradient(view, hidden_TD, scale);
+// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`.
+TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
+                        const at::Tensor& targets_T, double scale, double coefficient,
+                        std::int64_t announced) {
+  const LossAndGradient result =
+      loss_and_gradient(view, hidden_TD.detach(), targets_T, scale * coefficient, announced);
   const double value = result.loss_T.sum(at::kDouble).item<double>() * scale;
-  const at::Tensor loss = at::scalar_tensor(value, result.loss_T.options());
-  record("cross_entropy", {view.hidden_TD}, loss,
+  const at::Tensor loss = at::scalar_tensor(value * coefficient, result.loss_T.options());
+  record("cross_entropy", {hidden_TD}, loss,
          [d_hidden_TD = result.d_hidden_TD](const Tensors& dy) -> Tensors {
            // The head's gradient has gone out for this factor already.
            MOESAIC_ASSERT(dy[0].item<double>() == 1);
            return {d_hidden_TD};
          });
   return {loss, value};
+}
+
+double per_target(const StepSize& step) {
+  return 1.0 / static_cast<double>(std::max<std::int64_t>(1, step.target_tokens));
+}
+
+}  // namespace
+
+TermValue CrossEntropy::evaluate(const StepView& view) const {
+  const Span span("cross_entropy");
+  return cross_entropy(view, view.hidden_TD, view.context.batch.targets_T, per_target(view.step),
+                       1.0, /*announced=*/0);
+}
+
+TermValue FurtherCrossEntropy::evaluate(const StepView& view) const {
+  const Span span("further_cross_entropy");
+  const auto depths = static_cast<double>(view.ahead_TD.size());
+  TermValue sum;
+  for (std::size_t depth = 0; depth < view.ahead_TD.size(); ++depth) {
+    const at::Tensor targets_T =
+        targets_ahead(view.context.batch, static_cast<std::int64_t>(depth) + 1);
+    const TermValue term =
+        cross_entropy(view, view.ahead_TD[depth], targets_T, per_target(view.step) / depths,
+                      coefficient_, /*announced=*/1);
+    sum.loss = sum.loss.defined() ? sum.loss.add(term.loss) : term.loss;
+    sum.metric += term.metric;
+  }
+  return sum;
 }
 
 }  // namespace moesaic

@@ -14,6 +14,19 @@ class CrossEntropy : public LossTerm {
   TermValue evaluate(const StepView& view) const override;
 };
 
+/// Multi-token prediction (DeepSeek-AI 2024, arXiv 2412.19437, eq. 24 and 25): the mean over the
+/// depths of the cross entropy of the token so far ahead, each divided by the target tokens of the
+/// step.
+class FurtherCrossEntropy : public LossTerm {
+ public:
+  explicit FurtherCrossEntropy(double coefficient) : coefficient_(coefficient) {}
+  const char* name() const override { return "loss_mtp"; }
+  TermValue evaluate(const StepView& view) const override;
+
+ private:
+  double coefficient_;
+};
+
 /// -log p(target) of each row, 0 where there is no target; no gradient. [T], float32 or float64.
 at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T);

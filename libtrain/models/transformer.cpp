@@ -6,143 +6,6 @@
 #include "nn/ops.h"
 
 namespace moesaic {
-namespace {
-
-LinearParameters linear_parameters(ParameterFactory& factory, const std::string& name) {
-  return {factory.make(name + ".weight"), factory.make_if_present(name + ".bias")};
-}
-
-SelfAttention make_attention(const arch::Options& arch, int layer, const std::string& prefix,
-                             ParameterFactory& factory) {
-  SelfAttention::Options options;
-  options.num_heads = arch.num_attention_heads;
-  options.num_key_value_heads = arch.num_key_value_heads;
-  options.head_dim = arch.head_dim;
-  options.norm_eps = arch.rms_norm_eps;
-  options.clip_qkv = arch.clip_qkv;
-  options.layer = layer;
-  return SelfAttention(
-      options,
-      {linear_parameters(factory, prefix + "q_proj"), linear_parameters(factory, prefix + "k_proj"),
-       linear_parameters(factory, prefix + "v_proj"), linear_parameters(factory, prefix + "o_proj"),
-       factory.make_if_present(prefix + "q_norm.weight"),
-       factory.make_if_present(prefix + "k_norm.weight")});
-}
-
-// DeepSeek's code builds the norms of its latents with the default of its norm class.
-constexpr double kLatentNormEps = 1e-6;
-
-LatentAttention make_latent_attention(const arch::Options& arch, int layer,
-                                      const std::string& prefix, ParameterFactory& factory) {
-  const bool has_query_latent = arch.q_lora_rank > 0;
-  LatentAttention::Parameters parameters{
-      .q_proj = linear_parameters(factory, prefix + (has_query_latent ? "q_b_proj" : "q_proj")),
-      .q_a_proj = std::nullopt,
-      .q_a_layernorm = factory.make_if_present(prefix + "q_a_layernorm.weight"),
-      .kv_a_proj_with_mqa = linear_parameters(factory, prefix + "kv_a_proj_with_mqa"),
-      .kv_a_layernorm = factory.make(prefix + "kv_a_layernorm.weight"),
-      .kv_b_proj = linear_parameters(factory, prefix + "kv_b_proj"),
-      .o_proj = linear_parameters(factory, prefix + "o_proj")};
-  if (has_query_latent) parameters.q_a_proj = linear_parameters(factory, prefix + "q_a_proj");
-  return LatentAttention({.num_heads = arch.num_attention_heads,
-                          .kv_lora_rank = arch.kv_lora_rank,
-                          .qk_nope_head_dim = arch.qk_nope_head_dim,
-                          .qk_rope_head_dim = arch.qk_rope_head_dim,
-                          .v_head_dim = arch.v_head_dim,
-                          .softmax_factor = arch.rope.softmax_factor(),
-                          .norm_eps = kLatentNormEps,
-                          .layer = layer},
-                         std::move(parameters));
-}
-
-std::variant<SelfAttention, LatentAttention> make_any_attention(const arch::Options& arch,
-                                                                int layer,
-                                                                ParameterFactory& factory) {
-  const std::string prefix = format("model.layers.{}.self_attn.", layer);
-  if (arch.is_mla()) return make_latent_attention(arch, layer, prefix, factory);
-  return make_attention(arch, layer, prefix, factory);
-}
-
-Mlp make_mlp(const std::string& prefix, ParameterFactory& factory) {
-  return Mlp(linear_parameters(factory, prefix + "gate_proj"),
-             linear_parameters(factory, prefix + "up_proj"),
-             linear_parameters(factory, prefix + "down_proj"));
-}
-
-Router make_router(const arch::Options& arch, const std::string& prefix,
-                   ParameterFactory& factory) {
-  Router::Options options;
-  options.num_experts = arch.num_experts;
-  options.num_experts_per_tok = arch.num_experts_per_tok;
-  options.norm_topk_prob = arch.norm_topk_prob;
-  options.scoring =
-      arch.scoring_func == "sigmoid" ? Router::Scoring::kSigmoid : Router::Scoring::kSoftmax;
-  options.n_group = arch.n_group;
-  options.topk_group = arch.topk_group;
-  options.group_score_top = arch.group_score_top;
-  options.scaling_factor = arch.routed_scaling_factor;
-  return Router(options, factory.make(prefix + "gate.weight"),
-                factory.make_if_present(prefix + "gate.e_score_correction_bias"));
-}
-
-MoeLayer make_moe(const arch::Options& arch, const std::string& prefix, ParameterFactory& factory,
-                  const RankContext& context) {
-  const arch::NetworkNames& names = arch::network_names(arch);
-  const auto expert = [&](const char* name) {
-    return factory.make(prefix + "experts." + name + ".weight");
-  };
-  auto dispatcher = context.plan.expert == 1
-                        ? local_dispatcher()
-                        : all_to_all_dispatcher(arch.num_experts, context.expert);
-  GroupedExperts experts(expert(names.gate), expert(names.up), expert(names.down));
-  std::optional<SharedExpert> shared;
-  if (arch.shared_intermediate_size > 0) {
-    shared.emplace(make_mlp(prefix + names.shared, factory),
-                   factory.make_if_present(prefix + names.shared_gate + ".weight"));
-  }
-  return MoeLayer(make_router(arch, prefix, factory), std::move(dispatcher), std::move(experts),
-                  std::move(shared));
-}
-
-std::variant<Mlp, MoeLayer> make_network(const arch::Options& arch, int layer,
-                                         ParameterFactory& factory, const RankContext& context) {
-  const std::string prefix = format("model.layers.{}.", layer);
-  if (!arch.is_moe_layer(layer)) return make_mlp(prefix + "mlp.", factory);
-  return make_moe(arch, prefix + arch::network_names(arch).block, factory, context);
-}
-
-}  // namespace
-
-Block::Block(const arch::Options& arch, int layer, ParameterFactory& factory,
-             const RankContext& context)
-    : norm_eps_(arch.rms_norm_eps),
-      input_norm_(factory.make(format("model.layers.{}.input_layernorm.weight", layer))),
-      post_attention_norm_(
-          factory.make(format("model.layers.{}.post_attention_layernorm.weight", layer))),
-      attention_(make_any_attention(arch, layer, factory)),
-      network_(make_network(arch, layer, factory, context)) {}
-
-at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,
-                          const RotaryTable& rotary, std::vector<RouterRecord>& records) const {
-  const Residual before =
-      residual_norm(context, input_norm_, x_TD, norm_eps_, context.precision.compute);
-  const at::Tensor attended_TD = std::visit(
-      [&](const auto& attention) { return attention.forward(context, before.normal_TD, rotary); },
-      attention_);
-  const Residual between =
-      add_residual_norm(context, post_attention_norm_, before.stream_TD, attended_TD, norm_eps_);
-  const auto* moe = std::get_if<MoeLayer>(&network_);
-  return add_residual(between.stream_TD,
-                      moe != nullptr ? moe->forward(context, between.normal_TD, records)
-                                     : std::get<Mlp>(network_).forward(context, between.normal_TD));
-}
-
-void Block::collect(ParameterSet& parameters) {
-  parameters.add(input_norm_);
-  std::visit([&parameters](auto& attention) { attention.collect(parameters); }, attention_);
-  parameters.add(post_attention_norm_);
-  std::visit([&parameters](auto& network) { network.collect(parameters); }, network_);
-}
 
 Transformer::Transformer(const Options& options, const RankContext& context)
     : options_(options),
@@ -156,30 +19,69 @@ Transformer::Transformer(const Options& options, const RankContext& context)
       embedding_(factory_.make("model.embed_tokens.weight")),
       norm_(factory_.make("model.norm.weight")),
       head_(factory_.make_if_present("lm_head.weight")) {
+  int router = 0;
   for (int layer = 0; layer < options.arch.num_hidden_layers; ++layer) {
-    blocks_.push_back(std::make_unique<Block>(options_.arch, layer, factory_, context));
+    blocks_.push_back(
+        std::make_unique<Block>(options_.arch, layer, router, options_.moe, factory_, context));
+    router += options.arch.is_moe_layer(layer) ? 1 : 0;
+  }
+  for (int depth = 0; depth < options.arch.num_nextn_predict_layers; ++depth) {
+    const int layer = static_cast<int>(options.arch.num_hidden_layers) + depth;
+    predictions_.push_back(std::make_unique<PredictionLayer>(options_.arch, layer, router,
+                                                             options_.moe, factory_, context));
+    router += options.arch.is_moe_layer(layer) ? 1 : 0;
   }
   factory_.check_complete();
   parameters_.add(embedding_);
   for (auto& block : blocks_) block->collect(parameters_);
   parameters_.add(norm_);
   if (head_) parameters_.add(*head_);
+  for (auto& prediction : predictions_) prediction->collect(parameters_);
+}
+
+RotaryTable Transformer::rotary(const ForwardContext& context) const {
+  const arch::Options& arch = options_.arch;
+  return RotaryTable::make(context.batch, arch.rope, arch.max_position_embeddings,
+                           arch.rotary_dim(), context.precision.master);
 }
 
 Transformer::Output Transformer::forward(const ForwardContext& context) const {
   const Span span("forward");
   Output output;
-  const arch::Options& arch = options_.arch;
-  const RotaryTable rotary =
-      RotaryTable::make(context.batch, arch.rope, arch.max_position_embeddings, arch.rotary_dim(),
-                        context.precision.master);
+  const RotaryTable rotary = this->rotary(context);
   at::Tensor x_TD = embedding(context, embedding_, context.batch.ids_T);
   for (std::size_t layer = 0; layer < blocks_.size(); ++layer) {
     const Span layer_span(span_name::kLayer, static_cast<std::int64_t>(layer));
     x_TD = options_.block_pass(*blocks_[layer], context, x_TD, rotary, output.routers);
   }
-  output.hidden_TD = rms_norm(context, norm_, x_TD, arch.rms_norm_eps, context.precision.compute);
+  output.hidden_TD =
+      rms_norm(context, norm_, x_TD, options_.arch.rms_norm_eps, context.precision.compute);
+  if (context.training()) predict_ahead(context, rotary, output);
   return output;
+}
+
+at::Tensor Transformer::predict(const ForwardContext& context, const at::Tensor& hidden_TD) const {
+  std::vector<RouterRecord> records;
+  return predictions_.at(0)
+      ->forward(context, hidden_TD, embedding(context, embedding_, context.batch.ids_T),
+                rotary(context), options_.block_pass, records)
+      .hidden_TD;
+}
+
+void Transformer::predict_ahead(const ForwardContext& context, const RotaryTable& rotary,
+                                Output& output) const {
+  at::Tensor before_TD = output.hidden_TD;
+  // The loss hands over the head's gradients one after the other: until the last, more are to come.
+  for (std::size_t depth = 0; depth < predictions_.size(); ++depth) context.expect(head());
+  for (std::size_t depth = 0; depth < predictions_.size(); ++depth) {
+    const Span span("predict_ahead", static_cast<std::int64_t>(depth));
+    const at::Tensor ids_T = ids_ahead(context.batch, static_cast<std::int64_t>(depth) + 1);
+    const PredictionLayer::Output ahead =
+        predictions_[depth]->forward(context, before_TD, embedding(context, embedding_, ids_T),
+                                     rotary, options_.block_pass, output.routers);
+    output.ahead_TD.push_back(ahead.hidden_TD);
+    before_TD = ahead.stream_TD;
+  }
 }
 
 }  // namespace moesaic

@@ -6,36 +6,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
-#include "arch/arch.h"
+#include "models/block.h"
 #include "models/block_pass.h"
-#include "models/parameter_factory.h"
-#include "moe/moe_layer.h"
-#include "nn/latent_attention.h"
-#include "nn/mlp.h"
-#include "nn/self_attention.h"
-#include "parallel/rank_context.h"
+#include "models/prediction_layer.h"
 
 namespace moesaic {
-
-/// x + attention(norm(x)), then x + network(norm(x)).
-class Block {
- public:
-  Block(const arch::Options& arch, int layer, ParameterFactory& factory,
-        const RankContext& context);
-
-  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
-                     const RotaryTable& rotary, std::vector<RouterRecord>& records) const;
-  void collect(ParameterSet& parameters);
-
- private:
-  double norm_eps_;
-  Parameter input_norm_, post_attention_norm_;
-  std::variant<SelfAttention, LatentAttention> attention_;
-  std::variant<Mlp, MoeLayer> network_;
-};
 
 class Transformer {
  public:
@@ -46,10 +23,14 @@ class Transformer {
     std::map<std::string, at::ScalarType> dtypes = {};  // see ParameterFactory::Options
     bool initialise = true;
     BlockPass block_pass = keep_activations;
+    MoeRun moe = {};
   };
   struct Output {
     at::Tensor hidden_TD;               // after the final norm, compute dtype
     std::vector<RouterRecord> routers;  // one a MoE layer
+    /// Training: as hidden_TD, of each layer for multi-token prediction; the head makes of row t
+    /// what comes 2, 3 ... tokens behind t.
+    std::vector<at::Tensor> ahead_TD;
   };
 
   /// Local; makes this rank's slice of the experts.
@@ -60,18 +41,27 @@ class Transformer {
   /// calls it.
   Output forward(const ForwardContext& context) const;
 
+  /// Inference: the first layer for multi-token prediction on hidden_TD of a forward and, in the
+  /// batch, the tokens behind those that it was of -> [T, D] for the head. Collective as forward.
+  at::Tensor predict(const ForwardContext& context, const at::Tensor& hidden_TD) const;
+
   const arch::Options& arch() const { return options_.arch; }
   const ParameterSet& parameters() const { return parameters_; }
   /// The output head [V, D]: the embedding when they are tied.
   const Parameter& head() const { return head_ ? *head_ : embedding_; }
 
  private:
+  RotaryTable rotary(const ForwardContext& context) const;
+  void predict_ahead(const ForwardContext& context, const RotaryTable& rotary,
+                     Output& output) const;
+
   Options options_;
   ParameterFactory factory_;
   Parameter embedding_;
   std::vector<std::unique_ptr<Block>> blocks_;
   Parameter norm_;
   std::optional<Parameter> head_;
+  std::vector<std::unique_ptr<PredictionLayer>> predictions_;
   ParameterSet parameters_;
 };
 

@@ -83,21 +83,24 @@ class Exchange {
 
 class AllToAllDispatcher : public TokenDispatcher {
  public:
-  AllToAllDispatcher(std::int64_t num_experts, const Communicator& group)
-      : local_experts_(num_experts / group.size()), group_(group) {}
+  AllToAllDispatcher(const at::Tensor& placement_E, const Communicator& group)
+      : placement_E_(placement_E),
+        local_experts_(placement_E.size(0) / group.size()),
+        group_(group) {}
 
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const override {
+    // By slot, so also by the rank that holds it.
+    const Grouping grouping =
+        Grouping::make(slots_of(routing.sent_TC), placement_E_.size(0), routing.capacity);
     const Rows equal(static_cast<std::size_t>(group_.size()), local_experts_);
-    MovingRows counts(group_, {routing.record.count_E}, equal, equal, "dispatch.counts");
-    // By expert, so also by the rank that holds it.
-    const Grouping grouping = Grouping::make(routing.selected_TK);
+    MovingRows counts(group_, {grouping.count_E.to(x_TD.device())}, equal, equal,
+                      "dispatch.counts");
     const at::Tensor rows_ND = scatter_to_groups(x_TD, grouping);
-    const at::Tensor weight_N =
-        reorder(routing.weight_TK.flatten(), grouping.order_N, grouping.inverse_N);
-    const at::Tensor example_N = context.batch.example_id_T.index_select(0, grouping.token_N);
+    const at::Tensor weight_N = weights_in_groups(routing.weight_TC, grouping);
+    const at::Tensor example_N = examples_in_groups(context.batch, grouping);
     const at::Tensor count_We = by_rank(counts.wait()[0]);
-    const Rows send = to_rows(by_rank(routing.record.count_E).sum(1));
+    const Rows send = to_rows(by_rank(grouping.count_E).sum(1));
     const Rows receive = to_rows(count_We.sum(1));
 
     Exchange there(context, group_, {rows_ND, weight_N}, send, receive, "dispatch",
@@ -136,20 +139,28 @@ class AllToAllDispatcher : public TokenDispatcher {
     }
   };
 
-  // Counts by expert, of each rank: [ranks, local experts], on the CPU.
+  at::Tensor slots_of(const at::Tensor& expert_TC) const {
+    const at::Tensor none = expert_TC.lt(0);
+    return placement_E_.index_select(0, expert_TC.masked_fill(none, 0).flatten())
+        .view(expert_TC.sizes())
+        .masked_fill(none, -1);
+  }
+
+  // Counts by slot, of each rank: [ranks, local experts], on the CPU.
   at::Tensor by_rank(const at::Tensor& count_E) const {
     return count_E.cpu().view({group_.size(), local_experts_});
   }
 
+  at::Tensor placement_E_;
   std::int64_t local_experts_;
   Communicator group_;
 };
 
 }  // namespace
 
-std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(std::int64_t num_experts,
+std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(const at::Tensor& placement_E,
                                                        const Communicator& expert_group) {
-  return std::make_unique<AllToAllDispatcher>(num_experts, expert_group);
+  return std::make_unique<AllToAllDispatcher>(placement_E, expert_group);
 }
 
 }  // namespace moesaic

@@ -36,10 +36,11 @@ class TokenDispatcher {
 };
 
 /// All experts are here.
-std::unique_ptr<TokenDispatcher> local_dispatcher();
+std::unique_ptr<TokenDispatcher> local_dispatcher(std::int64_t num_experts);
 
-/// Experts are split over the expert group: dropless all-to-all with uneven counts.
-std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(std::int64_t num_experts,
+/// Experts are split over the expert group as `placement` says (moe/placement.h), a tensor that may
+/// change between steps: all-to-all with uneven counts.
+std::unique_ptr<TokenDispatcher> all_to_all_dispatcher(const at::Tensor& placement_E,
                                                        const Communicator& expert_group);
 
 }  // namespace moesaic

@@ -12,11 +12,15 @@ class GroupedExperts {
       : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)) {}
 
   /// Rows grouped by expert -> results in the same order, each already times its gate weight.
-  /// Local.
-  at::Tensor forward(const ForwardContext& context, const Dispatched& tokens) const;
+  /// `output_sum`, where it is asked for: as in RouterRecord, rows of weight zero left out. Local.
+  at::Tensor forward(const ForwardContext& context, const Dispatched& tokens,
+                     at::Tensor* output_sum = nullptr) const;
   void collect(ParameterSet& parameters);
 
  private:
+  at::Tensor sum_of_outputs(const ForwardContext& context, const Dispatched& tokens,
+                            const at::Tensor& h_RF) const;
+
   Parameter gate_;  // [e, F, D]
   Parameter up_;    // [e, F, D]
   Parameter down_;  // [e, D, F]

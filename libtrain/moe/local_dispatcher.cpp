@@ -6,26 +6,33 @@ namespace {
 
 class LocalDispatcher : public TokenDispatcher {
  public:
+  explicit LocalDispatcher(std::int64_t num_experts) : num_experts_(num_experts) {}
+
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const override {
-    const Grouping grouping = Grouping::make(routing.selected_TK);
+    const Grouping grouping = Grouping::make(routing.sent_TC, num_experts_, routing.capacity);
     Dispatched out;
     out.rows_RD = scatter_to_groups(x_TD, grouping);
-    out.weight_R = reorder(routing.weight_TK.flatten(), grouping.order_N, grouping.inverse_N);
-    out.example_R = context.batch.example_id_T.index_select(0, grouping.token_N);
-    const at::Tensor count_E = routing.record.count_E.cpu();
+    out.weight_R = weights_in_groups(routing.weight_TC, grouping);
+    out.example_R = examples_in_groups(context.batch, grouping);
     out.offsets = {0};
-    for (std::int64_t e = 0; e < count_E.size(0); ++e)
-      out.offsets.push_back(out.offsets.back() + count_E.const_data_ptr<std::int64_t>()[e]);
+    for (std::int64_t e = 0; e < num_experts_; ++e)
+      out.offsets.push_back(out.offsets.back() +
+                            grouping.count_E.const_data_ptr<std::int64_t>()[e]);
     out.combine = [grouping](const at::Tensor& result_RD) {
       return [grouping, result_RD] { return gather_from_groups(result_RD, grouping); };
     };
     return out;
   }
+
+ private:
+  std::int64_t num_experts_;
 };
 
 }  // namespace
 
-std::unique_ptr<TokenDispatcher> local_dispatcher() { return std::make_unique<LocalDispatcher>(); }
+std::unique_ptr<TokenDispatcher> local_dispatcher(std::int64_t num_experts) {
+  return std::make_unique<LocalDispatcher>(num_experts);
+}
 
 }  // namespace moesaic

@@ -25,13 +25,22 @@ class MoeLayer {
   /// x_TD -> [T, D]; appends this layer's record. Collective over the expert group.
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
                      std::vector<RouterRecord>& records) const {
-    const Routing routing = router_.route(context, x_TD);
+    Routing routing = router_.route(context, x_TD);
     const Dispatched tokens = dispatch(context, x_TD, routing);
+    const bool averages = routing.gates_TE.defined();
+    const auto home = tokens.combine(
+        experts_.forward(context, tokens, averages ? &routing.record.output_sum : nullptr));
     records.push_back(routing.record);
-    const auto home = tokens.combine(experts_.forward(context, tokens));
-    if (!shared_) return wait_for(home);
-    const at::Tensor shared_TD = shared_->forward(context, x_TD);
-    return wait_for(home).add(shared_TD);
+    at::Tensor y_TD;
+    if (shared_) y_TD = shared_->forward(context, x_TD);
+    at::Tensor routed_TD = wait_for(home);
+    if (averages) {
+      routed_TD = with_default_outputs(routed_TD, routing.gates_TE, routing.missing_TE,
+                                       router_.expert_average_ED());
+    }
+    if (routing.identity_T.defined())
+      routed_TD = routed_TD.add(x_TD.mul(routing.identity_T.to(x_TD.scalar_type()).unsqueeze(1)));
+    return shared_ ? routed_TD.add(y_TD) : routed_TD;
   }
 
   void collect(ParameterSet& parameters) {

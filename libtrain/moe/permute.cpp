@@ -2,9 +2,17 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
+#include <ATen/ops/bincount.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/zeros.h>
 
+#include <algorithm>
+
+#include "core/error.h"
 #include "nn/autograd.h"
 #include "nn/cpu/rows.h"
 
@@ -18,34 +26,91 @@ at::Tensor inverse_of(const at::Tensor& order_N) {
 
 namespace {
 
-// The copies in grouped order.
+// Values at `index`, where one past the last stands for zeros.
+at::Tensor select_or_zeros(const at::Tensor& x, const at::Tensor& index, bool whole) {
+  if (whole) return x.index_select(0, index);
+  auto sizes = x.sizes().vec();
+  sizes[0] = 1;
+  return at::cat({x, at::zeros(sizes, x.options())}).index_select(0, index);
+}
+
 at::Tensor spread(const at::Tensor& x_TD, const Grouping& g) {
-  return x_TD.index_select(0, g.token_N);
+  return select_or_zeros(x_TD, g.token_N, g.whole);
 }
 
 at::Tensor add_copies(const at::Tensor& y_ND, const Grouping& g) {
+  const std::int64_t tokens = g.place_TK.size(0);
   if (y_ND.is_cpu()) {
-    const at::Tensor out_TD =
-        at::empty({y_ND.size(0) / g.copies_per_token, y_ND.size(1)}, y_ND.options());
-    cpu::sum_of_rows(y_ND.contiguous(), g.inverse_N, out_TD);
+    const at::Tensor out_TD = at::empty({tokens, y_ND.size(1)}, y_ND.options());
+    cpu::sum_of_rows(y_ND.contiguous(), g.place_TK, out_TD);
     return out_TD;
   }
-  const at::Tensor y_copies = y_ND.index_select(0, g.inverse_N);
-  const std::int64_t tokens = y_ND.size(0) / g.copies_per_token;
-  return y_copies.view({tokens, g.copies_per_token, y_ND.size(1)}).sum(1);
+  const at::Tensor place = g.place_TK.flatten();
+  const at::Tensor from = g.whole ? place : place.masked_fill(place.lt(0), y_ND.size(0));
+  return select_or_zeros(y_ND, from, g.whole)
+      .view({tokens, g.place_TK.size(1), y_ND.size(1)})
+      .sum(1);
+}
+
+// Copies of one expert stand at its places from the first on; the places after them are padding.
+void pad(Grouping& g, const at::Tensor& expert_n, std::int64_t rows) {
+  const std::int64_t experts = g.count_E.size(0), copies = g.place_TK.numel();
+  MOESAIC_ASSERT(g.count_E.le(rows).all().item<bool>());
+  const at::Tensor first_E = g.count_E.cumsum(0).sub(g.count_E).to(expert_n.device());
+  const at::Tensor own = at::arange(expert_n.size(0), expert_n.options());
+  const at::Tensor place_n = own.sub(first_E.index_select(0, expert_n)).add(expert_n.mul(rows));
+  const at::Tensor copy_n = g.copy_N;
+  g.copy_N = at::full({experts * rows}, copies, copy_n.options()).index_copy_(0, place_n, copy_n);
+  g.place_TK = at::full_like(g.place_TK, -1);
+  g.place_TK.view({-1}).index_copy_(0, copy_n, place_n);
+  g.count_E = at::full_like(g.count_E, rows);
 }
 
 }  // namespace
 
-Grouping Grouping::make(const at::Tensor& selected_TK) {
-  const at::Tensor order_N = at::argsort(selected_TK.flatten(), /*stable=*/true, 0, false);
-  const std::int64_t copies = selected_TK.size(1);
-  return {order_N, order_N.floor_divide(copies), inverse_of(order_N), copies};
+Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts,
+                        std::int64_t padded_rows) {
+  const std::int64_t per_token = expert_TK.size(1), copies = expert_TK.numel();
+  const at::Tensor chosen_N = expert_TK.flatten();
+  Grouping g;
+  // The bin before the first is that of the copies that go nowhere.
+  const at::Tensor count = at::bincount(chosen_N.add(1), {}, experts + 1).cpu();
+  g.count_E = count.narrow(0, 1, experts);
+  const std::int64_t nowhere = count.const_data_ptr<std::int64_t>()[0];
+  const at::Tensor order_N = at::argsort(chosen_N, /*stable=*/true, 0, false);
+  g.whole = nowhere == 0 && padded_rows == 0;
+  if (g.whole) {
+    g.copy_N = order_N;
+    g.place_TK = inverse_of(order_N).view(expert_TK.sizes());
+  } else {
+    g.copy_N = order_N.narrow(0, nowhere, copies - nowhere);
+    g.place_TK = inverse_of(order_N).sub(nowhere).clamp_min(-1).view(expert_TK.sizes());
+    if (padded_rows > 0) pad(g, chosen_N.index_select(0, g.copy_N), padded_rows);
+  }
+  g.token_N = g.copy_N.floor_divide(per_token);
+  return g;
 }
 
 at::Tensor scatter_to_groups(const at::Tensor& x_TD, const Grouping& grouping) {
   return record("scatter_to_groups", {x_TD}, spread(x_TD.detach(), grouping),
                 [grouping](const Tensors& dy) -> Tensors { return {add_copies(dy[0], grouping)}; });
+}
+
+at::Tensor weights_in_groups(const at::Tensor& weight_TK, const Grouping& grouping) {
+  const at::Tensor weight_N =
+      select_or_zeros(weight_TK.detach().flatten(), grouping.copy_N, grouping.whole);
+  return record(
+      "weights_in_groups", {weight_TK}, weight_N, [grouping](const Tensors& dy) -> Tensors {
+        const at::Tensor place = grouping.place_TK.flatten();
+        const at::Tensor from =
+            grouping.whole ? place : place.masked_fill(place.lt(0), dy[0].size(0));
+        return {select_or_zeros(dy[0], from, grouping.whole).view(grouping.place_TK.sizes())};
+      });
+}
+
+at::Tensor examples_in_groups(const Batch& batch, const Grouping& grouping) {
+  const std::int64_t last = std::max<std::int64_t>(0, batch.tokens() - 1);
+  return batch.example_id_T.index_select(0, grouping.token_N.clamp_max(last));
 }
 
 at::Tensor gather_from_groups(const at::Tensor& y_ND, const Grouping& grouping) {

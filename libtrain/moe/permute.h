@@ -5,24 +5,34 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
-#include <vector>
+#include "data/batch.h"
 
 namespace moesaic {
 
-/// Copies grouped by expert; inside an expert in the order of tokens.
+/// Copies grouped by expert; inside an expert in the order of tokens. N places.
 struct Grouping {
-  at::Tensor order_N;    // int64: copy at each place
-  at::Tensor token_N;    // int64: its token
-  at::Tensor inverse_N;  // int64: place of each copy
-  std::int64_t copies_per_token = 1;
+  at::Tensor token_N;   // int64: token at each place; T where the place is padding
+  at::Tensor copy_N;    // int64: copy at each place; T K where the place is padding
+  at::Tensor place_TK;  // int64: place of each copy; -1 where the copy goes nowhere
+  at::Tensor count_E;   // int64, on the CPU: places of each expert
+  bool whole = true;    // every copy has a place and every place a copy
 
-  static Grouping make(const at::Tensor& selected_TK);
+  /// `expert_TK` with -1 for a copy that goes nowhere. With `padded_rows` every expert has so many
+  /// places, which must hold its copies.
+  static Grouping make(const at::Tensor& expert_TK, std::int64_t experts,
+                       std::int64_t padded_rows = 0);
 };
 
-/// x_TD -> [T K, D]: the copies in grouped order.
+/// x_TD -> [N, D]: the copies in grouped order, zeros where there is padding.
 at::Tensor scatter_to_groups(const at::Tensor& x_TD, const Grouping& grouping);
 
-/// [T K, D] -> [T, D]: the sum over the copies of each token, in the order of its choices (no
+/// weight_TK -> [N]: as above, for one value a copy.
+at::Tensor weights_in_groups(const at::Tensor& weight_TK, const Grouping& grouping);
+
+/// The example of each place; that of some token where there is padding.
+at::Tensor examples_in_groups(const Batch& batch, const Grouping& grouping);
+
+/// [N, D] -> [T, D]: the sum over the copies of each token, in the order of its choices (no
 /// atomics).
 at::Tensor gather_from_groups(const at::Tensor& y_ND, const Grouping& grouping);
 

@@ -1,43 +1,88 @@
 #include "moe/routing_stats.h"
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
 
-#include <algorithm>
-
-#include "core/format.h"
+#include <cmath>
 
 namespace moesaic {
+namespace {
+
+constexpr std::int64_t kExtra = 2;  // columns after the counts
+
+std::vector<double> to_vector(const at::Tensor& values) {
+  const at::Tensor host = values.to(at::kDouble).cpu().contiguous();
+  const double* data = host.const_data_ptr<double>();
+  return std::vector<double>(data, data + host.numel());
+}
+
+}  // namespace
 
 void RoutingStats::add(const std::vector<RouterRecord>& records) {
   if (records.empty()) return;
-  std::vector<at::Tensor> counts;
-  for (const RouterRecord& record : records) counts.push_back(record.count_E);
-  const at::Tensor count_LE = at::stack(counts);
-  count_LE_ = count_LE_.defined() ? count_LE_.add_(count_LE) : count_LE;
+  std::vector<at::Tensor> rows;
+  for (const RouterRecord& record : records) {
+    const at::Tensor extra =
+        at::tensor({record.dropped, record.selected_TK.size(0)}, record.count_E.options());
+    rows.push_back(at::cat({record.count_E, extra}));
+  }
+  num_experts_ = records.front().num_experts;
+  const at::Tensor total_LX = at::stack(rows);
+  total_LX_ = total_LX_.defined() ? total_LX_.add_(total_LX) : total_LX;
 }
 
-double RoutingStats::max_violation() const {
-  if (!count_LE_.defined()) return 0;
-  const at::Tensor count = count_LE_.to(at::kDouble);
+void RoutingStats::reduce(const Communicator& world) {
+  if (total_LX_.defined()) world.all_reduce(total_LX_, ReduceOp::kSum, "step.routing");
+}
+
+at::Tensor RoutingStats::counts() const {
+  return total_LX_.defined() ? total_LX_.narrow(1, 0, total_LX_.size(1) - kExtra) : total_LX_;
+}
+
+std::vector<double> RoutingStats::max_violations() const {
+  if (!total_LX_.defined()) return {};
+  const at::Tensor count = counts().to(at::kDouble);
   const at::Tensor mean_L = count.mean(1).clamp_min(1e-300);
-  return count.amax(1).sub(mean_L).div(mean_L).max().item<double>();
+  return to_vector(count.amax(1).sub(mean_L).div(mean_L));
+}
+
+std::vector<double> RoutingStats::entropies() const {
+  std::vector<double> entropies;
+  for (const std::vector<double>& load : loads()) {
+    double sum = 0;
+    for (const double share : load) sum -= share > 0 ? share * std::log(share) : 0.0;
+    entropies.push_back(load.size() > 1 ? sum / std::log(static_cast<double>(load.size())) : 1.0);
+  }
+  return entropies;
+}
+
+std::vector<std::vector<double>> RoutingStats::loads() const {
+  std::vector<std::vector<double>> loads;
+  if (!total_LX_.defined()) return loads;
+  const at::Tensor count = counts().to(at::kDouble);
+  const at::Tensor share_LE = count.div(count.sum(1, true).clamp_min(1));
+  for (std::int64_t l = 0; l < share_LE.size(0); ++l) loads.push_back(to_vector(share_LE[l]));
+  return loads;
 }
 
 double RoutingStats::dead_experts() const {
-  return count_LE_.defined() ? static_cast<double>(count_LE_.eq(0).sum().item<std::int64_t>()) : 0;
+  return total_LX_.defined() ? static_cast<double>(counts().eq(0).sum().item<std::int64_t>()) : 0;
 }
 
-std::vector<std::pair<std::string, std::vector<double>>> RoutingStats::loads() const {
-  std::vector<std::pair<std::string, std::vector<double>>> loads;
-  if (!count_LE_.defined()) return loads;
-  const at::Tensor count = count_LE_.to(at::kDouble);
-  const at::Tensor share_LE = count.div(count.sum(1, true).clamp_min(1)).contiguous().cpu();
-  for (std::int64_t l = 0; l < share_LE.size(0); ++l) {
-    const double* row = share_LE.const_data_ptr<double>() + l * share_LE.size(1);
-    loads.emplace_back(format("expert_load.{}", l),
-                       std::vector<double>(row, row + share_LE.size(1)));
-  }
-  return loads;
+double RoutingStats::dropped_fraction() const {
+  if (!total_LX_.defined()) return 0;
+  const double chosen = counts().sum().to(at::kDouble).item<double>();
+  const double dropped = total_LX_.select(1, -2).sum().to(at::kDouble).item<double>();
+  return chosen > 0 ? dropped / chosen : 0;
+}
+
+double RoutingStats::active_experts() const {
+  if (!total_LX_.defined()) return 0;
+  const double met = total_LX_.narrow(1, 0, num_experts_).sum().to(at::kDouble).item<double>();
+  const double dropped = total_LX_.select(1, -2).sum().to(at::kDouble).item<double>();
+  const double tokens = total_LX_.select(1, -1).sum().to(at::kDouble).item<double>();
+  return tokens > 0 ? (met - dropped) / tokens : 0;
 }
 
 }  // namespace moesaic

@@ -12,6 +12,7 @@
 #include "nn/gradient_sink.h"
 #include "nn/kv_cache.h"
 #include "nn/matmul.h"
+#include "nn/router_probe.h"
 
 namespace moesaic {
 
@@ -53,6 +54,11 @@ struct ForwardContext {
   Communicator world;            // for progress() between products
   KvCache* cache = nullptr;      // generation: the batch continues the sequence in it
   at::Tensor chosen_TK = {};     // recomputation: the experts that the first run of a block chose
+  std::int64_t step = 0;         // of training, for random numbers
+  RouterProbe* probe = nullptr;  // looks at the routers' gradients
+
+  /// What training alone does (jitter, capacity, sampling) is done.
+  bool training() const { return sink != nullptr; }
 
   void expect(const Parameter& parameter) const {
     if (sink != nullptr) sink->expect(parameter);

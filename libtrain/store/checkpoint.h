@@ -21,8 +21,9 @@ struct CheckpointContent {
   Json config = Json::object();  // -> config.json
   Json tokenizer;                // -> manifest "tokenizer": {"type": "byte"}
   Json training =
-      Json::object();  // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
-  HubOrigin hub;       // -> hub/<file>, and attribute hub_dtype of each dataset of model.h5
+      Json::object();    // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
+  bool is_part = false;  // loading: model.h5 may hold more than this
+  HubOrigin hub;         // -> hub/<file>, and attribute hub_dtype of each dataset of model.h5
 };
 
 /// One checkpoint folder that was found and whose manifest and file digests are whole.

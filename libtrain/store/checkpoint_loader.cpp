@@ -143,12 +143,12 @@ OpenFiles open_files(const CheckpointInfo& info, const LoadPlan& plan) {
 }
 
 void check_fit(const CheckpointInfo& info, const OpenFiles& files, const LoadPlan& plan,
-               bool resumes) {
+               const CheckpointContent& content) {
   Differences differences("the checkpoint");
   std::vector<Target> in_model = plan.model;
   in_model.insert(in_model.end(), plan.rounded.begin(), plan.rounded.end());
-  compare(files.model, in_model, true, differences);
-  if (files.state) compare(*files.state, plan.state, resumes, differences);
+  compare(files.model, in_model, !content.is_part, differences);
+  if (files.state) compare(*files.state, plan.state, !content.state.empty(), differences);
   differences.require_none(format("{} does not fit this model", info.path),
                            "use the model.config and optimizer with which it was saved (its "
                            "config.json), or another checkpoint");
@@ -166,7 +166,7 @@ void CheckpointStore::load(const RankContext& context, const CheckpointInfo& inf
     digests = dataset_digests(info.manifest);
     plan = plan_load(content, digests);
     files = open_files(info, plan);
-    check_fit(info, *files, plan, !content.state.empty());
+    check_fit(info, *files, plan, content);
   });
   agreed(context.world, "checkpoint: load", [&] {
     for (const Target& target : plan.model) fill(files->model, target, digests);

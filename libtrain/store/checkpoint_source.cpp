@@ -75,7 +75,12 @@ at::Tensor CheckpointSource::rows(const std::string& parameter, std::int64_t fir
 }
 
 void CheckpointSource::fill(const RankContext& context, const StateDict& model) const {
-  CheckpointContent content{.model = model};
+  agreed(context.world, "model: fit", [&] {
+    require_fit(model, "the checkpoint",
+                "use the model.config with which it was saved (its config.json), or another "
+                "checkpoint");
+  });
+  CheckpointContent content{.model = model, .is_part = true};
   CheckpointStore::load(context, info_, content);
 }
 

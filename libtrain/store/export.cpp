@@ -1,6 +1,7 @@
 #include "store/export.h"
 
 #include <algorithm>
+#include <optional>
 #include <vector>
 
 #include "arch/arch.h"
@@ -58,6 +59,33 @@ std::vector<ExportTensor> list_tensors(const ModelSource& source, const HubOrigi
     }
   }
   return tensors;
+}
+
+// The layers for multi-token prediction have the embedding and the head in the hub's files, too.
+void add_copies(const arch::Options& arch, std::vector<ExportTensor>& tensors) {
+  const auto find = [&tensors](const char* name) {
+    const auto found = std::find_if(tensors.begin(), tensors.end(),
+                                    [&](const auto& tensor) { return tensor.spec.name == name; });
+    return found == tensors.end() ? std::nullopt : std::optional(*found);
+  };
+  const std::optional<ExportTensor> embedding = find("model.embed_tokens.weight");
+  const ExportTensor head = find("lm_head.weight").value_or(*embedding);
+  for (std::int64_t depth = 0; depth < arch.num_nextn_predict_layers; ++depth) {
+    const std::string prefix = arch::layer_prefix(arch.num_hidden_layers + depth);
+    tensors.push_back(*embedding);
+    tensors.back().spec.name = prefix + arch::PredictionNames::kEmbedding;
+    tensors.push_back(head);
+    tensors.back().spec.name = prefix + arch::PredictionNames::kHead;
+  }
+}
+
+// Transformers would load such a model and compute something else.
+void require_known_routing(const ModelSource& source) {
+  MOESAIC_CHECK(
+      !source.arch().has_own_routing(), ErrorKind::kUsage,
+      "{} routes as no model class of Transformers does (use_expert_bias, router_top_p or "
+      "zero_expert_num in its config.json): there is nothing to export it to",
+      source.path());
 }
 
 /// Returns the number of shards.
@@ -166,9 +194,11 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
   RankContext context = RankContext::single();
   context.log = log;
   const auto source = ModelSource::open(context, from);
+  require_known_routing(*source);
   const HubOrigin origin = source->origin(context);
   const auto table = arch::parameter_table(source->arch());
   std::vector<ExportTensor> tensors = list_tensors(*source, origin, table, options.dtype);
+  add_copies(source->arch(), tensors);
   const std::size_t num_shards = assign_shards(tensors, options.max_shard_bytes);
   check_apart(from, to);
   NewFolder folder(to, {.overwrite = options.overwrite});

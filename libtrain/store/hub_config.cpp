@@ -29,10 +29,11 @@ bool set_dtype(Json& config, const std::string& dtype) {
   return changed || !there;
 }
 
-bool drop_predicted_layers(Json& config) {
+// The model may have fewer layers for multi-token prediction than its origin announced.
+bool set_predicted_layers(Json& config, std::int64_t layers) {
   constexpr const char* kKey = "num_nextn_predict_layers";
-  if (!config.contains(kKey) || config[kKey] == 0) return false;
-  config[kKey] = 0;
+  if (!config.contains(kKey) || config[kKey] == layers) return false;
+  config[kKey] = layers;
   return true;
 }
 
@@ -44,11 +45,11 @@ std::string hub_config_text(const arch::Options& options, const std::string& ori
   if (!original.empty()) {
     config = parse_json(original, "config.json of the model's origin", ErrorKind::kCheckpoint);
   }
+  const bool other_layers = set_predicted_layers(config, options.num_nextn_predict_layers);
   const bool kept = !original.empty() && describes(config, options);
   if (!kept) config = arch::to_config(options);
   const bool new_dtype = set_dtype(config, dtype);
-  const bool fewer_layers = drop_predicted_layers(config);
-  return kept && !new_dtype && !fewer_layers ? original : config.dump(2) + "\n";
+  return kept && !new_dtype && !other_layers ? original : config.dump(2) + "\n";
 }
 
 }  // namespace moesaic

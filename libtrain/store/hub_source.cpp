@@ -2,11 +2,34 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
+
 #include "store/agreement.h"
 
 namespace moesaic {
+namespace {
+
+// Folders that Transformers wrote announce layers for multi-token prediction and do not have them.
+Json config_of_weights(const HubFolder& folder) {
+  Json config = folder.config();
+  const arch::Options options = arch::require_options(config, folder.path() + "/config.json");
+  if (options.num_nextn_predict_layers == 0) return config;
+  const std::string needed =
+      arch::layer_prefix(options.num_hidden_layers) + arch::PredictionNames::kProjection;
+  const auto tensors = folder.tensors();
+  const bool there = std::any_of(tensors.begin(), tensors.end(), [&](const HubTensor& item) {
+    return item.tensor->name == needed;
+  });
+  if (there) return config;
+  config.erase("num_mtp_layers");
+  config["num_nextn_predict_layers"] = 0;
+  return config;
+}
+
+}  // namespace
+
 HubSource::HubSource(HubFolder folder)
-    : ModelSource(folder.path(), folder.config()),
+    : ModelSource(folder.path(), config_of_weights(folder)),
       folder_(std::move(folder)),
       weights_(folder_, arch()) {
   dtypes_ = weights_.dtypes();
@@ -17,7 +40,7 @@ std::unique_ptr<HubSource> HubSource::open(const RankContext& context, const std
   agreed(context.world, "model: open", [&] {
     source = std::make_unique<HubSource>(HubFolder(path));
     if (!context.is_chief()) return;
-    source->weights_.check_tied_head();
+    source->weights_.check_copies();
     for (const std::string& warning : source->weights_.warnings()) {
       context.log.warn("{}: {}", path, warning);
     }

@@ -22,7 +22,7 @@ class HubSource : public ModelSource {
   HubOrigin origin(const RankContext& context) const override;
   at::Tensor rows(const std::string& name, std::int64_t first, std::int64_t count) const override;
   /// Rows from `first` on into the contiguous `into`, converted to its type.
-  void read(const std::string& name, std::int64_t first, const at::Tensor& into) const;
+  void read(const std::string& name, std::int64_t first, const at::Tensor& into) const override;
 
  protected:
   void fill(const RankContext& context, const StateDict& model) const override;

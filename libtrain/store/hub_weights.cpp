@@ -74,6 +74,11 @@ std::vector<HubTensor> pick(const arch::ParameterInfo& info, const std::vector<P
   return picked;
 }
 
+bool is_copy_for_prediction(const std::string& name) {
+  return name.ends_with(arch::PredictionNames::kHead) ||
+         name.ends_with(std::string(".") + arch::PredictionNames::kEmbedding);
+}
+
 std::int64_t announced_layers(const Json& config) {
   constexpr std::int64_t kMost = 64;
   const auto found = config.find("num_nextn_predict_layers");
@@ -125,7 +130,11 @@ HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
   const std::int64_t announced = announced_layers(folder.config());
   for (const auto& [name, parts] : groups) {
     const auto layer = layer_of(name);
-    if (layer && *layer >= layers && *layer < layers + announced) {
+    if (layer && *layer >= layers && *layer < layers + options.num_nextn_predict_layers &&
+        is_copy_for_prediction(name)) {
+      copies_.emplace_back(parts[0].item, name.ends_with(arch::PredictionNames::kHead));
+    } else if (layer && *layer >= layers && *layer < layers + announced &&
+               options.num_nextn_predict_layers == 0) {
       skipped_ += parts.size();
     } else if (name == kHead && parts_.contains(kEmbedding)) {
       tied_head_ = parts[0].item;
@@ -164,7 +173,17 @@ std::vector<std::string> HubWeights::warnings() const {
   return warnings;
 }
 
-void HubWeights::check_tied_head() const {
+void HubWeights::check_copies() const {
+  for (const auto& [copy, is_head] : copies_) {
+    const auto head = parts_.find(kHead);
+    const bool of_head = is_head && head != parts_.end();
+    if (equal_values(copy, of_head ? head->second[0] : parts_.at(kEmbedding)[0])) continue;
+    throw Error(ErrorKind::kCheckpoint,
+                format("{} in {} is not the {} of the model, which the layers for multi-token "
+                       "prediction share",
+                       copy.tensor->name, copy.file->path(), of_head ? "output head" : "embedding"),
+                "set num_nextn_predict_layers to 0 in config.json to do without these layers");
+  }
   if (tied_head_.file == nullptr || equal_values(tied_head_, parts_.at(kEmbedding)[0])) return;
   throw Error(
       ErrorKind::kCheckpoint,

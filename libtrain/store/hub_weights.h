@@ -6,6 +6,7 @@
 
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "arch/arch.h"
@@ -27,14 +28,16 @@ class HubWeights {
   std::map<std::string, at::ScalarType> dtypes() const;
   /// What was passed over and may be missed, and what no single type can hold.
   std::vector<std::string> warnings() const;
-  /// Error(kCheckpoint) when there is an output head beside the embedding that it is tied to, with
-  /// other values: either it or config.json is wrong. Reads both.
-  void check_tied_head() const;
+  /// Error(kCheckpoint) when there is an output head beside the embedding that it is tied to, or a
+  /// copy of either in a layer for multi-token prediction, with other values: either it or
+  /// config.json is wrong. Reads both.
+  void check_copies() const;
 
  private:
   std::map<std::string, std::vector<HubTensor>> parts_;
-  HubTensor tied_head_;      // empty: there is none in the folder
-  std::size_t skipped_ = 0;  // tensors of layers for multi-token prediction
+  std::vector<std::pair<HubTensor, bool>> copies_;  // of the embedding; true: of the head
+  HubTensor tied_head_;                             // empty: there is none in the folder
+  std::size_t skipped_ = 0;                         // tensors of layers for multi-token prediction
 };
 
 }  // namespace moesaic

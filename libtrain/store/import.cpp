@@ -1,16 +1,19 @@
 #include "store/import.h"
 
+#include <memory>
+
 #include "arch/arch.h"
 #include "store/checkpoint_writer.h"
 #include "store/finite.h"
 #include "store/hub_source.h"
 #include "store/new_folder.h"
 #include "store/staging.h"
+#include "store/upcycled_source.h"
 
 namespace moesaic {
 namespace {
 
-RowSource rows_of(const HubSource& source, const arch::ParameterInfo& info, bool allow_nonfinite,
+RowSource rows_of(const ModelSource& source, const arch::ParameterInfo& info, bool allow_nonfinite,
                   StagingBuffer& staging) {
   return [&source, info, allow_nonfinite, &staging](std::int64_t first, std::int64_t count) {
     std::vector<std::int64_t> shape = info.shape;
@@ -22,7 +25,7 @@ RowSource rows_of(const HubSource& source, const arch::ParameterInfo& info, bool
   };
 }
 
-CheckpointFiles files_of(const RankContext& context, const HubSource& source,
+CheckpointFiles files_of(const RankContext& context, const ModelSource& source,
                          const ImportOptions& options, StagingBuffer& staging) {
   CheckpointFiles files;
   files.config = arch::to_config(source.arch());
@@ -42,7 +45,9 @@ void import_model(const std::string& from, const std::string& to, const ImportOp
                   const Log& log) {
   RankContext context = RankContext::single();
   context.log = log;
-  const auto source = HubSource::open(context, from);
+  std::unique_ptr<ModelSource> source = HubSource::open(context, from);
+  if (options.upcycle.num_experts > 0)
+    source = std::make_unique<UpcycledSource>(std::move(source), options.upcycle, options.seed);
   check_apart(from, to);
   NewFolder folder(to, {.overwrite = options.overwrite});
   StagingBuffer staging;

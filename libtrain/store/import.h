@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "arch/upcycle.h"
 #include "core/log.h"
 
 namespace moesaic {
@@ -10,6 +11,8 @@ namespace moesaic {
 struct ImportOptions {
   bool overwrite = false;        // replace a model that is at the target
   bool allow_nonfinite = false;  // take weights that are NaN or infinite
+  arch::UpcycleOptions upcycle;  // num_experts 0 = the model as it is
+  std::uint64_t seed = 1234;     // of upcycling
 };
 
 /// Reads the Hugging Face folder `from` and writes the checkpoint folder `to`, which appears when

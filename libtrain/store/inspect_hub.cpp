@@ -34,7 +34,7 @@ void note_problem(Json& report, const Error& error) {
 void check_model(const HubFolder& folder, Json& report) {
   try {
     const arch::Options options = arch::require_options(folder.config(), folder.path());
-    HubWeights(folder, options).check_tied_head();
+    HubWeights(folder, options).check_copies();
     std::int64_t values = 0;
     for (const arch::ParameterInfo& info : arch::parameter_table(options)) values += info.numel();
     report["parameters"] = values;

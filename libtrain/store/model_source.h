@@ -50,6 +50,11 @@ class ModelSource {
   /// checkpoint has masters, theirs).
   virtual at::Tensor rows(const std::string& parameter, std::int64_t first,
                           std::int64_t count) const = 0;
+  /// As above, into a tensor of that many rows in the stored dtype.
+  virtual void read(const std::string& parameter, std::int64_t first,
+                    const at::Tensor& into) const {
+    into.copy_(rows(parameter, first, into.size(0)));
+  }
 
  protected:
   ModelSource(std::string path, Json config);

@@ -235,12 +235,14 @@ TEST(ReadOptions, ReadsThePublishedConfigurationOfDeepSeekV3) {
   EXPECT_EQ(o.rope.type, "yarn");
   EXPECT_EQ(o.query_head_dim(), 192);
   EXPECT_EQ(o.num_moe_layers(), 58);
-  EXPECT_EQ(problems_of(published).size(), 1U);  // a warning: no multi-token prediction
+  EXPECT_EQ(o.num_nextn_predict_layers, 1);
+  EXPECT_EQ(o.num_routers(), 59);
+  EXPECT_TRUE(problems_of(published).empty());
   published["scoring_func"] = "softmax";
-  EXPECT_EQ(problems_of(published).size(), 2U);
+  EXPECT_EQ(problems_of(published).size(), 1U);
   published["scoring_func"] = "sigmoid";
   published["n_group"] = 3;
-  EXPECT_EQ(problems_of(published).size(), 2U);
+  EXPECT_EQ(problems_of(published).size(), 1U);
 }
 
 TEST(ReadOptions, CountsDeepSeeksLayersAndSharedExpertsInWholeNumbers) {

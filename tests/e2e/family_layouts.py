@@ -120,6 +120,9 @@ class FamilyLayouts(RunTest):
             worst = max(self.compare(wanted, ranks, expert) for ranks, expert in layouts)
             print(f"{family} seed {seed} on {layouts}: {worst:.1e}", flush=True)
 
+    def relative(self, a, b):
+        return abs(a - b) / max(abs(a), 1e-30)
+
     def compare(self, wanted, ranks, expert):
         self.train("--overwrite", run="other", ranks=ranks, expert=expert)
         worst, where = 0.0, f"{ranks} ranks, expert {expert}"
@@ -128,7 +131,7 @@ class FamilyLayouts(RunTest):
             for key, value in row.items():
                 pairs = zip(value, other[key], strict=True) if isinstance(value, list) else [(value, other[key])]
                 for a, b in pairs:
-                    difference = abs(a - b) / max(abs(a), 1e-30)
+                    difference = self.relative(a, b)
                     worst = max(worst, difference)
                     self.assertLess(difference, TOLERANCE, f"{where}, step {row['step']}: {key}")
         difference = self.weight_difference("one", "other")

@@ -7,7 +7,11 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/topk.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
@@ -42,6 +46,35 @@ TEST(CrossEntropy, IsTheSumOverTargetsDividedByTheTargetsOfTheStep) {
   EXPECT_TRUE(at::allclose(p.hidden.grad(), x.grad(), 1e-10, 1e-14));
   EXPECT_TRUE(at::allclose(p.sink.gradients.at(0), w.grad(), 1e-10, 1e-14));
   EXPECT_EQ(p.sink.open.at(0), 0);
+}
+
+TEST(FurtherCrossEntropy, IsThatOfTheTokensFurtherAheadWithinEachSequence) {
+  Problem p;  // sequences of 3, 3 and 5 tokens
+  p.batch.targets_T[4] = kNoTarget;
+  const auto second = at::randn({11, 6}, at::kDouble).set_requires_grad(true);
+  StepView view = p.view();
+  view.ahead_TD = {p.hidden, second};
+  for (int depth = 0; depth < 2; ++depth) p.context.expect(p.head);  // as the model does
+  const auto value = FurtherCrossEntropy(0.3).evaluate(view);
+  value.loss.backward();
+  const auto w = p.head.tensor.clone().set_requires_grad(true);
+  const auto x = p.hidden.detach().clone().set_requires_grad(true);
+  at::Tensor sum = at::zeros({}, at::kDouble);
+  for (const auto& [first, end] : {std::pair{0, 3}, std::pair{3, 6}, std::pair{6, 11}}) {
+    for (int depth = 1; depth <= 2; ++depth) {
+      for (int t = first; t + depth < end; ++t) {
+        const auto target = p.batch.targets_T[t + depth].item<std::int64_t>();
+        const auto& hidden = depth == 1 ? x : second;
+        if (target >= 0) sum = sum.sub(at::log_softmax(w.matmul(hidden[t]), 0)[target]);
+      }
+    }
+  }
+  const auto wanted = sum.div(2 * 40);
+  EXPECT_NEAR(value.metric, wanted.item<double>(), 1e-12);
+  EXPECT_NEAR(value.loss.item<double>(), 0.3 * value.metric, 1e-12);
+  wanted.mul(0.3).backward();
+  EXPECT_TRUE(at::allclose(p.hidden.grad(), x.grad(), 1e-10, 1e-14));
+  EXPECT_TRUE(at::allclose(p.sink.gradients.at(0), w.grad(), 1e-10, 1e-14));
 }
 
 TEST(CrossEntropy, CompletesItsParameterWithoutTokens) {
@@ -106,6 +139,90 @@ TEST(SwitchBalance, CountsTheChoicesAndDividesByThem) {
   EXPECT_NEAR(value.metric, 5 * wanted / 4, 1e-12);
   value.loss.backward();
   EXPECT_GT(logits.grad().abs().max().item<double>(), 0);
+}
+
+// The sum over the experts of a * b, written out.
+double products(const at::Tensor& a, const at::Tensor& b) {
+  double sum = 0;
+  for (std::int64_t e = 0; e < a.size(0); ++e)
+    sum += a[e].to(at::kDouble).item<double>() * b[e].item<double>();
+  return sum;
+}
+
+TEST(SwitchBalance, CountsChoicesBeforeTheyAreDropped) {
+  Problem p;
+  p.size.micro_batches = 1;
+  p.routers = {record_of(at::randn({9, 5}, at::kDouble), 2)};
+  const double all = SwitchBalance(1).evaluate(p.view()).metric;
+  p.routers[0].dropped = 7;
+  EXPECT_EQ(SwitchBalance(1).evaluate(p.view()).metric, all);
+}
+
+TEST(GshardBalance, CountsFirstChoicesAndDoesNotDependOnTheirNumber) {
+  Problem p;
+  p.size.micro_batches = 3;
+  const auto logits = at::randn({9, 5}, at::kDouble);
+  p.routers = {record_of(logits, 3)};
+  const auto first = at::bincount(p.routers[0].selected_TK.select(1, 0), {}, 5).to(at::kDouble);
+  const double wanted = 5 * products(first.div(9), p.routers[0].probabilities_TE.mean(0)) / 3;
+  EXPECT_NEAR(GshardBalance(0.5).evaluate(p.view()).metric, wanted, 1e-12);
+  p.routers = {record_of(logits, 1)};
+  EXPECT_NEAR(GshardBalance(0.5).evaluate(p.view()).metric, wanted, 1e-12);
+}
+
+TEST(SequenceBalance, CountsTheTopScoresOfEachSequenceWhateverABiasChose) {
+  Problem p;  // sequences of 3, 3 and 5 tokens
+  p.size.sequences = 7;
+  const auto logits = at::randn({11, 5}, at::kDouble).set_requires_grad(true);
+  p.routers = {record_of(logits, 2)};
+  const auto probabilities = p.routers[0].probabilities_TE;
+  double wanted = 0;
+  for (const auto& [first, tokens] : {std::pair{0, 3}, std::pair{3, 3}, std::pair{6, 5}}) {
+    const auto best = std::get<1>(at::topk(probabilities.narrow(0, first, tokens), 2, 1));
+    const auto count = at::bincount(best.flatten(), {}, 5).to(at::kDouble);
+    wanted += 5 * products(count.div(2 * tokens), probabilities.narrow(0, first, tokens).mean(0));
+  }
+  p.routers[0].selected_TK = at::zeros_like(p.routers[0].selected_TK);  // what a bias might choose
+  const auto value = SequenceBalance(0.5).evaluate(p.view());
+  EXPECT_NEAR(value.metric, wanted / 7, 1e-12);
+  value.loss.backward();
+  EXPECT_GT(logits.grad().abs().max().item<double>(), 0);
+}
+
+TEST(GlobalBalance, CountsEarlierRoundsAndMeansOverTheTokensOfTheStep) {
+  Problem p;
+  p.size.input_tokens = 20;
+  const auto logits = at::randn({9, 5}, at::kDouble);
+  p.routers = {record_of(logits, 2)};
+  const auto earlier = at::tensor({4, 0, 2, 2, 6}, at::kLong);
+  StepView view = p.view();
+  view.earlier_count_LE = earlier.unsqueeze(0);
+  const auto share = p.routers[0].count_E.add(earlier).to(at::kDouble).div(18 + 14);
+  const double wanted = 5 * products(share, p.routers[0].probabilities_TE.sum(0)) / 20;
+  EXPECT_NEAR(GlobalBalance(0.5).evaluate(view).metric, wanted, 1e-12);
+}
+
+TEST(LayerBalance, AcceptsMicroBatchesWithoutTokens) {
+  Problem p;
+  p.batch = empty_batch();
+  const SwitchBalance a(1);
+  const GshardBalance b(1);
+  const SequenceBalance c(1);
+  const GlobalBalance d(1);
+  const RouterEntropy e(1);
+  for (const LossTerm* term : std::vector<const LossTerm*>{&a, &b, &c, &d, &e}) {
+    p.routers = {record_of(at::randn({0, 5}, at::kDouble).set_requires_grad(true), 2)};
+    const auto value = term->evaluate(p.view());
+    EXPECT_EQ(value.metric, 0);
+    value.loss.backward();
+  }
+}
+
+TEST(RouterEntropy, IsTheMeanOverTheTokensOfTheStep) {
+  Problem p;
+  p.size.input_tokens = 18;
+  p.routers = {record_of(at::zeros({9, 5}, at::kDouble), 2)};
+  EXPECT_NEAR(RouterEntropy(0.5).evaluate(p.view()).metric, std::log(5) / 2, 1e-12);
 }
 
 TEST(TransformersBalance, PoolsTheTokensOfAllLayersAndDoesNotDivideByTheChoices) {

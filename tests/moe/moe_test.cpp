@@ -1,8 +1,10 @@
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -29,8 +31,8 @@ TEST(Router, ChoosesTheMostProbableExpertsWithTheirProbabilities) {
   at::Tensor p;
   const Routing routing = route(false, p);
   const auto [value, index] = p.topk(2, 1);
-  EXPECT_TRUE(routing.selected_TK.equal(index));
-  EXPECT_TRUE(at::allclose(routing.weight_TK, value, 1e-12, 1e-12));
+  EXPECT_TRUE(routing.record.selected_TK.equal(index));
+  EXPECT_TRUE(at::allclose(routing.weight_TC, value, 1e-12, 1e-12));
   EXPECT_EQ(routing.record.count_E.sum().item<std::int64_t>(), 22);
 }
 
@@ -38,7 +40,7 @@ TEST(Router, DividesByTheSumOfTheChosenWhenAskedTo) {
   at::Tensor p;
   const Routing routing = route(true, p);
   const auto value = std::get<0>(p.topk(2, 1));
-  EXPECT_TRUE(at::allclose(routing.weight_TK, value.div(value.sum(1, true)), 1e-12, 1e-12));
+  EXPECT_TRUE(at::allclose(routing.weight_TC, value.div(value.sum(1, true)), 1e-12, 1e-12));
 }
 
 // One token whose logits are `logits`: the router's weight holds them, x is 1.
@@ -57,13 +59,13 @@ TEST(Router, ChoosesFromTheBestGroupsOnly) {
   // last.
   const std::vector<double> logits = {3.0, -9.0, 0.1, 0.0, 2.0, 1.9};
   const Router::Options by_max{.num_experts = 6, .num_experts_per_tok = 2, .n_group = 3};
-  EXPECT_TRUE(
-      route_logits(logits, by_max).selected_TK.equal(at::tensor({0, 1}, at::kLong).view({1, 2})));
+  EXPECT_TRUE(route_logits(logits, by_max)
+                  .record.selected_TK.equal(at::tensor({0, 1}, at::kLong).view({1, 2})));
   Router::Options by_pair = by_max;
   by_pair.scoring = Router::Scoring::kSigmoid;
   by_pair.group_score_top = 2;
-  EXPECT_TRUE(
-      route_logits(logits, by_pair).selected_TK.equal(at::tensor({4, 5}, at::kLong).view({1, 2})));
+  EXPECT_TRUE(route_logits(logits, by_pair)
+                  .record.selected_TK.equal(at::tensor({4, 5}, at::kLong).view({1, 2})));
 }
 
 TEST(Router, CorrectionBiasDecidesTheChoiceAndNotTheWeight) {
@@ -73,18 +75,83 @@ TEST(Router, CorrectionBiasDecidesTheChoiceAndNotTheWeight) {
                                 .scoring = Router::Scoring::kSigmoid,
                                 .scaling_factor = 2.5};
   const Routing routing = route_logits({0.0, 2.0, 1.0}, options, {5.0, 0.0, 0.0});
-  EXPECT_TRUE(routing.selected_TK.equal(at::tensor({0, 1}, at::kLong).view({1, 2})));
+  EXPECT_TRUE(routing.record.selected_TK.equal(at::tensor({0, 1}, at::kLong).view({1, 2})));
   const double first = 0.5, second = 1 / (1 + std::exp(-2.0));
-  EXPECT_NEAR(routing.weight_TK[0][0].item<double>(), 2.5 * first / (first + second), 1e-12);
-  EXPECT_NEAR(routing.weight_TK[0][1].item<double>(), 2.5 * second / (first + second), 1e-12);
+  EXPECT_NEAR(routing.weight_TC[0][0].item<double>(), 2.5 * first / (first + second), 1e-12);
+  EXPECT_NEAR(routing.weight_TC[0][1].item<double>(), 2.5 * second / (first + second), 1e-12);
+}
+
+TEST(Router, StopsChoosingWhereTheProbabilitiesReachTheThreshold) {
+  // Softmax of the logits: 0.5, 0.25, 0.125, 0.125.
+  const std::vector<double> logits = {std::log(4.0), std::log(2.0), 0, 0};
+  Router::Options options{.num_experts = 4, .num_experts_per_tok = 3, .norm_topk_prob = true};
+  const auto chosen = [&](double top_p) {
+    options.router_top_p = top_p;
+    return route_logits(logits, options);
+  };
+  EXPECT_EQ(chosen(0.5).record.count_E.sum().item<std::int64_t>(), 1);
+  const Routing two = chosen(0.7);
+  EXPECT_TRUE(two.record.selected_TK.equal(at::tensor({0, 1, -1}, at::kLong).view({1, 3})));
+  EXPECT_TRUE(at::allclose(two.weight_TC,
+                           at::tensor({2 / 3.0, 1 / 3.0, 0.0}).view({1, 3}).to(at::kDouble)));
+  EXPECT_EQ(chosen(0.99).record.count_E.sum().item<std::int64_t>(), 3);  // never more than K
+}
+
+TEST(Router, GivesTheTokenBackForExpertsThatComputeNothing) {
+  const Router::Options options{
+      .num_experts = 2, .zero_expert_num = 2, .num_experts_per_tok = 3, .norm_topk_prob = true};
+  const Routing routing = route_logits({3.0, 0.0, 2.0, 1.0}, options);
+  EXPECT_TRUE(routing.sent_TC.equal(at::tensor({0, -1, -1}, at::kLong).view({1, 3})));
+  EXPECT_NEAR(routing.identity_T[0].item<double>(), 1 - routing.weight_TC[0][0].item<double>(),
+              1e-12);
+  EXPECT_EQ(routing.record.num_experts, 2);
+  EXPECT_TRUE(routing.record.count_E.equal(at::tensor({1, 0, 1, 1}, at::kLong)));
+}
+
+TEST(Router, JittersItsInputInTrainingOnlyAndAlikeForTheSameToken) {
+  test::Fixture f;
+  const auto weight = f.parameter(at::eye(4, at::kDouble));
+  const auto x = at::ones({11, 4}, at::kDouble);
+  const Router router(
+      {.num_experts = 4, .num_experts_per_tok = 1, .training = {.seed = 7, .jitter_noise = 0.1}},
+      weight);
+  const auto logits = router.route(f.context, x).record.logits_TE;
+  EXPECT_TRUE(logits.ge(0.9).logical_and(logits.le(1.1)).all().item<bool>());
+  EXPECT_GT(logits.std().item<double>(), 0.03);
+  EXPECT_TRUE(logits.equal(router.route(f.context, x).record.logits_TE));
+  f.context.step = 1;
+  EXPECT_FALSE(logits.equal(router.route(f.context, x).record.logits_TE));
+  f.context.sink = nullptr;
+  EXPECT_TRUE(router.route(f.context, x).record.logits_TE.equal(x));
 }
 
 TEST(Grouping, KeepsTheOrderOfTokensInsideAnExpert) {
   const auto selected = at::tensor({2, 0, 0, 2, 1, 0}, at::kLong).view({3, 2});
-  const Grouping grouping = Grouping::make(selected);
-  EXPECT_TRUE(grouping.order_N.equal(at::tensor({1, 2, 5, 4, 0, 3}, at::kLong)));
+  const Grouping grouping = Grouping::make(selected, 3);
+  EXPECT_TRUE(grouping.copy_N.equal(at::tensor({1, 2, 5, 4, 0, 3}, at::kLong)));
   const auto x = at::randn({3, 4}, at::kDouble);
   EXPECT_TRUE(at::allclose(gather_from_groups(scatter_to_groups(x, grouping), grouping), x.mul(2)));
+}
+
+TEST(Grouping, LeavesOutCopiesThatGoNowhereAndFillsUpWithZeros) {
+  const auto expert = at::tensor({2, -1, 0, 2, -1, -1}, at::kLong).view({3, 2});
+  const auto x = at::randn({3, 4}, at::kDouble).set_requires_grad(true);
+  const auto w = at::randn({3, 2}, at::kDouble).set_requires_grad(true);
+  for (const std::int64_t padded : {0, 2}) {
+    const Grouping g = Grouping::make(expert, 3, padded);
+    const auto rows = scatter_to_groups(x, g);
+    EXPECT_EQ(rows.size(0), padded == 0 ? 3 : 6);
+    EXPECT_TRUE(g.count_E.equal(padded == 0 ? at::tensor({1, 0, 2}, at::kLong)
+                                            : at::tensor({2, 2, 2}, at::kLong)));
+    const auto y = gather_from_groups(rows.mul(weights_in_groups(w, g).unsqueeze(1)), g);
+    const auto kept = w.mul(expert.ge(0)).sum(1, true);
+    EXPECT_TRUE(at::allclose(y, x.mul(kept)));
+    x.mutable_grad().reset();
+    w.mutable_grad().reset();
+    y.sum().backward();
+    EXPECT_TRUE(at::allclose(x.grad(), kept.detach().expand_as(x)));
+    EXPECT_TRUE(at::allclose(w.grad(), x.detach().sum(1, true).mul(expert.ge(0))));
+  }
 }
 
 TEST(RoutingStats, AddsMicroBatchesAndMeasuresTheBusiestExpert) {
@@ -92,17 +159,28 @@ TEST(RoutingStats, AddsMicroBatchesAndMeasuresTheBusiestExpert) {
   RouterRecord even, odd;
   even.count_E = at::tensor({2, 2, 2, 0}, at::kLong);
   odd.count_E = at::tensor({4, 1, 1, 0}, at::kLong);
+  for (RouterRecord* record : {&even, &odd}) {
+    record->selected_TK = at::zeros({3, 2}, at::kLong);
+    record->num_experts = 3;  // the fourth computes nothing
+  }
+  odd.dropped = 2;
   stats.add({even, odd});
   stats.add({even, odd});
-  EXPECT_NEAR(stats.max_violation(), 8 / 3.0 - 1, 1e-12);  // layer 1: 8 of 12, mean 3
+  stats.reduce(Communicator::single());
+  EXPECT_NEAR(stats.max_violations()[0], 4 / 3.0 - 1, 1e-12);
+  EXPECT_NEAR(stats.max_violations()[1], 8 / 3.0 - 1, 1e-12);  // 8 of 12, mean 3
+  EXPECT_NEAR(stats.entropies()[0], std::log(3) / std::log(4), 1e-12);
   EXPECT_EQ(stats.dead_experts(), 2);
-  EXPECT_NEAR(stats.loads()[1].second[0], 8 / 12.0, 1e-12);
+  EXPECT_NEAR(stats.dropped_fraction(), 4 / 24.0, 1e-12);
+  EXPECT_NEAR(stats.active_experts(), (24 - 4) / 12.0, 1e-12);  // of both layers' 12 tokens
+  EXPECT_NEAR(stats.loads()[1][0], 8 / 12.0, 1e-12);
 }
 
 TEST(RoutingStats, IsZeroWithoutLayers) {
   RoutingStats stats;
   stats.add({});
-  EXPECT_EQ(stats.max_violation(), 0);
+  EXPECT_TRUE(stats.max_violations().empty());
+  EXPECT_EQ(stats.dropped_fraction(), 0);
   EXPECT_EQ(stats.dead_experts(), 0);
   EXPECT_TRUE(stats.loads().empty());
 }

@@ -1,8 +1,8 @@
 // Dispatch and combine over all group sizes: nothing is lost, nothing is moved that should not be,
 // gradients come home.
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/rand.h>
@@ -35,14 +35,16 @@ void check(int expert_size, const at::Tensor& selected_TK) {
   test::Fixture f;
   f.batch = tokens == 0 ? empty_batch() : test::batch_of({tokens}, 11);
   f.batch.example_id_T.fill_(100 + ranks.rank());
+  const auto slot_E = at::arange(kExperts, at::kLong);
   const auto dispatcher =
-      expert_size == 1 ? local_dispatcher() : all_to_all_dispatcher(kExperts, ranks.expert);
+      expert_size == 1 ? local_dispatcher(kExperts) : all_to_all_dispatcher(slot_E, ranks.expert);
   const auto x = at::rand({tokens, kWidth}, at::kDouble).set_requires_grad(true);
   const auto w = at::rand(selected_TK.sizes(), at::kDouble).set_requires_grad(true);
 
-  const Dispatched out = dispatcher->dispatch(
-      f.context, x,
-      {w, selected_TK, {{}, {}, selected_TK, at::bincount(selected_TK.flatten(), {}, kExperts)}});
+  Routing routing;
+  routing.weight_TC = w;
+  routing.sent_TC = selected_TK;
+  const Dispatched out = dispatcher->dispatch(f.context, x, routing);
   EXPECT_EQ(out.rows_RD.size(0), out.offsets.back());
   EXPECT_EQ(static_cast<int>(out.offsets.size()) - 1, kExperts / expert_size);
   const auto home =

@@ -75,7 +75,7 @@ class Folder : public testing::Test {
   std::string refusal() const {
     return test::refusal_of([&] {
       const HubFolder folder(path());
-      HubWeights(folder, arch::require_options(folder.config(), path())).check_tied_head();
+      HubWeights(folder, arch::require_options(folder.config(), path())).check_copies();
     });
   }
   std::string refusal_without(const std::string& name) {

@@ -17,9 +17,17 @@ MOESAIC_INLINE void add_up(const T* y, const std::int64_t* place, std::int64_t c
   A sum[kBlock];
   for (std::int64_t begin = 0; begin < width; begin += kBlock) {
     const std::int64_t n = width - begin < kBlock ? width - begin : kBlock;
-    for (std::int64_t i = 0; i < n; ++i) sum[i] = widen(y[place[0] * width + begin + i]);
-    for (std::int64_t k = 1; k < copies; ++k)
+    std::int64_t k = 0;
+    while (k < copies && place[k] < 0) ++k;
+    if (k == copies) {
+      for (std::int64_t i = 0; i < n; ++i) out[begin + i] = T(0);
+      continue;
+    }
+    for (std::int64_t i = 0; i < n; ++i) sum[i] = widen(y[place[k] * width + begin + i]);
+    while (++k < copies) {
+      if (place[k] < 0) continue;
       for (std::int64_t i = 0; i < n; ++i) sum[i] += widen(y[place[k] * width + begin + i]);
+    }
     for (std::int64_t i = 0; i < n; ++i) out[begin + i] = narrow<T>(sum[i]);
   }
 }
@@ -38,7 +46,7 @@ MOESAIC_DEFINE(double)
 
 void sum_of_rows(const at::Tensor& y, const at::Tensor& place, const at::Tensor& out) {
   if (out.size(0) == 0) return;
-  const std::int64_t copies = y.size(0) / out.size(0), width = y.size(1);
+  const std::int64_t copies = place.numel() / out.size(0), width = y.size(1);
   const auto* places = place.const_data_ptr<std::int64_t>();
   with_dtype(y.scalar_type(), [&](auto type) {
     using T = decltype(type);

@@ -5,8 +5,8 @@
 
 namespace moesaic::cpu {
 
-/// out [T, D] = for each token the sum of its K rows of y [T K, D], row place[t K + k] for k in
-/// order, added up in float32 (float64).
+/// out [T, D] = for each token the sum of its K rows of y, row place[t K + k] for k in order (none
+/// where that is -1), added up in float32 (float64).
 void sum_of_rows(const at::Tensor& y, const at::Tensor& place, const at::Tensor& out);
 
 }  // namespace moesaic::cpu

@@ -1,0 +1,63 @@
+#include "moe/gate_probe.h"
+
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include "nn/autograd.h"
+
+namespace moesaic {
+namespace {
+
+void add_product(const at::Tensor& sum_LED, std::int64_t layer, const at::Tensor& dlogits_TE,
+                 const at::Tensor& x_TD) {
+  sum_LED.select(0, layer).addmm_(dlogits_TE.t(), x_TD);
+}
+
+std::vector<double> to_vector(const at::Tensor& values) {
+  const at::Tensor host = values.to(at::kDouble).cpu().contiguous();
+  const double* data = host.const_data_ptr<double>();
+  return std::vector<double>(data, data + host.numel());
+}
+
+at::Tensor norm_of(const at::Tensor& sum_LED) {
+  return sum_LED.to(at::kDouble).square().sum({1, 2}).sqrt();
+}
+
+}  // namespace
+
+GateProbe::GateProbe(const Options& o) {
+  task_ = at::zeros({o.layers, o.experts, o.width}, at::TensorOptions(o.dtype).device(o.device));
+  if (o.dense) dense_ = at::zeros_like(task_);
+}
+
+at::Tensor GateProbe::watch(std::int64_t layer, const at::Tensor& logits_TE,
+                            const at::Tensor& x_TD) {
+  return record("watch_gate", {logits_TE}, logits_TE.detach().clone(),
+                [this, layer, x_TD = x_TD.detach()](const Tensors& d) -> Tensors {
+                  add_product(task_, layer, d[0], x_TD);
+                  return d;
+                });
+}
+
+void GateProbe::add_dense(std::int64_t layer, const at::Tensor& dlogits_TE,
+                          const at::Tensor& x_TD) {
+  add_product(dense_, layer, dlogits_TE, x_TD);
+}
+
+void GateProbe::reduce(const Communicator& world) {
+  world.all_reduce(task_, ReduceOp::kSum, "step.gate_gradient");
+  if (dense_.defined()) world.all_reduce(dense_, ReduceOp::kSum, "step.dense_gate_gradient");
+}
+
+std::vector<double> GateProbe::norms() const { return to_vector(norm_of(task_)); }
+
+std::vector<double> GateProbe::cosines() const {
+  const at::Tensor dot = task_.to(at::kDouble).mul(dense_.to(at::kDouble)).sum({1, 2});
+  const at::Tensor task = norm_of(task_), dense = norm_of(dense_);
+  // What is left of sums that cancel has no direction.
+  const double noise = task_.scalar_type() == at::kDouble ? 1e-12 : 1e-5;
+  const at::Tensor cosine = dot.div(task.mul(dense).clamp_min(1e-300));
+  return to_vector(cosine.masked_fill(task.le(dense.mul(noise)), 0));
+}
+
+}  // namespace moesaic

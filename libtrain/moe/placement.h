@@ -1,0 +1,69 @@
+// Placement: which rank of the expert group holds which expert. The weights, their gradients and
+// the optimizer's moments lie by slot, rank r holding slots [r e, (r + 1) e); checkpoints and every
+// name know experts alone. A placement decides where a product is computed and never what it is.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "comm/communicator.h"
+#include "core/json.h"
+#include "moe/feedback.h"
+#include "parallel/state_dict.h"
+
+namespace moesaic {
+
+/// Slot of each expert.
+using Slots = std::vector<std::int64_t>;
+
+Slots slots_in_order(std::int64_t experts);
+
+/// Spreads `load` (per expert) over `ranks` with as many experts each, so that the heaviest rank
+/// has little: experts from the heaviest on go to the rank with the least load that has room
+/// (longest processing time first, Graham 1969). Where that is no better than `now` for the
+/// heaviest rank, `now` stays.
+Slots balanced_slots(const std::vector<double>& load, std::int64_t ranks, const Slots& now);
+
+/// Load of the heaviest rank, relative to the mean over the ranks.
+double imbalance(const std::vector<double>& load, std::int64_t ranks, const Slots& slots);
+
+/// Moves the rows of `local` [e, ...], this rank's slots as `from` says, to where `to` wants them,
+/// in place. Collective over the expert group.
+void move_experts(const at::Tensor& local, const Slots& from, const Slots& to,
+                  const Communicator& expert_group);
+
+/// The placement of every layer's experts, and the load that the next one is made from.
+class ExpertPlacement : public RouterFeedback {
+ public:
+  ExpertPlacement(std::int64_t layers, std::int64_t experts, std::int64_t ranks);
+
+  /// int64 [layers, E], for dispatchers; changes in place.
+  const at::Tensor& slot_LE() const { return slot_LE_; }
+
+  /// Measures the load.
+  void apply(const RankContext& context, const at::Tensor& count_LE) override;
+  /// Makes the next placement from the load since the last time; nothing moves yet.
+  void plan();
+  /// Moves expert entries of `state`, this rank's rows, in place: to the order of experts, for a
+  /// checkpoint, or to the planned placement. Collective over the expert group.
+  void lie_in_order(const StateDict& state, const Communicator& expert_group);
+  void lie_as_planned(const StateDict& state, const Communicator& expert_group);
+
+  /// The planned placement, to be kept with a checkpoint, and one that was kept. Of another layout
+  /// or model: ignored.
+  Json table() const;
+  void plan_from(const Json& table);
+
+ private:
+  void move(const StateDict& state, const std::vector<Slots>& to, const Communicator& group);
+
+  std::int64_t ranks_;
+  std::vector<std::vector<double>> load_;
+  std::vector<Slots> planned_;
+  std::vector<Slots> lying_;  // as the weights lie now
+  at::Tensor slot_LE_;
+};
+
+}  // namespace moesaic

@@ -1,0 +1,145 @@
+#include "observe/routing_picture.h"
+
+#include <png.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+#include <fstream>
+
+#include "core/format.h"
+
+namespace moesaic {
+namespace {
+
+using Color = std::array<png_byte, 3>;
+
+constexpr double kMost = 3;         // powers of two at the ends of the scale
+constexpr std::size_t kGap = 4;     // pixels between layers
+constexpr std::size_t kWide = 900;  // pixels that a picture is to have at least
+constexpr std::size_t kMostPixels = 16'000'000;
+
+std::string name_of_layer(std::size_t layer) { return format("expert_load.{}", layer); }
+
+Color color_of(double share, std::size_t experts) {
+  if (share <= 0) return {0, 0, 0};
+  const double power = std::clamp(std::log2(share * static_cast<double>(experts)), -kMost, kMost);
+  const auto fade = static_cast<png_byte>(std::lround(255 * (1 - std::abs(power) / kMost)));
+  return power > 0 ? Color{255, fade, fade} : Color{fade, fade, 255};
+}
+
+struct Image {
+  std::size_t width, height;
+  std::vector<png_byte> pixels;
+
+  Image(std::size_t w, std::size_t h) : width(w), height(h), pixels(3 * w * h, 128) {}
+  void fill(std::size_t x, std::size_t y, std::size_t w, std::size_t h, const Color& color) {
+    for (std::size_t row = y; row < y + h; ++row) {
+      for (std::size_t column = x; column < x + w; ++column)
+        std::copy(color.begin(), color.end(),
+                  pixels.begin() + static_cast<std::ptrdiff_t>(3 * (row * width + column)));
+    }
+  }
+  void write(const std::string& path) const {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = static_cast<png_uint_32>(width);
+    image.height = static_cast<png_uint_32>(height);
+    image.format = PNG_FORMAT_RGB;
+    const std::string part = path + ".part";
+    if (png_image_write_to_file(&image, part.c_str(), 0, pixels.data(), 0, nullptr) != 0)
+      std::rename(part.c_str(), path.c_str());
+  }
+};
+
+// `into` becomes the mean of both, `weight` and `more_weight` rows each.
+void merge(std::vector<std::vector<double>>& into, double weight,
+           const std::vector<std::vector<double>>& more, double more_weight) {
+  for (std::size_t l = 0; l < into.size(); ++l) {
+    for (std::size_t e = 0; e < into[l].size(); ++e)
+      into[l][e] += (more[l][e] - into[l][e]) * more_weight / (weight + more_weight);
+  }
+}
+
+}  // namespace
+
+RoutingPicture::RoutingPicture(const Options& options) : options_(options) {
+  std::ifstream earlier(options.metrics);
+  for (std::string line; std::getline(earlier, line);) {
+    const Json row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
+    Column column;
+    while (row.is_object() && row.contains(name_of_layer(column.size()))) {
+      const Json& load = row[name_of_layer(column.size())];
+      column.emplace_back();
+      for (const Json& share : load)
+        column.back().push_back(share.is_number() ? share.get<double>() : 0.0);
+    }
+    add(std::move(column));
+  }
+}
+
+RoutingPicture::~RoutingPicture() { flush(); }
+
+void RoutingPicture::write(const MetricsRow& row) {
+  Column column;
+  for (const auto& [name, values] : row.vectors) {
+    if (name == name_of_layer(column.size())) column.push_back(values);
+  }
+  add(std::move(column));
+  if (row.step < next_step_) return;
+  next_step_ = row.step + row.step / 4 + 1;  // ever less often
+  flush();
+}
+
+void RoutingPicture::add(Column column) {
+  if (column.empty()) return;
+  if (!columns_.empty() &&
+      (columns_[0].size() != column.size() || columns_[0][0].size() != column[0].size()))
+    return;
+  if (columns_.empty() || weights_.back() >= rows_per_column_) {
+    columns_.push_back(std::move(column));
+    weights_.push_back(1);
+  } else {
+    merge(columns_.back(), weights_.back(), column, 1);
+    weights_.back() += 1;
+  }
+  if (columns_.size() > options_.most_columns) halve();
+}
+
+void RoutingPicture::halve() {
+  const std::size_t kept = (columns_.size() + 1) / 2;
+  for (std::size_t i = 0; i < kept; ++i) {
+    Column column = std::move(columns_[2 * i]);
+    double weight = weights_[2 * i];
+    if (2 * i + 1 < columns_.size()) {
+      merge(column, weight, columns_[2 * i + 1], weights_[2 * i + 1]);
+      weight += weights_[2 * i + 1];
+    }
+    columns_[i] = std::move(column);
+    weights_[i] = weight;
+  }
+  columns_.resize(kept);
+  weights_.resize(kept);
+  rows_per_column_ *= 2;
+}
+
+void RoutingPicture::flush() {
+  if (columns_.empty()) return;
+  const std::size_t layers = columns_[0].size(), experts = columns_[0][0].size();
+  const std::size_t wide = (kWide + columns_.size() - 1) / columns_.size();
+  const std::size_t high = std::clamp<std::size_t>(96 / experts, 1, 12);
+  const std::size_t panel = experts * high + kGap;
+  if (columns_.size() * wide * layers * panel > kMostPixels) return;
+  Image image(columns_.size() * wide, layers * panel - kGap);
+  for (std::size_t c = 0; c < columns_.size(); ++c) {
+    for (std::size_t l = 0; l < layers; ++l) {
+      for (std::size_t e = 0; e < experts; ++e)
+        image.fill(c * wide, l * panel + e * high, wide, high,
+                   color_of(columns_[c][l][e], experts));
+    }
+  }
+  image.write(options_.path);
+}
+
+}  // namespace moesaic

@@ -1,0 +1,56 @@
+#include "moe/placement.h"
+
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <random>
+#include <set>
+
+namespace moesaic {
+namespace {
+
+TEST(Placement, PartsHotExperts) {
+  const std::vector<double> load = {10, 10, 0, 0, 1, 1};
+  EXPECT_DOUBLE_EQ(imbalance(load, 2, slots_in_order(6)), 20 / 11.0);
+  EXPECT_DOUBLE_EQ(imbalance(load, 2, balanced_slots(load, 2, slots_in_order(6))), 1.0);
+}
+
+TEST(Placement, StaysWhereNothingIsGained) {
+  const std::vector<double> even = {1, 1, 1, 1};
+  EXPECT_EQ(balanced_slots(even, 2, {3, 0, 2, 1}), (Slots{3, 0, 2, 1}));
+}
+
+TEST(Placement, GivesEveryRankAsManyExpertsAndIsNeverWorse) {
+  std::mt19937 draw(5);
+  for (int round = 0; round < 200; ++round) {
+    const std::int64_t ranks = 1 + static_cast<std::int64_t>(draw() % 4);
+    const std::int64_t experts = ranks * (1 + static_cast<std::int64_t>(draw() % 5));
+    std::vector<double> load;
+    for (std::int64_t e = 0; e < experts; ++e)
+      load.push_back(draw() % 3 == 0 ? static_cast<double>(draw() % 100) : 1.0);
+    const Slots slots = balanced_slots(load, ranks, slots_in_order(experts));
+    EXPECT_EQ(std::set<std::int64_t>(slots.begin(), slots.end()).size(), slots.size());
+    EXPECT_LE(imbalance(load, ranks, slots), imbalance(load, ranks, slots_in_order(experts)));
+  }
+}
+
+TEST(ExpertPlacement, PlansFromTheLoadAndFromATableThatFits) {
+  ExpertPlacement placement(1, 4, 2);
+  placement.apply(RankContext::single(), at::tensor({8, 8, 1, 1}, at::kLong).unsqueeze(0));
+  placement.plan();
+  const Json planned = placement.table();
+  const auto slots = planned[0].get<Slots>();
+  EXPECT_NE(slots[0] / 2, slots[1] / 2);
+  ExpertPlacement other(1, 4, 2);
+  for (const Json& wrong : {Json(nullptr), Json::array({1}), Json::array({{0, 1, 2}}),
+                            Json::array({{0, 0, 1, 2}}), Json::array({{0, "1", 2, 3}})}) {
+    other.plan_from(wrong);
+    EXPECT_EQ(other.table()[0].get<Slots>(), slots_in_order(4)) << wrong;
+  }
+  other.plan_from(planned);
+  EXPECT_EQ(other.table(), planned);
+}
+
+}  // namespace
+}  // namespace moesaic
