@@ -10,4 +10,4 @@ build/release/bin/moesaic schema --markdown | diff -u docs/recipe-reference.md -
   { echo "test: docs/recipe-reference.md is out of date: moesaic schema --markdown > docs/recipe-reference.md" >&2; exit 1; }
 scripts/data/postgresql.sh
 ctest --preset release -j 2 "$@"
-[ $# -gt 0 ] || scripts/fuzz.sh 45 || [ $? = 77 ]
+[ $# -gt 0 ] || scripts/fuzz.sh 25 || [ $? = 77 ]

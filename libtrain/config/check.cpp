@@ -108,6 +108,13 @@ void check_moe(const Recipe& recipe, const arch::Options& options, const Places&
          "moe.gate_gradient",
          "sparse_mixer draws from the logits: a correction bias or groups of experts would have no "
          "part in it");
+  if (options.num_experts_per_tok == 1 && options.norm_topk_prob && options.router_top_p == 0 &&
+      moe.gate_gradient == "top_k") {
+    problems.warning(place_of(places, "moe.gate_gradient"), "moe.gate_gradient",
+                     "top_k teaches the router nothing: with num_experts_per_tok 1 and "
+                     "norm_topk_prob its weight is always 1; default_moe, dense_mixer and "
+                     "sparse_mixer do teach it");
+  }
   const std::int64_t at_once = recipe.parallel.ranks * recipe.train.micro_batch_size;
   if (moe.balance.type == "global" && at_once < recipe.train.global_batch_size) {
     problems.warning(place_of(places, "moe.balance.type"), "moe.balance.type",

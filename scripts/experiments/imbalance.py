@@ -18,7 +18,7 @@ from experiment import ROOT, Run, machine, save, table
 BIN = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
 FOLDER = ROOT / "runs/experiments/imbalance"
 CONFIG = {"model_type": "deepseek_v3", "vocab_size": 257, "hidden_size": 256, "intermediate_size": 256, "moe_intermediate_size": 512,
-          "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4, "n_routed_experts": 8, "num_experts_per_tok": 2,
+          "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4, "n_routed_experts": 8, "num_experts_per_tok": 4,
           "n_shared_experts": 1, "n_group": 1, "topk_group": 1, "q_lora_rank": None, "kv_lora_rank": 32, "qk_nope_head_dim": 32,
           "qk_rope_head_dim": 16, "v_head_dim": 32, "first_k_dense_replace": 0, "num_nextn_predict_layers": 0, "routed_scaling_factor": 1.0}
 RECIPE = """
@@ -68,7 +68,7 @@ def make_models():
     shutil.rmtree(FOLDER, ignore_errors=True)
     FOLDER.mkdir(parents=True)
     train("start", model=f"config: {json.dumps(CONFIG)}", steps=1, final="true")
-    for name, favourites in {"none": (), "one-rank": (0, 1)}.items():
+    for name, favourites in {"none": (), "one-rank": (0, 1, 2, 3)}.items():
         moesaic("export", FOLDER / "start", FOLDER / f"model-{name}")
         set_bias(FOLDER / f"model-{name}", favourites)
 

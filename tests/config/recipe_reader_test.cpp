@@ -117,13 +117,30 @@ TEST_F(RecipeReader, NamesTheSectionThatOwnsAMisplacedKey) {
 }
 
 TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
-  for (const char* key :
-       {"adapt", "model.upcycle", "moe.gate_gradient", "parallel.shard_optimizer"}) {
+  for (const char* key : {"adapt", "privacy", "parallel.shard_optimizer"}) {
     EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
               std::string::npos);
   }
-  EXPECT_NE(problem({"moe.balance.type=gshard"}).find("not supported by this version"),
+  EXPECT_NE(problem({"data.train=[{path: a, format: chat}]"}).find("not supported by this version"),
             std::string::npos);
+}
+
+TEST_F(RecipeReader, RefusesWaysToRouteThatDoNotGoTogether) {
+  const auto refused = [this](std::vector<std::string> overrides, const std::string& word) {
+    overrides.insert(overrides.begin(),
+                     "model.config={model_type: olmoe, vocab_size: 257, hidden_size: 16, "
+                     "num_attention_heads: 2, num_experts: 8, num_experts_per_tok: 2}");
+    EXPECT_NE(problem(overrides).find(word), std::string::npos) << problem(overrides);
+  };
+  refused({"moe.balance.type=bias"}, "use_expert_bias");
+  refused({"moe.gate_gradient=dense_mixer", "moe.capacity_factor=1.5"}, "must be 0");
+  refused({"model.config.router_top_p=0.5", "moe.gate_gradient=default_moe"}, "router_top_p");
+  refused({"model.config.zero_expert_num=2", "moe.diagnose_every=5"}, "zero_expert_num");
+  refused({"moe.gate_gradient=sparse_mixer", "model.config.use_expert_bias=true"}, "no part in it");
+  refused({"train.mtp_coefficient=0.3"}, "num_nextn_predict_layers");
+  refused({"moe.drop=position"}, "has no effect");
+  refused({"model.config.num_experts_per_tok=1", "model.config.norm_topk_prob=true"},
+          "teaches the router nothing");
 }
 
 TEST_F(RecipeReader, RequiresWhatARunNeeds) {

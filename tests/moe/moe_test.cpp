@@ -125,6 +125,22 @@ TEST(Router, JittersItsInputInTrainingOnlyAndAlikeForTheSameToken) {
   EXPECT_TRUE(router.route(f.context, x).record.logits_TE.equal(x));
 }
 
+TEST(Router, CountsChoicesBeforeItDropsThemAndDropsInTrainingOnly) {
+  test::Fixture f;
+  const auto weight = f.parameter(at::tensor({9., 1., 0., 0.}, at::kDouble).unsqueeze(1));
+  const auto x = at::ones({11, 1}, at::kDouble);
+  const Router router({.num_experts = 4,
+                       .num_experts_per_tok = 2,
+                       .training = {.capacity = {.factor = 0.5, .by_position = true}}},
+                      weight);
+  const Routing routing = router.route(f.context, x);
+  EXPECT_TRUE(routing.record.count_E.equal(at::tensor({11, 11, 0, 0}, at::kLong)));
+  EXPECT_EQ(routing.sent_TC.ge(0).sum().item<std::int64_t>(), 2 * 3);  // ceil(11 * 2 / 2 / 4)
+  EXPECT_EQ(routing.record.dropped, 22 - 6);
+  f.context.sink = nullptr;
+  EXPECT_EQ(router.route(f.context, x).sent_TC.ge(0).sum().item<std::int64_t>(), 22);
+}
+
 TEST(Grouping, KeepsTheOrderOfTokensInsideAnExpert) {
   const auto selected = at::tensor({2, 0, 0, 2, 1, 0}, at::kLong).view({3, 2});
   const Grouping grouping = Grouping::make(selected, 3);

@@ -69,7 +69,7 @@ TEST_F(Picture, GoesOnFromTheRowsOfAnEarlierStart) {
     picture.write(row(2, {0.5, 0.5}, {0.5, 0.5}));
   }
   const Pixels p = read();
-  EXPECT_EQ(p.at(p.width / 2 - 1, 95), (std::array<int, 3>{0, 0, 0}));
+  EXPECT_EQ(p.at(p.width / 2 - 1, 23), (std::array<int, 3>{0, 0, 0}));
   EXPECT_EQ(p.at(p.width / 2, 23), (std::array<int, 3>{255, 255, 255}));
 }
 

@@ -29,10 +29,10 @@ class MtpTest(RunTest):
         return self.rows("one")[0]
 
     def loss_there(self, lines):
-        model = AutoModelForCausalLM.from_pretrained(self.folder / "hub", dtype=torch.float64)
-        weights = {name.removeprefix("model.layers.2."): value.double() for name, value in
+        model = AutoModelForCausalLM.from_pretrained(self.folder / "hub", dtype=torch.float32)
+        weights = {name.removeprefix("model.layers.2."): value.float() for name, value in
                    safetensors.torch.load_file(self.folder / "hub/model.safetensors").items() if name.startswith("model.layers.2.")}
-        block = deepseek.DeepseekV3DecoderLayer(model.config, 2).double()
+        block = deepseek.DeepseekV3DecoderLayer(model.config, 2).float()
         own = block.state_dict()
         joined = {"mlp.experts.gate_up_proj": torch.stack([torch.cat([weights[f"mlp.experts.{e}.gate_proj.weight"],
                                                                       weights[f"mlp.experts.{e}.up_proj.weight"]]) for e in range(8)]),
@@ -45,7 +45,7 @@ class MtpTest(RunTest):
         both = torch.cat([norm(model.model.embed_tokens(following), "enorm.weight"), norm(hidden, "hnorm.weight")], -1)
         x = both @ weights["eh_proj.weight"].T
         positions = torch.arange(inputs.shape[1])[None]
-        mask = torch.full((inputs.shape[1],) * 2, float("-inf"), dtype=torch.float64).triu(1)[None, None]
+        mask = torch.full((inputs.shape[1],) * 2, float("-inf")).triu(1)[None, None]
         y = block(x, attention_mask=mask, position_ids=positions, position_embeddings=model.model.rotary_emb(x, positions))
         logits = model.lm_head(norm(y if torch.is_tensor(y) else y[0], "shared_head.norm.weight"))
         losses = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 2:].flatten(), reduction="sum")
@@ -57,13 +57,13 @@ class MtpTest(RunTest):
         begin, end = text.index("  config:"), text.index("data:")
         self.recipe.write_text(f"{text[:begin]}  config: {json.dumps(CONFIG)}\n{text[end:]}")
         self.train("train.max_steps=5", "train.mtp_coefficient=0.3", "train.precision=float64")
-        self.moesaic("export", self.folder / "run", self.folder / "hub", "--dtype", "float64")
+        self.moesaic("export", self.folder / "run", self.folder / "hub", "--dtype", "float32")
         draw = torch.Generator().manual_seed(3)
         lines = torch.randint(0, 257, (4, LENGTH), generator=draw).tolist()
         row, (main, further) = self.loss_here(lines), self.loss_there(lines)
         print(f"loss {row['loss']:.9f} {main:.9f}, loss_mtp {row['loss_mtp']:.9f} {further:.9f}")
-        self.assertAlmostEqual(row["loss"], main, delta=1e-6)
-        self.assertAlmostEqual(row["loss_mtp"], further, delta=1e-6)
+        self.assertAlmostEqual(row["loss"], main, delta=2e-5)
+        self.assertAlmostEqual(row["loss_mtp"], further, delta=2e-5)
 
 
 if __name__ == "__main__":
