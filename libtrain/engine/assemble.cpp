@@ -80,8 +80,8 @@ void make_feedback(const Recipe& recipe, const MoeRun& run, TrainingParts& parts
 // Experts that never move have a placement, too; only one that balances is among the feedback.
 at::Tensor make_placement(const Recipe& recipe, const arch::Options& arch,
                           const RankContext& context, TrainingParts& parts) {
-  auto placement =
-      std::make_unique<ExpertPlacement>(arch.num_routers(), arch.num_experts, context.plan.expert);
+  auto placement = std::make_unique<ExpertPlacement>(arch.num_routers(), arch.num_experts,
+                                                     context.plan.expert, context.device);
   const at::Tensor slot_LE = placement->slot_LE();
   if (recipe.moe.placement == "balanced" && context.plan.expert > 1) {
     parts.placement = placement.get();

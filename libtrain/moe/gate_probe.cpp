@@ -3,6 +3,7 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "moe/host_values.h"
 #include "nn/autograd.h"
 
 namespace moesaic {
@@ -11,12 +12,6 @@ namespace {
 void add_product(const at::Tensor& sum_LED, std::int64_t layer, const at::Tensor& dlogits_TE,
                  const at::Tensor& x_TD) {
   sum_LED.select(0, layer).addmm_(dlogits_TE.t(), x_TD);
-}
-
-std::vector<double> to_vector(const at::Tensor& values) {
-  const at::Tensor host = values.to(at::kDouble).cpu().contiguous();
-  const double* data = host.const_data_ptr<double>();
-  return std::vector<double>(data, data + host.numel());
 }
 
 at::Tensor norm_of(const at::Tensor& sum_LED) {
@@ -49,7 +44,7 @@ void GateProbe::reduce(const Communicator& world) {
   if (dense_.defined()) world.all_reduce(dense_, ReduceOp::kSum, "step.dense_gate_gradient");
 }
 
-std::vector<double> GateProbe::norms() const { return to_vector(norm_of(task_)); }
+std::vector<double> GateProbe::norms() const { return host_values(norm_of(task_)); }
 
 std::vector<double> GateProbe::cosines() const {
   const at::Tensor dot = task_.to(at::kDouble).mul(dense_.to(at::kDouble)).sum({1, 2});
@@ -57,7 +52,7 @@ std::vector<double> GateProbe::cosines() const {
   // What is left of sums that cancel has no direction.
   const double noise = task_.scalar_type() == at::kDouble ? 1e-12 : 1e-5;
   const at::Tensor cosine = dot.div(task.mul(dense).clamp_min(1e-300));
-  return to_vector(cosine.masked_fill(task.le(dense.mul(noise)), 0));
+  return host_values(cosine.masked_fill(task.le(dense.mul(noise)), 0));
 }
 
 }  // namespace moesaic

@@ -105,12 +105,14 @@ void move_experts(const at::Tensor& local, const Slots& from, const Slots& to,
   local.detach().index_copy_(0, places(in, to), coming);
 }
 
-ExpertPlacement::ExpertPlacement(std::int64_t layers, std::int64_t experts, std::int64_t ranks)
+ExpertPlacement::ExpertPlacement(std::int64_t layers, std::int64_t experts, std::int64_t ranks,
+                                 at::Device device)
     : ranks_(ranks),
       load_(at(layers), std::vector<double>(at(experts), 0.0)),
       planned_(at(layers), slots_in_order(experts)),
       lying_(planned_),
-      slot_LE_(at::arange(experts, at::kLong).repeat({layers, 1})) {}
+      slot_LE_(
+          at::arange(experts, at::TensorOptions(at::kLong).device(device)).repeat({layers, 1})) {}
 
 void ExpertPlacement::apply(const RankContext& /*context*/, const at::Tensor& count_LE) {
   const at::Tensor count = count_LE.cpu().contiguous();

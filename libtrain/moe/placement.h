@@ -37,7 +37,8 @@ void move_experts(const at::Tensor& local, const Slots& from, const Slots& to,
 /// The placement of every layer's experts, and the load that the next one is made from.
 class ExpertPlacement : public RouterFeedback {
  public:
-  ExpertPlacement(std::int64_t layers, std::int64_t experts, std::int64_t ranks);
+  ExpertPlacement(std::int64_t layers, std::int64_t experts, std::int64_t ranks,
+                  at::Device device = at::kCPU);
 
   /// int64 [layers, E], for dispatchers; changes in place.
   const at::Tensor& slot_LE() const { return slot_LE_; }

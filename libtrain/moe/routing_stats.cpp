@@ -6,16 +6,12 @@
 
 #include <cmath>
 
+#include "moe/host_values.h"
+
 namespace moesaic {
 namespace {
 
 constexpr std::int64_t kExtra = 2;  // columns after the counts
-
-std::vector<double> to_vector(const at::Tensor& values) {
-  const at::Tensor host = values.to(at::kDouble).cpu().contiguous();
-  const double* data = host.const_data_ptr<double>();
-  return std::vector<double>(data, data + host.numel());
-}
 
 }  // namespace
 
@@ -44,7 +40,7 @@ std::vector<double> RoutingStats::max_violations() const {
   if (!total_LX_.defined()) return {};
   const at::Tensor count = counts().to(at::kDouble);
   const at::Tensor mean_L = count.mean(1).clamp_min(1e-300);
-  return to_vector(count.amax(1).sub(mean_L).div(mean_L));
+  return host_values(count.amax(1).sub(mean_L).div(mean_L));
 }
 
 std::vector<double> RoutingStats::entropies() const {
@@ -62,7 +58,7 @@ std::vector<std::vector<double>> RoutingStats::loads() const {
   if (!total_LX_.defined()) return loads;
   const at::Tensor count = counts().to(at::kDouble);
   const at::Tensor share_LE = count.div(count.sum(1, true).clamp_min(1));
-  for (std::int64_t l = 0; l < share_LE.size(0); ++l) loads.push_back(to_vector(share_LE[l]));
+  for (std::int64_t l = 0; l < share_LE.size(0); ++l) loads.push_back(host_values(share_LE[l]));
   return loads;
 }
 

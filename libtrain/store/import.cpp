@@ -5,6 +5,7 @@
 #include "arch/arch.h"
 #include "store/checkpoint_writer.h"
 #include "store/finite.h"
+#include "store/gguf_source.h"
 #include "store/hub_source.h"
 #include "store/new_folder.h"
 #include "store/staging.h"
@@ -45,7 +46,11 @@ void import_model(const std::string& from, const std::string& to, const ImportOp
                   const Log& log) {
   RankContext context = RankContext::single();
   context.log = log;
-  std::unique_ptr<ModelSource> source = HubSource::open(context, from);
+  std::unique_ptr<ModelSource> source;
+  if (is_gguf(from))
+    source = GgufSource::open(context, from);
+  else
+    source = HubSource::open(context, from);
   if (options.upcycle.num_experts > 0)
     source = std::make_unique<UpcycledSource>(std::move(source), options.upcycle, options.seed);
   check_apart(from, to);

@@ -1,4 +1,5 @@
-// Import: a Hugging Face folder becomes a checkpoint folder, by one process, in pieces.
+// Import: a Hugging Face folder or a GGUF file becomes a checkpoint folder, by one process, in
+// pieces.
 #pragma once
 
 #include <string>
@@ -15,9 +16,10 @@ struct ImportOptions {
   std::uint64_t seed = 1234;     // of upcycling
 };
 
-/// Reads the Hugging Face folder `from` and writes the checkpoint folder `to`, which appears when
-/// it is whole. Weights keep their dtypes; the small files go to hub/. Error(kCheckpoint) when
-/// `from` is damaged or does not fit its config.json, or `to` is there already.
+/// Reads the Hugging Face folder or GGUF file `from` and writes the checkpoint folder `to`, which
+/// appears when it is whole. Weights keep their dtypes; the small files go to hub/.
+/// Error(kCheckpoint) when `from` is damaged or does not fit its config.json, or `to` is there
+/// already.
 void import_model(const std::string& from, const std::string& to, const ImportOptions& options,
                   const Log& log);
 

@@ -8,11 +8,12 @@ VARIANTS = {"none": [], "switch": [], "gshard": [], "sequence": [], "global": []
 
 
 def main():
-    experiment = Experiment("balance", "small-moe.yaml", __doc__)
+    experiment = Experiment("balance", "recipes/experiments/small-moe.yaml", __doc__)
     runs = experiment.run_all({name: [f"moe.balance.type={name}", *changes] for name, changes in VARIANTS.items()})
+    steps = experiment.step_times({name: [f"moe.balance.type={name}", *changes] for name, changes in VARIANTS.items()})
     rows = [[name, spread([r.last("valid_loss") for r in of]), spread([r.mean("max_violation") for r in of], 2),
              spread([r.last("max_violation") for r in of], 2), spread([r.mean("dead_experts") for r in of], 1),
-             f"{1000 * sum(r.mean('step_s') for r in of) / len(of):.0f}"] for name, of in runs.items()]
+             f"{1000 * steps[name]:.0f}"] for name, of in runs.items()]
     save("balance", f"Machine: {machine()}; {experiment.options.seeds} seeds.\n\n" + table(
         ["balance", "validation loss at the end", "max violation, mean over time", "at the end",
          "dead experts, mean", "step, ms"], rows))

@@ -6,7 +6,7 @@ from experiment import Experiment, machine, mean_curve, picture, save, spread, t
 
 WIDTH, EXPERTS, CHOSEN = 96, 16, 2
 DENSE = "model.config={{model_type: llama, vocab_size: 257, hidden_size: 96, intermediate_size: {}, num_hidden_layers: 3, " \
-        "num_attention_heads: 4, max_position_embeddings: 256}}"
+        "num_attention_heads: 4, max_position_embeddings: 256, num_experts: null, num_experts_per_tok: null, norm_topk_prob: null}}"
 # The dense models have OLMoE's size without its router and its norms of queries and keys: less than 1 % of it.
 VARIANTS = {
     "moe, 16 experts, 2 a token": [],
@@ -18,13 +18,14 @@ VARIANTS = {
 
 
 def main():
-    experiment = Experiment("dense-vs-moe", "small-moe.yaml", __doc__)
+    experiment = Experiment("dense-vs-moe", "recipes/experiments/small-moe.yaml", __doc__)
     runs = experiment.run_all(VARIANTS)
     network = {name: 3 * WIDTH * 3 * width for name, width in zip(
         VARIANTS, (CHOSEN * WIDTH, CHOSEN * WIDTH, 2 * CHOSEN * WIDTH, 4 * CHOSEN * WIDTH, EXPERTS * WIDTH))}
+    steps = experiment.step_times(VARIANTS)
     rows, lines, seconds = [], {}, {}
     for name, of in runs.items():
-        step = statistics.mean(statistics.median(v for _, v in r.curve("step_s")) for r in of)
+        step = steps[name]
         shared = 257 * WIDTH * 2 + 3 * 4 * WIDTH * WIDTH
         total = shared + (3 * WIDTH * 3 * EXPERTS * WIDTH if name.startswith("moe") else network[name])
         flops = 6 * (shared - 257 * WIDTH + network[name])  # without attention scores; the embedding is no product

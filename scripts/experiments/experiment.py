@@ -16,7 +16,7 @@ CORPORA = {"prose": "data/cache/postgresql", "code": "data/cache/python_code"}
 
 
 # A part of each corpus's held-out documents: enough to compare models, and quick.
-VALID = {"prose": ("prose", 50_000), "code": ("code", 50_000), "short": ("prose", 20_000)}
+VALID = {"prose": ("prose", 50_000), "code": ("code", 50_000), "short": ("prose", 8_000)}
 
 
 def prepare():
@@ -73,17 +73,24 @@ class Experiment:
         parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side, one thread each")
         parser.add_argument("--steps", type=int, help="instead of the recipe's")
         self.options = parser.parse_args()
-        self.name, self.recipe = name, ROOT / "recipes/experiments" / recipe
+        self.name, self.recipe = name, ROOT / recipe
         self.folder = ROOT / "runs/experiments" / name
         prepare()
         self.bin = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
 
-    def run_all(self, variants):
+    def step_times(self, variants):
+        """{variant: [overrides]} -> {variant: median seconds of a step}: short runs, one at a time, variants in turn."""
+        short = ["train.max_steps=24", "log.every_steps=1", "eval.every_steps=0", "data.valid=[]", "moe.diagnose_every=0"]
+        runs = self.run_all({f"time-{name}": [*changes, *short] for name, changes in variants.items()}, jobs=1)
+        return {name: statistics.median(seconds for run in runs[f"time-{name}"] for _, seconds in run.curve("step_s")[4:])
+                for name in variants}
+
+    def run_all(self, variants, jobs=None):
         """{variant: [overrides]} -> {variant: [Run of each seed]}. Seeds are the outer loop: variants that are compared
         run at the same time of day."""
-        jobs = [(name, seed) for seed in range(1, self.options.seeds + 1) for name in variants]
-        with concurrent.futures.ThreadPoolExecutor(self.options.jobs) as pool:
-            done = dict(zip(jobs, pool.map(lambda job: self.run(job[0], job[1], variants[job[0]]), jobs)))
+        tasks = [(name, seed) for seed in range(1, self.options.seeds + 1) for name in variants]
+        with concurrent.futures.ThreadPoolExecutor(jobs or self.options.jobs) as pool:
+            done = dict(zip(tasks, pool.map(lambda task: self.run(task[0], task[1], variants[task[0]]), tasks)))
         return {name: [done[name, seed] for seed in range(1, self.options.seeds + 1)] for name in variants}
 
     def run(self, variant, seed, overrides):

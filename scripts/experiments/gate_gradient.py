@@ -1,7 +1,5 @@
 #!/usr/bin/env python3
 """What a better gate gradient is worth: tokens to a set loss, step time. -> docs/results/gate-gradient.{md,svg}"""
-import statistics
-
 from experiment import Experiment, machine, mean_curve, picture, save, spread, table
 
 GRADIENTS = ("top_k", "default_moe", "sparse_mixer", "dense_mixer")
@@ -9,24 +7,23 @@ CASES = {"K = 2": [], "K = 1, renormalised": ["model.config.num_experts_per_tok=
 
 
 def main():
-    experiment = Experiment("gate-gradient", "small-moe.yaml", __doc__)
+    experiment = Experiment("gate-gradient", "recipes/experiments/small-moe.yaml", __doc__)
     text, panels = f"Machine: {machine()}; {experiment.options.seeds} seeds.\n", []
     for case, changes in CASES.items():
         runs = {name: of for name, of in experiment.run_all(
             {f"{name}{'-k1' if changes else ''}": [f"moe.gate_gradient={name}", "moe.diagnose_every=100", *changes]
              for name in GRADIENTS}).items()}
-        base = next(iter(runs.values()))
+        steps = experiment.step_times({name: [f"moe.gate_gradient={name.removesuffix('-k1')}", *changes] for name in runs})
+        base_step = steps[next(iter(runs))]
         # The loss that the slowest reaches: then all have a number.
         level = max(r.last("valid_loss") for of in runs.values() for r in of) * 1.002
         tokens = {name: [r.first_below("valid_loss", level) for r in of] for name, of in runs.items()}
         first = tokens[next(iter(runs))]
         rows = []
         for name, of in runs.items():
-            step = statistics.mean(statistics.median(v for _, v in r.curve("step_s")) for r in of)
-            base_step = statistics.mean(statistics.median(v for _, v in r.curve("step_s")) for r in base)
             saved = [100 * (1 - mine / theirs) for mine, theirs in zip(tokens[name], first)]
             rows.append([name.removesuffix("-k1"), spread([r.last("valid_loss") for r in of]), spread(saved, 1) + " %",
-                         f"{step / base_step:.2f}", spread([r.mean("gate_cosine", 0) for r in of], 2),
+                         f"{steps[name] / base_step:.3f}", spread([r.mean("gate_cosine", 0) for r in of], 2),
                          spread([r.mean("gate_grad_norm") for r in of], 5), spread([r.mean("max_violation") for r in of], 2)])
         text += f"\n**{case}**; tokens to a validation loss of {level:.3f}:\n\n" + table(
             ["gate gradient", "validation loss at the end", "fewer tokens than top_k", "step time, relative",

@@ -13,15 +13,13 @@ def upcycle(experts, **more):
 VARIANTS = {
     "dense": ["train.max_steps={dense_steps}"],
     "4 experts, copies": upcycle(4),
-    "4 experts, half begun anew": upcycle(4, reinit=0.5),
     "8 experts of half the width": upcycle(8, granularity=2, num_experts_per_tok=4),
-    "8 experts, noise 0.1": upcycle(8, noise=0.1),
 }
 
 
 def main():
-    experiment = Experiment("upcycling", "upcycle-smollm2.yaml", __doc__)
-    steps = experiment.options.steps or 12
+    experiment = Experiment("upcycling", "scripts/experiments/upcycle-smollm2.yaml", __doc__)
+    steps = experiment.options.steps or 8
     experiment.options.steps = None
     changes = {name: [f"train.max_steps={steps}", *(c.format(dense_steps=round(1.59 * steps)) for c in of)]
                for name, of in VARIANTS.items()}

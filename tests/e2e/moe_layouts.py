@@ -70,9 +70,6 @@ def recipe_of(draw, chosen):
 
 
 class MoeLayouts(FamilyLayouts):
-    def relative(self, a, b):
-        return abs(a - b) / max(abs(a), abs(b), 1e-5)  # gradients that cancel leave noise
-
     def family_for(self, draw, chosen):
         if chosen["routing"] == "prediction":
             return "deepseek_v3"
