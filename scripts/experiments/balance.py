@@ -10,13 +10,12 @@ VARIANTS = {"none": [], "switch": [], "gshard": [], "sequence": [], "global": []
 def main():
     experiment = Experiment("balance", "recipes/experiments/small-moe.yaml", __doc__)
     runs = experiment.run_all({name: [f"moe.balance.type={name}", *changes] for name, changes in VARIANTS.items()})
-    steps = experiment.step_times({name: [f"moe.balance.type={name}", *changes] for name, changes in VARIANTS.items()})
     rows = [[name, spread([r.last("valid_loss") for r in of]), spread([r.mean("max_violation") for r in of], 2),
-             spread([r.last("max_violation") for r in of], 2), spread([r.mean("dead_experts") for r in of], 1),
-             f"{1000 * steps[name]:.0f}"] for name, of in runs.items()]
+             spread([r.last("max_violation") for r in of], 2), spread([r.mean("dead_experts") for r in of], 1)]
+            for name, of in runs.items()]
     save("balance", f"Machine: {machine()}; {experiment.options.seeds} seeds.\n\n" + table(
         ["balance", "validation loss at the end", "max violation, mean over time", "at the end",
-         "dead experts, mean", "step, ms"], rows))
+         "dead experts, mean"], rows))
     picture("balance", [
         ("Validation loss", "step", "nats per byte", {n: mean_curve(of, "valid_loss")[4:] for n, of in runs.items()}, "linear"),
         ("Max violation", "step", "(max - mean) / mean", {n: mean_curve(of, "max_violation") for n, of in runs.items()}, "log")])

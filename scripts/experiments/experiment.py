@@ -80,7 +80,7 @@ class Experiment:
 
     def step_times(self, variants):
         """{variant: [overrides]} -> {variant: median seconds of a step}: short runs, one at a time, variants in turn."""
-        short = ["train.max_steps=24", "log.every_steps=1", "eval.every_steps=0", "data.valid=[]", "moe.diagnose_every=0"]
+        short = ["train.max_steps=16", "log.every_steps=1", "eval.every_steps=0", "data.valid=[]", "moe.diagnose_every=0"]
         runs = self.run_all({f"time-{name}": [*changes, *short] for name, changes in variants.items()}, jobs=1)
         return {name: statistics.median(seconds for run in runs[f"time-{name}"] for _, seconds in run.curve("step_s")[4:])
                 for name in variants}

@@ -42,7 +42,7 @@ def moesaic(*arguments):
 
 
 def train(name, *arguments, **values):
-    settings = {"model": f"from: {FOLDER}/model-{values.pop('favourites', 'none')}", "folder": FOLDER, "steps": 12, "batch": 16,
+    settings = {"model": f"from: {FOLDER}/model-{values.pop('favourites', 'none')}", "folder": FOLDER, "steps": 8, "batch": 8,
                 "precision": "float32", "balance": "none", "final": "false", **values}
     recipe = FOLDER / f"{name}.yaml"
     recipe.write_text(RECIPE.format(**settings))
@@ -97,10 +97,10 @@ def main():
     rows = []
     for number, (case, values) in enumerate(cases.items()):
         exact = [train(f"exact-{number}-{layout[1]}", "-n", layout[0], f"parallel.expert={layout[1]}", precision="float64",
-                       steps=5, **values) for layout in ((1, 1), (2, 2))]
+                       steps=3, **values) for layout in ((1, 1), (2, 2))]
         run = train(f"time-{number}", "-n", 2, "parallel.expert=2", **values)
         moved = train(f"placed-{number}", "-n", 2, "parallel.expert=2", "moe.placement=balanced", **values)
-        before, after = step_ms(run, 5), step_ms(moved, 5)
+        before, after = step_ms(run, 4), step_ms(moved, 4)
         rows.append([case, f"{largest_difference(*exact):.0e}", f"{run.mean('max_violation'):.2f}", f"{before:.0f}", f"{after:.0f}",
                      f"{before / after:.2f}"])
     save("imbalance", f"Machine: {machine()}; two ranks of one thread, expert groups of two.\n\n" + table(
