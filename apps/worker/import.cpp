@@ -17,8 +17,10 @@ void add_import(CLI::App& app, int&) {
     bool json = false;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb = app.add_subcommand("import", "A Hugging Face folder or GGUF file becomes a checkpoint");
-  verb->add_option("FROM", a->from, "Folder with config.json and safetensors, or GGUF file")->required();
+  CLI::App* verb =
+      app.add_subcommand("import", "A Hugging Face folder or GGUF file becomes a checkpoint");
+  verb->add_option("FROM", a->from, "Folder with config.json and safetensors, or GGUF file")
+      ->required();
   verb->add_option("TO", a->to, "Checkpoint folder to write")->required();
   verb->add_flag("--overwrite", a->options.overwrite, "Replace a model that is at TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,

@@ -10,10 +10,7 @@ constexpr const char* kCorrectionBias = "gate.e_score_correction_bias";
 
 }  // namespace
 
-bool is_correction_bias(const std::string& name) {
-  const std::string end = kCorrectionBias;
-  return name.size() >= end.size() && name.compare(name.size() - end.size(), end.size(), end) == 0;
-}
+bool is_correction_bias(const std::string& name) { return name.ends_with(kCorrectionBias); }
 
 bool Options::is_moe_layer(std::int64_t layer) const {
   if (num_experts == 0 || layer < first_k_dense_replace) return false;

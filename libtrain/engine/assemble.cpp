@@ -92,10 +92,8 @@ at::Tensor make_placement(const Recipe& recipe, const arch::Options& arch,
 
 // Weights of layers for multi-token prediction that the source lacks keep their initial values.
 void take_weights(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
-  auto source = ModelSource::open(context, *recipe.model.from);
-  if (recipe.model.upcycle.num_experts > 0) {
-    source = std::make_unique<UpcycledSource>(std::move(source), recipe.model.upcycle, recipe.seed);
-  }
+  const auto source =
+      upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
   const arch::Options& arch = parts.model->arch();
   StateDict state = state_of(parts.model->parameters());
   const std::int64_t missing =

@@ -12,6 +12,7 @@
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
+#include "observe/routing_picture.h"
 
 namespace moesaic {
 namespace {
@@ -207,7 +208,7 @@ void TrainingRun::set_routing(const StepReport& report, MetricsRow& row) const {
   }
   const auto loads = routing.loads();
   for (std::size_t layer = 0; layer < loads.size(); ++layer)
-    row.vectors.emplace_back(format("expert_load.{}", layer), loads[layer]);
+    row.vectors.emplace_back(RoutingPicture::load_name(layer), loads[layer]);
 }
 
 void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, double step_seconds) {

@@ -60,7 +60,7 @@ LatentAttention make_latent_attention(const arch::Options& arch, int layer,
 std::variant<SelfAttention, LatentAttention> make_any_attention(const arch::Options& arch,
                                                                 int layer,
                                                                 ParameterFactory& factory) {
-  const std::string prefix = format("model.layers.{}.self_attn.", layer);
+  const std::string prefix = arch::layer_prefix(layer) + "self_attn.";
   if (arch.is_mla()) return make_latent_attention(arch, layer, prefix, factory);
   return make_attention(arch, layer, prefix, factory);
 }
@@ -120,7 +120,7 @@ MoeLayer make_moe(const arch::Options& arch, const std::string& prefix, int rout
 std::variant<Mlp, MoeLayer> make_network(const arch::Options& arch, int layer, int router,
                                          const MoeRun& moe, ParameterFactory& factory,
                                          const RankContext& context) {
-  const std::string prefix = format("model.layers.{}.", layer);
+  const std::string prefix = arch::layer_prefix(layer);
   if (!arch.is_moe_layer(layer)) return make_mlp(prefix + "mlp.", factory);
   return make_moe(arch, prefix + arch::network_names(arch).block, router, moe, factory, context);
 }
@@ -130,9 +130,9 @@ std::variant<Mlp, MoeLayer> make_network(const arch::Options& arch, int layer, i
 Block::Block(const arch::Options& arch, int layer, int router, const MoeRun& moe,
              ParameterFactory& factory, const RankContext& context)
     : norm_eps_(arch.rms_norm_eps),
-      input_norm_(factory.make(format("model.layers.{}.input_layernorm.weight", layer))),
+      input_norm_(factory.make(arch::layer_prefix(layer) + "input_layernorm.weight")),
       post_attention_norm_(
-          factory.make(format("model.layers.{}.post_attention_layernorm.weight", layer))),
+          factory.make(arch::layer_prefix(layer) + "post_attention_layernorm.weight")),
       attention_(make_any_attention(arch, layer, factory)),
       network_(make_network(arch, layer, router, moe, factory, context)) {}
 

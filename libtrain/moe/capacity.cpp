@@ -3,12 +3,10 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/bincount.h>
-#include <ATen/ops/where.h>
 
 #include <cmath>
 
 namespace moesaic {
-
 namespace {
 
 // Equal tokens, such as the first ones of sequences, have weights that differ by rounding alone,

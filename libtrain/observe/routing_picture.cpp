@@ -5,10 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdio>
 #include <fstream>
 
-#include "core/format.h"
+#include "core/fs.h"
 
 namespace moesaic {
 namespace {
@@ -19,8 +18,6 @@ constexpr double kMost = 3;         // powers of two at the ends of the scale
 constexpr std::size_t kGap = 4;     // pixels between layers
 constexpr std::size_t kWide = 900;  // pixels that a picture is to have at least
 constexpr std::size_t kMostPixels = 16'000'000;
-
-std::string name_of_layer(std::size_t layer) { return format("expert_load.{}", layer); }
 
 Color color_of(double share, std::size_t experts) {
   if (share <= 0) return {0, 0, 0};
@@ -47,9 +44,12 @@ struct Image {
     image.width = static_cast<png_uint_32>(width);
     image.height = static_cast<png_uint_32>(height);
     image.format = PNG_FORMAT_RGB;
-    const std::string part = path + ".part";
-    if (png_image_write_to_file(&image, part.c_str(), 0, pixels.data(), 0, nullptr) != 0)
-      std::rename(part.c_str(), path.c_str());
+    png_alloc_size_t size = 0;
+    if (png_image_write_get_memory_size(image, size, 0, pixels.data(), 0, nullptr) == 0) return;
+    std::string file(size, '\0');
+    if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels.data(), 0, nullptr) == 0)
+      return;
+    write_file_atomic(path, file);
   }
 };
 
@@ -64,13 +64,15 @@ void merge(std::vector<std::vector<double>>& into, double weight,
 
 }  // namespace
 
+std::string RoutingPicture::load_name(std::size_t layer) { return format("expert_load.{}", layer); }
+
 RoutingPicture::RoutingPicture(const Options& options) : options_(options) {
   std::ifstream earlier(options.metrics);
   for (std::string line; std::getline(earlier, line);) {
     const Json row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
     Column column;
-    while (row.is_object() && row.contains(name_of_layer(column.size()))) {
-      const Json& load = row[name_of_layer(column.size())];
+    while (row.is_object() && row.contains(load_name(column.size()))) {
+      const Json& load = row[load_name(column.size())];
       column.emplace_back();
       for (const Json& share : load)
         column.back().push_back(share.is_number() ? share.get<double>() : 0.0);
@@ -84,7 +86,7 @@ RoutingPicture::~RoutingPicture() { flush(); }
 void RoutingPicture::write(const MetricsRow& row) {
   Column column;
   for (const auto& [name, values] : row.vectors) {
-    if (name == name_of_layer(column.size())) column.push_back(values);
+    if (name == load_name(column.size())) column.push_back(values);
   }
   add(std::move(column));
   if (row.step < next_step_) return;
@@ -139,7 +141,10 @@ void RoutingPicture::flush() {
                    color_of(columns_[c][l][e], experts));
     }
   }
-  image.write(options_.path);
+  try {
+    image.write(options_.path);
+  } catch (const Error&) {  // no reason to stop a run
+  }
 }
 
 }  // namespace moesaic

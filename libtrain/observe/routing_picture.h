@@ -19,6 +19,9 @@ class RoutingPicture : public MetricsSink {
     std::size_t most_columns = 600;  // beyond them neighbours are averaged
   };
 
+  /// Of a row: the vector with what each expert of a layer gets.
+  static std::string load_name(std::size_t layer);
+
   explicit RoutingPicture(const Options& options);
   ~RoutingPicture() override;
   void write(const MetricsRow& row) override;

@@ -51,8 +51,7 @@ void import_model(const std::string& from, const std::string& to, const ImportOp
     source = GgufSource::open(context, from);
   else
     source = HubSource::open(context, from);
-  if (options.upcycle.num_experts > 0)
-    source = std::make_unique<UpcycledSource>(std::move(source), options.upcycle, options.seed);
+  source = upcycled(std::move(source), options.upcycle, options.seed);
   check_apart(from, to);
   NewFolder folder(to, {.overwrite = options.overwrite});
   StagingBuffer staging;

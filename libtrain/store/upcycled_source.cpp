@@ -141,4 +141,10 @@ void UpcycledSource::fill(const RankContext& context, const StateDict& model) co
   });
 }
 
+std::unique_ptr<ModelSource> upcycled(std::unique_ptr<ModelSource> source,
+                                      const arch::UpcycleOptions& options, std::uint64_t seed) {
+  if (options.num_experts == 0) return source;
+  return std::make_unique<UpcycledSource>(std::move(source), options, seed);
+}
+
 }  // namespace moesaic

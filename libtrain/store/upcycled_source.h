@@ -46,4 +46,8 @@ class UpcycledSource : public ModelSource {
   std::uint64_t seed_;
 };
 
+/// `source`, upcycled; as it is where options.num_experts is 0.
+std::unique_ptr<ModelSource> upcycled(std::unique_ptr<ModelSource> source,
+                                      const arch::UpcycleOptions& options, std::uint64_t seed);
+
 }  // namespace moesaic
