@@ -116,7 +116,7 @@ TEST(Watchdog, ARankWithSignsOfLifeIsWaitedFor) {
   const SharedFolder folder(agreed);
   const Communicator world = test::world({.timeout_s = 4}, {.folder = folder.path()});
   if (world.is_chief()) {  // a long local phase, longer than the time-out
-    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(6);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(5);
     while (std::chrono::steady_clock::now() < end) {
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
       world.progress();

@@ -19,6 +19,10 @@ class SharedFolder {
     if (world.is_chief()) own_.emplace();
     path_ = world.broadcast(own_ ? own_->path() : "", 0, "folder of the test");
   }
+  // The chief removes the folder once no rank reads it any more.
+  ~SharedFolder() { world_.barrier("the folder is no longer needed"); }
+  SharedFolder(const SharedFolder&) = delete;
+  SharedFolder& operator=(const SharedFolder&) = delete;
   const std::string& path() const { return path_; }
   std::vector<std::string> names() const {
     world_.barrier("before listing");
