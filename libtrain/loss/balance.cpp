@@ -74,14 +74,18 @@ at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const
   return sum.div(at_least_1(view.step.sequences));
 }
 
-at::Tensor GlobalBalance::layer(const StepView& view, std::size_t index) const {
-  const RouterRecord& router = view.routers[index];
-  at::Tensor count_E = router.count_E.clone();
-  if (view.earlier_count_LE.defined())
-    count_E.add_(view.earlier_count_LE[static_cast<std::int64_t>(index)]);
-  view.context.world.all_reduce(count_E, ReduceOp::kSum, "loss.global_balance");
-  return balance(count_E, router.probabilities_TE.sum(0), at_least_1(choices_of(count_E)),
-                 at_least_1(view.step.input_tokens));
+TermValue GlobalBalance::evaluate(const StepView& view) const {
+  std::vector<at::Tensor> counts, layers;
+  for (const RouterRecord& router : view.routers) counts.push_back(router.count_E);
+  at::Tensor count_LE = at::stack(counts);
+  if (view.earlier_count_LE.defined()) count_LE.add_(view.earlier_count_LE);
+  view.context.world.all_reduce(count_LE, ReduceOp::kSum, "loss.global_balance");
+  for (std::size_t i = 0; i < view.routers.size(); ++i) {
+    const at::Tensor count_E = count_LE[static_cast<std::int64_t>(i)];
+    layers.push_back(balance(count_E, view.routers[i].probabilities_TE.sum(0),
+                             at_least_1(choices_of(count_E)), at_least_1(view.step.input_tokens)));
+  }
+  return over_layers(layers, 1.0, coefficient_);
 }
 
 TermValue RouterEntropy::evaluate(const StepView& view) const {

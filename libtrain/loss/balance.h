@@ -55,13 +55,15 @@ class SequenceBalance : public LayerBalance {
 
 /// Global balance (Qiu et al. 2025, arXiv 2501.11873, eq. 4): as Switch with one f_i for all ranks:
 /// that of the round under way and the rounds before it in this step; P_i is the mean over the
-/// step's tokens. Collective over world.
-class GlobalBalance : public LayerBalance {
+/// step's tokens. Collective over world, once a micro-batch.
+class GlobalBalance : public LossTerm {
  public:
-  using LayerBalance::LayerBalance;
+  explicit GlobalBalance(double coefficient) : coefficient_(coefficient) {}
+  const char* name() const override { return "loss_balance"; }
+  TermValue evaluate(const StepView& view) const override;
 
- protected:
-  at::Tensor layer(const StepView& view, std::size_t index) const override;
+ private:
+  double coefficient_;
 };
 
 /// The balance loss of Transformers (load_balancing_loss_func): as Switch, but the tokens of all

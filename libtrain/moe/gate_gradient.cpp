@@ -2,12 +2,12 @@
 
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/gather.h>
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <limits>
 
@@ -19,19 +19,6 @@ namespace moesaic {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
-// Adds the values of the choices to their columns; choices of -1 have none.
-at::Tensor to_columns(const at::Tensor& value_TK, const at::Tensor& selected_TK,
-                      std::int64_t experts) {
-  const at::Tensor none = selected_TK.lt(0);
-  return at::zeros({value_TK.size(0), experts}, value_TK.options())
-      .scatter_add_(1, selected_TK.masked_fill(none, 0), value_TK.masked_fill(none, 0));
-}
-
-at::Tensor from_columns(const at::Tensor& value_TE, const at::Tensor& selected_TK) {
-  const at::Tensor none = selected_TK.lt(0);
-  return at::gather(value_TE, 1, selected_TK.masked_fill(none, 0)).masked_fill(none, 0);
-}
 
 // Experts that are not within 2 eps of the best one.
 at::Tensor far_from_best(const at::Tensor& logits_TE, const at::Tensor& best_T1, double eps) {
@@ -73,18 +60,16 @@ at::Tensor straight_through(const at::Tensor& weight_TK, const at::Tensor& selec
                 });
 }
 
-at::Tensor in_columns(const at::Tensor& weight_TK, const at::Tensor& selected_TK,
-                      std::int64_t experts) {
-  return record(
-      "in_columns", {weight_TK}, to_columns(weight_TK.detach(), selected_TK, experts),
-      [selected_TK](const Tensors& dw) -> Tensors { return {from_columns(dw[0], selected_TK)}; });
+at::Tensor zero_weights(const at::Tensor& gates_TE) {
+  return record("zero_weights", {gates_TE}, at::zeros_like(gates_TE.detach()),
+                [](const Tensors& dw) -> Tensors { return dw; });
 }
 
-at::Tensor straight_through_all(const at::Tensor& weight_TK, const at::Tensor& selected_TK,
-                                const at::Tensor& gates_TE) {
-  return record("straight_through_all", {gates_TE},
-                to_columns(weight_TK.detach(), selected_TK, gates_TE.size(1)),
-                [](const Tensors& dw) -> Tensors { return {dw[0]}; });
+at::Tensor to_columns(const at::Tensor& value_TK, const at::Tensor& selected_TK,
+                      std::int64_t experts) {
+  const at::Tensor none = selected_TK.lt(0);
+  return at::zeros({value_TK.size(0), experts}, value_TK.options())
+      .scatter_add_(1, selected_TK.masked_fill(none, 0), value_TK.masked_fill(none, 0));
 }
 
 at::Tensor not_among(const at::Tensor& selected_TK, std::int64_t experts) {

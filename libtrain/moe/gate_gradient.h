@@ -6,7 +6,8 @@
 // their weights are divided by their sum, one chosen expert has the weight 1 and no gradient at
 // all. The dense estimators are straight through: backward takes the weights for those of all
 // experts, the dense gates G, and gives each of them
-//   dense_mixer  <delta, E_j>, every expert being run (Yao et al. 2025, DenseMixer);
+//   dense_mixer  <delta, E_j>, every expert being run (Yao et al. 2025, DenseMixer), those not
+//                chosen forward alone;
 //   default_moe  <delta, E_j> for the chosen, <delta, average output of j> for the others (Panda et
 //                al. 2025, arXiv 2504.12463; there the averages are part of the forward pass, too,
 //                here not: the model stays one that others can run).
@@ -38,12 +39,12 @@ struct DenseGates {
 at::Tensor straight_through(const at::Tensor& weight_TK, const at::Tensor& selected_TK,
                             const at::Tensor& gates_TE);
 
-/// -> [T, E]: as above for all experts; those not chosen have weight zero and a gradient.
-at::Tensor straight_through_all(const at::Tensor& weight_TK, const at::Tensor& selected_TK,
-                                const at::Tensor& gates_TE);
+/// -> [T, E]: weights of zero whose gradient is that of `gates_TE`.
+at::Tensor zero_weights(const at::Tensor& gates_TE);
 
-/// -> [T, E]: the weights of the chosen experts in their columns, zero elsewhere.
-at::Tensor in_columns(const at::Tensor& weight_TK, const at::Tensor& selected_TK,
+/// -> [T, E]: the values of the choices in the columns of their experts, zero elsewhere. Choices of
+/// -1 have none. Not in the graph.
+at::Tensor to_columns(const at::Tensor& value_TK, const at::Tensor& selected_TK,
                       std::int64_t experts);
 
 /// bool [T, E]: the experts that are not among the choices of a token.

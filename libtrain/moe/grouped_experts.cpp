@@ -1,8 +1,12 @@
 #include "moe/grouped_experts.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/ones_like.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros_like.h>
 
+#include "nn/autograd.h"
 #include "nn/ops.h"
 #include "nn/swiglu.h"
 
@@ -17,6 +21,23 @@ at::Tensor GroupedExperts::forward(const ForwardContext& context, const Dispatch
   const at::Tensor h_RF = weighted_swiglu(gate_RF, up_RF, tokens.weight_R);
   if (output_sum != nullptr) *output_sum = sum_of_outputs(context, tokens, h_RF);
   return grouped_linear(context, down_, h_RF, tokens.offsets, tokens.example_R);
+}
+
+at::Tensor GroupedExperts::forward_for_weights(const ForwardContext& context,
+                                               const Dispatched& tokens) const {
+  ForwardContext inference = context;  // no gradients of the experts' weights to come
+  inference.sink = nullptr;
+  Dispatched rows = tokens;
+  rows.weight_R = at::ones_like(tokens.weight_R.detach());
+  at::Tensor result_RD;
+  {
+    const at::NoGradGuard no_graph;
+    result_RD = forward(inference, rows);
+  }
+  return record("for_weights", {tokens.weight_R}, at::zeros_like(result_RD),
+                [result_RD, dtype = tokens.weight_R.scalar_type()](const Tensors& dy) -> Tensors {
+                  return {dy[0].to(dtype).mul(result_RD).sum(-1)};
+                });
 }
 
 // The down projection is linear: that of the sum is the sum of the results.

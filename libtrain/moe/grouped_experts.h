@@ -15,6 +15,9 @@ class GroupedExperts {
   /// `output_sum`, where it is asked for: as in RouterRecord, rows of weight zero left out. Local.
   at::Tensor forward(const ForwardContext& context, const Dispatched& tokens,
                      at::Tensor* output_sum = nullptr) const;
+  /// Zeros, for rows of weight zero: nothing but the rows' weights gets a gradient, <dy, result>.
+  /// Costs the forward products alone. Local.
+  at::Tensor forward_for_weights(const ForwardContext& context, const Dispatched& tokens) const;
   void collect(ParameterSet& parameters);
 
  private:

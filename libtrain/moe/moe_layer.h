@@ -34,6 +34,8 @@ class MoeLayer {
     at::Tensor y_TD;
     if (shared_) y_TD = shared_->forward(context, x_TD);
     at::Tensor routed_TD = wait_for(home);
+    if (routing.missing_weight_TE.defined())
+      routed_TD = routed_TD.add(missing_experts(context, x_TD, routing));
     if (averages) {
       routed_TD = with_default_outputs(routed_TD, routing.gates_TE, routing.missing_TE,
                                        router_.expert_average_ED());
@@ -54,6 +56,12 @@ class MoeLayer {
                       const Routing& routing) const {
     const Span span("dispatch");
     return dispatcher_->dispatch(context, x_TD, routing);
+  }
+  /// Zero; gives the weights of the missing experts their gradient.
+  at::Tensor missing_experts(const ForwardContext& context, const at::Tensor& x_TD,
+                             const Routing& routing) const {
+    const Dispatched tokens = dispatch(context, x_TD.detach(), routing.missing());
+    return wait_for(tokens.combine(experts_.forward_for_weights(context, tokens)));
   }
   static at::Tensor wait_for(const std::function<at::Tensor()>& home) {
     const Span span("combine");

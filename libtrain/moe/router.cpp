@@ -52,6 +52,12 @@ at::Tensor seen_by(const at::Tensor& weight, std::function<void(const at::Tensor
 
 }  // namespace
 
+Routing Routing::missing() const {
+  const at::Tensor expert_E = at::arange(missing_TE.size(1), sent_TC.options());
+  return {.weight_TC = missing_weight_TE,
+          .sent_TC = expert_E.expand_as(missing_TE).masked_fill(missing_TE.logical_not(), -1)};
+}
+
 DenseGates Router::dense_gates() const {
   return {options_.scoring == Scoring::kSoftmax, options_.norm_topk_prob, options_.scaling_factor};
 }
@@ -117,12 +123,11 @@ void Router::weigh(const ForwardContext& context, const at::Tensor& logits_TE,
   selected_TK = select(context, score_TE.detach());
   const at::Tensor weight_TK = weights(score_TE.detach(), selected_TK);
   const at::Tensor gates_TE = dense_gates().of(score_TE);
-  if (mixes_all_experts()) {
-    routing.weight_TC = straight_through_all(weight_TK, selected_TK, gates_TE);
-    return;
-  }
   routing.weight_TC = straight_through(weight_TK, selected_TK, gates_TE);
-  routing.gates_TE = gates_TE;
+  if (training.gate_gradient == GateGradient::kDefaultMoe)
+    routing.gates_TE = gates_TE;
+  else
+    routing.missing_weight_TE = zero_weights(gates_TE);
 }
 
 void Router::send(const ForwardContext& context, Routing& routing) const {
@@ -143,22 +148,19 @@ void Router::send(const ForwardContext& context, Routing& routing) const {
   if (limit.pad) routing.capacity = rows;
 }
 
-void Router::send_to_all(Routing& routing) const {
-  routing.sent_TC = at::arange(options_.num_experts, routing.sent_TC.options())
-                        .expand_as(routing.weight_TC)
-                        .contiguous();
-  routing.capacity = 0;
-}
-
 void Router::show_dense_gradient(const ForwardContext& context, const at::Tensor& x_TD,
                                  const at::Tensor& score_TE, Routing& routing) const {
-  if (!mixes_all_experts())
-    routing.weight_TC = in_columns(routing.weight_TC, routing.sent_TC, options_.num_experts);
+  // It is linear in the weights' gradients: those of the chosen and of the missing experts add up.
+  const auto add = [probe = context.probe, gates = dense_gates(), layer = options_.layer,
+                    x_TD = x_TD.detach(), score_TE = score_TE.detach()](const at::Tensor& dG_TE) {
+    probe->add_dense(layer, gates.backward(score_TE, dG_TE), x_TD);
+  };
   routing.weight_TC = seen_by(
-      routing.weight_TC, [probe = context.probe, gates = dense_gates(), layer = options_.layer,
-                          x_TD = x_TD.detach(), score_TE = score_TE.detach()](const at::Tensor& d) {
-        probe->add_dense(layer, gates.backward(score_TE, d), x_TD);
-      });
+      routing.weight_TC, [add, sent_TC = routing.sent_TC, experts = options_.num_experts](
+                             const at::Tensor& d_TC) { add(to_columns(d_TC, sent_TC, experts)); });
+  at::Tensor& missing_TE = routing.missing_weight_TE;
+  if (!missing_TE.defined()) missing_TE = at::zeros_like(score_TE.detach());
+  missing_TE = seen_by(missing_TE, add);
 }
 
 Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) const {
@@ -172,12 +174,10 @@ Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) con
       watched ? context.probe->watch(options_.layer, logits_TE, input_TD) : logits_TE;
   weigh(context, task_logits_TE, watched ? scores(task_logits_TE) : score_TE, routing);
   send(context, routing);
-  if (routing.gates_TE.defined())
+  if (watched && context.probe->wants_dense())
+    show_dense_gradient(context, input_TD, score_TE, routing);
+  if (routing.gates_TE.defined() || routing.missing_weight_TE.defined())
     routing.missing_TE = not_among(routing.sent_TC, options_.num_experts);
-  const bool mixes_all = context.training() && mixes_all_experts();
-  const bool shows_all = watched && context.probe->wants_dense();
-  if (shows_all) show_dense_gradient(context, input_TD, score_TE, routing);
-  if (mixes_all || shows_all) send_to_all(routing);
   const bool softmax = options_.scoring == Scoring::kSoftmax;
   RouterRecord& record = routing.record;
   record.logits_TE = logits_TE;

@@ -13,15 +13,20 @@
 
 namespace moesaic {
 
-/// C choices of a token: the K chosen experts, or all where a gradient asks for every expert.
+/// C choices of a token, as many as the router makes; all experts in missing().
 struct Routing {
   at::Tensor weight_TC;        // gate weights in the graph, master dtype
   at::Tensor sent_TC;          // int64, expert of each choice; -1 where it goes to none
   std::int64_t capacity = 0;   // rows that each expert gets from this micro-batch; 0 = as they come
   at::Tensor identity_T = {};  // weight of the token itself: its choices that compute nothing
-  at::Tensor gates_TE = {};    // default_moe: the dense gates, in the graph,
-  at::Tensor missing_TE = {};  // and which experts a token is not sent to
-  RouterRecord record;
+  at::Tensor gates_TE = {};    // default_moe: the dense gates, in the graph
+  at::Tensor missing_TE = {};  // bool: the experts that a token is not sent to, where they matter
+  /// Where a gradient asks for every expert: what the missing ones weigh, zero, in the graph.
+  at::Tensor missing_weight_TE = {};
+  RouterRecord record = {};
+
+  /// Every token to the experts that it is not sent to.
+  Routing missing() const;
 };
 
 /// Scores, then the top K: of softmax scores (OLMoE, Mixtral, Qwen), from the best groups of
@@ -64,9 +69,6 @@ class Router {
 
  private:
   DenseGates dense_gates() const;
-  bool mixes_all_experts() const {
-    return options_.training.gate_gradient == GateGradient::kDenseMixer;
-  }
   at::Tensor jittered(const ForwardContext& context, const at::Tensor& x_TD) const;
   at::Tensor scores(const at::Tensor& logits_TE) const;
   at::Tensor select(const ForwardContext& context, const at::Tensor& score_TE) const;
@@ -76,8 +78,6 @@ class Router {
              Routing& routing) const;
   /// Which choices reach an expert.
   void send(const ForwardContext& context, Routing& routing) const;
-  /// Every expert is run on every token; those not chosen have weight zero.
-  void send_to_all(Routing& routing) const;
   void show_dense_gradient(const ForwardContext& context, const at::Tensor& x_TD,
                            const at::Tensor& score_TE, Routing& routing) const;
 
