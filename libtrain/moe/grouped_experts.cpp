@@ -3,7 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/ones_like.h>
-#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include "nn/autograd.h"
@@ -40,24 +40,25 @@ at::Tensor GroupedExperts::forward_for_weights(const ForwardContext& context,
                 });
 }
 
-// The down projection is linear: that of the sum is the sum of the results.
+// The down projection is linear: that of the sum is the sum of the results. The sums over the rows
+// of each expert are one product with a matrix that has a row for each expert.
 at::Tensor GroupedExperts::sum_of_outputs(const ForwardContext& context, const Dispatched& tokens,
                                           const at::Tensor& h_RF) const {
   const at::Tensor weight_R = tokens.weight_R.detach();
   const at::Tensor inverse_R = weight_R.reciprocal().masked_fill(weight_R.eq(0), 0);
-  const auto dtype = context.precision.master;
-  std::vector<at::Tensor> sums;
-  for (std::size_t e = 0; e + 1 < tokens.offsets.size(); ++e) {
-    const std::int64_t first = tokens.offsets[e], rows = tokens.offsets[e + 1] - first;
-    const at::Tensor h_F = inverse_R.narrow(0, first, rows)
-                               .to(h_RF.scalar_type())
-                               .matmul(h_RF.detach().narrow(0, first, rows));
-    const at::Tensor down_DF = down_.tensor[static_cast<std::int64_t>(e)].detach();
-    const at::Tensor output_D = down_DF.matmul(h_F.to(down_DF.scalar_type())).to(dtype);
-    const at::Tensor used_1 = weight_R.narrow(0, first, rows).ne(0).sum(0, true).to(dtype);
-    sums.push_back(at::cat({output_D, used_1}));
+  const std::int64_t experts = std::ssize(tokens.offsets) - 1;
+  const at::Tensor inverse_eR = at::zeros({experts, weight_R.size(0)}, inverse_R.options());
+  for (std::int64_t e = 0; e < experts; ++e) {
+    const std::int64_t first = tokens.offsets[static_cast<std::size_t>(e)];
+    const std::int64_t rows = tokens.offsets[static_cast<std::size_t>(e) + 1] - first;
+    inverse_eR[e].narrow(0, first, rows).copy_(inverse_R.narrow(0, first, rows));
   }
-  return at::stack(sums);
+  const at::Tensor down_eDF = down_.tensor.detach();
+  const at::Tensor h_eF = inverse_eR.to(h_RF.scalar_type()).matmul(h_RF.detach());
+  const at::Tensor output_eD =
+      down_eDF.bmm(h_eF.to(down_eDF.scalar_type()).unsqueeze(2)).squeeze(2);
+  const auto dtype = context.precision.master;
+  return at::cat({output_eD.to(dtype), inverse_eR.ne(0).sum(1, true).to(dtype)}, 1);
 }
 
 void GroupedExperts::collect(ParameterSet& parameters) {

@@ -25,7 +25,7 @@ def main():
     steps = experiment.step_times(VARIANTS)
     rows, lines, seconds = [], {}, {}
     for name, of in runs.items():
-        step = statistics.median(steps[name])
+        step = steps[name]
         shared = 257 * WIDTH * 2 + 3 * 4 * WIDTH * WIDTH
         total = shared + (3 * WIDTH * 3 * EXPERTS * WIDTH if name.startswith("moe") else network[name])
         flops = 6 * (shared - 257 * WIDTH + network[name])  # without attention scores; the embedding is no product

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """What a better gate gradient is worth: tokens to a set loss, step time. -> docs/results/gate-gradient.{md,svg}"""
-from experiment import Experiment, machine, mean_curve, picture, ratio, save, spread, table
+from experiment import Experiment, machine, mean_curve, picture, save, spread, table
 
 GRADIENTS = ("top_k", "default_moe", "sparse_mixer", "dense_mixer")
 CASES = {"K = 2": [], "K = 1, renormalised": ["model.config.num_experts_per_tok=1", "model.config.norm_topk_prob=true"]}
@@ -23,7 +23,7 @@ def main():
         for name, of in runs.items():
             saved = [100 * (1 - mine / theirs) for mine, theirs in zip(tokens[name], first)]
             rows.append([name.removesuffix("-k1"), spread([r.last("valid_loss") for r in of]), spread(saved, 1) + " %",
-                         f"{ratio(steps[name], base_step):.3f}", spread([r.mean("gate_cosine", 0) for r in of], 2),
+                         f"{steps[name] / base_step:.3f}", spread([r.mean("gate_cosine", 0) for r in of], 2),
                          spread([r.mean("gate_grad_norm") for r in of], 5), spread([r.mean("max_violation") for r in of], 2)])
         text += f"\n**{case}**; tokens to a validation loss of {level:.3f}:\n\n" + table(
             ["gate gradient", "validation loss at the end", "fewer tokens than top_k", "step time, relative",

@@ -22,7 +22,7 @@ VARIANTS = {
 
 def main():
     experiment = Experiment("upcycling", "scripts/experiments/upcycle-smollm2.yaml", __doc__)
-    steps = experiment.options.steps or 24
+    steps = experiment.options.steps or 12
     experiment.options.steps = None
     changes = {name: [f"train.max_steps={steps}", *(c.format(dense_steps=round(1.59 * steps)) for c in of)]
                for name, of in VARIANTS.items()}
