@@ -14,7 +14,7 @@ VARIANTS = {
     "dense": ["train.max_steps={dense_steps}"],
     "4 experts, copies": upcycle(4),
     "4 experts, noise 0.05": upcycle(4, noise=0.05),
-    "4 experts, half made anew": upcycle(4, reinit=0.5),
+    "4 experts, a tenth made anew": upcycle(4, reinit=0.1),
     "8 experts, copies": upcycle(8),
     "8 experts of half the width": upcycle(8, granularity=2, num_experts_per_tok=4),
 }
