@@ -7,6 +7,8 @@ from experiment import Experiment, machine, mean_curve, picture, save, spread, t
 WIDTH, EXPERTS, CHOSEN = 96, 16, 2
 DENSE = "model.config={{model_type: llama, vocab_size: 257, hidden_size: 96, intermediate_size: {}, num_hidden_layers: 3, " \
         "num_attention_heads: 4, max_position_embeddings: 256, num_experts: null, num_experts_per_tok: null, norm_topk_prob: null}}"
+# Long enough to tell the larger dense models apart: 3 M tokens, half an epoch.
+LONG = ["train.max_steps=1500", "eval.every_steps=100"]
 # The dense models have OLMoE's size without its router and its norms of queries and keys: less than 1 % of it.
 VARIANTS = {
     "moe, 16 experts, 2 a token": [],
@@ -19,7 +21,7 @@ VARIANTS = {
 
 def main():
     experiment = Experiment("dense-vs-moe", "recipes/experiments/small-moe.yaml", __doc__)
-    runs = experiment.run_all(VARIANTS)
+    runs = experiment.run_all({name: [*changes, *LONG] for name, changes in VARIANTS.items()})
     network = {name: 3 * WIDTH * 3 * width for name, width in zip(
         VARIANTS, (CHOSEN * WIDTH, CHOSEN * WIDTH, 2 * CHOSEN * WIDTH, 4 * CHOSEN * WIDTH, EXPERTS * WIDTH))}
     steps = experiment.step_times(VARIANTS)
@@ -31,7 +33,7 @@ def main():
         flops = 6 * (shared - 257 * WIDTH + network[name])  # without attention scores; the embedding is no product
         rows.append([name, f"{(shared + network[name]) / 1e3:.0f} k", f"{total / 1e3:.0f} k", f"{flops / 1e6:.2f} M",
                      spread([r.last("valid_loss") for r in of]), f"{1000 * step:.0f}"])
-        curve = mean_curve(of, "valid_loss", "tokens")[4:]
+        curve = mean_curve(of, "valid_loss", "tokens")[1:]
         lines[name] = [(tokens * flops / 1e12, loss) for tokens, loss in curve]
         seconds[name] = [(tokens / 2048 * step, loss) for tokens, loss in curve]
     # Parameter efficiency: how many active parameters of the network a dense model needs for the same loss, over those
