@@ -27,6 +27,8 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
   sizes.async_checkpoint = recipe.checkpoint.async;
   sizes.checkpoint_activations = recipe.train.checkpoint_activations;
+  sizes.missing_experts =
+      recipe.moe.gate_gradient == "dense_mixer" || recipe.moe.diagnose_every > 0;
   return sizes;
 }
 

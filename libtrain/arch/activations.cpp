@@ -76,6 +76,8 @@ void add_experts(const Options& o, const ActivationOptions& s, const Widths& w,
   add_dense(k * d(o.moe_intermediate_size), s, rows);
   if (o.shared_intermediate_size > 0) add_dense(d(o.shared_intermediate_size), s, rows);
   if (o.shared_expert_gate) rows.push_back({"the shared expert's result", w.hidden * c});
+  if (s.missing_experts)
+    rows.push_back({"results of the other experts", (d(o.num_experts) - k) * w.hidden * c});
 }
 
 // Beside what a layer keeps, while backward goes through its network: the gradient of its result
@@ -105,6 +107,12 @@ double loss_bytes(const Options& o, const ActivationOptions& s) {
   const double rows = std::min(s.tokens, std::max(kLeastRows, kBlockValues / d(o.vocab_size)));
   return s.tokens * d(o.hidden_size) * (s.master_bytes + 2 * s.compute_bytes) +
          rows * d(o.vocab_size) * s.compute_bytes;
+}
+
+// Of a layer for multi-token prediction, around its block: the next token's embedding and its norm
+// beside that of the stream, the result, and its norm with the gradient that the loss leaves.
+double prediction_bytes(const ActivationOptions& s, const Widths& w) {
+  return w.hidden * (2 * s.master_bytes + 4 * s.compute_bytes);
 }
 
 }  // namespace
@@ -141,7 +149,8 @@ double activation_peak(const Options& o, const ActivationOptions& s) {
   const Widths w(o);
   const double attention = sum(kept_by_attention(o, s));
   double staying = 0, most = 0;  // of the layers up to this one; bytes a token
-  for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer) {
+  for (std::int64_t layer = 0; layer < o.num_hidden_layers + o.num_nextn_predict_layers; ++layer) {
+    if (layer >= o.num_hidden_layers) staying += prediction_bytes(s, w);
     const bool moe = o.is_moe_layer(layer);
     const double kept = attention + sum(kept_by_network(o, s, layer));
     // Recomputed, a layer's input and what its router left stay; the rest is there for a while.

@@ -15,7 +15,8 @@ struct ActivationOptions {
   double master_bytes = 4;   // of one value: residual stream, router, statistics
   double compute_bytes = 4;  // of one value: products, attention
   bool split_experts = false;
-  bool recomputed = false;  // train.checkpoint_activations
+  bool recomputed = false;       // train.checkpoint_activations
+  bool missing_experts = false;  // what the others make of a token is kept, too (dense_mixer)
 };
 
 /// Something that stays from forward to backward.

@@ -53,7 +53,8 @@ void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
                           .master_bytes = d(s.master_bytes),
                           .compute_bytes = d(s.compute_bytes),
                           .split_experts = s.expert > 1,
-                          .recomputed = s.checkpoint_activations});
+                          .recomputed = s.checkpoint_activations,
+                          .missing_experts = s.missing_experts});
   cost.process_bytes = kProcessBytes;
 }
 

@@ -31,6 +31,7 @@ struct CostOptions {
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
   bool async_checkpoint = false;       // a copy of the state is kept
   bool checkpoint_activations = false;
+  bool missing_experts = false;  // experts that were not chosen are run, too
 };
 
 struct Cost {

@@ -39,6 +39,10 @@ void check_length(const Recipe& recipe, const Places& places, ProblemList& probl
 }
 
 void check_model(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (recipe.model.upcycle.num_experts > 0 && !recipe.model.from) {
+    problems.error(place_of(places, "model.upcycle.num_experts"), "model.upcycle.num_experts",
+                   "there is no model.from to take dense weights from");
+  }
   if (recipe.model.from || !recipe.model.config.empty() || problems.has_error("model")) return;
   problems.error(place_of(places, "model"), "model", "config or from is missing");
 }
@@ -130,6 +134,12 @@ void check_prediction(const Recipe& recipe, const arch::Options& options, const 
                       ProblemList& problems) {
   const char* const key = "train.mtp_coefficient";
   const bool has_layers = options.num_nextn_predict_layers > 0;
+  if (has_layers && !options.is_moe() && options.num_routers() > 0) {
+    problems.error(place_of(places, "model.config.first_k_dense_replace"),
+                   "model.config.first_k_dense_replace",
+                   "leaves experts to the layers for multi-token prediction alone; it must be less "
+                   "than num_hidden_layers");
+  }
   if (has_layers && recipe.train.mtp_coefficient == 0) {
     problems.warning(place_of(places, key), key,
                      "is 0: the layers for multi-token prediction (num_nextn_predict_layers) are "
@@ -199,6 +209,28 @@ bool upcycle(arch::Options& options, const Recipe& recipe, const Places& places,
   return found.empty();
 }
 
+// What model.config may say beside model.from: how tokens are routed, and parts that begin anew.
+// Whatever else differs from the weights' architecture is refused.
+void check_changes(arch::Options given, const arch::Options& weights, const std::string& path,
+                   const Place& place, ProblemList& problems) {
+  given.router_top_p = weights.router_top_p;
+  if (given.correction_bias) given.correction_bias = weights.correction_bias;
+  given.num_nextn_predict_layers =
+      std::min(given.num_nextn_predict_layers, weights.num_nextn_predict_layers);
+  const Json wanted = arch::to_config(given), there = arch::to_config(weights);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : wanted.items())
+    if (!there.contains(key) || there.at(key) != value) keys.push_back(key);
+  for (const auto& [key, value] : there.items())
+    if (!wanted.contains(key)) keys.push_back(key);
+  if (keys.empty()) return;
+  problems.error(place, "model.config",
+                 format("{} differs from the weights' {}; beside model.from there may be "
+                        "router_top_p, use_expert_bias: true and a larger "
+                        "num_nextn_predict_layers",
+                        join(keys, ", "), path));
+}
+
 void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) {
   ModelOptions& model = recipe.model;
   if (problems.has_error("model.from") || problems.has_error("model.config")) return;
@@ -218,17 +250,15 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
       if (!upcycle(options, recipe, places, problems)) return;
       saved = arch::to_config(options);
     }
-    if (model.config.empty()) model.config = saved;
+    for (const auto& [key, value] : model.config.items()) saved[key] = value;
+    model.config = saved;
     if (!places.contains("tokenizer") && reads_text(recipe.data))
       recipe.tokenizer = find_model_tokenizer(*model.from).value_or(recipe.tokenizer);
     std::vector<arch::Problem> found;
     const arch::Options given = arch::read_options(model.config, found);
     const bool readable =
         std::none_of(found.begin(), found.end(), [](const auto& p) { return !p.warning; });
-    if (readable && arch::to_config(given) != arch::to_config(options)) {
-      problems.error(place_of(places, "model.config"), "model.config",
-                     format("differs from that of the weights, {}; leave it out", *path));
-    }
+    if (readable) check_changes(given, options, *path, place_of(places, "model.config"), problems);
   } catch (const Error& error) {
     problems.error(place, "model.from", error.what());
   }

@@ -42,7 +42,8 @@ void check_weights(const Recipe& recipe, const EffectCheck& check) {
   }
 }
 
-void check_moe(const MoeOptions& moe, const EffectCheck& check) {
+void check_moe(const Recipe& recipe, const EffectCheck& check) {
+  const MoeOptions& moe = recipe.moe;
   const std::string& balance = moe.balance.type;
   if (balance == "none" || balance == "bias")
     check.unused("moe.balance.coefficient", "moe.balance.type is " + balance);
@@ -56,6 +57,13 @@ void check_moe(const MoeOptions& moe, const EffectCheck& check) {
     for (const char* key : {"moe.drop", "moe.pad_to_capacity"})
       check.unused(key, "moe.capacity_factor is 0");
   }
+  const std::int64_t every = recipe.checkpoint.every_steps;
+  if (every == 0 || (recipe.train.max_steps && every >= *recipe.train.max_steps)) {
+    check.unused("moe.placement",
+                 format("experts move at checkpoints, and checkpoint.every_steps is {}", every));
+  }
+  if (moe.balance.coefficient == 0 && balance != "none" && balance != "bias")
+    check.warn("moe.balance.coefficient", format("is 0: {} has no effect", balance));
 }
 
 }  // namespace
@@ -65,10 +73,8 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
   const EffectCheck check(recipe, places, problems);
   if (recipe.model.upcycle.num_experts == 0)
     check.unused("model.upcycle", "model.upcycle.num_experts is 0");
-  else if (!recipe.model.from)
-    check.unused("model.upcycle", "there is no model.from to take dense weights from");
   if (!is_moe) check.unused("moe", "the model is dense");
-  if (is_moe) check_moe(recipe.moe, check);
+  if (is_moe) check_moe(recipe, check);
   if (recipe.optimizer.type == "sgd") {
     for (const char* key : {"optimizer.betas", "optimizer.eps"})
       check.unused(key, "the optimizer is sgd");

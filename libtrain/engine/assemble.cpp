@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "config/check.h"
 #include "data/dataset.h"
@@ -90,27 +91,28 @@ at::Tensor make_placement(const Recipe& recipe, const arch::Options& arch,
   return slot_LE;
 }
 
-// Weights of layers for multi-token prediction that the source lacks keep their initial values.
-void take_weights(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
-  const auto source =
-      upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
-  const arch::Options& arch = parts.model->arch();
+// Parameters of `arch` that a model as `weights` says does not have: layers for multi-token
+// prediction, correction biases. They begin anew.
+std::set<std::string> lacking(const arch::Options& arch, const arch::Options& weights) {
+  std::set<std::string> names;
+  for (const arch::ParameterInfo& info : arch::parameter_table(arch)) names.insert(info.name);
+  for (const arch::ParameterInfo& info : arch::parameter_table(weights)) names.erase(info.name);
+  return names;
+}
+
+void take_weights(const ModelSource& source, const std::set<std::string>& anew,
+                  const RankContext& context, TrainingParts& parts) {
   StateDict state = state_of(parts.model->parameters());
-  const std::int64_t missing =
-      arch.num_nextn_predict_layers - source->arch().num_nextn_predict_layers;
-  if (missing > 0) {
+  std::erase_if(state, [&](const StateEntry& entry) { return anew.contains(entry.name); });
+  if (!anew.empty()) {
     context.log.warn(
-        "{} has no weights for {} of the layers for multi-token prediction: they "
-        "begin anew",
-        source->path(), missing);
-    std::erase_if(state, [&](const StateEntry& entry) {
-      return arch::is_prediction_parameter(arch, entry.name) &&
-             !arch::is_prediction_parameter(source->arch(), entry.name);
-    });
+        "{} has no weights for {} of the model's parameters, {} among them: they begin "
+        "anew",
+        source.path(), anew.size(), *anew.begin());
   }
-  source->load(context, state, {});
-  parts.origin = source->origin(context);
-  context.log.info("weights from {}", source->path());
+  source.load(context, state, {});
+  parts.origin = source.origin(context);
+  context.log.info("weights from {}", source.path());
 }
 
 void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
@@ -123,16 +125,23 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   if (arch.is_moe()) {
     run = {moe_training(recipe, arch, context), make_placement(recipe, arch, context, parts)};
   }
+  std::unique_ptr<ModelSource> source;
+  std::set<std::string> anew;
+  if (recipe.model.from) {
+    source =
+        upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
+    anew = lacking(arch, source->arch());
+  }
   parts.model = std::make_unique<Transformer>(
       Transformer::Options{.arch = arch,
                            .seed = recipe.seed,
                            .dtype = parts.precision.master,
-                           .initialise = !recipe.model.from || arch.num_nextn_predict_layers > 0,
+                           .initialise = source == nullptr || !anew.empty(),
                            .block_pass = pass,
                            .moe = run},
       context);
   if (arch.is_moe()) make_feedback(recipe, run, parts);
-  if (recipe.model.from) take_weights(recipe, context, parts);
+  if (source) take_weights(*source, anew, context, parts);
 }
 
 std::unique_ptr<LossTerm> balance_loss(const BalanceOptions& balance) {

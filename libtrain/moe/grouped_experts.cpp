@@ -45,7 +45,8 @@ at::Tensor GroupedExperts::forward_for_weights(const ForwardContext& context,
 at::Tensor GroupedExperts::sum_of_outputs(const ForwardContext& context, const Dispatched& tokens,
                                           const at::Tensor& h_RF) const {
   const at::Tensor weight_R = tokens.weight_R.detach();
-  const at::Tensor inverse_R = weight_R.reciprocal().masked_fill(weight_R.eq(0), 0);
+  constexpr double kTooSmall = 1e-30;  // to be divided by
+  const at::Tensor inverse_R = weight_R.reciprocal().masked_fill(weight_R.lt(kTooSmall), 0);
   const std::int64_t experts = std::ssize(tokens.offsets) - 1;
   const at::Tensor inverse_eR = at::zeros({experts, weight_R.size(0)}, inverse_R.options());
   for (std::int64_t e = 0; e < experts; ++e) {

@@ -2,6 +2,8 @@
 // shared expert, where there is one, adds its part.
 #pragma once
 
+#include <ATen/core/grad_mode.h>
+
 #include <memory>
 #include <optional>
 
@@ -34,7 +36,7 @@ class MoeLayer {
     at::Tensor y_TD;
     if (shared_) y_TD = shared_->forward(context, x_TD);
     at::Tensor routed_TD = wait_for(home);
-    if (routing.missing_weight_TE.defined())
+    if (routing.missing_weight_TE.defined() && at::GradMode::is_enabled())
       routed_TD = routed_TD.add(missing_experts(context, x_TD, routing));
     if (averages) {
       routed_TD = with_default_outputs(routed_TD, routing.gates_TE, routing.missing_TE,

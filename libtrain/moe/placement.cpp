@@ -72,11 +72,6 @@ Slots balanced_slots(const std::vector<double>& load, std::int64_t ranks, const 
   return heaviest(load, ranks, slots) < heaviest(load, ranks, now) ? slots : now;
 }
 
-double imbalance(const std::vector<double>& load, std::int64_t ranks, const Slots& slots) {
-  const double total = std::accumulate(load.begin(), load.end(), 0.0);
-  return total > 0 ? heaviest(load, ranks, slots) * static_cast<double>(ranks) / total : 1.0;
-}
-
 void move_experts(const at::Tensor& local, const Slots& from, const Slots& to,
                   const Communicator& expert_group) {
   if (from == to) return;

@@ -26,9 +26,6 @@ Slots slots_in_order(std::int64_t experts);
 /// heaviest rank, `now` stays.
 Slots balanced_slots(const std::vector<double>& load, std::int64_t ranks, const Slots& now);
 
-/// Load of the heaviest rank, relative to the mean over the ranks.
-double imbalance(const std::vector<double>& load, std::int64_t ranks, const Slots& slots);
-
 /// Moves the rows of `local` [e, ...], this rank's slots as `from` says, to where `to` wants them,
 /// in place. Collective over the expert group.
 void move_experts(const at::Tensor& local, const Slots& from, const Slots& to,
@@ -52,8 +49,8 @@ class ExpertPlacement : public RouterFeedback {
   void lie_in_order(const StateDict& state, const Communicator& expert_group);
   void lie_as_planned(const StateDict& state, const Communicator& expert_group);
 
-  /// The planned placement, to be kept with a checkpoint, and one that was kept. Of another layout
-  /// or model: ignored.
+  /// The planned placement, to be kept with a checkpoint, and one that was kept. One of another
+  /// number of layers or experts is ignored.
   Json table() const;
   void plan_from(const Json& table);
 

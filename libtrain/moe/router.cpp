@@ -172,7 +172,9 @@ Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) con
   const bool watched = context.probe != nullptr;
   const at::Tensor task_logits_TE =
       watched ? context.probe->watch(options_.layer, logits_TE, input_TD) : logits_TE;
-  weigh(context, task_logits_TE, watched ? scores(task_logits_TE) : score_TE, routing);
+  // In training the task loss has scores of its own, watched or not: gradients then add up in one
+  // order, and looking changes no bit.
+  weigh(context, task_logits_TE, context.training() ? scores(task_logits_TE) : score_TE, routing);
   send(context, routing);
   if (watched && context.probe->wants_dense())
     show_dense_gradient(context, input_TD, score_TE, routing);

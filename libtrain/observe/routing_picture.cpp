@@ -62,6 +62,16 @@ void merge(std::vector<std::vector<double>>& into, double weight,
   }
 }
 
+std::size_t pixels_of_expert(std::size_t experts) {
+  return std::clamp<std::size_t>(96 / experts, 1, 12);
+}
+
+// Pixels of a picture of so many layers, from top to bottom.
+std::size_t height_of(const std::vector<std::vector<double>>& layers) {
+  const std::size_t experts = layers[0].size();
+  return layers.size() * (experts * pixels_of_expert(experts) + kGap);
+}
+
 }  // namespace
 
 std::string RoutingPicture::load_name(std::size_t layer) { return format("expert_load.{}", layer); }
@@ -106,7 +116,9 @@ void RoutingPicture::add(Column column) {
     merge(columns_.back(), weights_.back(), column, 1);
     weights_.back() += 1;
   }
-  if (columns_.size() > options_.most_columns) halve();
+  while (columns_.size() > 1 &&
+         columns_.size() > std::min(options_.most_columns, kMostPixels / height_of(columns_[0])))
+    halve();
 }
 
 void RoutingPicture::halve() {
@@ -129,10 +141,11 @@ void RoutingPicture::halve() {
 void RoutingPicture::flush() {
   if (columns_.empty()) return;
   const std::size_t layers = columns_[0].size(), experts = columns_[0][0].size();
-  const std::size_t wide = (kWide + columns_.size() - 1) / columns_.size();
-  const std::size_t high = std::clamp<std::size_t>(96 / experts, 1, 12);
+  const std::size_t most_wide =
+      std::max<std::size_t>(1, kMostPixels / height_of(columns_[0]) / columns_.size());
+  const std::size_t wide = std::min((kWide + columns_.size() - 1) / columns_.size(), most_wide);
+  const std::size_t high = pixels_of_expert(experts);
   const std::size_t panel = experts * high + kGap;
-  if (columns_.size() * wide * layers * panel > kMostPixels) return;
   Image image(columns_.size() * wide, layers * panel - kGap);
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     for (std::size_t l = 0; l < layers; ++l) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "arch/arch.h"
 #include "core/error.h"
 #include "core/fs.h"
 #include "core/version.h"
@@ -16,8 +17,9 @@ namespace {
 
 constexpr std::uint64_t kSpareBytes = 16ULL << 20U;  // manifest, config.json and some air
 
+// A correction bias moves by steps that are too small for bfloat16.
 bool is_narrowed(const StateEntry& entry, const std::string& dtype) {
-  return dtype == "bfloat16" &&
+  return dtype == "bfloat16" && !arch::is_correction_bias(entry.name) &&
          (entry.tensor.scalar_type() == at::kFloat || entry.tensor.scalar_type() == at::kDouble);
 }
 

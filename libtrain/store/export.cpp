@@ -33,7 +33,8 @@ struct ExportTensor {
 
 at::ScalarType exported_dtype(const ModelSource& source, const HubOrigin& origin,
                               const std::string& parameter, const std::string& wanted) {
-  if (wanted != "keep") {
+  // A correction bias moves by steps that are too small for bfloat16.
+  if (wanted != "keep" && !arch::is_correction_bias(parameter)) {
     const auto dtype = dtype_named(wanted);
     MOESAIC_ASSERT(dtype.has_value() && at::isFloatingType(*dtype));
     return *dtype;

@@ -79,11 +79,19 @@ bool is_copy_for_prediction(const std::string& name) {
          name.ends_with(std::string(".") + arch::PredictionNames::kEmbedding);
 }
 
-std::int64_t announced_layers(const Json& config) {
+// Layers for multi-token prediction behind those of the model, which does without them: those that
+// config.json announces, and those that show themselves by their projection.
+std::int64_t unused_layers(const Json& config, const arch::Options& options, const Groups& groups) {
   constexpr std::int64_t kMost = 64;
+  if (options.num_nextn_predict_layers > 0) return 0;
+  std::int64_t count = 0;
   const auto found = config.find("num_nextn_predict_layers");
-  if (found == config.end() || !found->is_number_unsigned()) return 0;
-  return static_cast<std::int64_t>(std::min<std::uint64_t>(found->get<std::uint64_t>(), kMost));
+  if (found != config.end() && found->is_number_unsigned())
+    count = static_cast<std::int64_t>(std::min<std::uint64_t>(found->get<std::uint64_t>(), kMost));
+  while (count < kMost && groups.contains(arch::layer_prefix(options.num_hidden_layers + count) +
+                                          arch::PredictionNames::kProjection))
+    ++count;
+  return count;
 }
 
 at::ScalarType widest(const std::vector<HubTensor>& parts) {
@@ -127,14 +135,13 @@ HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
     if (found != groups.end()) groups.erase(found);
   }
   const std::int64_t layers = options.num_hidden_layers;
-  const std::int64_t announced = announced_layers(folder.config());
+  const std::int64_t unused = unused_layers(folder.config(), options, groups);
   for (const auto& [name, parts] : groups) {
     const auto layer = layer_of(name);
     if (layer && *layer >= layers && *layer < layers + options.num_nextn_predict_layers &&
         is_copy_for_prediction(name)) {
       copies_.emplace_back(parts[0].item, name.ends_with(arch::PredictionNames::kHead));
-    } else if (layer && *layer >= layers && *layer < layers + announced &&
-               options.num_nextn_predict_layers == 0) {
+    } else if (layer && *layer >= layers && *layer < layers + unused) {
       skipped_ += parts.size();
     } else if (name == kHead && parts_.contains(kEmbedding)) {
       tied_head_ = parts[0].item;

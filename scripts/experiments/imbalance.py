@@ -93,7 +93,7 @@ def main():
     argparse.ArgumentParser(description=__doc__).parse_args()
     make_models()
     cases = {"even, as the router likes": {}, "every token to the experts of rank 0": {"favourites": "one-rank"},
-             "other favourites each step": {"balance": "bias"}, "a rank without tokens": {"batch": 4}}
+             "other favourites each step": {"balance": "bias"}, "a rank without a micro-batch": {"batch": 4}}
     rows = []
     for number, (case, values) in enumerate(cases.items()):
         exact = [train(f"exact-{number}-{layout[1]}", "-n", layout[0], f"parallel.expert={layout[1]}", precision="float64",

@@ -15,7 +15,7 @@ CONFIG = {"model_type": "deepseek_v3", "vocab_size": 272, "hidden_size": 32, "in
 def tensors_of(folder):
     data = (folder / "model.safetensors").read_bytes()
     header = json.loads(data[8:8 + struct.unpack_from("<Q", data)[0]])
-    return {name for name in header if name != "__metadata__"}
+    return {name: entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
 
 
 class PredictionTest(RunTest):
@@ -53,6 +53,10 @@ class PredictionTest(RunTest):
         self.assertEqual(json.loads((self.folder / "hub/config.json").read_text())["num_nextn_predict_layers"], 2)
         self.moesaic("import", self.folder / "hub", self.folder / "again")
         self.assertEqual(self.weight_difference("run", "again"), 0)
+
+        self.moesaic("export", self.folder / "run", self.folder / "narrow", "--dtype", "bfloat16")
+        for name, dtype in tensors_of(self.folder / "narrow").items():
+            self.assertEqual(dtype, "F32" if name.endswith("correction_bias") else "BF16", name)
 
         # Trained on without them, they are gone; and asked for, they begin anew.
         text = self.recipe.read_text()

@@ -35,6 +35,11 @@ class Resume(RunTest):
         self.assertEqual(self.rows("parts"), self.rows("whole"))
         self.assertEqual(self.weight_difference("parts", "whole"), 0)
 
+    def test_what_is_logged_changes_no_bit(self):
+        for run, every in (("often", 1), ("seldom", 7)):
+            self.train("train.max_steps=10", f"log.every_steps={every}", "moe.router_z_coefficient=0.001", run=run, ranks=2, expert=2)
+        self.assertEqual(self.weight_difference("often", "seldom"), 0)
+
     def test_checkpoints_of_four_ranks_go_on_with_one_two_and_three(self):
         self.train(run="four", ranks=4, expert=4)
         wanted = self.rows("four")[10:]

@@ -66,6 +66,23 @@ class UpcyclingTest(RunTest):
         self.assertLess(self.weight_difference("one", "two"), 1e-10)
         self.train("train.max_steps=6", "train.precision=float64", "--resume", "auto", run="one")
 
+    def test_routing_may_differ_from_that_of_the_weights(self):
+        self.dense(LLAMA)
+        self.moesaic("import", self.folder / "hub", self.folder / "moe", "--upcycle", 4)
+        text = self.recipe.read_text()
+        begin, end = text.index("  config:"), text.index("data:")
+        self.recipe.write_text(f"{text[:begin]}  from: {self.folder}/moe\n{text[end:]}")
+        own = ("model.config={use_expert_bias: true, router_top_p: 0.7}", "moe.balance.type=bias", "train.precision=float64")
+        result = self.train("train.max_steps=4", *own, run="one")
+        self.assertIn("begin anew", result.stderr)
+        self.train("train.max_steps=4", *own, run="two", ranks=2, expert=2)
+        self.assertLess(self.weight_difference("one", "two"), 1e-10)
+        self.train("train.max_steps=5", *own, "--resume", "auto", run="one")
+        self.assertIn("use_expert_bias", self.moesaic("export", self.folder / "one", self.folder / "back", expect=2).stderr)
+        result = self.train("model.config={hidden_size: 64}", run="other", expect=3)
+        self.assertIn("hidden_size", result.stderr)
+        self.assertIn("differs from the weights'", result.stderr)
+
     def test_what_cannot_be_upcycled_is_named(self):
         self.dense(LLAMA)
         for arguments, word in ((("--upcycle", 5, "--granularity", 2), "multiple of granularity"),

@@ -11,6 +11,7 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
@@ -32,6 +33,7 @@ struct Layer : test::Fixture {
   at::Tensor x = at::randn({kTokens, kWidth}, at::kDouble);
   at::Tensor delta = at::randn({kTokens, kWidth}, at::kDouble);  // of the layer's output
   at::Tensor average = at::randn({1, kExperts, kWidth}, at::kDouble);
+  at::Tensor even = at::zeros({kExperts}, at::kDouble);  // what a balance loss makes of experts
   std::vector<RouterRecord> records;
 
   explicit Layer(const Router::Options& o) : options(o) {
@@ -48,7 +50,7 @@ struct Layer : test::Fixture {
                          GroupedExperts(gate, up, down), std::nullopt);
     const auto input = x.clone().set_requires_grad(true);
     const auto y = layer.forward(context, input, records);
-    y.mul(delta).sum().backward();
+    y.mul(delta).sum().add(records.at(0).probabilities_TE.mul(even).sum()).backward();
     return y.detach();
   }
   at::Tensor gradient(const Parameter& parameter) const {
@@ -170,6 +172,21 @@ TEST(GateProbe, SeesTheTaskGradientAndItsAngleToTheDenseOne) {
         EXPECT_NEAR(probe.cosines()[0], plain.mul(dense).sum().item<double>() / norms, 1e-9);
       else
         EXPECT_EQ(probe.norms()[0] < 1e-9, true);
+    }
+  }
+}
+
+TEST(GateProbe, ChangesNoBitBesideABalanceLoss) {
+  for (const auto& gates : all_gates()) {
+    Layer layer(gates);
+    layer.even = at::randn({kExperts}, at::kDouble);
+    for (const auto method : {GateGradient::kTopK, GateGradient::kDefaultMoe,
+                              GateGradient::kDenseMixer, GateGradient::kSparseMixer}) {
+      const auto plain = layer.router_gradient(method);
+      GateProbe probe({.layers = 1, .experts = kExperts, .width = kWidth, .dtype = at::kDouble});
+      layer.context.probe = &probe;
+      EXPECT_TRUE(layer.router_gradient(method).equal(plain));
+      layer.context.probe = nullptr;
     }
   }
 }

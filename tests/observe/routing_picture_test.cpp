@@ -44,6 +44,21 @@ class Picture : public ::testing::Test {
   std::string path_ = (folder_ / "routing.png").string();
 };
 
+TEST_F(Picture, OfManyExpertsHasFewerColumns) {
+  {
+    RoutingPicture picture({.path = path_, .metrics = ""});
+    MetricsRow row;
+    for (std::size_t layer = 0; layer < 60; ++layer)
+      row.vectors.emplace_back(RoutingPicture::load_name(layer), std::vector<double>(640, 0.1));
+    row.step = 1;  // again and again: the file is written twice only
+    for (int i = 0; i < 500; ++i) picture.write(row);
+  }
+  const Pixels p = read();
+  EXPECT_EQ(p.height, 60 * 644 - 4);
+  EXPECT_GT(p.width, 200);
+  EXPECT_LE(p.width, 16'000'000 / p.height);
+}
+
 TEST_F(Picture, ShowsEvenHotColdAndDeadExperts) {
   {
     RoutingPicture picture({.path = path_, .metrics = ""});

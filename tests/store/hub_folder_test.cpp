@@ -193,11 +193,10 @@ TEST_F(Folder, OfATiedModelMayHoldTheHeadOnlyAsTheEmbedding) {
 }
 
 TEST_F(Folder, PassesOverLayersThatAreAnnouncedForMultiTokenPrediction) {
-  tensors_["model.layers.2.eh_proj.weight"] = at::ones({3});
+  tensors_["model.layers.2.enorm.weight"] = at::ones({3});
   write();
-  HubFolder folder(path());
   const arch::Options options = arch::require_options(config_, "sample");
-  EXPECT_TRUE(contains(refusal(), "1 only in the folder: model.layers.2.eh_proj.weight"));
+  EXPECT_TRUE(contains(refusal(), "1 only in the folder: model.layers.2.enorm.weight"));
   config_["num_nextn_predict_layers"] = 1;
   write();
   const HubFolder announced(path());
@@ -206,6 +205,11 @@ TEST_F(Folder, PassesOverLayersThatAreAnnouncedForMultiTokenPrediction) {
   write();
   const HubFolder none(path());
   EXPECT_NE(test::refusal_of([&] { HubWeights(none, options); }), "");
+  // Announced or not, such a layer shows itself.
+  tensors_["model.layers.2.eh_proj.weight"] = at::ones({3});
+  write();
+  const HubFolder shown(path());
+  EXPECT_TRUE(contains(HubWeights(shown, options).warnings().at(0), "2 weights of layers"));
 }
 
 TEST_F(Folder, WhoseExpertsHaveSeveralTypesTakesTheWidest) {
