@@ -1,5 +1,6 @@
 // What to say about a key that the schema does not have.
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "arch/arch.h"
@@ -14,6 +15,22 @@ const std::set<std::string>& later_keys() {
   static const std::set<std::string> keys = {
       "adapt", "continual", "privacy", "federated", "parallel.shard_optimizer", "log.prometheus"};
   return keys;
+}
+
+// What other trainers call a key of ours.
+const std::map<std::string, std::string>& names_elsewhere() {
+  static const std::map<std::string, std::string> names = {
+      {"top_k", "model.config.num_experts_per_tok"},
+      {"moe_router_topk", "model.config.num_experts_per_tok"},
+      {"aux_loss_coef", "moe.balance.coefficient"},
+      {"moe_aux_loss_coeff", "moe.balance.coefficient"},
+      {"router_aux_loss_coef", "moe.balance.coefficient"},
+      {"capacity", "moe.capacity_factor"},
+      {"expert_capacity_factor", "moe.capacity_factor"},
+      {"router_z", "moe.router_z_coefficient"},
+      {"z_loss", "moe.router_z_coefficient"},
+      {"moe_z_loss_coeff", "moe.router_z_coefficient"}};
+  return names;
 }
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('.') + 1); }
@@ -44,7 +61,12 @@ std::string owner_of(const std::string& name) {
   for (const Key& key : recipe_keys()) {
     if (last_part(key.path) == name) owners.push_back(format("'{}'", key.path));
   }
-  if (is_architecture_key(name)) owners.push_back(format("'model.config.{}'", name));
+  const auto elsewhere = names_elsewhere().find(name);
+  if (elsewhere != names_elsewhere().end()) {
+    owners.push_back(format("'{}'", elsewhere->second));
+  } else if (is_architecture_key(name)) {
+    owners.push_back(format("'model.config.{}'", name));
+  }
   return owners.empty() ? "" : format("; the key is {}", join(owners, " or "));
 }
 

@@ -114,6 +114,8 @@ TEST_F(RecipeReader, NamesTheSectionThatOwnsAMisplacedKey) {
             "command line: model.hidden_size: unknown key; the key is 'model.config.hidden_size'");
   EXPECT_EQ(problem({"train.max_stps=3"}),
             "command line: train.max_stps: unknown key (did you mean 'max_steps'?)");
+  EXPECT_EQ(problem({"moe.top_k=2"}),
+            "command line: moe.top_k: unknown key; the key is 'model.config.num_experts_per_tok'");
 }
 
 TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
