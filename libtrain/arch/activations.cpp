@@ -94,8 +94,15 @@ double network_transient(const Options& o, const ActivationOptions& s, bool moe)
   return gradient + std::max(backward, s.recomputed ? results : 0.0);
 }
 
-// The same while backward goes through attention, whose network half is gone: gradients of the
-// layer's result, of attention's result, and of queries, keys and values.
+// While the experts that were not chosen run forward: their rows, and gate, up and product.
+double missing_transient(const Options& o, const ActivationOptions& s) {
+  if (!s.missing_experts) return 0;
+  const double copies = d(o.num_experts - o.num_experts_per_tok);
+  return copies * (d(o.hidden_size) + 3 * d(o.moe_intermediate_size)) * s.compute_bytes;
+}
+
+// As network_transient, while backward goes through attention, whose network half is gone:
+// gradients of the layer's result, of attention's result, and of queries, keys and values.
 double attention_transient(const ActivationOptions& s, const Widths& w) {
   return w.hidden * s.master_bytes + (w.out + w.query + w.key + w.value) * s.compute_bytes;
 }
@@ -157,8 +164,10 @@ double activation_peak(const Options& o, const ActivationOptions& s) {
     const double input = w.hidden * s.master_bytes + (moe ? record_bytes(o, s) : 0.0);
     const double before = staying;
     staying += s.recomputed ? input : kept;
-    most = std::max({most, before + kept + network_transient(o, s, moe),
-                     before + attention + attention_transient(s, w)});
+    const double passing =
+        std::max(network_transient(o, s, moe), moe ? missing_transient(o, s) : 0.0);
+    most =
+        std::max({most, before + kept + passing, before + attention + attention_transient(s, w)});
   }
   // For all layers at once: the angles of the positions, and the batch.
   const double common = s.tokens * (d(o.rotary_dim()) * s.master_bytes + 4 * kIndex);

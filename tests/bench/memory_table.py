@@ -62,6 +62,8 @@ SHAPES = [
     shape("olmoe, 2 ranks, expert 2", OLMOE, ranks=2, expert=2),
     shape("olmoe, 2 ranks, expert 2, recomputed", OLMOE, ranks=2, expert=2, keys=RECOMPUTED),
     shape("olmoe, 2 ranks, expert 2, bfloat16", OLMOE, ranks=2, expert=2, keys=BFLOAT16),
+    shape("olmoe, dense_mixer", OLMOE, keys={"moe.gate_gradient": "dense_mixer"}),
+    shape("olmoe, dense_mixer, recomputed", OLMOE, keys={"moe.gate_gradient": "dense_mixer", **RECOMPUTED}),
     shape("llama", LLAMA),
     shape("llama, bfloat16", LLAMA, keys=BFLOAT16),
     shape("llama, recomputed", LLAMA, keys=RECOMPUTED),
@@ -69,6 +71,7 @@ SHAPES = [
     shape("deepseek", DEEPSEEK),
     shape("deepseek, bfloat16", DEEPSEEK, keys=BFLOAT16),
     shape("deepseek, recomputed", DEEPSEEK, keys=RECOMPUTED),
+    shape("deepseek, prediction", DEEPSEEK, {"num_nextn_predict_layers": 1}, {"train.mtp_coefficient": "0.3"}),
     shape("deepseek, 2 ranks, expert 2, batch 4", DEEPSEEK, batch=4, ranks=2, expert=2),
 ]
 
