@@ -63,7 +63,7 @@ void check_moe(const Recipe& recipe, const EffectCheck& check) {
                  format("experts move at checkpoints, and checkpoint.every_steps is {}", every));
   }
   if (moe.balance.coefficient == 0 && balance != "none" && balance != "bias")
-    check.warn("moe.balance.coefficient", format("is 0: {} has no effect", balance));
+    check.warn("moe.balance.coefficient", format("is 0: the loss of {} has no effect", balance));
 }
 
 }  // namespace

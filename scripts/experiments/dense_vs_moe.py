@@ -7,8 +7,7 @@ from experiment import Experiment, machine, mean_curve, picture, save, spread, t
 WIDTH, EXPERTS, CHOSEN = 96, 16, 2
 DENSE = "model.config={{model_type: llama, vocab_size: 257, hidden_size: 96, intermediate_size: {}, num_hidden_layers: 3, " \
         "num_attention_heads: 4, max_position_embeddings: 256, num_experts: null, num_experts_per_tok: null, norm_topk_prob: null}}"
-# Long enough to tell the larger dense models apart: 3 M tokens, half an epoch.
-LONG = ["train.max_steps=1500", "eval.every_steps=100"]
+STEPS = 1500  # long enough to tell the larger dense models apart: 3 M tokens, half an epoch
 # The dense models have OLMoE's size without its router and its norms of queries and keys: less than 1 % of it.
 VARIANTS = {
     "moe, 16 experts, 2 a token": [],
@@ -21,7 +20,8 @@ VARIANTS = {
 
 def main():
     experiment = Experiment("dense-vs-moe", "recipes/experiments/small-moe.yaml", __doc__)
-    runs = experiment.run_all({name: [*changes, *LONG] for name, changes in VARIANTS.items()})
+    experiment.options.steps = experiment.options.steps or STEPS
+    runs = experiment.run_all({name: [*changes, "eval.every_steps=100"] for name, changes in VARIANTS.items()})
     network = {name: 3 * WIDTH * 3 * width for name, width in zip(
         VARIANTS, (CHOSEN * WIDTH, CHOSEN * WIDTH, 2 * CHOSEN * WIDTH, 4 * CHOSEN * WIDTH, EXPERTS * WIDTH))}
     steps = experiment.step_times(VARIANTS)
