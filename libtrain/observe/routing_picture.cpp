@@ -66,10 +66,12 @@ std::size_t pixels_of_expert(std::size_t experts) {
   return std::clamp<std::size_t>(96 / experts, 1, 12);
 }
 
-// Pixels of a picture of so many layers, from top to bottom.
-std::size_t height_of(const std::vector<std::vector<double>>& layers) {
-  const std::size_t experts = layers[0].size();
-  return layers.size() * (experts * pixels_of_expert(experts) + kGap);
+// Of a layer, from its first expert to the next layer.
+std::size_t panel_of(std::size_t experts) { return experts * pixels_of_expert(experts) + kGap; }
+
+// How wide a picture of these layers may be.
+std::size_t widest(const std::vector<std::vector<double>>& layers) {
+  return std::max<std::size_t>(1, kMostPixels / (layers.size() * panel_of(layers[0].size())));
 }
 
 }  // namespace
@@ -117,7 +119,7 @@ void RoutingPicture::add(Column column) {
     weights_.back() += 1;
   }
   while (columns_.size() > 1 &&
-         columns_.size() > std::min(options_.most_columns, kMostPixels / height_of(columns_[0])))
+         columns_.size() > std::min(options_.most_columns, widest(columns_[0])))
     halve();
 }
 
@@ -141,11 +143,9 @@ void RoutingPicture::halve() {
 void RoutingPicture::flush() {
   if (columns_.empty()) return;
   const std::size_t layers = columns_[0].size(), experts = columns_[0][0].size();
-  const std::size_t most_wide =
-      std::max<std::size_t>(1, kMostPixels / height_of(columns_[0]) / columns_.size());
-  const std::size_t wide = std::min((kWide + columns_.size() - 1) / columns_.size(), most_wide);
-  const std::size_t high = pixels_of_expert(experts);
-  const std::size_t panel = experts * high + kGap;
+  const std::size_t wide = std::min((kWide + columns_.size() - 1) / columns_.size(),
+                                    widest(columns_[0]) / columns_.size());
+  const std::size_t high = pixels_of_expert(experts), panel = panel_of(experts);
   Image image(columns_.size() * wide, layers * panel - kGap);
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     for (std::size_t l = 0; l < layers; ++l) {
