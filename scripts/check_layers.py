@@ -19,7 +19,7 @@ ROWS = [
     ["moe"],
     ["models"],
     ["adapt", "continual", "privacy", "federated"],
-    ["engine"],
+    ["engine", "inference"],
 ]
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}
 CLI_SEES = {"core", "arch", "config", "observe"}

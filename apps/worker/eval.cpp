@@ -3,7 +3,7 @@
 
 #include "common/eval_arguments.h"
 #include "core/clock.h"
-#include "engine/eval_run.h"
+#include "inference/eval_run.h"
 #include "inference_job.h"
 #include "store/agreement.h"
 #include "verbs.h"

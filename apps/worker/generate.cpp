@@ -5,9 +5,9 @@
 #include <string>
 
 #include "common/generate_arguments.h"
-#include "engine/generator.h"
-#include "engine/prompt.h"
-#include "engine/text_stream.h"
+#include "inference/generator.h"
+#include "inference/prompt.h"
+#include "inference/text_stream.h"
 #include "inference_job.h"
 #include "store/agreement.h"
 #include "verbs.h"

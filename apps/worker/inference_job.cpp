@@ -2,7 +2,7 @@
 
 #include <csignal>
 
-#include "engine/inference.h"
+#include "inference/inference_model.h"
 #include "kernel_caches.h"
 #include "store/agreement.h"
 

@@ -6,7 +6,7 @@
 #include "common/score_arguments.h"
 #include "core/clock.h"
 #include "core/memory.h"
-#include "engine/score_run.h"
+#include "inference/score_run.h"
 #include "inference_job.h"
 #include "verbs.h"
 

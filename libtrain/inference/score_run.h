@@ -7,8 +7,8 @@
 
 #include "data/input_file.h"
 #include "data/output_file.h"
-#include "engine/score_line.h"
-#include "engine/scorer.h"
+#include "inference/score_line.h"
+#include "inference/scorer.h"
 
 namespace moesaic {
 

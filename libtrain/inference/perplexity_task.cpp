@@ -6,8 +6,8 @@
 #include "core/fs.h"
 #include "data/input_file.h"
 #include "data/json_line.h"
-#include "engine/eval_task.h"
-#include "engine/score_line.h"
+#include "inference/eval_task.h"
+#include "inference/score_line.h"
 
 namespace moesaic {
 namespace {

@@ -1,4 +1,4 @@
-#include "engine/text_stream.h"
+#include "inference/text_stream.h"
 
 #include <algorithm>
 #include <span>

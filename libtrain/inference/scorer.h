@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/inference.h"
+#include "inference/inference_model.h"
 
 namespace moesaic {
 

@@ -1,4 +1,4 @@
-#include "engine/scorer.h"
+#include "inference/scorer.h"
 
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>

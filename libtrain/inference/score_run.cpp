@@ -1,4 +1,4 @@
-#include "engine/score_run.h"
+#include "inference/score_run.h"
 
 #include <ATen/ops/full.h>
 

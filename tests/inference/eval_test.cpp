@@ -6,7 +6,7 @@
 #include <fstream>
 
 #include "core/error.h"
-#include "engine/eval_task.h"
+#include "inference/eval_task.h"
 
 namespace moesaic {
 namespace {

@@ -8,7 +8,7 @@
 
 #include "core/json.h"
 #include "data/tokenizer.h"
-#include "engine/scorer.h"
+#include "inference/scorer.h"
 
 namespace moesaic {
 

@@ -1,4 +1,4 @@
-#include "engine/score_line.h"
+#include "inference/score_line.h"
 
 #include <cmath>
 #include <limits>

@@ -1,4 +1,4 @@
-#include "engine/eval_run.h"
+#include "inference/eval_run.h"
 
 #include "core/error.h"
 #include "store/agreement.h"

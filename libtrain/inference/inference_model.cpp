@@ -1,4 +1,4 @@
-#include "engine/inference.h"
+#include "inference/inference_model.h"
 
 #include <ATen/core/grad_mode.h>
 

@@ -1,4 +1,4 @@
-#include "engine/scorer.h"
+#include "inference/scorer.h"
 
 #include <gtest/gtest.h>
 

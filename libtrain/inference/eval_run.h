@@ -1,8 +1,8 @@
 // EvalRun: a task from its first question to its result, on any layout.
 #pragma once
 
-#include "engine/eval_task.h"
-#include "engine/inference.h"
+#include "inference/eval_task.h"
+#include "inference/inference_model.h"
 
 namespace moesaic {
 

@@ -1,4 +1,4 @@
-#include "engine/prompt.h"
+#include "inference/prompt.h"
 
 #include <algorithm>
 

@@ -1,4 +1,4 @@
-#include "engine/generator.h"
+#include "inference/generator.h"
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>

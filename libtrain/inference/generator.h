@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "engine/inference.h"
-#include "engine/sampler.h"
+#include "inference/inference_model.h"
+#include "inference/sampler.h"
 
 namespace moesaic {
 

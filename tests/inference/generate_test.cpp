@@ -5,8 +5,8 @@
 #include <cmath>
 #include <map>
 
-#include "engine/sampler.h"
-#include "engine/text_stream.h"
+#include "inference/sampler.h"
+#include "inference/text_stream.h"
 
 namespace moesaic {
 namespace {
