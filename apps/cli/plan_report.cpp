@@ -7,6 +7,7 @@
 
 #include "arch/cost.h"
 #include "config/recipe_reader.h"
+#include "config/training_table.h"
 #include "core/processor.h"
 
 namespace moesaic::cli {
@@ -45,12 +46,23 @@ std::string scaled_bytes(double bytes) {
   return text.find(' ') == std::string::npos ? text + " B" : text + "B";
 }
 
+Json groups_json(const arch::ParameterTable& table) {
+  Json groups = Json::array();
+  for (const arch::GroupCount& count : arch::count_groups(table)) {
+    groups.push_back({{"group", arch::name_of(count.group)},
+                      {"parameters", count.parameters},
+                      {"trainable", count.trainable}});
+  }
+  return groups;
+}
+
 }  // namespace
 
 Json plan_json(const Recipe& recipe) {
   const arch::Options options = architecture_of(recipe);
+  const arch::ParameterTable table = training_table(recipe, options);
   const arch::CostOptions sizes = sizes_of(recipe);
-  const arch::Cost cost = arch::cost_of(options, sizes);
+  const arch::Cost cost = arch::cost_of(options, table, sizes);
   return {{"name", recipe.name},
           {"model_type", options.model_type},
           {"ranks", sizes.ranks},
@@ -59,6 +71,8 @@ Json plan_json(const Recipe& recipe) {
           {"parameters", cost.parameters},
           {"active_parameters", cost.active_parameters},
           {"rank_parameters", cost.rank_parameters},
+          {"trainable", cost.trainable_parameters},
+          {"groups", groups_json(table)},
           {"tokens_per_step", cost.tokens},
           {"micro_batches_per_step", cost.micro_batches},
           {"rounds_per_step", cost.rounds},
@@ -77,8 +91,9 @@ Json plan_json(const Recipe& recipe) {
 
 void print_plan(const Recipe& recipe) {
   const arch::Options options = architecture_of(recipe);
+  const arch::ParameterTable table = training_table(recipe, options);
   const arch::CostOptions sizes = sizes_of(recipe);
-  const arch::Cost cost = arch::cost_of(options, sizes);
+  const arch::Cost cost = arch::cost_of(options, table, sizes);
   const auto count = [](std::int64_t value) { return scaled(static_cast<double>(value)); };
   const std::string layout =
       options.is_moe() ? format("{} ranks, {} in an expert group, {} experts on each", sizes.ranks,
@@ -92,6 +107,7 @@ void print_plan(const Recipe& recipe) {
       {"  active for a token",
        format("{} ({})", cost.active_parameters, count(cost.active_parameters))},
       {"  on a rank", format("{} ({})", cost.rank_parameters, count(cost.rank_parameters))},
+      {"  trained", format("{} ({})", cost.trainable_parameters, count(cost.trainable_parameters))},
       {"tokens a step", format("{}", cost.tokens)},
       {"micro-batches a step", format("{}, in {} rounds", cost.micro_batches, cost.rounds)},
       {"FLOP per token", scaled(cost.flops_per_token) + ", forward and backward"},

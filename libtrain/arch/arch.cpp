@@ -110,13 +110,7 @@ Json to_config(const Options& o) {
   return config;
 }
 
-std::int64_t ParameterInfo::numel() const {
-  std::int64_t product = 1;
-  for (const std::int64_t extent : shape) product *= extent;
-  return product;
-}
-
-std::vector<ParameterInfo> parameter_table(const Options& options) {
+ParameterTable parameter_table(const Options& options) {
   return decoder_table(family_of(options), options);
 }
 

@@ -1,6 +1,5 @@
 // Torch-free description of an architecture: options read from the keys of Hugging Face
-// config.json, and one table of all parameters. The model, `plan`, the checkpoint and `inspect` are
-// all driven by this table.
+// config.json. Its parameters are in arch/parameter_table.h.
 #pragma once
 
 #include <cstdint>
@@ -118,41 +117,5 @@ std::vector<std::string> config_keys(const std::string& model_type);
 
 /// config.json for a checkpoint: the keys of the family, complete, as Transformers reads them.
 Json to_config(const Options& options);
-
-enum class Scope { kDense, kExpert };
-enum class Init { kNormal, kOnes, kZeros };  // kNormal: mean 0, std initializer_range
-
-struct ParameterInfo {
-  std::string name;                 // the hub's, with "experts.<i>." joined to "experts."
-  std::vector<std::int64_t> shape;  // global; the first dimension of kExpert is num_experts
-  Scope scope = Scope::kDense;
-  Init init = Init::kNormal;
-  bool decay = true;           // weight decay applies (false for norms and biases)
-  bool trainable = true;       // false: set by a rule, not by the gradient (correction bias)
-  double flops_per_token = 0;  // forward, a multiply-add counting 2; experts: of the top k only
-
-  std::int64_t numel() const;
-};
-
-/// What the hub calls the parts of a layer for multi-token prediction beside its block; the last
-/// two are copies of the embedding and the head.
-struct PredictionNames {
-  static constexpr const char* kEmbeddingNorm = "enorm.weight";
-  static constexpr const char* kHiddenNorm = "hnorm.weight";
-  static constexpr const char* kProjection = "eh_proj.weight";
-  static constexpr const char* kHeadNorm = "shared_head.norm.weight";
-  static constexpr const char* kEmbedding = "embed_tokens.weight";
-  static constexpr const char* kHead = "shared_head.head.weight";
-};
-/// "model.layers.<layer>."
-std::string layer_prefix(std::int64_t layer);
-/// Whether a parameter belongs to the layers for multi-token prediction.
-bool is_prediction_parameter(const Options& options, const std::string& name);
-
-/// Whether a parameter of that name is a router's correction bias, [router_columns()].
-bool is_correction_bias(const std::string& name);
-
-/// Every parameter in checkpoint order. A tied lm_head is left out.
-std::vector<ParameterInfo> parameter_table(const Options& options);
 
 }  // namespace moesaic::arch

@@ -1,5 +1,7 @@
 #include "arch/cost.h"
 
+#include <map>
+
 #include "arch/activations.h"
 #include "core/error.h"
 
@@ -14,11 +16,15 @@ double d(std::int64_t value) { return static_cast<double>(value); }
 struct Counts {
   std::int64_t dense = 0;
   std::int64_t expert = 0;  // of all experts
+
+  std::int64_t all() const { return dense + expert; }
+  std::int64_t on_a_rank(std::int64_t expert_ranks) const { return dense + expert / expert_ranks; }
 };
 
-Counts count(const Options& options) {
+Counts count(const ParameterTable& table, bool trainable_only) {
   Counts counts;
-  for (const ParameterInfo& info : parameter_table(options)) {
+  for (const ParameterInfo& info : table) {
+    if (trainable_only && !info.trainable) continue;
     (info.scope == Scope::kExpert ? counts.expert : counts.dense) += info.numel();
   }
   return counts;
@@ -29,24 +35,24 @@ double ring_bytes(double bytes, std::int64_t ranks) {
   return 2.0 * bytes * d(ranks - 1) / d(ranks);
 }
 
-// Values that have a copy in the compute dtype: weights of products. Those of norms have none; a
-// router's are few.
-double copied_values(const Options& o, const CostOptions& s) {
+// Values that have a copy in the compute dtype: weights of products that are trained. Those of
+// norms have none; a router's are few.
+double copied_values(const ParameterTable& table, const CostOptions& s) {
   double values = 0;
-  for (const ParameterInfo& info : parameter_table(o)) {
-    if (info.flops_per_token == 0) continue;
+  for (const ParameterInfo& info : table) {
+    if (info.flops_per_token == 0 || !info.trainable) continue;
     if (info.scope == Scope::kExpert && !s.expert_copies) continue;
     values += d(info.numel()) / (info.scope == Scope::kExpert ? d(s.expert) : 1.0);
   }
   return values;
 }
 
-void count_memory(const Options& o, const CostOptions& s, Cost& cost) {
-  const double held = d(cost.rank_parameters);
-  const double copied = s.compute_bytes < s.master_bytes ? copied_values(o, s) : 0.0;
+void count_memory(const Options& o, const ParameterTable& table, const CostOptions& s, Cost& cost) {
+  const double held = d(cost.rank_parameters), trained = d(cost.rank_trainable_parameters);
+  const double copied = s.compute_bytes < s.master_bytes ? copied_values(table, s) : 0.0;
   cost.parameter_bytes = held * d(s.master_bytes) + copied * d(s.compute_bytes);
-  cost.gradient_bytes = held * d(s.master_bytes);
-  cost.optimizer_bytes = held * d(s.optimizer_moments * s.master_bytes);
+  cost.gradient_bytes = trained * d(s.master_bytes);
+  cost.optimizer_bytes = trained * d(s.optimizer_moments * s.master_bytes);
   if (s.async_checkpoint) cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes;
   cost.activation_bytes =
       activation_peak(o, {.tokens = d(s.micro_batch_size) * d(s.sequence_length),
@@ -72,11 +78,11 @@ void count_traffic(const Options& o, const CostOptions& s, const Counts& counts,
 
 }  // namespace
 
-double forward_flops_per_token(const Options& o, std::int64_t sequence_length,
-                               double active_experts) {
+double forward_flops_per_token(const Options& o, const ParameterTable& table,
+                               std::int64_t sequence_length, double active_experts) {
   const double met = active_experts < 0 ? 1.0 : active_experts / d(o.num_experts_per_tok);
   double weights = 0;
-  for (const ParameterInfo& info : parameter_table(o))
+  for (const ParameterInfo& info : table)
     weights += info.flops_per_token * (info.scope == Scope::kExpert ? met : 1.0);
   const double attention = 2.0 *
                            d(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
@@ -84,25 +90,40 @@ double forward_flops_per_token(const Options& o, std::int64_t sequence_length,
   return weights + attention * d(o.num_hidden_layers + o.num_nextn_predict_layers);
 }
 
-Cost cost_of(const Options& options, const CostOptions& s) {
+Cost cost_of(const Options& options, const ParameterTable& table, const CostOptions& s) {
   MOESAIC_ASSERT(s.ranks % s.expert == 0 && s.global_batch_size % s.micro_batch_size == 0);
   MOESAIC_ASSERT(s.expert == 1 || (options.num_experts > 0 && options.num_experts % s.expert == 0));
-  const Counts counts = count(options);
+  const Counts counts = count(table, false), trained = count(table, true);
   Cost cost;
-  cost.parameters = counts.dense + counts.expert;
+  cost.parameters = counts.all();
   cost.active_parameters = counts.dense;
-  cost.rank_parameters = counts.dense + counts.expert / s.expert;
+  cost.rank_parameters = counts.on_a_rank(s.expert);
+  cost.trainable_parameters = trained.all();
+  cost.rank_trainable_parameters = trained.on_a_rank(s.expert);
   if (options.is_moe()) {
     cost.active_parameters += counts.expert / options.num_experts * options.num_experts_per_tok;
   }
   cost.micro_batches = s.global_batch_size / s.micro_batch_size;
   cost.rounds = (cost.micro_batches + s.ranks - 1) / s.ranks;
   cost.tokens = s.global_batch_size * s.sequence_length;
-  cost.flops_per_token = 3.0 * forward_flops_per_token(options, s.sequence_length);
+  cost.flops_per_token = 3.0 * forward_flops_per_token(options, table, s.sequence_length);
   cost.step_flops = cost.flops_per_token * d(cost.tokens);
-  count_memory(options, s, cost);
-  count_traffic(options, s, counts, cost);
+  count_memory(options, table, s, cost);
+  count_traffic(options, s, trained, cost);
   return cost;
+}
+
+std::vector<GroupCount> count_groups(const ParameterTable& table) {
+  std::map<Group, GroupCount> counts;
+  for (const ParameterInfo& info : table) {
+    GroupCount& count = counts[info.group];
+    count.group = info.group;
+    count.parameters += info.numel();
+    count.trainable += info.trainable ? info.numel() : 0;
+  }
+  std::vector<GroupCount> groups;
+  for (const auto& [group, count] : counts) groups.push_back(count);
+  return groups;
 }
 
 }  // namespace moesaic::arch

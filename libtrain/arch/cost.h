@@ -9,14 +9,14 @@
 
 #include <cstdint>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 
 namespace moesaic::arch {
 
 /// Forward FLOPs of one token in a sequence of `sequence_length`, which meets `active_experts` in
 /// each MoE layer (on average; num_experts_per_tok when negative).
-double forward_flops_per_token(const Options& options, std::int64_t sequence_length,
-                               double active_experts = -1);
+double forward_flops_per_token(const Options& options, const ParameterTable& table,
+                               std::int64_t sequence_length, double active_experts = -1);
 
 struct CostOptions {
   std::int64_t ranks = 1;
@@ -38,6 +38,8 @@ struct Cost {
   std::int64_t parameters = 0;         // values in model.h5
   std::int64_t active_parameters = 0;  // that one token meets: all dense ones and its top k experts
   std::int64_t rank_parameters = 0;    // held by one rank
+  std::int64_t trainable_parameters = 0;
+  std::int64_t rank_trainable_parameters = 0;
 
   std::int64_t micro_batches = 0;  // a step, over all ranks
   std::int64_t rounds = 0;         // micro-batches of the busiest rank
@@ -64,8 +66,17 @@ struct Cost {
       0;  // tokens to their experts and back, forward and backward, even routing
 };
 
-/// Sizes must fit: `expert` divides `ranks` and num_experts, `micro_batch_size` divides
-/// `global_batch_size`.
-Cost cost_of(const Options& options, const CostOptions& sizes);
+/// `table`: that of `options`, as the modes have rewritten it. Sizes must fit: `expert` divides
+/// `ranks` and num_experts, `micro_batch_size` divides `global_batch_size`.
+Cost cost_of(const Options& options, const ParameterTable& table, const CostOptions& sizes);
+
+/// Values of one group of the table, and how many of them are trained.
+struct GroupCount {
+  Group group = Group::kDense;
+  std::int64_t parameters = 0;
+  std::int64_t trainable = 0;
+};
+/// Of every group that the table has, in the order of Group.
+std::vector<GroupCount> count_groups(const ParameterTable& table);
 
 }  // namespace moesaic::arch

@@ -1,4 +1,4 @@
-// What the families share: attention, norms, embedding and head of a decoder.
+// The keys of config.json that the families share.
 #include <algorithm>
 
 #include "arch/family.h"
@@ -81,20 +81,6 @@ void refuse_other_mathematics(ConfigReader& reader) {
 
 }  // namespace
 
-ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in) {
-  ParameterInfo info{std::move(name), {out, in}};
-  info.flops_per_token = 2.0 * static_cast<double>(out) * static_cast<double>(in);
-  return info;
-}
-
-ParameterInfo bias(std::string name, std::vector<std::int64_t> shape) {
-  return {std::move(name), std::move(shape), Scope::kDense, Init::kZeros, false};
-}
-
-ParameterInfo norm(std::string name, std::int64_t width) {
-  return {std::move(name), {width}, Scope::kDense, Init::kOnes, false};
-}
-
 void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& o) {
   accept_without_effect(reader);
   refuse_other_mathematics(reader);
@@ -139,89 +125,6 @@ void write_decoder(const Options& o, Json& config) {
   write_rope(o.rope, config);
   config["tie_word_embeddings"] = o.tie_word_embeddings;
   config["attention_dropout"] = 0.0;
-}
-
-void add_attention(const Options& o, const std::string& prefix, std::vector<ParameterInfo>& table) {
-  const std::int64_t query = o.num_attention_heads * o.head_dim;
-  const std::int64_t key_value = o.num_key_value_heads * o.head_dim;
-  const auto project = [&](const char* name, std::int64_t out, std::int64_t in, bool has_bias) {
-    table.push_back(linear(prefix + name + ".weight", out, in));
-    if (has_bias) table.push_back(bias(prefix + name + ".bias", {out}));
-  };
-  project("q_proj", query, o.hidden_size, o.attention_bias);
-  project("k_proj", key_value, o.hidden_size, o.attention_bias);
-  project("v_proj", key_value, o.hidden_size, o.attention_bias);
-  project("o_proj", o.hidden_size, query, o.output_bias);
-  if (o.qk_norm == QkNorm::kNone) return;
-  const bool each = o.qk_norm == QkNorm::kEachHead;
-  table.push_back(norm(prefix + "q_norm.weight", each ? o.head_dim : query));
-  table.push_back(norm(prefix + "k_norm.weight", each ? o.head_dim : key_value));
-}
-
-void add_dense_network(const Options& o, const std::string& prefix, std::int64_t width,
-                       std::vector<ParameterInfo>& table) {
-  const auto project = [&](const char* name, std::int64_t out, std::int64_t in) {
-    table.push_back(linear(prefix + name + ".weight", out, in));
-    if (o.mlp_bias) table.push_back(bias(prefix + name + ".bias", {out}));
-  };
-  project("gate_proj", width, o.hidden_size);
-  project("up_proj", width, o.hidden_size);
-  project("down_proj", o.hidden_size, width);
-}
-
-std::string layer_prefix(std::int64_t layer) { return format("model.layers.{}.", layer); }
-
-bool is_prediction_parameter(const Options& o, const std::string& name) {
-  for (std::int64_t depth = 0; depth < o.num_nextn_predict_layers; ++depth) {
-    if (name.starts_with(layer_prefix(o.num_hidden_layers + depth))) return true;
-  }
-  return false;
-}
-
-namespace {
-
-void add_block(const Family& family, const Options& o, std::int64_t layer,
-               std::vector<ParameterInfo>& table) {
-  const std::string prefix = layer_prefix(layer);
-  table.push_back(norm(prefix + "input_layernorm.weight", o.hidden_size));
-  (o.is_mla() ? add_latent_attention : add_attention)(o, prefix + "self_attn.", table);
-  table.push_back(norm(prefix + "post_attention_layernorm.weight", o.hidden_size));
-  if (o.is_moe_layer(layer))
-    add_moe_network(o, family.names, prefix + family.names.block, table);
-  else
-    add_dense_network(o, prefix + "mlp.", o.intermediate_size, table);
-}
-
-void add_prediction(const Family& family, const Options& o, std::int64_t layer,
-                    std::vector<ParameterInfo>& table) {
-  const std::string prefix = layer_prefix(layer);
-  table.push_back(norm(prefix + PredictionNames::kEmbeddingNorm, o.hidden_size));
-  table.push_back(norm(prefix + PredictionNames::kHiddenNorm, o.hidden_size));
-  table.push_back(linear(prefix + PredictionNames::kProjection, o.hidden_size, 2 * o.hidden_size));
-  add_block(family, o, layer, table);
-  table.push_back(norm(prefix + PredictionNames::kHeadNorm, o.hidden_size));
-}
-
-}  // namespace
-
-std::vector<ParameterInfo> decoder_table(const Family& family, const Options& o) {
-  std::vector<ParameterInfo> table;
-  // Each further token that is predicted asks the head once more.
-  const double head_flops = 2.0 * static_cast<double>(o.vocab_size) *
-                            static_cast<double>(o.hidden_size) *
-                            static_cast<double>(1 + o.num_nextn_predict_layers);
-  table.push_back({"model.embed_tokens.weight", {o.vocab_size, o.hidden_size}});
-  if (o.tie_word_embeddings) table.back().flops_per_token = head_flops;  // it is the head too
-  for (std::int64_t layer = 0; layer < o.num_hidden_layers; ++layer)
-    add_block(family, o, layer, table);
-  table.push_back(norm("model.norm.weight", o.hidden_size));
-  if (!o.tie_word_embeddings) {
-    table.push_back(linear("lm_head.weight", o.vocab_size, o.hidden_size));
-    table.back().flops_per_token = head_flops;
-  }
-  for (std::int64_t depth = 0; depth < o.num_nextn_predict_layers; ++depth)
-    add_prediction(family, o, o.num_hidden_layers + depth, table);
-  return table;
 }
 
 }  // namespace moesaic::arch

@@ -84,8 +84,7 @@ void write_deepseek(const Options& o, Json& config) {
   config["pretraining_tp"] = 1;
 }
 
-void add_latent_attention(const Options& o, const std::string& prefix,
-                          std::vector<ParameterInfo>& table) {
+void add_latent_attention(const Options& o, const std::string& prefix, ParameterTable& table) {
   const auto project = [&](const char* name, std::int64_t out, std::int64_t in, bool has_bias) {
     table.push_back(linear(prefix + name + ".weight", out, in));
     if (has_bias) table.push_back(bias(prefix + name + ".bias", {out}));

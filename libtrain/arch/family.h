@@ -8,6 +8,7 @@
 
 #include "arch/arch.h"
 #include "arch/config_reader.h"
+#include "arch/parameter_table.h"
 
 namespace moesaic::arch {
 
@@ -75,20 +76,20 @@ void write_deepseek(const Options& options, Json& config);
 ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in);
 ParameterInfo bias(std::string name, std::vector<std::int64_t> shape);
 ParameterInfo norm(std::string name, std::int64_t width);
+/// The rows from `first` on, but for norms, are a part of `group`.
+void count_as(Group group, std::size_t first, ParameterTable& table);
 
 /// What any decoder writes to config.json.
 void write_decoder(const Options& options, Json& config);
 /// The parameters of one layer's attention and network.
-void add_attention(const Options& options, const std::string& prefix,
-                   std::vector<ParameterInfo>& table);
-void add_latent_attention(const Options& options, const std::string& prefix,
-                          std::vector<ParameterInfo>& table);
+void add_attention(const Options& options, const std::string& prefix, ParameterTable& table);
+void add_latent_attention(const Options& options, const std::string& prefix, ParameterTable& table);
 void add_dense_network(const Options& options, const std::string& prefix, std::int64_t width,
-                       std::vector<ParameterInfo>& table);
+                       ParameterTable& table);
 void add_moe_network(const Options& options, const NetworkNames& names, const std::string& prefix,
-                     std::vector<ParameterInfo>& table);
+                     ParameterTable& table);
 
 /// The whole model, in the order in which a forward pass meets the parameters.
-std::vector<ParameterInfo> decoder_table(const Family& family, const Options& options);
+ParameterTable decoder_table(const Family& family, const Options& options);
 
 }  // namespace moesaic::arch

@@ -10,8 +10,6 @@ constexpr const char* kCorrectionBias = "gate.e_score_correction_bias";
 
 }  // namespace
 
-bool is_correction_bias(const std::string& name) { return name.ends_with(kCorrectionBias); }
-
 bool Options::is_moe_layer(std::int64_t layer) const {
   if (num_experts == 0 || layer < first_k_dense_replace) return false;
   if ((layer + 1) % decoder_sparse_step != 0) return false;
@@ -75,16 +73,20 @@ void warn_balance(ConfigReader& reader, double class_default) {
 }
 
 void add_moe_network(const Options& o, const NetworkNames& names, const std::string& prefix,
-                     std::vector<ParameterInfo>& table) {
+                     ParameterTable& table) {
+  const std::size_t router = table.size();
   table.push_back(linear(prefix + "gate.weight", o.router_columns(), o.hidden_size));
   if (o.correction_bias) {
     table.push_back(bias(prefix + kCorrectionBias, {o.router_columns()}));
     table.back().trainable = false;
+    table.back().correction_bias = true;
   }
+  count_as(Group::kRouter, router, table);
   const auto experts = [&](const char* name, std::int64_t out, std::int64_t in) {
     ParameterInfo info = linear(prefix + "experts." + name + ".weight", out, in);
     info.shape.insert(info.shape.begin(), o.num_experts);
     info.scope = Scope::kExpert;
+    info.group = Group::kExperts;
     info.flops_per_token *= static_cast<double>(o.num_experts_per_tok);
     table.push_back(std::move(info));
   };
@@ -92,9 +94,11 @@ void add_moe_network(const Options& o, const NetworkNames& names, const std::str
   experts(names.up, o.moe_intermediate_size, o.hidden_size);
   experts(names.down, o.hidden_size, o.moe_intermediate_size);
   if (o.shared_intermediate_size == 0) return;
+  const std::size_t shared = table.size();
   add_dense_network(o, prefix + names.shared, o.shared_intermediate_size, table);
   if (o.shared_expert_gate)
     table.push_back(linear(prefix + names.shared_gate + ".weight", 1, o.hidden_size));
+  count_as(Group::kShared, shared, table);
 }
 
 }  // namespace moesaic::arch

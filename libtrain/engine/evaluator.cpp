@@ -7,19 +7,18 @@
 
 namespace moesaic {
 
-double validation_loss(const RankContext& context, TrainingParts& parts) {
+double validation_loss(const RankContext& context, const Model& model, Computation& computation,
+                       const EvalBatches& data) {
   const at::NoGradGuard no_gradients;
   const Span span("evaluation");
-  const EvalBatches& data = *parts.valid;
   double sum = 0;
   for (std::int64_t first = 0; first < data.count(); first += context.world.size()) {
     const std::int64_t mine = first + context.rank();
     const Batch batch =
         to_device(mine < data.count() ? data.micro_batch(mine) : empty_batch(), context.device);
-    const ForwardContext forward{batch,         parts.precision, parts.matmul,
-                                 parts.weights, nullptr,         context.world};
-    const Transformer::Output output = parts.model->forward(forward);
-    sum += token_losses(forward, parts.model->head(), output.hidden_TD, batch.targets_T)
+    const ForwardContext forward = computation.forward(batch);
+    const ModelOutput output = model.forward(forward);
+    sum += token_losses(forward, model.head(), output.hidden_TD, batch.targets_T)
                .sum(at::kDouble)
                .item<double>();
   }

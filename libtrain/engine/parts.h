@@ -4,45 +4,44 @@
 
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "core/json.h"
 #include "data/eval_batches.h"
-#include "data/token_stream.h"
+#include "data/step_data.h"
 #include "engine/checkpoint_saver.h"
+#include "engine/not_finite.h"
 #include "loss/loss_term.h"
-#include "models/transformer.h"
-#include "moe/feedback.h"
-#include "moe/placement.h"
+#include "loss/model.h"
+#include "loss/step_part.h"
 #include "nn/forward_context.h"
 #include "optim/gradient_transform.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
-#include "parallel/gradient_buckets.h"
-#include "store/model_source.h"
+#include "store/hub_origin.h"
 
 namespace moesaic {
 
 struct TrainingParts {
-  Precision precision;
-  MatmulKernel matmul = MatmulKernel::kMkl;
-  Json tokenizer;  // description, for the checkpoint
-  std::optional<TokenStream> train;
+  Computation computation{.world = Communicator::single()};
+  std::unique_ptr<StepData> train;
   std::optional<EvalBatches> valid;
   std::int64_t max_steps = 0;
 
-  std::unique_ptr<Transformer> model;
-  HubOrigin origin;  // of the weights it started from
-  WeightCopies weights;
-  std::vector<std::unique_ptr<LossTerm>> losses;  // the first is the cross entropy
-  std::vector<std::unique_ptr<RouterFeedback>> feedback;
-  ExpertPlacement* placement = nullptr;  // one of `feedback`, where experts move
-  std::unique_ptr<GradientBuckets> buckets;
+  std::unique_ptr<ParameterSet> parameters;
+  std::unique_ptr<Model> model;
+  LossTerms losses;  // the first is the one that valid_loss is compared with
+  StepParts around;  // what is done around a step, in this order
   std::unique_ptr<GradientSink> sink;
+  Gradients gradients;  // what the sink leaves after the last round
   TransformChain transforms;
   std::unique_ptr<Optimizer> optimizer;
   std::optional<Schedule> schedule;
+  std::unique_ptr<NotFinitePolicy> not_finite;
 
+  // For the checkpoints.
+  Json config;       // config.json
+  Json tokenizer;    // description
+  HubOrigin origin;  // of the weights that the run started from
   std::optional<CheckpointStore> store;
   std::unique_ptr<CheckpointSaver> saver;
 };

@@ -2,101 +2,97 @@
 
 #include <ATen/ops/zeros.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "comm/trace_span.h"
+#include "core/error.h"
 
 namespace moesaic {
 namespace {
 
-void check_finite(const StepReport& report) {
+/// " name = value" of each value that is not finite.
+std::string not_finite(const StepReport& report) {
   std::string wrong;
-  for (const auto& [name, value] : report.losses) {
-    if (!std::isfinite(value)) wrong += format(" {} = {}", name, value);
-  }
-  if (!std::isfinite(report.gradient.grad_norm))
-    wrong += format(" grad_norm = {}", report.gradient.grad_norm);
-  if (wrong.empty()) return;
-  throw Error(ErrorKind::kRecipe,
-              format("step {}: not finite:{}; stopped before the optimizer, nothing was saved",
-                     report.step, wrong),
-              "lower optimizer.learning_rate, lengthen schedule.warmup_steps or set "
-              "train.clip_norm, then go on from "
-              "the last checkpoint with --resume auto");
+  const auto look_at = [&](const std::vector<std::pair<std::string, double>>& values) {
+    for (const auto& [name, value] : values) {
+      if (!std::isfinite(value)) wrong += format(" {} = {}", name, value);
+    }
+  };
+  look_at(report.losses);
+  look_at(report.transforms.values);
+  return wrong;
 }
 
 }  // namespace
 
-StepReport Trainer::step(std::int64_t step, const Request& request) {
-  const std::int64_t index = step - 1;
-  const StepSize size = size_of(index);
+StepReport Trainer::step(std::int64_t number, const Request& request) {
   StepReport report;
-  report.step = step;
-  report.target_tokens = size.target_tokens;
-  report.learning_rate = parts_.schedule->learning_rate(step);
-  for (const auto& term : parts_.losses) report.losses.emplace_back(term->name(), 0.0);
+  const Step& step = report.step = begin(number, request);
 
-  std::optional<GateProbe> probe = make_probe(request);
-  for (std::int64_t first = 0; first < size.micro_batches; first += context_.world.size()) {
-    const Span span("round", first / context_.world.size());
-    const std::int64_t mine = first + context_.rank();
-    parts_.buckets->begin(/*last_round=*/first + context_.world.size() >= size.micro_batches);
-    round(micro_batch(index, mine), size, report, probe ? &*probe : nullptr);
+  for (const auto& part : parts_.around) part->before(step);
+  compute_gradient(step, report);
+  sum_over_ranks(request, report);
+  for (const auto& part : parts_.around) part->gradient_done(context_, step);
+
+  Gradients gradients = transformed(report);
+  if (const std::string wrong = not_finite(report); !wrong.empty()) {
+    parts_.not_finite->meet(step, wrong);
+    gradients.clear();
+    report.skipped = true;
+    return report;
   }
-  parts_.buckets->finish();
-  reduce(request, report);
-  if (probe) {
-    probe->reduce(context_.world);
-    report.gate_grad_norm = probe->norms();
-    if (request.diagnose) report.gate_cosine = probe->cosines();
-  }
-  Gradients gradients = this->gradients();
-  for (const auto& transform : parts_.transforms) {
-    const Span span(transform->name());
-    transform->apply(context_, gradients, report.gradient);
-  }
-  check_finite(report);
+
   parts_.saver->before_change();
-  const Span span("optimizer");
-  parts_.optimizer->step(gradients, step, report.learning_rate);
-  feed_back(report);
-  parts_.weights.invalidate();
+  update(step, gradients);
   return report;
 }
 
-StepSize Trainer::size_of(std::int64_t step_index) const {
+Step Trainer::begin(std::int64_t number, const Request& request) {
   const Span span(span_name::kData);
-  const TokenStream& data = *parts_.train;
-  return {data.target_tokens(step_index), data.input_tokens(step_index),
-          data.micro_batches_per_step(), data.sequences_per_step()};
+  return {.number = number,
+          .size = parts_.train->size(number - 1),
+          .learning_rate = parts_.schedule->learning_rate(number),
+          .logged = request.logged,
+          .diagnosed = request.diagnosed};
 }
 
-Batch Trainer::micro_batch(std::int64_t step_index, std::int64_t index) const {
-  const Span span(span_name::kData);
-  const TokenStream& data = *parts_.train;
-  const bool exists = index < data.micro_batches_per_step();
-  return to_device(exists ? data.micro_batch(step_index, index) : empty_batch(), context_.device);
+void Trainer::compute_gradient(const Step& step, StepReport& report) {
+  for (const auto& term : parts_.losses) {
+    term->begin_step();
+    report.losses.emplace_back(term->name(), 0.0);
+  }
+  const std::int64_t ranks = context_.world.size();
+  const std::int64_t rounds =
+      std::max<std::int64_t>(1, (step.size.micro_batches + ranks - 1) / ranks);
+  for (std::int64_t r = 0; r < rounds; ++r) {
+    const Span span("round", r);
+    parts_.sink->begin({.index = r, .last = r + 1 == rounds});
+    forward_and_backward(micro_batch(step, r * ranks + context_.rank()), report);
+    parts_.sink->end();
+  }
 }
 
-// Forward and backward of one micro-batch; a rank without one takes part with an empty batch.
-void Trainer::round(const Batch& batch, const StepSize& size, StepReport& report,
-                    RouterProbe* probe) {
-  ForwardContext context{batch,          parts_.precision,  parts_.matmul,
-                         parts_.weights, parts_.sink.get(), context_.world};
-  context.step = report.step;
-  context.probe = probe;
-  const at::Tensor total = loss(context, size, report);
+void Trainer::forward_and_backward(const Batch& batch, StepReport& report) {
+  ForwardContext context = parts_.computation.forward(batch);
+  context.sink = parts_.sink.get();
+  context.training = true;
+  context.step = report.step.number;
+  for (const auto& part : parts_.around) part->before_forward(context);
+  const at::Tensor total = loss(context, report);
   const Span span(span_name::kBackward);
   total.backward();
   parts_.sink->catch_up();
 }
 
-// What the losses looked at is gone when backward begins.
-at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, StepReport& report) {
-  const Transformer::Output output = parts_.model->forward(context);
-  const StepView view{context, output.hidden_TD, parts_.model->head(),   output.routers,
-                      size,    output.ahead_TD,  report.routing.counts()};
+// What the losses looked at is gone when backward begins. The head is in use until all of them have
+// had it.
+at::Tensor Trainer::loss(const ForwardContext& context, StepReport& report) {
+  const ModelOutput output = parts_.model->forward(context);
+  const StepView view{context, output, parts_.model->head(), report.step.size};
   const Span span("loss");
+  const Parameter& head = view.head.weight();
+  const bool wanted = context.open(head);
   at::Tensor total;
   for (std::size_t i = 0; i < parts_.losses.size(); ++i) {
     const Span term(parts_.losses[i]->name());
@@ -104,14 +100,14 @@ at::Tensor Trainer::loss(const ForwardContext& context, const StepSize& size, St
     total = total.defined() ? total.add(value.loss) : value.loss;
     report.losses[i].second += value.metric;
   }
+  if (wanted) context.sink->close(head);
   report.loss_total += total.item<double>();
-  report.routing.add(output.routers);
-  for (const auto& feedback : parts_.feedback) feedback->add(output.routers);
+  for (const auto& part : parts_.around) part->after_forward(output);
   return total;
 }
 
 // Everything that is a sum over the ranks' micro-batches, in one collective.
-void Trainer::reduce(const Request& request, StepReport& report) const {
+void Trainer::sum_over_ranks(const Request& request, StepReport& report) {
   const auto terms = static_cast<std::int64_t>(report.losses.size());
   at::Tensor sums = at::zeros({terms + 3}, at::kDouble);
   double* value = sums.mutable_data_ptr<double>();
@@ -126,32 +122,29 @@ void Trainer::reduce(const Request& request, StepReport& report) const {
   report.loss_total = value[terms];
   report.stop = value[terms + 1] > 0;
   if (value[terms + 2] > 0) parts_.saver->finish();  // throws, on all ranks
-  if (request.routing || !parts_.feedback.empty()) report.routing.reduce(context_.world);
 }
 
-std::optional<GateProbe> Trainer::make_probe(const Request& request) const {
-  const arch::Options& arch = parts_.model->arch();
-  if (!arch.is_moe() || !(request.routing || request.diagnose)) return std::nullopt;
-  return GateProbe({.layers = arch.num_routers(),
-                    .experts = arch.router_columns(),
-                    .width = arch.hidden_size,
-                    .dtype = parts_.precision.master,
-                    .device = context_.device,
-                    .dense = request.diagnose});
-}
-
-void Trainer::feed_back(const StepReport& report) const {
-  const Span span("feedback");
-  for (const auto& feedback : parts_.feedback) feedback->apply(context_, report.routing.counts());
-}
-
-Gradients Trainer::gradients() const {
-  Gradients gradients;
-  for (const Parameter& parameter : parts_.model->parameters()) {
-    if (parameter.trainable)
-      gradients.entries.push_back({parameter, parts_.buckets->view(parameter)});
+Gradients Trainer::transformed(StepReport& report) {
+  Gradients gradients = parts_.gradients;
+  for (const auto& transform : parts_.transforms) {
+    const Span span(transform->name());
+    transform->apply(context_, report.step, gradients, report.transforms);
   }
   return gradients;
+}
+
+void Trainer::update(const Step& step, const Gradients& gradients) {
+  const Span span("optimizer");
+  parts_.optimizer->step(gradients, step.number, step.learning_rate);
+  for (const auto& part : parts_.around) part->after(context_, step);
+  parts_.computation.weights.invalidate();
+}
+
+Batch Trainer::micro_batch(const Step& step, std::int64_t index) const {
+  const Span span(span_name::kData);
+  const bool exists = index < step.size.micro_batches;
+  return to_device(exists ? parts_.train->micro_batch(step.number - 1, index) : empty_batch(),
+                   context_.device);
 }
 
 }  // namespace moesaic

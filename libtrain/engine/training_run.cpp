@@ -1,10 +1,5 @@
 #include "engine/training_run.h"
 
-#include <algorithm>
-#include <cmath>
-#include <numeric>
-
-#include "arch/cost.h"
 #include "comm/trace_span.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
@@ -12,7 +7,6 @@
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
-#include "observe/routing_picture.h"
 
 namespace moesaic {
 namespace {
@@ -23,21 +17,15 @@ StateDict on_host(StateDict state) {
   return state;
 }
 
+void append(const StateDict& more, StateDict& state) {
+  state.insert(state.end(), more.begin(), more.end());
+}
+
 // What training alone needs.
 StateDict training_state(const TrainingParts& parts) {
   StateDict state = parts.optimizer->state();
-  for (const auto& feedback : parts.feedback) {
-    const StateDict more = feedback->state();
-    state.insert(state.end(), more.begin(), more.end());
-  }
-  return state;
-}
-
-// What lies where the experts are: weights and moments.
-StateDict moving_state(const TrainingParts& parts) {
-  StateDict state = state_of(parts.model->parameters());
-  const StateDict moments = parts.optimizer->state();
-  state.insert(state.end(), moments.begin(), moments.end());
+  for (const auto& part : parts.around) append(part->state(), state);
+  for (const auto& transform : parts.transforms) append(transform->state(), state);
   return state;
 }
 
@@ -45,14 +33,6 @@ void copy_back(const StateDict& host, const StateDict& live) {
   for (std::size_t i = 0; i < host.size(); ++i) {
     if (!live[i].tensor.is_same(host[i].tensor)) at::Tensor(live[i].tensor).copy_(host[i].tensor);
   }
-}
-
-double norm_of(const std::vector<double>& values) {
-  return std::sqrt(std::inner_product(values.begin(), values.end(), values.begin(), 0.0));
-}
-
-double mean_of(const std::vector<double>& values) {
-  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
 }
 
 /// Where training stood; an imported checkpoint has weights alone.
@@ -76,10 +56,11 @@ SavedTraining saved_training(const CheckpointInfo& info) {
 }  // namespace
 
 TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options)
-    : recipe_(recipe),
-      context_(context),
-      parts_(assemble(recipe, architecture_of(recipe), context)),
-      trainer_(context, parts_) {
+    : TrainingRun(recipe, context, options, assemble(recipe, architecture_of(recipe), context)) {}
+
+TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options,
+                         TrainingParts parts)
+    : recipe_(recipe), context_(context), parts_(std::move(parts)), trainer_(context, parts_) {
   if (!options.resume.empty()) restore(options.resume);
 }
 
@@ -94,45 +75,44 @@ void TrainingRun::restore(const std::string& resume) {
   check_resumable(recipe_from_yaml(training.recipe, info->path), recipe_, info->path);
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
-  copy_back(saved.model, state_of(parts_.model->parameters()));
+  copy_back(saved.model, state_of(*parts_.parameters));
   copy_back(saved.state, training_state(parts_));
-  if (parts_.placement != nullptr) {
-    parts_.placement->plan_from(info->manifest.at("training").value("placement", Json()));
-    parts_.placement->lie_as_planned(moving_state(parts_), context_.expert);
-  }
-  parts_.weights.invalidate();
+  for (const auto& part : parts_.around)
+    part->restore(context_, info->manifest.at("training"), live_state());
+  parts_.computation.weights.invalidate();
   parts_.origin = CheckpointStore::origin(context_, *info);
   step_ = saved_step_ = info->step;
   tokens_ = logged_tokens_ = training.tokens;
   context_.log.info("resumed from {} after step {}", info->path, step_);
 }
 
+LiveState TrainingRun::live_state() const {
+  LiveState live{.entries = state_of(*parts_.parameters),
+                 .before_change = [saver = parts_.saver.get()] { saver->before_change(); }};
+  append(training_state(parts_), live.entries);
+  return live;
+}
+
 CheckpointContent TrainingRun::content() const {
   CheckpointContent content;
-  content.model = on_host(state_of(parts_.model->parameters()));
+  content.model = on_host(state_of(*parts_.parameters));
   content.state = on_host(training_state(parts_));
-  content.config = arch::to_config(parts_.model->arch());
+  content.config = parts_.config;
   content.tokenizer = parts_.tokenizer;
   content.hub = parts_.origin;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
-  if (parts_.placement != nullptr) content.training["placement"] = parts_.placement->table();
+  for (const auto& part : parts_.around) part->add_notes(content.training);
   return content;
 }
 
 void TrainingRun::save() {
   if (saved_step_ == step_) return;
   const Span span("checkpoint");
-  ExpertPlacement* placement = parts_.placement;
-  if (placement != nullptr) {
-    placement->plan();
-    placement->lie_in_order(moving_state(parts_), context_.expert);
-  }
+  for (const auto& part : parts_.around) part->before_save(context_, live_state());
   parts_.saver->save(step_, content());
   saved_step_ = step_;
-  if (placement == nullptr) return;
-  parts_.saver->before_change();
-  placement->lie_as_planned(moving_state(parts_), context_.expert);
-  parts_.weights.invalidate();
+  for (const auto& part : parts_.around) part->after_save(context_, live_state());
+  parts_.computation.weights.invalidate();
 }
 
 bool TrainingRun::is_due(std::int64_t every_steps) const {
@@ -171,13 +151,14 @@ bool TrainingRun::next_step(StopSignal& stop) {
   const std::int64_t diagnosis = recipe_.moe.diagnose_every;
   const bool diagnosed = diagnosis > 0 && step_ % diagnosis == 0;
   const bool logged = evaluated || diagnosed || is_due(recipe_.log.every_steps);
-  StepReport report =
-      trainer_.step(step_, {.stop = stop.requested(), .routing = logged, .diagnose = diagnosed});
-  tokens_ += report.target_tokens;
+  const StepReport report =
+      trainer_.step(step_, {.stop = stop.requested(), .logged = logged, .diagnosed = diagnosed});
+  tokens_ += report.step.size.target_tokens;
   const double step_seconds = step_time.seconds();
 
   std::optional<double> valid_loss;
-  if (evaluated) valid_loss = validation_loss(context_, parts_);
+  if (evaluated)
+    valid_loss = validation_loss(context_, *parts_.model, parts_.computation, *parts_.valid);
   if (logged) log(report, valid_loss, step_seconds);
 
   const bool last = step_ == parts_.max_steps;
@@ -188,48 +169,30 @@ bool TrainingRun::next_step(StopSignal& stop) {
   return stopping;
 }
 
-void TrainingRun::set_routing(const StepReport& report, MetricsRow& row) const {
-  const RoutingStats& routing = report.routing;
-  const std::vector<double> violations = routing.max_violations();
-  const double active = routing.active_experts();
-  row.set("max_violation", *std::max_element(violations.begin(), violations.end()));
-  row.set("dead_experts", routing.dead_experts());
-  row.set("dropped_fraction", routing.dropped_fraction());
-  row.set("active_experts", active);
-  row.set("flops_per_token", 3.0 * arch::forward_flops_per_token(
-                                       parts_.model->arch(), recipe_.data.sequence_length, active));
-  row.set("gate_grad_norm", norm_of(report.gate_grad_norm));
-  row.vectors.emplace_back("layer_max_violation", violations);
-  row.vectors.emplace_back("layer_load_entropy", routing.entropies());
-  row.vectors.emplace_back("layer_gate_grad_norm", report.gate_grad_norm);
-  if (!report.gate_cosine.empty()) {
-    row.set("gate_cosine", mean_of(report.gate_cosine));
-    row.vectors.emplace_back("layer_gate_cosine", report.gate_cosine);
-  }
-  const auto loads = routing.loads();
-  for (std::size_t layer = 0; layer < loads.size(); ++layer)
-    row.vectors.emplace_back(RoutingPicture::load_name(layer), loads[layer]);
-}
-
-void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, double step_seconds) {
+void TrainingRun::log(const StepReport& report, std::optional<double> valid_loss,
+                      double step_seconds) {
   const Span span(span_name::kLog);
   MetricsRow row;
-  row.step = report.step;
+  row.step = report.step.number;
   row.set("tokens", static_cast<double>(tokens_));
   for (const auto& [name, value] : report.losses) row.set(name, value);
   row.set("loss_total", report.loss_total);
-  row.set("learning_rate", report.learning_rate);
-  row.set("grad_norm", report.gradient.grad_norm);
-  row.set("clip_factor", report.gradient.clip_factor);
-  if (parts_.model->arch().is_moe()) set_routing(report, row);
+  row.set("learning_rate", report.step.learning_rate);
+  for (const auto& [name, value] : report.transforms.values) row.set(name, value);
+  if (report.skipped) row.set("skipped", 1);
+  for (const auto& part : parts_.around) part->report(row);
   if (valid_loss) row.set("valid_loss", *valid_loss);
+  set_times(step_seconds, row);
+  for (const auto& sink : sinks_) sink->write(row);
+}
+
+void TrainingRun::set_times(double step_seconds, MetricsRow& row) {
   const double seconds = since_logged_.lap();
   row.set("tokens_per_s", static_cast<double>(tokens_ - logged_tokens_) / seconds);
   row.set("step_s", step_seconds);
-  row.set("sync_wait_s", parts_.buckets->wait_seconds());
-  const double wait_seconds = parts_.saver->wait_seconds();
-  row.set("checkpoint_s", wait_seconds - logged_wait_seconds_);
-  logged_wait_seconds_ = wait_seconds;
+  const Waits waits{parts_.sink->wait_seconds(), parts_.saver->wait_seconds()};
+  row.set("sync_wait_s", waits.sync_s - logged_waits_.sync_s);
+  row.set("checkpoint_s", waits.checkpoint_s - logged_waits_.checkpoint_s);
   row.set("memory_peak_mb", peak_memory_mb());
   if (profile_) {
     row.set("profile_step_s", profile_->step_s);
@@ -238,8 +201,8 @@ void TrainingRun::log(StepReport& report, std::optional<double> valid_loss, doub
     row.set("profile_log_s", profile_->log_s);
     profile_.reset();
   }
+  logged_waits_ = waits;
   logged_tokens_ = tokens_;
-  for (const auto& sink : sinks_) sink->write(row);
 }
 
 }  // namespace moesaic

@@ -25,6 +25,9 @@ class TrainingRun {
 
   /// Collective over world: assembles the parts and restores a checkpoint.
   TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options);
+  /// As above, from parts that are there.
+  TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options,
+              TrainingParts parts);
 
   /// Where the rows of metrics go; the chief's sinks. `step()` of a resumed run says which rows are
   /// kept.
@@ -39,6 +42,11 @@ class TrainingRun {
   int run(StopSignal& stop);
 
  private:
+  /// What has been waited for, since the construction.
+  struct Waits {
+    double sync_s = 0, checkpoint_s = 0;
+  };
+
   void restore(const std::string& resume);
   /// All steps that are left. True when a signal ended it.
   bool train(StopSignal& stop);
@@ -46,9 +54,10 @@ class TrainingRun {
   bool next_step(StopSignal& stop);
   void save();
   CheckpointContent content() const;
+  LiveState live_state() const;
   bool is_due(std::int64_t every_steps) const;
-  void set_routing(const StepReport& report, MetricsRow& row) const;
-  void log(StepReport& report, std::optional<double> valid_loss, double step_seconds);
+  void log(const StepReport& report, std::optional<double> valid_loss, double step_seconds);
+  void set_times(double step_seconds, MetricsRow& row);
 
   Recipe recipe_;
   const RankContext& context_;
@@ -59,7 +68,7 @@ class TrainingRun {
   std::int64_t tokens_ = 0;  // target tokens so far
   std::int64_t saved_step_ = -1;
   std::int64_t logged_tokens_ = 0;  // at the last logged step
-  double logged_wait_seconds_ = 0;  // for checkpoints, at the last logged step
+  Waits logged_waits_;              // at the last logged step
   Stopwatch since_logged_;
   std::optional<StepProfile> profile_;  // for the next row of metrics
 };

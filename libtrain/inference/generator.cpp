@@ -64,7 +64,7 @@ std::vector<std::uint32_t> Generator::step(Ids unread, std::optional<std::uint32
   if (draft) ids.push_back(*draft);
   const at::Tensor hidden_TD = read(ids, cache);
   const auto pick = [&](const at::Tensor& hidden, std::int64_t position) {
-    return static_cast<std::uint32_t>(sampler_.pick(model_.logits(context_, hidden), position));
+    return static_cast<std::uint32_t>(sampler_.pick(model_.logits(hidden), position));
   };
   std::vector<std::uint32_t> picked = {pick(hidden_TD[known - 1], begin + known)};
   if (draft && picked[0] == *draft) picked.push_back(pick(hidden_TD[known], begin + known + 1));

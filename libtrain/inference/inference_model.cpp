@@ -8,7 +8,6 @@
 #include "config/model_config.h"
 #include "core/divisors.h"
 #include "loss/cross_entropy.h"
-#include "nn/ops.h"
 #include "store/agreement.h"
 #include "store/model_source.h"
 
@@ -23,10 +22,9 @@ void warn_of(const Json& config, const std::string& path, const Log& log) {
   }
 }
 
-void describe(const RankContext& context, const Transformer& model, const std::string& path,
-              const std::string& precision, MatmulKernel matmul) {
-  const arch::Options& arch = model.arch();
-  const auto millions = static_cast<double>(model.parameters().global_count()) / 1e6;
+void describe(const RankContext& context, const arch::Options& arch, const ParameterSet& parameters,
+              const std::string& path, const std::string& precision, MatmulKernel matmul) {
+  const auto millions = static_cast<double>(parameters.global_count()) / 1e6;
   context.log.info("model     {}: {}, {:.2f} M parameters, {} layers", path, arch.model_type,
                    millions, arch.num_hidden_layers);
   context.log.info("layout    {} ranks, expert groups of {}", context.plan.world,
@@ -74,37 +72,42 @@ Plan inference_plan(int ranks, int expert, std::int64_t num_experts) {
 }
 
 InferenceModel::InferenceModel(const RankContext& context, const Options& options)
-    : precision_(Precision::named(options.precision)),
-      matmul_(chiefs_matmul(context.world, "auto")) {
+    : computation_{.precision = Precision::named(options.precision),
+                   .matmul = chiefs_matmul(context.world, "auto"),
+                   .world = context.world,
+                   .weights = WeightCopies(/*keep=*/false)} {
   const auto source = ModelSource::open(context, options.path);
   files_ = ModelFiles(context, *source);
   arch::Options arch = source->arch();
   MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,
                 "{} has no layers for multi-token prediction to draft tokens with", options.path);
   if (!options.predict) arch.num_nextn_predict_layers = 0;
-  if (options.many_passes) weights_ = WeightCopies(each_token_converts(*source, precision_));
-  model_ = std::make_unique<Transformer>(Transformer::Options{.arch = arch,
-                                                              .dtype = precision_.master,
-                                                              .dtypes = source->dtypes(),
-                                                              .initialise = false},
-                                         context);
-  source->load(context, state_of(model_->parameters()),
-               {.allow_nonfinite = options.allow_nonfinite});
-  describe(context, *model_, source->path(), options.precision, matmul_);
+  if (options.many_passes)
+    computation_.weights = WeightCopies(each_token_converts(*source, precision()));
+  parameters_ = std::make_unique<ParameterSet>(arch::parameter_table(arch),
+                                               ParameterSet::Options{.dtype = precision().master,
+                                                                     .dtypes = source->dtypes(),
+                                                                     .initialise = false,
+                                                                     .device = context.device,
+                                                                     .rank = context.rank(),
+                                                                     .plan = context.plan});
+  model_ = std::make_unique<Transformer>(Transformer::Options{.arch = arch}, *parameters_, context);
+  source->load(context, state_of(*parameters_), {.allow_nonfinite = options.allow_nonfinite});
+  describe(context, arch, *parameters_, source->path(), options.precision, computation_.matmul);
 }
 
 at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch& batch) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
-  const ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
-  const Transformer::Output output = model_->forward(forward);
+  const ForwardContext forward = computation_.forward(here);
+  const ModelOutput output = model_->forward(forward);
   return moesaic::token_losses(forward, model_->head(), output.hidden_TD, here.targets_T).cpu();
 }
 
 at::Tensor InferenceModel::read(const RankContext& context, const Batch& batch, KvCache& cache) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
-  ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
+  ForwardContext forward = computation_.forward(here);
   forward.cache = &cache;
   return model_->forward(forward).hidden_TD;
 }
@@ -113,17 +116,17 @@ at::Tensor InferenceModel::predict(const RankContext& context, const Batch& batc
                                    const at::Tensor& hidden_TD, KvCache& cache) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
-  ForwardContext forward{here, precision_, matmul_, weights_, nullptr, context.world};
+  ForwardContext forward = computation_.forward(here);
   forward.cache = &cache;
   return model_->predict(forward, hidden_TD);
 }
 
-at::Tensor InferenceModel::logits(const RankContext& context, const at::Tensor& hidden_D) {
+at::Tensor InferenceModel::logits(const at::Tensor& hidden_D) {
   const at::NoGradGuard no_gradients;
   const Batch none = empty_batch();
-  const ForwardContext forward{none, precision_, matmul_, weights_, nullptr, context.world};
-  const at::Tensor row_1D = hidden_D.unsqueeze(0).to(precision_.master);
-  return linear(forward, model_->head(), nullptr, row_1D).squeeze(0).cpu();
+  const ForwardContext forward = computation_.forward(none);
+  const at::Tensor row_1D = hidden_D.unsqueeze(0).to(precision().master);
+  return model_->head().forward(forward, row_1D).squeeze(0).cpu();
 }
 
 KvCache InferenceModel::make_cache(std::int64_t tokens) const {

@@ -7,6 +7,7 @@
 
 #include "models/transformer.h"
 #include "nn/forward_context.h"
+#include "parallel/parameter_set.h"
 #include "parallel/rank_context.h"
 #include "store/model_files.h"
 
@@ -35,7 +36,7 @@ class InferenceModel {
   InferenceModel(const RankContext& context, const Options& options);
 
   const arch::Options& arch() const { return model_->arch(); }
-  const Precision& precision() const { return precision_; }
+  const Precision& precision() const { return computation_.precision; }
   /// What came along with the weights; the chief has it.
   const ModelFiles& files() const { return files_; }
 
@@ -47,21 +48,20 @@ class InferenceModel {
   /// over the expert group when the model has experts.
   at::Tensor read(const RankContext& context, const Batch& batch, KvCache& cache);
   /// What the first layer for multi-token prediction makes of the hidden states of T tokens and, in
-  /// `batch`, those behind them: [T, D], from which the logits of the tokens after these follow.
+  /// `batch`, those after them: [T, D], from which the logits of the tokens after these follow.
   /// Collective as read() is; `cache` is that of read(), before it has advanced.
   at::Tensor predict(const RankContext& context, const Batch& batch, const at::Tensor& hidden_TD,
                      KvCache& cache);
   /// Logits [V] of one row of hidden states, in the master dtype on the CPU. Local.
-  at::Tensor logits(const RankContext& context, const at::Tensor& hidden_D);
+  at::Tensor logits(const at::Tensor& hidden_D);
   /// A cache for `tokens` tokens of one sequence.
   KvCache make_cache(std::int64_t tokens) const;
 
  private:
-  Precision precision_;
-  MatmulKernel matmul_;
+  Computation computation_;
   ModelFiles files_;
+  std::unique_ptr<ParameterSet> parameters_;
   std::unique_ptr<Transformer> model_;
-  WeightCopies weights_{/*keep=*/false};
 };
 
 }  // namespace moesaic

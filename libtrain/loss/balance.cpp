@@ -35,14 +35,14 @@ std::int64_t choices_of(const at::Tensor& count_E) { return count_E.sum().item<s
 
 }  // namespace
 
-TermValue LayerBalance::evaluate(const StepView& view) const {
+TermValue LayerBalance::evaluate(const StepView& view) {
   std::vector<at::Tensor> layers;
-  for (std::size_t i = 0; i < view.routers.size(); ++i) layers.push_back(layer(view, i));
+  for (std::size_t i = 0; i < view.output.routers.size(); ++i) layers.push_back(layer(view, i));
   return over_layers(layers, 1.0, coefficient_);
 }
 
 at::Tensor SwitchBalance::layer(const StepView& view, std::size_t index) const {
-  const RouterRecord& router = view.routers[index];
+  const RouterRecord& router = view.output.routers[index];
   const at::Tensor& p_TE = router.probabilities_TE;
   return balance(router.count_E, p_TE.sum(0), at_least_1(choices_of(router.count_E)),
                  at_least_1(p_TE.size(0)))
@@ -50,7 +50,7 @@ at::Tensor SwitchBalance::layer(const StepView& view, std::size_t index) const {
 }
 
 at::Tensor GshardBalance::layer(const StepView& view, std::size_t index) const {
-  const RouterRecord& router = view.routers[index];
+  const RouterRecord& router = view.output.routers[index];
   const at::Tensor& p_TE = router.probabilities_TE;
   const at::Tensor first_E = at::bincount(router.selected_TK.select(1, 0), {}, p_TE.size(1));
   const double tokens = at_least_1(p_TE.size(0));
@@ -58,7 +58,7 @@ at::Tensor GshardBalance::layer(const StepView& view, std::size_t index) const {
 }
 
 at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const {
-  const RouterRecord& router = view.routers[index];
+  const RouterRecord& router = view.output.routers[index];
   const at::Tensor& p_TE = router.probabilities_TE;
   const std::int64_t chosen = router.selected_TK.size(1);
   const at::Tensor best_TK = std::get<1>(at::topk(p_TE.detach(), chosen, -1));
@@ -71,35 +71,36 @@ at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const
     sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[s], tokens).sum(0),
                           at_least_1(tokens * chosen), at_least_1(tokens)));
   }
-  return sum.div(at_least_1(view.step.sequences));
+  return sum.div(at_least_1(view.step.documents));
 }
 
-TermValue GlobalBalance::evaluate(const StepView& view) const {
+TermValue GlobalBalance::evaluate(const StepView& view) {
   std::vector<at::Tensor> counts, layers;
-  for (const RouterRecord& router : view.routers) counts.push_back(router.count_E);
+  for (const RouterRecord& router : view.output.routers) counts.push_back(router.count_E);
   at::Tensor count_LE = at::stack(counts);
-  if (view.earlier_count_LE.defined()) count_LE.add_(view.earlier_count_LE);
+  if (earlier_count_LE_.defined()) count_LE.add_(earlier_count_LE_);
+  earlier_count_LE_ = count_LE.clone();
   view.context.world.all_reduce(count_LE, ReduceOp::kSum, "loss.global_balance");
-  for (std::size_t i = 0; i < view.routers.size(); ++i) {
+  for (std::size_t i = 0; i < view.output.routers.size(); ++i) {
     const at::Tensor count_E = count_LE[static_cast<std::int64_t>(i)];
-    layers.push_back(balance(count_E, view.routers[i].probabilities_TE.sum(0),
+    layers.push_back(balance(count_E, view.output.routers[i].probabilities_TE.sum(0),
                              at_least_1(choices_of(count_E)), at_least_1(view.step.input_tokens)));
   }
   return over_layers(layers, 1.0, coefficient_);
 }
 
-TermValue RouterEntropy::evaluate(const StepView& view) const {
+TermValue RouterEntropy::evaluate(const StepView& view) {
   std::vector<at::Tensor> layers;
-  for (const RouterRecord& router : view.routers) {
+  for (const RouterRecord& router : view.output.routers) {
     const at::Tensor& p_TE = router.probabilities_TE;
     layers.push_back(p_TE.mul(p_TE.clamp_min(1e-30).log()).sum().neg());
   }
   return over_layers(layers, 1.0 / at_least_1(view.step.input_tokens), coefficient_);
 }
 
-TermValue TransformersBalance::evaluate(const StepView& view) const {
+TermValue TransformersBalance::evaluate(const StepView& view) {
   std::vector<at::Tensor> counts, probabilities;
-  for (const RouterRecord& router : view.routers) {
+  for (const RouterRecord& router : view.output.routers) {
     counts.push_back(router.count_E);
     probabilities.push_back(router.probabilities_TE.sum(0));
   }
@@ -107,16 +108,16 @@ TermValue TransformersBalance::evaluate(const StepView& view) const {
   const at::Tensor p_E = at::stack(probabilities).sum(0);
   const at::Tensor count_E = at::stack(counts).sum(0).to(p_E.scalar_type());
   const auto layers = static_cast<double>(counts.size());
-  const double rows = layers * at_least_1(view.routers[0].selected_TK.size(0));
+  const double rows = layers * at_least_1(view.output.routers[0].selected_TK.size(0));
   const double share = 1.0 / at_least_1(view.step.micro_batches);
   const at::Tensor value =
       count_E.mul(p_E).sum().mul(share * static_cast<double>(p_E.size(0)) / (rows * rows));
   return {value.mul(coefficient_), value.item<double>()};
 }
 
-TermValue RouterZ::evaluate(const StepView& view) const {
+TermValue RouterZ::evaluate(const StepView& view) {
   std::vector<at::Tensor> layers;
-  for (const RouterRecord& router : view.routers) {
+  for (const RouterRecord& router : view.output.routers) {
     layers.push_back(at::logsumexp(router.logits_TE, 1).square().sum());
   }
   return over_layers(layers, 1.0 / at_least_1(view.step.input_tokens), coefficient_);

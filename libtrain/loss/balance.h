@@ -12,7 +12,7 @@ class LayerBalance : public LossTerm {
  public:
   explicit LayerBalance(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_balance"; }
-  TermValue evaluate(const StepView& view) const override;
+  TermValue evaluate(const StepView& view) override;
 
  protected:
   /// One layer's share of the step's loss.
@@ -60,10 +60,12 @@ class GlobalBalance : public LossTerm {
  public:
   explicit GlobalBalance(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_balance"; }
-  TermValue evaluate(const StepView& view) const override;
+  void begin_step() override { earlier_count_LE_ = at::Tensor(); }
+  TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;
+  at::Tensor earlier_count_LE_;  // choices of this rank's rounds so far; undefined before the first
 };
 
 /// The balance loss of Transformers (load_balancing_loss_func): as Switch, but the tokens of all
@@ -73,7 +75,7 @@ class TransformersBalance : public LossTerm {
  public:
   explicit TransformersBalance(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_balance"; }
-  TermValue evaluate(const StepView& view) const override;
+  TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;
@@ -85,7 +87,7 @@ class RouterZ : public LossTerm {
  public:
   explicit RouterZ(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_router_z"; }
-  TermValue evaluate(const StepView& view) const override;
+  TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;
@@ -98,7 +100,7 @@ class RouterEntropy : public LossTerm {
  public:
   explicit RouterEntropy(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_router_entropy"; }
-  TermValue evaluate(const StepView& view) const override;
+  TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;

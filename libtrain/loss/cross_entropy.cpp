@@ -1,6 +1,5 @@
 #include "loss/cross_entropy.h"
 
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/gather.h>
@@ -15,39 +14,14 @@
 
 #include "comm/trace_span.h"
 #include "core/error.h"
+#include "loss/logit_blocks.h"
 #include "nn/autograd.h"
 #include "nn/cpu/token_loss.h"
 
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBlockValues = 8 << 20;   // of logits at a time
-constexpr std::int64_t kLeastRows = 64;          // of a block: fewer make slow products
 constexpr std::int64_t kVocabularyBlock = 4096;  // of a head that is converted
-
-std::int64_t rows_of_block(std::int64_t vocabulary) {
-  return std::max(kLeastRows, kBlockValues / vocabulary);
-}
-
-std::int64_t number_of_blocks(std::int64_t tokens, std::int64_t vocabulary) {
-  return (tokens + rows_of_block(vocabulary) - 1) / rows_of_block(vocabulary);
-}
-
-// Calls visit(begin, rows, logits) for blocks of rows; logits [rows, V] in the dtype of `hidden`.
-// They may be changed and are gone at the next block.
-template <class Visit>
-void for_each_block(const ForwardContext& context, const at::Tensor& hidden_TD,
-                    const at::Tensor& w_VD, const Visit& visit) {
-  const std::int64_t tokens = hidden_TD.size(0), step = rows_of_block(w_VD.size(0));
-  const at::Tensor block = at::empty({std::min(step, tokens), w_VD.size(0)}, hidden_TD.options());
-  for (std::int64_t begin = 0; begin < tokens; begin += step) {
-    const std::int64_t rows = std::min(step, tokens - begin);
-    const at::Tensor logits = block.narrow(0, 0, rows);
-    product_into(hidden_TD.narrow(0, begin, rows), w_VD, context.matmul, logits);
-    context.world.progress();
-    visit(begin, rows, logits);
-  }
-}
 
 // The target's column, 0 where there is no target (its row counts nothing).
 at::Tensor column_of(const at::Tensor& targets_T) { return targets_T.clamp_min(0).unsqueeze(1); }
@@ -71,7 +45,7 @@ void losses_and_gradient(at::Tensor logits, const at::Tensor& targets_T, double 
   logits.copy_(p.mul_(factor).masked_fill_(targets_T.lt(0).unsqueeze(1), 0));
 }
 
-at::Tensor empty_losses(const ForwardContext& context, const at::Tensor& hidden_TD) {
+at::Tensor zero_losses(const ForwardContext& context, const at::Tensor& hidden_TD) {
   return at::zeros({hidden_TD.size(0)}, hidden_TD.options().dtype(context.precision.master));
 }
 
@@ -85,7 +59,8 @@ at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor&
   for (std::int64_t first = 0; first < head_VD.size(0); first += kVocabularyBlock) {
     const std::int64_t count = std::min(kVocabularyBlock, head_VD.size(0) - first);
     const at::Tensor w_VD = head_VD.narrow(0, first, count).to(hidden_TD.scalar_type());
-    const auto visit = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& narrow) {
+    const auto visit = [&](std::int64_t begin, const at::Tensor& narrow) {
+      const std::int64_t rows = narrow.size(0);
       const at::Tensor logits = narrow.to(context.precision.master);
       const at::Tensor column = targets_T.narrow(0, begin, rows).sub(first);
       const at::Tensor elsewhere = column.lt(0).logical_or_(column.ge(count));
@@ -95,80 +70,49 @@ at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor&
       const at::Tensor total = total_T.narrow(0, begin, rows);
       total.copy_(at::logaddexp(total, at::logsumexp(logits, 1)));
     };
-    for_each_block(context, hidden_TD, w_VD, visit);
+    for_each_logit_block(context, w_VD, hidden_TD, visit);
   }
   return total_T.sub(chosen_T).masked_fill_(targets_T.lt(0), 0);
 }
 
 }  // namespace
 
-at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
+at::Tensor token_losses(const ForwardContext& context, const Linear& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
   const at::Tensor hidden = hidden_TD.detach();
-  if (context.weights.converts(head, hidden.scalar_type())) {
-    return losses_by_vocabulary(context, head.tensor, hidden, targets_T);
-  }
-  const at::Tensor w_VD = context.weights.get(head, hidden.scalar_type());
-  const at::Tensor loss_T = empty_losses(context, hidden);
-  for_each_block(
-      context, hidden, w_VD, [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
-        losses_of(logits, targets_T.narrow(0, begin, rows), loss_T.narrow(0, begin, rows));
-      });
+  const bool in_parts =
+      !head.has_adapter() && context.weights.converts(head.weight(), hidden.scalar_type());
+  if (in_parts) return losses_by_vocabulary(context, head.weight().tensor, hidden, targets_T);
+  const at::Tensor loss_T = zero_losses(context, hidden);
+  for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
+    const std::int64_t rows = logits.size(0);
+    losses_of(logits, targets_T.narrow(0, begin, rows), loss_T.narrow(0, begin, rows));
+  });
   return loss_T;
 }
 
 namespace {
 
-struct LossAndGradient {
-  at::Tensor loss_T, d_hidden_TD;
-};
-
-// Loss and, in the same pass, its gradients: the logits are the largest tensor of a step, so that
-// they are neither kept for the backward pass nor computed twice. The head's gradient goes to the
-// sink at once. `announced` uses of the head the sink expects already.
-LossAndGradient loss_and_gradient(const StepView& view, const at::Tensor& hidden_TD,
-                                  const at::Tensor& targets_T, double factor,
-                                  std::int64_t announced) {
-  const ForwardContext& context = view.context;
-  const at::Tensor w_VD = context.weights.get(view.head, hidden_TD.scalar_type());
-  const auto use_head = [&](std::int64_t begin, std::int64_t rows, const at::Tensor& d_logits) {
-    if (context.sink == nullptr) return;
-    context.sink->accumulate({ParameterUse::Kind::kLinear, view.head,
-                              hidden_TD.narrow(0, begin, rows), d_logits,
-                              context.batch.example_id_T.narrow(0, begin, rows)});
-  };
-  const std::int64_t blocks = number_of_blocks(hidden_TD.size(0), w_VD.size(0));
-  for (std::int64_t b = announced; b < std::max<std::int64_t>(1, blocks); ++b)
-    context.expect(view.head);
-
-  LossAndGradient result{empty_losses(context, hidden_TD),
-                         at::empty(hidden_TD.sizes(), hidden_TD.options())};
-  for_each_block(context, hidden_TD, w_VD,
-                 [&](std::int64_t begin, std::int64_t rows, const at::Tensor& logits) {
-                   losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor,
-                                       result.loss_T.narrow(0, begin, rows));
-                   product_into(logits, w_VD.t(), context.matmul,
-                                result.d_hidden_TD.narrow(0, begin, rows));
-                   use_head(begin, rows, logits);
-                 });
-  if (blocks == 0) use_head(0, 0, at::empty({0, w_VD.size(0)}, hidden_TD.options()));
-  return result;
-}
-
-// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`.
+// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`. The logits
+// are the largest tensor of a step, so that loss and gradients come from one pass over them: they
+// are neither kept for the backward pass nor computed twice.
 TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
-                        const at::Tensor& targets_T, double scale, double coefficient,
-                        std::int64_t announced) {
-  const LossAndGradient result =
-      loss_and_gradient(view, hidden_TD.detach(), targets_T, scale * coefficient, announced);
-  const double value = result.loss_T.sum(at::kDouble).item<double>() * scale;
-  const at::Tensor loss = at::scalar_tensor(value * coefficient, result.loss_T.options());
-  record("cross_entropy", {hidden_TD}, loss,
-         [d_hidden_TD = result.d_hidden_TD](const Tensors& dy) -> Tensors {
-           // The head's gradient has gone out for this factor already.
-           MOESAIC_ASSERT(dy[0].item<double>() == 1);
-           return {d_hidden_TD};
-         });
+                        const at::Tensor& targets_T, double scale, double coefficient) {
+  const at::Tensor loss_T = zero_losses(view.context, hidden_TD);
+  const at::Tensor d_hidden_TD = backward_through_head(
+      view.context, view.head, hidden_TD,
+      [=, factor = scale * coefficient](std::int64_t begin, const at::Tensor& logits) {
+        const std::int64_t rows = logits.size(0);
+        losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor,
+                            loss_T.narrow(0, begin, rows));
+      });
+  const double value = loss_T.sum(at::kDouble).item<double>() * scale;
+  const at::Tensor loss = at::scalar_tensor(value * coefficient, loss_T.options());
+  record("cross_entropy", {hidden_TD}, loss, [d_hidden_TD](const Tensors& dy) -> Tensors {
+    // The head's gradient has gone out for this factor already.
+    MOESAIC_ASSERT(dy[0].item<double>() == 1);
+    return {d_hidden_TD};
+  });
   return {loss, value};
 }
 
@@ -178,22 +122,22 @@ double per_target(const StepSize& step) {
 
 }  // namespace
 
-TermValue CrossEntropy::evaluate(const StepView& view) const {
+TermValue CrossEntropy::evaluate(const StepView& view) {
   const Span span("cross_entropy");
-  return cross_entropy(view, view.hidden_TD, view.context.batch.targets_T, per_target(view.step),
-                       1.0, /*announced=*/0);
+  return cross_entropy(view, view.output.hidden_TD, view.context.batch.targets_T,
+                       per_target(view.step), 1.0);
 }
 
-TermValue FurtherCrossEntropy::evaluate(const StepView& view) const {
+TermValue FurtherCrossEntropy::evaluate(const StepView& view) {
   const Span span("further_cross_entropy");
-  const auto depths = static_cast<double>(view.ahead_TD.size());
+  const std::vector<at::Tensor>& ahead_TD = view.output.ahead_TD;
+  const auto depths = static_cast<double>(ahead_TD.size());
   TermValue sum;
-  for (std::size_t depth = 0; depth < view.ahead_TD.size(); ++depth) {
+  for (std::size_t depth = 0; depth < ahead_TD.size(); ++depth) {
     const at::Tensor targets_T =
         targets_ahead(view.context.batch, static_cast<std::int64_t>(depth) + 1);
-    const TermValue term =
-        cross_entropy(view, view.ahead_TD[depth], targets_T, per_target(view.step) / depths,
-                      coefficient_, /*announced=*/1);
+    const TermValue term = cross_entropy(view, ahead_TD[depth], targets_T,
+                                         per_target(view.step) / depths, coefficient_);
     sum.loss = sum.loss.defined() ? sum.loss.add(term.loss) : term.loss;
     sum.metric += term.metric;
   }

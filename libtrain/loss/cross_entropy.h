@@ -11,7 +11,7 @@ namespace moesaic {
 class CrossEntropy : public LossTerm {
  public:
   const char* name() const override { return "loss"; }
-  TermValue evaluate(const StepView& view) const override;
+  TermValue evaluate(const StepView& view) override;
 };
 
 /// Multi-token prediction (DeepSeek-AI 2024, arXiv 2412.19437, eq. 24 and 25): the mean over the
@@ -21,14 +21,14 @@ class FurtherCrossEntropy : public LossTerm {
  public:
   explicit FurtherCrossEntropy(double coefficient) : coefficient_(coefficient) {}
   const char* name() const override { return "loss_mtp"; }
-  TermValue evaluate(const StepView& view) const override;
+  TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;
 };
 
 /// -log p(target) of each row, 0 where there is no target; no gradient. [T], float32 or float64.
-at::Tensor token_losses(const ForwardContext& context, const Parameter& head,
+at::Tensor token_losses(const ForwardContext& context, const Linear& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T);
 
 }  // namespace moesaic

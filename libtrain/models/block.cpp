@@ -10,12 +10,8 @@
 namespace moesaic {
 namespace {
 
-LinearParameters linear_parameters(ParameterFactory& factory, const std::string& name) {
-  return {factory.make(name + ".weight"), factory.make_if_present(name + ".bias")};
-}
-
 SelfAttention make_attention(const arch::Options& arch, int layer, const std::string& prefix,
-                             ParameterFactory& factory) {
+                             ModuleBuilder& builder) {
   SelfAttention::Options options;
   options.num_heads = arch.num_attention_heads;
   options.num_key_value_heads = arch.num_key_value_heads;
@@ -23,29 +19,27 @@ SelfAttention make_attention(const arch::Options& arch, int layer, const std::st
   options.norm_eps = arch.rms_norm_eps;
   options.clip_qkv = arch.clip_qkv;
   options.layer = layer;
-  return SelfAttention(
-      options,
-      {linear_parameters(factory, prefix + "q_proj"), linear_parameters(factory, prefix + "k_proj"),
-       linear_parameters(factory, prefix + "v_proj"), linear_parameters(factory, prefix + "o_proj"),
-       factory.make_if_present(prefix + "q_norm.weight"),
-       factory.make_if_present(prefix + "k_norm.weight")});
+  return SelfAttention(options,
+                       {builder.linear(prefix + "q_proj"), builder.linear(prefix + "k_proj"),
+                        builder.linear(prefix + "v_proj"), builder.linear(prefix + "o_proj"),
+                        builder.parameter_if_present(prefix + "q_norm.weight"),
+                        builder.parameter_if_present(prefix + "k_norm.weight")});
 }
 
 // DeepSeek's code builds the norms of its latents with the default of its norm class.
 constexpr double kLatentNormEps = 1e-6;
 
 LatentAttention make_latent_attention(const arch::Options& arch, int layer,
-                                      const std::string& prefix, ParameterFactory& factory) {
+                                      const std::string& prefix, ModuleBuilder& builder) {
   const bool has_query_latent = arch.q_lora_rank > 0;
   LatentAttention::Parameters parameters{
-      .q_proj = linear_parameters(factory, prefix + (has_query_latent ? "q_b_proj" : "q_proj")),
-      .q_a_proj = std::nullopt,
-      .q_a_layernorm = factory.make_if_present(prefix + "q_a_layernorm.weight"),
-      .kv_a_proj_with_mqa = linear_parameters(factory, prefix + "kv_a_proj_with_mqa"),
-      .kv_a_layernorm = factory.make(prefix + "kv_a_layernorm.weight"),
-      .kv_b_proj = linear_parameters(factory, prefix + "kv_b_proj"),
-      .o_proj = linear_parameters(factory, prefix + "o_proj")};
-  if (has_query_latent) parameters.q_a_proj = linear_parameters(factory, prefix + "q_a_proj");
+      .q_proj = builder.linear(prefix + (has_query_latent ? "q_b_proj" : "q_proj")),
+      .q_a_proj = builder.linear_if_present(prefix + "q_a_proj"),
+      .q_a_layernorm = builder.parameter_if_present(prefix + "q_a_layernorm.weight"),
+      .kv_a_proj_with_mqa = builder.linear(prefix + "kv_a_proj_with_mqa"),
+      .kv_a_layernorm = builder.parameter(prefix + "kv_a_layernorm.weight"),
+      .kv_b_proj = builder.linear(prefix + "kv_b_proj"),
+      .o_proj = builder.linear(prefix + "o_proj")};
   return LatentAttention({.num_heads = arch.num_attention_heads,
                           .kv_lora_rank = arch.kv_lora_rank,
                           .qk_nope_head_dim = arch.qk_nope_head_dim,
@@ -58,21 +52,19 @@ LatentAttention make_latent_attention(const arch::Options& arch, int layer,
 }
 
 std::variant<SelfAttention, LatentAttention> make_any_attention(const arch::Options& arch,
-                                                                int layer,
-                                                                ParameterFactory& factory) {
+                                                                int layer, ModuleBuilder& builder) {
   const std::string prefix = arch::layer_prefix(layer) + "self_attn.";
-  if (arch.is_mla()) return make_latent_attention(arch, layer, prefix, factory);
-  return make_attention(arch, layer, prefix, factory);
+  if (arch.is_mla()) return make_latent_attention(arch, layer, prefix, builder);
+  return make_attention(arch, layer, prefix, builder);
 }
 
-Mlp make_mlp(const std::string& prefix, ParameterFactory& factory) {
-  return Mlp(linear_parameters(factory, prefix + "gate_proj"),
-             linear_parameters(factory, prefix + "up_proj"),
-             linear_parameters(factory, prefix + "down_proj"));
+Mlp make_mlp(const std::string& prefix, ModuleBuilder& builder) {
+  return Mlp(builder.linear(prefix + "gate_proj"), builder.linear(prefix + "up_proj"),
+             builder.linear(prefix + "down_proj"));
 }
 
 Router make_router(const arch::Options& arch, const std::string& prefix, int router,
-                   const MoeTraining& training, ParameterFactory& factory) {
+                   const MoeTraining& training, ModuleBuilder& builder) {
   Router::Options options;
   options.num_experts = arch.num_experts;
   options.zero_expert_num = arch.zero_expert_num;
@@ -87,8 +79,8 @@ Router make_router(const arch::Options& arch, const std::string& prefix, int rou
   options.topk_group = arch.topk_group;
   options.group_score_top = arch.group_score_top;
   options.scaling_factor = arch.routed_scaling_factor;
-  return Router(options, factory.make(prefix + "gate.weight"),
-                factory.make_if_present(prefix + "gate.e_score_correction_bias"));
+  return Router(options, builder.linear(prefix + "gate"),
+                builder.parameter_if_present(prefix + "gate.e_score_correction_bias"));
 }
 
 std::unique_ptr<TokenDispatcher> make_dispatcher(const arch::Options& arch, int router,
@@ -101,40 +93,40 @@ std::unique_ptr<TokenDispatcher> make_dispatcher(const arch::Options& arch, int 
 }
 
 MoeLayer make_moe(const arch::Options& arch, const std::string& prefix, int router,
-                  const MoeRun& run, ParameterFactory& factory, const RankContext& context) {
+                  const MoeTraining& training, ModuleBuilder& builder, const RankContext& context) {
   const arch::NetworkNames& names = arch::network_names(arch);
   const auto expert = [&](const char* name) {
-    return factory.make(prefix + "experts." + name + ".weight");
+    return builder.grouped_linear(prefix + "experts." + name);
   };
   GroupedExperts experts(expert(names.gate), expert(names.up), expert(names.down));
   std::optional<SharedExpert> shared;
   if (arch.shared_intermediate_size > 0) {
-    shared.emplace(make_mlp(prefix + names.shared, factory),
-                   factory.make_if_present(prefix + names.shared_gate + ".weight"));
+    shared.emplace(make_mlp(prefix + names.shared, builder),
+                   builder.linear_if_present(prefix + names.shared_gate));
   }
-  return MoeLayer(make_router(arch, prefix, router, run.training, factory),
-                  make_dispatcher(arch, router, run.slot_LE, context), std::move(experts),
+  return MoeLayer(make_router(arch, prefix, router, training, builder),
+                  make_dispatcher(arch, router, training.slot_LE, context), std::move(experts),
                   std::move(shared));
 }
 
 std::variant<Mlp, MoeLayer> make_network(const arch::Options& arch, int layer, int router,
-                                         const MoeRun& moe, ParameterFactory& factory,
+                                         const MoeTraining& moe, ModuleBuilder& builder,
                                          const RankContext& context) {
   const std::string prefix = arch::layer_prefix(layer);
-  if (!arch.is_moe_layer(layer)) return make_mlp(prefix + "mlp.", factory);
-  return make_moe(arch, prefix + arch::network_names(arch).block, router, moe, factory, context);
+  if (!arch.is_moe_layer(layer)) return make_mlp(prefix + "mlp.", builder);
+  return make_moe(arch, prefix + arch::network_names(arch).block, router, moe, builder, context);
 }
 
 }  // namespace
 
-Block::Block(const arch::Options& arch, int layer, int router, const MoeRun& moe,
-             ParameterFactory& factory, const RankContext& context)
+Block::Block(const arch::Options& arch, int layer, int router, const MoeTraining& moe,
+             ModuleBuilder& builder, const RankContext& context)
     : norm_eps_(arch.rms_norm_eps),
-      input_norm_(factory.make(arch::layer_prefix(layer) + "input_layernorm.weight")),
+      input_norm_(builder.parameter(arch::layer_prefix(layer) + "input_layernorm.weight")),
       post_attention_norm_(
-          factory.make(arch::layer_prefix(layer) + "post_attention_layernorm.weight")),
-      attention_(make_any_attention(arch, layer, factory)),
-      network_(make_network(arch, layer, router, moe, factory, context)) {}
+          builder.parameter(arch::layer_prefix(layer) + "post_attention_layernorm.weight")),
+      attention_(make_any_attention(arch, layer, builder)),
+      network_(make_network(arch, layer, router, moe, builder, context)) {}
 
 at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,
                           const RotaryTable& rotary, std::vector<RouterRecord>& records) const {
@@ -149,13 +141,6 @@ at::Tensor Block::forward(const ForwardContext& context, const at::Tensor& x_TD,
   return add_residual(between.stream_TD,
                       moe != nullptr ? moe->forward(context, between.normal_TD, records)
                                      : std::get<Mlp>(network_).forward(context, between.normal_TD));
-}
-
-void Block::collect(ParameterSet& parameters) {
-  parameters.add(input_norm_);
-  std::visit([&parameters](auto& attention) { attention.collect(parameters); }, attention_);
-  parameters.add(post_attention_norm_);
-  std::visit([&parameters](auto& network) { network.collect(parameters); }, network_);
 }
 
 }  // namespace moesaic

@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "loss/loss_term.h"
+#include "loss/model.h"
 #include "nn/forward_context.h"
 #include "nn/rotary.h"
 

@@ -2,67 +2,53 @@
 // norm, head.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
+#include "arch/arch.h"
+#include "loss/model.h"
 #include "models/block.h"
 #include "models/block_pass.h"
 #include "models/prediction_layer.h"
+#include "parallel/parameter_set.h"
 
 namespace moesaic {
 
-class Transformer {
+class Transformer : public Model {
  public:
   struct Options {
     arch::Options arch;
-    std::uint64_t seed = 0;                             // of the initial values
-    at::ScalarType dtype = at::kFloat;                  // of the masters
-    std::map<std::string, at::ScalarType> dtypes = {};  // see ParameterFactory::Options
-    bool initialise = true;
     BlockPass block_pass = keep_activations;
-    MoeRun moe = {};
-  };
-  struct Output {
-    at::Tensor hidden_TD;               // after the final norm, compute dtype
-    std::vector<RouterRecord> routers;  // one a MoE layer
-    /// Training: as hidden_TD, of each layer for multi-token prediction; the head makes of row t
-    /// what comes 2, 3 ... tokens behind t.
-    std::vector<at::Tensor> ahead_TD;
+    MoeTraining moe = {};
+    const AdapterFactory* adapters = nullptr;  // used while the model is made
   };
 
-  /// Local; makes this rank's slice of the experts.
-  Transformer(const Options& options, const RankContext& context);
-  Transformer(const Transformer&) = delete;  // the graph and the ParameterSet refer to the members
+  /// Local. `parameters`, made from the table of `arch`, must outlive the model.
+  Transformer(const Options& options, const ParameterSet& parameters, const RankContext& context);
 
-  /// Collective over the expert group when the model has experts: also a rank with an empty batch
-  /// calls it.
-  Output forward(const ForwardContext& context) const;
+  ModelOutput forward(const ForwardContext& context) const override;
 
   /// Inference: the first layer for multi-token prediction on hidden_TD of a forward and, in the
-  /// batch, the tokens behind those that it was of -> [T, D] for the head. Collective as forward.
+  /// batch, the tokens after those that it was of -> [T, D] for the head. Collective as forward.
   at::Tensor predict(const ForwardContext& context, const at::Tensor& hidden_TD) const;
 
-  const arch::Options& arch() const { return options_.arch; }
-  const ParameterSet& parameters() const { return parameters_; }
-  /// The output head [V, D]: the embedding when they are tied.
-  const Parameter& head() const { return head_ ? *head_ : embedding_; }
+  const arch::Options& arch() const { return arch_; }
+  /// The embedding when they are tied.
+  const Linear& head() const override { return head_; }
 
  private:
+  Transformer(const Options& options, ModuleBuilder builder, const RankContext& context);
   RotaryTable rotary(const ForwardContext& context) const;
   void predict_ahead(const ForwardContext& context, const RotaryTable& rotary,
-                     Output& output) const;
+                     ModelOutput& output) const;
 
-  Options options_;
-  ParameterFactory factory_;
-  Parameter embedding_;
+  arch::Options arch_;
+  BlockPass block_pass_;
+  const Parameter& embedding_;
   std::vector<std::unique_ptr<Block>> blocks_;
-  Parameter norm_;
-  std::optional<Parameter> head_;
+  const Parameter& norm_;
+  Linear head_;
   std::vector<std::unique_ptr<PredictionLayer>> predictions_;
-  ParameterSet parameters_;
 };
 
 }  // namespace moesaic

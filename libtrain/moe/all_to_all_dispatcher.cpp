@@ -111,12 +111,11 @@ class AllToAllDispatcher : public TokenDispatcher {
     Dispatched out;
     out.rows_RD = reorder(received[0], by_expert.order_R, by_expert.inverse_R);
     out.weight_R = reorder(received[1], by_expert.order_R, by_expert.inverse_R);
-    out.example_R = examples.wait()[0].index_select(0, by_expert.order_R);
-    out.offsets = {0};
+    out.groups.example_R = examples.wait()[0].index_select(0, by_expert.order_R);
     for (const std::int64_t rows : to_rows(count_We.sum(0)))
-      out.offsets.push_back(out.offsets.back() + rows);
+      out.groups.offsets.push_back(out.groups.offsets.back() + rows);
     out.combine = [&context, group = group_, grouping, by_expert, send,
-                   receive](const at::Tensor& result_RD) {
+                   receive](const at::Tensor& result_RD) -> Arrival {
       const at::Tensor by_source = reorder(result_RD, by_expert.inverse_R, by_expert.order_R);
       const auto home = std::make_shared<Exchange>(context, group, Tensors{by_source}, receive,
                                                    send, "combine", "combine.backward");

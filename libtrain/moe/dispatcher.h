@@ -9,21 +9,23 @@
 #include <vector>
 
 #include "moe/router.h"
-#include "nn/forward_context.h"
+#include "nn/ops.h"
 #include "parallel/rank_context.h"
 
 namespace moesaic {
 
-/// Rows of this rank's experts, grouped by expert. R received rows, e local experts.
+/// Waits for results that are on their way home -> [T, D], the sum over a token's choices in fixed
+/// order. Collective over the expert group.
+using Arrival = std::function<at::Tensor()>;
+
+/// Rows of this rank's experts, grouped by expert. R received rows.
 struct Dispatched {
-  at::Tensor rows_RD;                 // hidden states, in the graph
-  at::Tensor weight_R;                // gate weight of each row, in the graph
-  at::Tensor example_R;               // int64: example of each row
-  std::vector<std::int64_t> offsets;  // e + 1: rows of expert i are [offsets[i], offsets[i+1])
-  /// Sends results [R, D], in the order of rows_RD, on their way home; what it returns waits for
-  /// them -> [T, D], the sum over a token's choices in fixed order. Compute between the two.
-  /// Collective over the expert group.
-  std::function<std::function<at::Tensor()>(const at::Tensor& result_RD)> combine;
+  at::Tensor rows_RD;   // hidden states, in the graph
+  at::Tensor weight_R;  // gate weight of each row, in the graph
+  RowGroups groups;     // of the rows, one for each local expert
+  /// Sends results [R, D], in the order of rows_RD, on their way home; there is time to compute
+  /// before they arrive. Collective over the expert group.
+  std::function<Arrival(const at::Tensor& result_RD)> combine;
 };
 
 class TokenDispatcher {

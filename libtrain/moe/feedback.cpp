@@ -6,8 +6,8 @@
 
 namespace moesaic {
 
-void BiasBalance::apply(const RankContext& /*context*/, const at::Tensor& count_LE) {
-  const at::Tensor count = count_LE.to(at::kDouble);
+void BiasBalance::after(const RankContext& /*context*/, const Step& /*step*/) {
+  const at::Tensor count = routing_.counts().to(at::kDouble);
   const at::Tensor step_LE = count.mean(1, true).sub(count).sign().mul(update_speed_);
   for (std::size_t layer = 0; layer < biases_.size(); ++layer) {
     at::Tensor& bias = biases_[layer];
@@ -15,7 +15,8 @@ void BiasBalance::apply(const RankContext& /*context*/, const at::Tensor& count_
   }
 }
 
-void ExpertAverages::add(const std::vector<RouterRecord>& records) {
+void ExpertAverages::after_forward(const ModelOutput& output) {
+  const std::vector<RouterRecord>& records = output.routers;
   sums_.resize(records.size());
   for (std::size_t layer = 0; layer < records.size(); ++layer) {
     const at::Tensor& more = records[layer].output_sum;
@@ -25,7 +26,7 @@ void ExpertAverages::add(const std::vector<RouterRecord>& records) {
 }
 
 // Every expert is held by the ranks of one expert-data group; each adds its micro-batches.
-void ExpertAverages::apply(const RankContext& context, const at::Tensor& /*count_LE*/) {
+void ExpertAverages::after(const RankContext& context, const Step& /*step*/) {
   const std::int64_t layers = average_LED_.size(0), experts = average_LED_.size(1);
   const std::int64_t width = average_LED_.size(2);
   const at::Tensor sums = at::zeros({layers, experts, width + 1}, average_LED_.options());

@@ -5,48 +5,38 @@
 
 #include <vector>
 
-#include "loss/loss_term.h"
-#include "parallel/rank_context.h"
-#include "parallel/state_dict.h"
+#include "loss/step_part.h"
+#include "moe/routing_stats.h"
 
 namespace moesaic {
-
-class RouterFeedback {
- public:
-  virtual ~RouterFeedback() = default;
-  /// The records of one micro-batch. Local.
-  virtual void add(const std::vector<RouterRecord>& /*records*/) {}
-  /// Once, after the optimizer: `count_LE` int64 holds how often each expert was chosen in the
-  /// whole step. Collective over world.
-  virtual void apply(const RankContext& context, const at::Tensor& count_LE) = 0;
-  /// For state.h5, the same on all ranks.
-  virtual StateDict state() const { return {}; }
-};
 
 /// Balance without a loss (Wang et al. 2024, arXiv 2408.15664, algorithm 1): the correction bias of
 /// an expert that was chosen less often than the mean grows by `update_speed`, that of one chosen
 /// more often shrinks.
-class BiasBalance : public RouterFeedback {
+class BiasBalance : public StepPart {
  public:
-  /// `biases`: [E] of each layer with experts, changed in place.
-  BiasBalance(std::vector<at::Tensor> biases, double update_speed)
-      : biases_(std::move(biases)), update_speed_(update_speed) {}
-  void apply(const RankContext& context, const at::Tensor& count_LE) override;
+  /// `routing`: that of the whole step, once it is over. `biases`: [E] of each layer with experts,
+  /// changed in place.
+  BiasBalance(const RoutingStats& routing, std::vector<at::Tensor> biases, double update_speed)
+      : routing_(routing), biases_(std::move(biases)), update_speed_(update_speed) {}
+  void after(const RankContext& context, const Step& step) override;
 
  private:
+  const RoutingStats& routing_;
   std::vector<at::Tensor> biases_;
   double update_speed_;
 };
 
 /// The outputs of each expert, averaged: a <- decay a + (1 - decay) mean over the tokens of the
 /// step. An expert without tokens keeps its average (Panda et al. 2025, arXiv 2504.12463, eq. 8).
-class ExpertAverages : public RouterFeedback {
+class ExpertAverages : public StepPart {
  public:
   /// average_LED is changed in place; `slot_LE` as in moe/placement.h.
   ExpertAverages(const at::Tensor& average_LED, const at::Tensor& slot_LE, double decay)
       : average_LED_(average_LED), slot_LE_(slot_LE), decay_(decay) {}
-  void add(const std::vector<RouterRecord>& records) override;
-  void apply(const RankContext& context, const at::Tensor& count_LE) override;
+  void after_forward(const ModelOutput& output) override;
+  /// Collective over world.
+  void after(const RankContext& context, const Step& step) override;
   StateDict state() const override;
 
  private:

@@ -3,6 +3,9 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <cmath>
+#include <numeric>
+
 #include "moe/host_values.h"
 #include "nn/autograd.h"
 
@@ -53,6 +56,33 @@ std::vector<double> GateProbe::cosines() const {
   const double noise = task_.scalar_type() == at::kDouble ? 1e-12 : 1e-5;
   const at::Tensor cosine = dot.div(task.mul(dense).clamp_min(1e-300));
   return host_values(cosine.masked_fill(task.le(dense.mul(noise)), 0));
+}
+
+void GateReport::before(const Step& step) {
+  probe_.reset();
+  if (!step.logged && !step.diagnosed) return;
+  options_.dense = step.diagnosed;
+  probe_.emplace(options_);
+}
+
+void GateReport::before_forward(ForwardContext& context) {
+  if (probe_) context.probe = &*probe_;
+}
+
+void GateReport::gradient_done(const RankContext& context, const Step& /*step*/) {
+  if (probe_) probe_->reduce(context.world);
+}
+
+void GateReport::report(MetricsRow& row) const {
+  const std::vector<double> norms = probe_->norms();
+  row.set("gate_grad_norm",
+          std::sqrt(std::inner_product(norms.begin(), norms.end(), norms.begin(), 0.0)));
+  row.vectors.emplace_back("layer_gate_grad_norm", norms);
+  if (!options_.dense) return;
+  const std::vector<double> cosines = probe_->cosines();
+  row.set("gate_cosine", std::accumulate(cosines.begin(), cosines.end(), 0.0) /
+                             static_cast<double>(cosines.size()));
+  row.vectors.emplace_back("layer_gate_cosine", cosines);
 }
 
 }  // namespace moesaic

@@ -3,9 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "comm/communicator.h"
+#include "loss/step_part.h"
 #include "nn/router_probe.h"
 
 namespace moesaic {
@@ -36,6 +38,23 @@ class GateProbe : public RouterProbe {
  private:
   at::Tensor task_;   // [layers, E, D]
   at::Tensor dense_;  // as task_, or undefined
+};
+
+/// Has a probe in the steps that are logged, and one that compares in those that are diagnosed.
+class GateReport : public StepPart {
+ public:
+  /// `dense` is as the step says.
+  explicit GateReport(const GateProbe::Options& options) : options_(options) {}
+
+  void before(const Step& step) override;
+  void before_forward(ForwardContext& context) override;
+  /// Collective over world in such a step.
+  void gradient_done(const RankContext& context, const Step& step) override;
+  void report(MetricsRow& row) const override;
+
+ private:
+  GateProbe::Options options_;
+  std::optional<GateProbe> probe_;
 };
 
 }  // namespace moesaic

@@ -14,13 +14,11 @@ namespace moesaic {
 
 at::Tensor GroupedExperts::forward(const ForwardContext& context, const Dispatched& tokens,
                                    at::Tensor* output_sum) const {
-  const at::Tensor gate_RF =
-      grouped_linear(context, gate_, tokens.rows_RD, tokens.offsets, tokens.example_R);
-  const at::Tensor up_RF =
-      grouped_linear(context, up_, tokens.rows_RD, tokens.offsets, tokens.example_R);
+  const at::Tensor gate_RF = gate_.forward(context, tokens.rows_RD, tokens.groups);
+  const at::Tensor up_RF = up_.forward(context, tokens.rows_RD, tokens.groups);
   const at::Tensor h_RF = weighted_swiglu(gate_RF, up_RF, tokens.weight_R);
   if (output_sum != nullptr) *output_sum = sum_of_outputs(context, tokens, h_RF);
-  return grouped_linear(context, down_, h_RF, tokens.offsets, tokens.example_R);
+  return down_.forward(context, h_RF, tokens.groups);
 }
 
 at::Tensor GroupedExperts::forward_for_weights(const ForwardContext& context,
@@ -47,25 +45,17 @@ at::Tensor GroupedExperts::sum_of_outputs(const ForwardContext& context, const D
   const at::Tensor weight_R = tokens.weight_R.detach();
   constexpr double kTooSmall = 1e-30;  // to be divided by
   const at::Tensor inverse_R = weight_R.reciprocal().masked_fill(weight_R.lt(kTooSmall), 0);
-  const std::int64_t experts = std::ssize(tokens.offsets) - 1;
+  const std::int64_t experts = std::ssize(tokens.groups.offsets) - 1;
   const at::Tensor inverse_eR = at::zeros({experts, weight_R.size(0)}, inverse_R.options());
   for (std::int64_t e = 0; e < experts; ++e) {
-    const std::int64_t first = tokens.offsets[static_cast<std::size_t>(e)];
-    const std::int64_t rows = tokens.offsets[static_cast<std::size_t>(e) + 1] - first;
+    const std::int64_t first = tokens.groups.offsets[static_cast<std::size_t>(e)];
+    const std::int64_t rows = tokens.groups.offsets[static_cast<std::size_t>(e) + 1] - first;
     inverse_eR[e].narrow(0, first, rows).copy_(inverse_R.narrow(0, first, rows));
   }
-  const at::Tensor down_eDF = down_.tensor.detach();
   const at::Tensor h_eF = inverse_eR.to(h_RF.scalar_type()).matmul(h_RF.detach());
-  const at::Tensor output_eD =
-      down_eDF.bmm(h_eF.to(down_eDF.scalar_type()).unsqueeze(2)).squeeze(2);
+  const at::Tensor output_eD = down_.forward_one_each(context, h_eF);
   const auto dtype = context.precision.master;
   return at::cat({output_eD.to(dtype), inverse_eR.ne(0).sum(1, true).to(dtype)}, 1);
-}
-
-void GroupedExperts::collect(ParameterSet& parameters) {
-  parameters.add(gate_);
-  parameters.add(up_);
-  parameters.add(down_);
 }
 
 }  // namespace moesaic

@@ -2,13 +2,14 @@
 #pragma once
 
 #include "moe/dispatcher.h"
-#include "nn/forward_context.h"
+#include "nn/linear.h"
 
 namespace moesaic {
 
 class GroupedExperts {
  public:
-  GroupedExperts(Parameter gate, Parameter up, Parameter down)
+  /// Weights [e, F, D], [e, F, D] and [e, D, F].
+  GroupedExperts(GroupedLinear gate, GroupedLinear up, GroupedLinear down)
       : gate_(std::move(gate)), up_(std::move(up)), down_(std::move(down)) {}
 
   /// Rows grouped by expert -> results in the same order, each already times its gate weight.
@@ -18,15 +19,12 @@ class GroupedExperts {
   /// Zeros, for rows of weight zero: nothing but the rows' weights gets a gradient, <dy, result>.
   /// Costs the forward products alone. Local.
   at::Tensor forward_for_weights(const ForwardContext& context, const Dispatched& tokens) const;
-  void collect(ParameterSet& parameters);
 
  private:
   at::Tensor sum_of_outputs(const ForwardContext& context, const Dispatched& tokens,
                             const at::Tensor& h_RF) const;
 
-  Parameter gate_;  // [e, F, D]
-  Parameter up_;    // [e, F, D]
-  Parameter down_;  // [e, D, F]
+  GroupedLinear gate_, up_, down_;
 };
 
 }  // namespace moesaic

@@ -14,12 +14,11 @@ class LocalDispatcher : public TokenDispatcher {
     Dispatched out;
     out.rows_RD = scatter_to_groups(x_TD, grouping);
     out.weight_R = weights_in_groups(routing.weight_TC, grouping);
-    out.example_R = examples_in_groups(context.batch, grouping);
-    out.offsets = {0};
+    out.groups.example_R = examples_in_groups(context.batch, grouping);
+    std::vector<std::int64_t>& offsets = out.groups.offsets;
     for (std::int64_t e = 0; e < num_experts_; ++e)
-      out.offsets.push_back(out.offsets.back() +
-                            grouping.count_E.const_data_ptr<std::int64_t>()[e]);
-    out.combine = [grouping](const at::Tensor& result_RD) {
+      offsets.push_back(offsets.back() + grouping.count_E.const_data_ptr<std::int64_t>()[e]);
+    out.combine = [grouping](const at::Tensor& result_RD) -> Arrival {
       return [grouping, result_RD] { return gather_from_groups(result_RD, grouping); };
     };
     return out;

@@ -30,7 +30,7 @@ class MoeLayer {
     Routing routing = router_.route(context, x_TD);
     const Dispatched tokens = dispatch(context, x_TD, routing);
     const bool averages = routing.gates_TE.defined();
-    const auto home = tokens.combine(
+    const Arrival home = tokens.combine(
         experts_.forward(context, tokens, averages ? &routing.record.output_sum : nullptr));
     records.push_back(routing.record);
     at::Tensor y_TD;
@@ -47,12 +47,6 @@ class MoeLayer {
     return shared_ ? routed_TD.add(y_TD) : routed_TD;
   }
 
-  void collect(ParameterSet& parameters) {
-    router_.collect(parameters);
-    experts_.collect(parameters);
-    if (shared_) shared_->collect(parameters);
-  }
-
  private:
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const {
@@ -65,7 +59,7 @@ class MoeLayer {
     const Dispatched tokens = dispatch(context, x_TD.detach(), routing.missing());
     return wait_for(tokens.combine(experts_.forward_for_weights(context, tokens)));
   }
-  static at::Tensor wait_for(const std::function<at::Tensor()>& home) {
+  static at::Tensor wait_for(const Arrival& home) {
     const Span span("combine");
     return home();
   }

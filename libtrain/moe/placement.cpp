@@ -109,7 +109,7 @@ ExpertPlacement::ExpertPlacement(std::int64_t layers, std::int64_t experts, std:
       slot_LE_(
           at::arange(experts, at::TensorOptions(at::kLong).device(device)).repeat({layers, 1})) {}
 
-void ExpertPlacement::apply(const RankContext& /*context*/, const at::Tensor& count_LE) {
+void ExpertPlacement::measure(const at::Tensor& count_LE) {
   const at::Tensor count = count_LE.cpu().contiguous();
   for (std::size_t layer = 0; layer < load_.size(); ++layer) {
     const auto* row = count[static_cast<std::int64_t>(layer)].const_data_ptr<std::int64_t>();
@@ -171,6 +171,26 @@ void ExpertPlacement::plan_from(const Json& table) {
     read.push_back(std::move(slots));
   }
   planned_ = std::move(read);
+}
+
+void ExpertPlacement::after(const RankContext& /*context*/, const Step& /*step*/) {
+  measure(routing_->counts());
+}
+
+void ExpertPlacement::before_save(const RankContext& context, const LiveState& live) {
+  plan();
+  lie_in_order(live.entries, context.expert);
+}
+
+void ExpertPlacement::after_save(const RankContext& context, const LiveState& live) {
+  live.before_change();
+  lie_as_planned(live.entries, context.expert);
+}
+
+void ExpertPlacement::restore(const RankContext& context, const Json& training,
+                              const LiveState& live) {
+  plan_from(training.value("placement", Json()));
+  lie_as_planned(live.entries, context.expert);
 }
 
 }  // namespace moesaic

@@ -10,8 +10,8 @@
 
 #include "comm/communicator.h"
 #include "core/json.h"
-#include "moe/feedback.h"
-#include "parallel/state_dict.h"
+#include "loss/step_part.h"
+#include "moe/routing_stats.h"
 
 namespace moesaic {
 
@@ -32,7 +32,9 @@ void move_experts(const at::Tensor& local, const Slots& from, const Slots& to,
                   const Communicator& expert_group);
 
 /// The placement of every layer's experts, and the load that the next one is made from.
-class ExpertPlacement : public RouterFeedback {
+/// A run that balances has it as a part: saves are in the order of experts, after each the
+/// experts move to the next placement, and the manifest keeps it under "placement".
+class ExpertPlacement : public StepPart {
  public:
   ExpertPlacement(std::int64_t layers, std::int64_t experts, std::int64_t ranks,
                   at::Device device = at::kCPU);
@@ -40,8 +42,8 @@ class ExpertPlacement : public RouterFeedback {
   /// int64 [layers, E], for dispatchers; changes in place.
   const at::Tensor& slot_LE() const { return slot_LE_; }
 
-  /// Measures the load.
-  void apply(const RankContext& context, const at::Tensor& count_LE) override;
+  /// Adds a step's choices to the load, int64 [layers, E].
+  void measure(const at::Tensor& count_LE);
   /// Makes the next placement from the load since the last time; nothing moves yet.
   void plan();
   /// Moves expert entries of `state`, this rank's rows, in place: to the order of experts, for a
@@ -54,6 +56,15 @@ class ExpertPlacement : public RouterFeedback {
   Json table() const;
   void plan_from(const Json& table);
 
+  /// Where the choices of a step are, once it is over.
+  void follow(const RoutingStats& routing) { routing_ = &routing; }
+  void after(const RankContext& context, const Step& step) override;
+  /// Collective over the expert group, as is the next one and restore().
+  void before_save(const RankContext& context, const LiveState& live) override;
+  void after_save(const RankContext& context, const LiveState& live) override;
+  void add_notes(Json& training) const override { training["placement"] = table(); }
+  void restore(const RankContext& context, const Json& training, const LiveState& live) override;
+
  private:
   void move(const StateDict& state, const std::vector<Slots>& to, const Communicator& group);
 
@@ -62,6 +73,7 @@ class ExpertPlacement : public RouterFeedback {
   std::vector<Slots> planned_;
   std::vector<Slots> lying_;  // as the weights lie now
   at::Tensor slot_LE_;
+  const RoutingStats* routing_ = nullptr;
 };
 
 }  // namespace moesaic

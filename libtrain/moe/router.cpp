@@ -14,7 +14,6 @@
 #include "core/format.h"
 #include "moe/capacity.h"
 #include "nn/autograd.h"
-#include "nn/ops.h"
 
 namespace moesaic {
 namespace {
@@ -64,7 +63,7 @@ DenseGates Router::dense_gates() const {
 
 at::Tensor Router::jittered(const ForwardContext& context, const at::Tensor& x_TD) const {
   const MoeTraining& training = options_.training;
-  if (!context.training() || training.jitter_noise == 0) return x_TD;
+  if (!context.training || training.jitter_noise == 0) return x_TD;
   const RandomKey key(training.seed, RandomStream::kJitter,
                       static_cast<std::uint64_t>(context.step), format("{}", options_.layer));
   const at::Tensor u_TD = token_uniform(key, context.batch, x_TD.size(1)).to(x_TD.scalar_type());
@@ -79,7 +78,8 @@ at::Tensor Router::scores(const at::Tensor& logits_TE) const {
 at::Tensor Router::select(const ForwardContext& context, const at::Tensor& score_TE) const {
   if (context.chosen_TK.defined()) return context.chosen_TK;
   at::Tensor choice_TE = score_TE;
-  if (bias_) choice_TE = choice_TE.add(context.weights.get(*bias_, score_TE.scalar_type()));
+  if (bias_ != nullptr)
+    choice_TE = choice_TE.add(context.weights.get(*bias_, score_TE.scalar_type()));
   if (options_.n_group > 1) choice_TE = keep_best_groups(choice_TE, options_);
   const at::Tensor selected_TK = std::get<1>(at::topk(choice_TE, options_.num_experts_per_tok, -1));
   if (options_.router_top_p == 0) return selected_TK;
@@ -105,7 +105,7 @@ void Router::weigh(const ForwardContext& context, const at::Tensor& logits_TE,
                    const at::Tensor& score_TE, Routing& routing) const {
   const MoeTraining& training = options_.training;
   at::Tensor& selected_TK = routing.record.selected_TK;
-  if (!context.training() || training.gate_gradient == GateGradient::kTopK) {
+  if (!context.training || training.gate_gradient == GateGradient::kTopK) {
     selected_TK = select(context, score_TE.detach());
     routing.weight_TC = weights(score_TE, selected_TK);
     return;
@@ -138,7 +138,7 @@ void Router::send(const ForwardContext& context, Routing& routing) const {
     routing.identity_T = routing.weight_TC.masked_fill(real, 0).sum(-1);
     routing.sent_TC = routing.sent_TC.masked_fill(real.logical_not(), -1);
   }
-  if (!context.training() || limit.factor == 0) return;
+  if (!context.training || limit.factor == 0) return;
   const at::Tensor wanted_TK = routing.sent_TC;
   const std::int64_t rows = capacity_of(limit.factor, wanted_TK.size(0),
                                         options_.num_experts_per_tok, options_.num_experts);
@@ -167,14 +167,14 @@ Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) con
   const Span span("router");
   Routing routing;
   const at::Tensor input_TD = jittered(context, x_TD.to(context.precision.master));
-  const at::Tensor logits_TE = linear(context, weight_, nullptr, input_TD);
+  const at::Tensor logits_TE = weight_.forward(context, input_TD);
   const at::Tensor score_TE = scores(logits_TE);
   const bool watched = context.probe != nullptr;
   const at::Tensor task_logits_TE =
       watched ? context.probe->watch(options_.layer, logits_TE, input_TD) : logits_TE;
   // In training the task loss has scores of its own, watched or not: gradients then add up in one
   // order, and looking changes no bit.
-  weigh(context, task_logits_TE, context.training() ? scores(task_logits_TE) : score_TE, routing);
+  weigh(context, task_logits_TE, context.training ? scores(task_logits_TE) : score_TE, routing);
   send(context, routing);
   if (watched && context.probe->wants_dense())
     show_dense_gradient(context, input_TD, score_TE, routing);
@@ -188,11 +188,6 @@ Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) con
   record.count_E = count(record.selected_TK, options_.columns());
   record.num_experts = options_.num_experts;
   return routing;
-}
-
-void Router::collect(ParameterSet& parameters) {
-  parameters.add(weight_);
-  if (bias_) parameters.add(*bias_);
 }
 
 }  // namespace moesaic

@@ -4,12 +4,10 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
-
-#include "loss/loss_term.h"
+#include "loss/model.h"
 #include "moe/gate_gradient.h"
 #include "moe/training.h"
-#include "nn/forward_context.h"
+#include "nn/linear.h"
 
 namespace moesaic {
 
@@ -55,12 +53,12 @@ class Router {
     std::int64_t columns() const { return num_experts + zero_expert_num; }
   };
 
-  Router(const Options& options, Parameter weight, std::optional<Parameter> correction_bias = {})
-      : options_(options), weight_(std::move(weight)), bias_(std::move(correction_bias)) {}
+  /// `weight` [E, D], `correction_bias` [E] or nullptr.
+  Router(const Options& options, Linear weight, const Parameter* correction_bias = nullptr)
+      : options_(options), weight_(std::move(weight)), bias_(correction_bias) {}
 
   /// x_TD in any dtype; logits, scores and weights in the master dtype.
   Routing route(const ForwardContext& context, const at::Tensor& x_TD) const;
-  void collect(ParameterSet& parameters);
 
   /// default_moe: this layer's part of the averages [E, D].
   at::Tensor expert_average_ED() const {
@@ -82,8 +80,8 @@ class Router {
                            const at::Tensor& score_TE, Routing& routing) const;
 
   Options options_;
-  Parameter weight_;               // [E, D]
-  std::optional<Parameter> bias_;  // [E]
+  Linear weight_;
+  const Parameter* bias_;
 };
 
 }  // namespace moesaic

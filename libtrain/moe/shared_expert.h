@@ -6,28 +6,23 @@
 #include <optional>
 
 #include "nn/mlp.h"
-#include "nn/ops.h"
 
 namespace moesaic {
 
 class SharedExpert {
  public:
   /// `gate` [1, D], where there is one: the output is scaled by sigmoid(gate x) (Qwen2-MoE).
-  SharedExpert(Mlp mlp, std::optional<Parameter> gate)
+  SharedExpert(Mlp mlp, std::optional<Linear> gate)
       : mlp_(std::move(mlp)), gate_(std::move(gate)) {}
 
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD) const {
     const at::Tensor y_TD = mlp_.forward(context, x_TD);
-    return gate_ ? y_TD.mul(at::sigmoid(linear(context, *gate_, nullptr, x_TD))) : y_TD;
-  }
-  void collect(ParameterSet& parameters) {
-    mlp_.collect(parameters);
-    if (gate_) parameters.add(*gate_);
+    return gate_ ? y_TD.mul(at::sigmoid(gate_->forward(context, x_TD))) : y_TD;
   }
 
  private:
   Mlp mlp_;
-  std::optional<Parameter> gate_;
+  std::optional<Linear> gate_;
 };
 
 }  // namespace moesaic

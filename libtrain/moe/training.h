@@ -22,13 +22,15 @@ struct CapacityOptions {
   bool pad = false;          // an expert gets as many rows as it may take, the rest of them zeros
 };
 
+/// What a run brings to the layers with experts, made from the recipe's MoeOptions (make_moe.h).
 struct MoeTraining {
   std::uint64_t seed = 0;   // of jitter and sampling
   double jitter_noise = 0;  // the router's input times uniform(1 - noise, 1 + noise); 0 = off
   GateGradient gate_gradient = GateGradient::kTopK;
   double sparse_mixer_eps = 0.1;
   at::Tensor expert_average_LED = {};  // default_moe: what each expert puts out on average
-  CapacityOptions capacity;
+  CapacityOptions capacity = {};
+  at::Tensor slot_LE = {};  // where experts lie (moe/placement.h); undefined: in order
 };
 
 }  // namespace moesaic

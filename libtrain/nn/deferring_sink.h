@@ -3,7 +3,9 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 
 #include "comm/communicator.h"
 #include "nn/gradient_sink.h"
@@ -15,19 +17,32 @@ class DeferringSink : public GradientSink {
   DeferringSink(std::unique_ptr<GradientSink> sink, const Communicator& world)
       : sink_(std::move(sink)), world_(world) {}
 
-  void expect(const Parameter& parameter) override { sink_->expect(parameter); }
-  /// Keeps a use that may wait, and hands over the oldest where too many do: what they refer to
-  /// takes memory.
-  void accumulate(const ParameterUse& use) override;
+  void begin(const Round& round) override { sink_->begin(round); }
+  void open(const Parameter& parameter) override { sink_->open(parameter); }
+  /// Keeps the use of a product's weight, and hands over the oldest where too many wait: what they
+  /// refer to takes memory.
+  void add(const ParameterUse& use) override;
+  void close(const Parameter& parameter, const HandOverAgain& again) override;
   /// Hands over all that waits, in order.
   void catch_up() override;
+  void end() override;
+  double wait_seconds() const override { return sink_->wait_seconds(); }
 
  private:
-  void hand_over(std::size_t count);
+  /// A use, or the end of an operation (no use).
+  struct Waiting {
+    const Parameter* parameter = nullptr;
+    std::optional<ParameterUse> use = std::nullopt;
+    HandOverAgain again = {};
+  };
+  bool waits(const Parameter& parameter) const;
+  /// The oldest use, and the ends of operations that were next.
+  void hand_over_oldest();
 
   std::unique_ptr<GradientSink> sink_;
   Communicator world_;
-  std::deque<ParameterUse> waiting_;
+  std::deque<Waiting> waiting_;
+  std::size_t uses_ = 0;  // of those that wait
 };
 
 }  // namespace moesaic

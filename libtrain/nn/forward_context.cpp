@@ -14,7 +14,7 @@ Precision Precision::named(const std::string& name) {
 
 at::Tensor WeightCopies::get(const Parameter& parameter, at::ScalarType dtype) {
   if (parameter.tensor.scalar_type() == dtype) return parameter.tensor;
-  if (!keep_) return parameter.tensor.to(dtype);
+  if (!keeps(parameter)) return parameter.tensor.to(dtype);
   const auto index = static_cast<std::size_t>(parameter.index);
   if (copies_.size() <= index) copies_.resize(index + 1);
   at::Tensor& copy = copies_[index];

@@ -25,8 +25,9 @@ struct Precision {
   static Precision named(const std::string& name);
 };
 
-/// Copies of weights in the compute dtype, made at first use after each change of the weights; or,
-/// where memory counts (inference), made for each use and not kept.
+/// Copies of weights in the compute dtype. Those of trained weights are made at first use after
+/// each change and kept; those of frozen ones, and all where memory counts (inference), are made
+/// for each use.
 class WeightCopies {
  public:
   explicit WeightCopies(bool keep = true) : keep_(keep) {}
@@ -35,12 +36,14 @@ class WeightCopies {
   at::Tensor get(const Parameter& parameter, at::ScalarType dtype);
   /// get() would convert all of it and keep nothing: large weights are converted in parts instead.
   bool converts(const Parameter& parameter, at::ScalarType dtype) const {
-    return !keep_ && parameter.tensor.scalar_type() != dtype;
+    return !keeps(parameter) && parameter.tensor.scalar_type() != dtype;
   }
   /// The masters have changed.
   void invalidate() { copies_.clear(); }
 
  private:
+  bool keeps(const Parameter& parameter) const { return keep_ && parameter.trainable; }
+
   bool keep_;
   std::vector<at::Tensor> copies_;  // by parameter index
 };
@@ -50,24 +53,42 @@ struct ForwardContext {
   Precision precision;
   MatmulKernel matmul = MatmulKernel::kMkl;
   WeightCopies& weights;
-  GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
   Communicator world;            // for progress() between products
+  GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
+  bool training = false;         // what training alone does (jitter, capacity, sampling) is done
+  std::int64_t step = 0;         // of training, for random numbers
   KvCache* cache = nullptr;      // generation: the batch continues the sequence in it
   at::Tensor chosen_TK = {};     // recomputation: the experts that the first run of a block chose
-  std::int64_t step = 0;         // of training, for random numbers
   RouterProbe* probe = nullptr;  // looks at the routers' gradients
 
-  /// What training alone does (jitter, capacity, sampling) is done.
-  bool training() const { return sink != nullptr; }
-
-  void expect(const Parameter& parameter) const {
-    if (sink != nullptr) sink->expect(parameter);
+  /// Whether the gradient of `parameter` is wanted; if so, an operation that uses it begins.
+  bool open(const Parameter& parameter) const {
+    const bool wanted = sink != nullptr && parameter.trainable;
+    if (wanted) sink->open(parameter);
+    return wanted;
   }
-  /// Hands a use to the sink, where gradients are wanted.
-  void accumulate(const ParameterUse& use) const {
-    if (sink == nullptr) return;
-    sink->accumulate(use);
+  /// Hands over the one piece of an operation that was opened.
+  void hand_over(const ParameterUse& use) const {
+    sink->add(use);
+    sink->close(use.parameter);
     world.progress();
+  }
+};
+
+/// How a rank computes, the same for all its forward passes.
+struct Computation {
+  Precision precision;
+  MatmulKernel matmul = MatmulKernel::kMkl;
+  Communicator world;
+  WeightCopies weights = WeightCopies();
+
+  /// A pass over `batch`, which must outlive it, without gradients unless a sink is added.
+  ForwardContext forward(const Batch& batch) {
+    return {.batch = batch,
+            .precision = precision,
+            .matmul = matmul,
+            .weights = weights,
+            .world = world};
   }
 };
 

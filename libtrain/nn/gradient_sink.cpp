@@ -8,26 +8,44 @@
 
 namespace moesaic {
 
-AccumulatingSink::AccumulatingSink(const ParameterSet& parameters, GradientBuckets& buckets,
-                                   MatmulKernel kernel)
-    : buckets_(buckets), kernel_(kernel), open_uses_(parameters.size(), 0) {}
+AccumulatingSink::AccumulatingSink(const ParameterSet& parameters, const RankContext& context,
+                                   MatmulKernel kernel, const GradientBuckets::Options& buckets)
+    : parameters_(parameters),
+      buckets_(parameters, context, buckets),
+      kernel_(kernel),
+      open_(parameters.size(), 0) {}
 
-void AccumulatingSink::expect(const Parameter& parameter) {
-  if (parameter.trainable) ++open_uses_.at(static_cast<std::size_t>(parameter.index));
+void AccumulatingSink::begin(const Round& round) {
+  round_ = round;
+  buckets_.begin(round.last);
 }
 
-void AccumulatingSink::accumulate(const ParameterUse& use) {
-  if (!use.parameter.trainable) return;
+void AccumulatingSink::open(const Parameter& parameter) {
+  ++open_.at(static_cast<std::size_t>(parameter.index));
+}
+
+void AccumulatingSink::add(const ParameterUse& use) {
   add_gradient(use, buckets_.view(use.parameter), kernel_, [this] { buckets_.progress(); });
-  int& open = open_uses_.at(static_cast<std::size_t>(use.parameter.index));
+}
+
+void AccumulatingSink::close(const Parameter& parameter, const HandOverAgain& /*again*/) {
+  int& open = open_.at(static_cast<std::size_t>(parameter.index));
   MOESAIC_ASSERT(open > 0);
-  if (--open == 0) buckets_.complete(use.parameter);
+  if (--open == 0) buckets_.complete(parameter);
+}
+
+void AccumulatingSink::end() {
+  if (round_.last) buckets_.finish();
 }
 
 namespace {
 
-void add_scale_gradient(const ParameterUse& use, at::Tensor gradient) {
+at::Tensor weighted_gradient(const ParameterUse& use) {
   const at::Tensor& dy = use.output_gradient;
+  return use.weight_R.defined() ? dy.mul(use.weight_R.to(dy.scalar_type()).unsqueeze(1)) : dy;
+}
+
+void add_scale_gradient(const ParameterUse& use, const at::Tensor& dy, at::Tensor gradient) {
   if (dy.is_cpu())
     cpu::add_scale_gradient(dy, use.input, use.factor_R, gradient);
   else
@@ -38,8 +56,8 @@ void add_scale_gradient(const ParameterUse& use, at::Tensor gradient) {
 
 void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel,
                   const std::function<void()>& progress) {
-  const at::Tensor& dy = use.output_gradient;
-  if (dy.size(0) == 0) return;
+  if (use.output_gradient.size(0) == 0) return;
+  const at::Tensor dy = weighted_gradient(use);
   switch (use.kind) {
     case ParameterUse::Kind::kLinear:
       add_product_of_rows(dy, use.input, kernel, gradient);
@@ -56,7 +74,7 @@ void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel ker
       gradient.index_add_(0, use.input, dy.to(gradient.scalar_type()));
       return;
     case ParameterUse::Kind::kScale:
-      add_scale_gradient(use, gradient);
+      add_scale_gradient(use, dy, gradient);
       return;
     case ParameterUse::Kind::kBias:
       gradient.add_(at::sum(dy, at::IntArrayRef{0}, false, gradient.scalar_type()));

@@ -1,6 +1,10 @@
 // GradientSink: where the gradients of parameters go. Every parameterised operation hands over what
 // its gradient is made of; a sink decides what to do with it (add it up, clip it per example,
 // square it ...).
+//
+// A step has rounds. In each, forward opens a parameter once for each operation that uses it, and
+// backward hands over that operation's uses, in any number of pieces, and closes it. Frozen
+// parameters are never opened.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -15,7 +19,7 @@
 
 namespace moesaic {
 
-/// One use of one parameter in a forward pass. R rows of the operation.
+/// One piece of what an operation's gradient is made of. R rows of the operation.
 struct ParameterUse {
   enum class Kind {
     kLinear,   // input [R, K], gradient [R, N]; weight [N, K]
@@ -28,36 +32,67 @@ struct ParameterUse {
   const Parameter& parameter;
   at::Tensor input;
   at::Tensor output_gradient;
-  at::Tensor example_R;               // int64 [R]: the example of each row
-  std::vector<std::int64_t> offsets;  // kGrouped only: local experts + 1
-  at::Tensor factor_R;                // kScale only
-  bool may_wait = false;              // the tensors stay as they are after the call
+  at::Tensor example_R;                    // int64 [R]: the example of each row
+  std::vector<std::int64_t> offsets = {};  // kGrouped only: local experts + 1
+  at::Tensor factor_R = {};                // kScale only
+  /// The tensors are gone after the call; otherwise they stay as they are until the round ends.
+  bool passing = false;
+  at::Tensor weight_R = {};  // what each row counts in add_gradient(); undefined = 1
+};
+
+/// Hands over an operation's passing uses once more, computed again; to be called before the round
+/// ends.
+using HandOverAgain = std::function<void(const std::function<void(const ParameterUse&)>& take)>;
+
+/// The micro-batches that all ranks compute at the same time.
+struct Round {
+  std::int64_t index = 0;  // within the step
+  bool last = true;        // of the step
 };
 
 class GradientSink {
  public:
   virtual ~GradientSink() = default;
-  /// Forward: `parameter` is used once more in this pass.
-  virtual void expect(const Parameter& parameter) = 0;
-  /// Backward: one use is done.
-  virtual void accumulate(const ParameterUse& use) = 0;
-  /// A good time to do what was put off: communication is under way, or the backward pass is over.
+  virtual void begin(const Round& /*round*/) {}
+  /// Forward: an operation uses `parameter`.
+  virtual void open(const Parameter& parameter) = 0;
+  /// Backward: a piece of an operation that was opened.
+  virtual void add(const ParameterUse& use) = 0;
+  /// Backward: an operation has handed over all its pieces. `again`: those that were passing.
+  virtual void close(const Parameter& parameter, const HandOverAgain& again = {}) = 0;
+  /// A good time to do what was put off: communication is under way.
   virtual void catch_up() {}
+  /// The backward pass of the round is over: nothing is put off any longer. After the end of the
+  /// last round the sink's result is complete. Collective over world.
+  virtual void end() {}
+  /// Time that end() spent waiting for others, since the construction.
+  virtual double wait_seconds() const { return 0; }
 };
 
-/// Sums gradients into the flat buckets and reports parameters whose last use of the pass is done,
-/// so that a bucket's reduction starts while backward goes on.
+/// Sums gradients into flat buckets and reports parameters whose last operation of the round is
+/// closed, so that a bucket's reduction starts while backward goes on.
 class AccumulatingSink : public GradientSink {
  public:
-  AccumulatingSink(const ParameterSet& parameters, GradientBuckets& buckets, MatmulKernel kernel);
+  AccumulatingSink(const ParameterSet& parameters, const RankContext& context, MatmulKernel kernel,
+                   const GradientBuckets::Options& buckets = {});
 
-  void expect(const Parameter& parameter) override;
-  void accumulate(const ParameterUse& use) override;
+  void begin(const Round& round) override;
+  void open(const Parameter& parameter) override;
+  void add(const ParameterUse& use) override;
+  void close(const Parameter& parameter, const HandOverAgain& again) override;
+  void end() override;
+  double wait_seconds() const override { return buckets_.wait_seconds(); }
+
+  /// Views of the sums: the gradient of the step over all ranks once its last round has ended,
+  /// until the next one begins. The optimizer leaves zeros.
+  Gradients gradients() const { return buckets_.gradients(parameters_); }
 
  private:
-  GradientBuckets& buckets_;
+  const ParameterSet& parameters_;
+  GradientBuckets buckets_;
   MatmulKernel kernel_;
-  std::vector<int> open_uses_;  // by parameter index
+  Round round_;
+  std::vector<int> open_;  // operations, by parameter index
 };
 
 /// Adds the gradient of one use to `gradient` (shape of the local parameter). Calls `progress`,

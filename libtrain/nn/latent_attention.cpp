@@ -5,8 +5,8 @@
 
 #include <cmath>
 
+#include "nn/attention.h"
 #include "nn/norm.h"
-#include "nn/ops.h"
 
 namespace moesaic {
 
@@ -53,7 +53,7 @@ at::Tensor LatentAttention::absorbed(const ForwardContext& context, const at::Te
                                      const at::Tensor& rows_L1c) const {
   const Options& o = options_;
   const at::Tensor w_Hnc =
-      context.weights.get(parameters_.kv_b_proj.weight, q.scalar_type())
+      parameters_.kv_b_proj.matrix(context, q.scalar_type())
           .view({o.num_heads, o.qk_nope_head_dim + o.v_head_dim, o.kv_lora_rank});
   const at::Tensor to_latent = w_Hnc.narrow(1, 0, o.qk_nope_head_dim),
                    to_value = w_Hnc.narrow(1, o.qk_nope_head_dim, o.v_head_dim);
@@ -86,18 +86,6 @@ at::Tensor LatentAttention::forward(const ForwardContext& context, const at::Ten
   const at::Tensor y =
       has_earlier ? absorbed(context, q, rows_L1c) : expanded(context, q, latent, position_T1r);
   return parameters_.o_proj.forward(context, y.reshape({tokens, o.num_heads * o.v_head_dim}));
-}
-
-void LatentAttention::collect(ParameterSet& parameters) {
-  if (parameters_.q_a_proj) {
-    parameters_.q_a_proj->collect(parameters);
-    parameters.add(*parameters_.q_a_layernorm);
-  }
-  parameters_.q_proj.collect(parameters);
-  parameters_.kv_a_proj_with_mqa.collect(parameters);
-  parameters.add(parameters_.kv_a_layernorm);
-  parameters_.kv_b_proj.collect(parameters);
-  parameters_.o_proj.collect(parameters);
 }
 
 }  // namespace moesaic

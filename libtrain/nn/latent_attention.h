@@ -4,7 +4,8 @@
 
 #include <optional>
 
-#include "nn/self_attention.h"
+#include "nn/linear.h"
+#include "nn/rotary.h"
 
 namespace moesaic {
 
@@ -21,12 +22,12 @@ class LatentAttention {
     int layer = 0;              // in a KvCache
   };
   struct Parameters {
-    LinearParameters q_proj;  // or q_b_proj, where queries have a latent
-    std::optional<LinearParameters> q_a_proj;
-    std::optional<Parameter> q_a_layernorm;
-    LinearParameters kv_a_proj_with_mqa;
-    Parameter kv_a_layernorm;
-    LinearParameters kv_b_proj, o_proj;
+    Linear q_proj;  // or q_b_proj, where queries have a latent
+    std::optional<Linear> q_a_proj;
+    const Parameter* q_a_layernorm = nullptr;
+    Linear kv_a_proj_with_mqa;
+    const Parameter& kv_a_layernorm;
+    Linear kv_b_proj, o_proj;
   };
 
   LatentAttention(const Options& options, Parameters parameters)
@@ -35,7 +36,6 @@ class LatentAttention {
   /// x_TD in the compute dtype -> [T, D].
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
                      const RotaryTable& rotary) const;
-  void collect(ParameterSet& parameters);
 
  private:
   double scale() const;

@@ -18,10 +18,13 @@ namespace {
 struct Normalised {
   at::Tensor x_TD, rstd_T, scale_D;
   double eps = 0;
+  bool wanted = false;  // the gradient of the scale
 
   Normalised(const ForwardContext& context, const Parameter& weight, const at::Tensor& x, double e)
-      : x_TD(x), scale_D(context.weights.get(weight, context.precision.master)), eps(e) {
-    context.expect(weight);
+      : x_TD(x),
+        scale_D(context.weights.get(weight, context.precision.master)),
+        eps(e),
+        wanted(context.open(weight)) {
     rstd_T = at::empty({x.size(0)}, scale_D.options());
   }
 
@@ -65,15 +68,16 @@ struct Normalised {
 
   void hand_over(const ForwardContext& context, const Parameter& weight,
                  const at::Tensor& dy_TD) const {
+    if (!wanted) return;
     const at::Tensor& example_T = context.batch.example_id_T;
     const std::int64_t per_token = x_TD.size(0) / std::max<std::int64_t>(1, example_T.size(0));
-    context.accumulate({ParameterUse::Kind::kScale,
-                        weight,
-                        x_TD,
-                        dy_TD,
-                        per_token > 1 ? example_T.repeat_interleave(per_token) : example_T,
-                        {},
-                        rstd_T});
+    context.hand_over({ParameterUse::Kind::kScale,
+                       weight,
+                       x_TD,
+                       dy_TD,
+                       per_token > 1 ? example_T.repeat_interleave(per_token) : example_T,
+                       {},
+                       rstd_T});
   }
 };
 

@@ -11,46 +11,61 @@ namespace {
 
 using Kind = ParameterUse::Kind;
 
+// A weight as the products of one operation take it: as it is, or in their dtype. Made anew where
+// it is asked for again, so that backward keeps no copy of it.
+class ProductWeight {
+ public:
+  ProductWeight(const ForwardContext& context, const Parameter& weight, at::ScalarType dtype,
+                bool as_it_is)
+      : context_(context), weight_(weight), dtype_(dtype), as_it_is_(as_it_is) {}
+
+  at::Tensor get() const {
+    return as_it_is_ ? weight_.tensor : context_.weights.get(weight_, dtype_);
+  }
+
+ private:
+  const ForwardContext& context_;
+  const Parameter& weight_;
+  at::ScalarType dtype_;
+  bool as_it_is_;
+};
+
 }  // namespace
 
 at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
                      const at::Tensor& ids_T) {
   const Span span("embedding");
-  context.expect(weight);
+  const bool wanted = context.open(weight);
   const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
-  return record("embedding", {}, y_TD, [&context, &weight, ids_T](const Tensors& dy) -> Tensors {
-    context.accumulate({Kind::kEmbedding, weight, ids_T, dy[0], context.batch.example_id_T});
-    return {};
-  });
+  return record(
+      "embedding", {}, y_TD, [&context, &weight, wanted, ids_T](const Tensors& dy) -> Tensors {
+        if (wanted)
+          context.hand_over({Kind::kEmbedding, weight, ids_T, dy[0], context.batch.example_id_T});
+        return {};
+      });
 }
 
 at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
                   const at::Tensor& x_TK) {
   const Span span("linear");
-  context.expect(weight);
-  if (bias != nullptr) context.expect(*bias);
-  const at::Tensor w_NK = widens_right(x_TK, weight.tensor)
-                              ? weight.tensor
-                              : context.weights.get(weight, x_TK.scalar_type());
-  const at::Tensor x = x_TK.detach();
-  at::Tensor y_TN = product(x, w_NK, context.matmul);
+  const at::ScalarType dtype = x_TK.scalar_type();
+  const bool wanted = context.open(weight);
+  const bool bias_wanted = bias != nullptr && context.open(*bias);
+  const ProductWeight w_NK(context, weight, dtype, widens_right(x_TK, weight.tensor));
+  at::Tensor x = x_TK.detach();
+  at::Tensor y_TN = product(x, w_NK.get(), context.matmul);
   if (bias != nullptr) y_TN.add_(bias->tensor);
   context.world.progress();
-  return record("linear", {x_TK}, y_TN,
-                [&context, &weight, bias, x, w_NK](const Tensors& dy) -> Tensors {
-                  const at::Tensor dy_TN = dy[0].to(x.scalar_type());
-                  context.accumulate({Kind::kLinear,
-                                      weight,
-                                      x,
-                                      dy_TN,
-                                      context.batch.example_id_T,
-                                      {},
-                                      {},
-                                      /*may_wait=*/true});
-                  if (bias != nullptr)
-                    context.accumulate({Kind::kBias, *bias, {}, dy_TN, context.batch.example_id_T});
-                  return {product(dy_TN, w_NK.t(), context.matmul)};
-                });
+  if (!wanted) x = at::Tensor();
+  return record(
+      "linear", {x_TK}, y_TN,
+      [&context, &weight, bias, wanted, bias_wanted, dtype, x, w_NK](const Tensors& dy) -> Tensors {
+        const at::Tensor dy_TN = dy[0].to(dtype);
+        const at::Tensor& example_T = context.batch.example_id_T;
+        if (wanted) context.hand_over({Kind::kLinear, weight, x, dy_TN, example_T});
+        if (bias_wanted) context.hand_over({Kind::kBias, *bias, {}, dy_TN, example_T});
+        return {product(dy_TN, w_NK.get().t(), context.matmul)};
+      });
 }
 
 namespace {
@@ -75,29 +90,24 @@ at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool
 }  // namespace
 
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
-                          const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
-                          const at::Tensor& example_R) {
+                          const at::Tensor& x_RK, const RowGroups& groups) {
   const Span span("grouped_linear");
-  context.expect(weight);
   const at::ScalarType dtype = x_RK.scalar_type();
+  const bool wanted = context.open(weight);
   const bool as_it_is =
       context.weights.converts(weight, dtype) || rounds_right(dtype, weight.tensor, context.matmul);
-  const at::Tensor w_eNK = as_it_is ? weight.tensor : context.weights.get(weight, dtype);
-  const at::Tensor x = x_RK.detach();
-  const at::Tensor y_RN = grouped_product(x, w_eNK, false, offsets, context);
-  return record("grouped_linear", {x_RK}, y_RN,
-                [&context, &weight, x, w_eNK, offsets, example_R](const Tensors& dy) -> Tensors {
-                  const at::Tensor dy_RN = dy[0].to(x.scalar_type()).contiguous();
-                  context.accumulate({Kind::kGrouped,
-                                      weight,
-                                      x,
-                                      dy_RN,
-                                      example_R,
-                                      offsets,
-                                      {},
-                                      /*may_wait=*/true});
-                  return {grouped_product(dy_RN, w_eNK, true, offsets, context)};
-                });
+  const ProductWeight w_eNK(context, weight, dtype, as_it_is);
+  at::Tensor x = x_RK.detach();
+  const at::Tensor y_RN = grouped_product(x, w_eNK.get(), false, groups.offsets, context);
+  if (!wanted) x = at::Tensor();
+  return record(
+      "grouped_linear", {x_RK}, y_RN,
+      [&context, &weight, wanted, dtype, x, w_eNK, groups](const Tensors& dy) -> Tensors {
+        const at::Tensor dy_RN = dy[0].to(dtype).contiguous();
+        if (wanted)
+          context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
+        return {grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context)};
+      });
 }
 
 }  // namespace moesaic

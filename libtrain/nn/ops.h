@@ -1,5 +1,6 @@
 // The parameterised operations. Each computes its output and records one node; the gradient of the
-// parameter goes to the context's GradientSink. T tokens (rows), D, K, N widths.
+// parameter goes to the context's GradientSink. What only that gradient needs is not kept where the
+// parameter is frozen. T tokens (rows), D, K, N widths.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -20,9 +21,14 @@ at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
 at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
                   const at::Tensor& x_TK);
 
-/// Expert e of `weight` [e, N, K] on rows [offsets[e], offsets[e+1]) of x_RK -> [R, N].
+/// Rows that lie in groups, one for each of this rank's experts.
+struct RowGroups {
+  std::vector<std::int64_t> offsets = {0};  // e + 1: group i is rows [offsets[i], offsets[i+1])
+  at::Tensor example_R;                     // int64: example of each row
+};
+
+/// Expert e of `weight` [e, N, K] on the rows of its group: x_RK -> [R, N].
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
-                          const at::Tensor& x_RK, const std::vector<std::int64_t>& offsets,
-                          const at::Tensor& example_R);
+                          const at::Tensor& x_RK, const RowGroups& groups);
 
 }  // namespace moesaic

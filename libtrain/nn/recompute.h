@@ -23,8 +23,8 @@ using Recompute = std::function<Tensors(const Tensors& inputs)>;
 void record_recomputed(const char* name, const Tensors& inputs, const Tensors& outputs,
                        Recompute again);
 
-/// The context of such a second run: the first one has announced the uses of the parameters, so
-/// they are not counted again. Must outlive the backward pass of what was computed with it.
+/// The context of such a second run: the first one has opened the parameters, which are not opened
+/// again. Must outlive the backward pass of what was computed with it.
 class SecondRun {
  public:
   explicit SecondRun(const ForwardContext& first);
@@ -36,8 +36,11 @@ class SecondRun {
   class Sink : public GradientSink {
    public:
     explicit Sink(GradientSink& first) : first_(first) {}
-    void expect(const Parameter&) override {}
-    void accumulate(const ParameterUse& use) override { first_.accumulate(use); }
+    void open(const Parameter&) override {}
+    void add(const ParameterUse& use) override { first_.add(use); }
+    void close(const Parameter& parameter, const HandOverAgain& again) override {
+      first_.close(parameter, again);
+    }
     void catch_up() override { first_.catch_up(); }
 
    private:

@@ -5,25 +5,14 @@
 #include <cmath>
 
 #include "nn/norm.h"
-#include "nn/ops.h"
 
 namespace moesaic {
 
-at::Tensor LinearParameters::forward(const ForwardContext& context, const at::Tensor& x_TK) const {
-  return linear(context, weight, bias ? &*bias : nullptr, x_TK);
-}
-
-void LinearParameters::collect(ParameterSet& parameters) {
-  parameters.add(weight);
-  if (bias) parameters.add(*bias);
-}
-
 // -> [T, heads, head_dim]
-at::Tensor SelfAttention::project(const ForwardContext& context, const LinearParameters& projection,
-                                  const std::optional<Parameter>& norm,
-                                  const at::Tensor& x_TD) const {
+at::Tensor SelfAttention::project(const ForwardContext& context, const Linear& projection,
+                                  const Parameter* norm, const at::Tensor& x_TD) const {
   at::Tensor y = projection.forward(context, x_TD);
-  if (norm) {
+  if (norm != nullptr) {
     const std::int64_t width = norm->tensor.size(0);
     const at::Tensor rows = y.view({y.numel() / width, width});
     y = rms_norm(context, *norm, rows, options_.norm_eps, x_TD.scalar_type()).view(y.sizes());
@@ -49,18 +38,9 @@ at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tenso
       rotate(project(context, parameters_.q_proj, parameters_.q_norm, x_TD), rotary);
   const at::Tensor k =
       rotate(project(context, parameters_.k_proj, parameters_.k_norm, x_TD), rotary);
-  const at::Tensor v = project(context, parameters_.v_proj, std::nullopt, x_TD);
+  const at::Tensor v = project(context, parameters_.v_proj, nullptr, x_TD);
   const at::Tensor y = attend(context, q, k, v);
   return parameters_.o_proj.forward(context, y.view({x_TD.size(0), q.size(1) * q.size(2)}));
-}
-
-void SelfAttention::collect(ParameterSet& parameters) {
-  parameters_.q_proj.collect(parameters);
-  parameters_.k_proj.collect(parameters);
-  parameters_.v_proj.collect(parameters);
-  parameters_.o_proj.collect(parameters);
-  if (parameters_.q_norm) parameters.add(*parameters_.q_norm);
-  if (parameters_.k_norm) parameters.add(*parameters_.k_norm);
 }
 
 }  // namespace moesaic

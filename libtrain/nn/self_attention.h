@@ -2,22 +2,11 @@
 // norms.
 #pragma once
 
-#include <optional>
-
 #include "nn/attention.h"
-#include "nn/forward_context.h"
+#include "nn/linear.h"
 #include "nn/rotary.h"
 
 namespace moesaic {
-
-/// A weight with its optional bias.
-struct LinearParameters {
-  Parameter weight;
-  std::optional<Parameter> bias;
-
-  at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TK) const;
-  void collect(ParameterSet& parameters);
-};
 
 class SelfAttention {
  public:
@@ -30,8 +19,9 @@ class SelfAttention {
     int layer = 0;           // in a KvCache
   };
   struct Parameters {
-    LinearParameters q_proj, k_proj, v_proj, o_proj;
-    std::optional<Parameter> q_norm, k_norm;  // [H d]: all heads together; [d]: each head
+    Linear q_proj, k_proj, v_proj, o_proj;
+    const Parameter* q_norm = nullptr;  // [H d]: all heads together; [d]: each head; nullptr: none
+    const Parameter* k_norm = nullptr;
   };
 
   SelfAttention(const Options& options, Parameters parameters)
@@ -40,11 +30,10 @@ class SelfAttention {
   /// x_TD in the compute dtype -> [T, D].
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TD,
                      const RotaryTable& rotary) const;
-  void collect(ParameterSet& parameters);
 
  private:
-  at::Tensor project(const ForwardContext& context, const LinearParameters& projection,
-                     const std::optional<Parameter>& norm, const at::Tensor& x_TD) const;
+  at::Tensor project(const ForwardContext& context, const Linear& projection, const Parameter* norm,
+                     const at::Tensor& x_TD) const;
   at::Tensor attend(const ForwardContext& context, const at::Tensor& q, const at::Tensor& k,
                     const at::Tensor& v) const;
 

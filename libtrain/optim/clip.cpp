@@ -38,13 +38,14 @@ std::string ClipByGlobalNorm::name() const {
   return clip_norm_ > 0 ? format("clip_by_global_norm({})", clip_norm_) : "measure_global_norm";
 }
 
-void ClipByGlobalNorm::apply(const RankContext& context, Gradients& gradients,
-                             GradientReport& report) const {
-  report.grad_norm = global_norm(context, gradients);
-  report.clip_factor = 1;
-  if (clip_norm_ <= 0 || !std::isfinite(report.grad_norm) || report.grad_norm <= clip_norm_) return;
-  report.clip_factor = clip_norm_ / report.grad_norm;
-  gradients.scale *= report.clip_factor;
+void ClipByGlobalNorm::apply(const RankContext& context, const Step& /*step*/, Gradients& gradients,
+                             MetricsRow& report) {
+  const double norm = global_norm(context, gradients);
+  const bool clips = clip_norm_ > 0 && std::isfinite(norm) && norm > clip_norm_;
+  const double factor = clips ? clip_norm_ / norm : 1.0;
+  if (clips) gradients.scale *= factor;
+  report.set("grad_norm", norm);
+  report.set("clip_factor", factor);
 }
 
 }  // namespace moesaic

@@ -5,7 +5,8 @@
 #include <memory>
 #include <vector>
 
-#include "optim/gradient_transform.h"
+#include "config/recipe.h"
+#include "parallel/gradients.h"
 #include "parallel/state_dict.h"
 
 namespace moesaic {
@@ -36,5 +37,9 @@ struct SgdOptions {
   double weight_decay = 0;
 };
 std::unique_ptr<Optimizer> make_sgd(const ParameterSet& parameters, const SgdOptions& options);
+
+/// The optimizer of a recipe.
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
+                                          const ParameterSet& parameters);
 
 }  // namespace moesaic

@@ -59,7 +59,7 @@ void GradientBuckets::lay_out(const ParameterSet& parameters, const Options& opt
     const Parameter& parameter = parameters[k];
     if (!parameter.trainable) continue;
     Open& target = open[parameter.scope == Scope::kDense ? 0 : 1];
-    const std::int64_t numel = padded(parameter.numel());
+    const std::int64_t numel = padded(parameter.local_numel());
     if (!target.bucket.parameters.empty() && target.numel + numel > limit) {
       closed.push_back(std::exchange(target, Open{}));
     }
@@ -87,6 +87,14 @@ void GradientBuckets::lay_out(const ParameterSet& parameters, const Options& opt
 
 at::Tensor GradientBuckets::view(const Parameter& parameter) const {
   return views_.at(static_cast<std::size_t>(parameter.index));
+}
+
+Gradients GradientBuckets::gradients(const ParameterSet& parameters) const {
+  Gradients gradients;
+  for (const Parameter& parameter : parameters) {
+    if (parameter.trainable) gradients.entries.push_back({parameter, view(parameter)});
+  }
+  return gradients;
 }
 
 void GradientBuckets::zero() {

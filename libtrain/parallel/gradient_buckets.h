@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "comm/communicator.h"
+#include "parallel/gradients.h"
 #include "parallel/parameter_set.h"
 #include "parallel/rank_context.h"
 
@@ -35,6 +36,8 @@ class GradientBuckets {
 
   /// The gradient of `parameter`, shaped like its tensor: add to it. Undefined when it is frozen.
   at::Tensor view(const Parameter& parameter) const;
+  /// Those of all trainable parameters of the set: views, so that they follow what is added.
+  Gradients gradients(const ParameterSet& parameters) const;
 
   /// Before the first round of a step, unless the buffers are new or used up (optim/optimizer.h).
   void zero();

@@ -1,10 +1,12 @@
 #include "parallel/parameter_set.h"
 
-#include <c10/util/accumulate.h>
+#include <ATen/ops/empty.h>
 
 #include <numeric>
+#include <utility>
 
 #include "core/error.h"
+#include "parallel/initial_values.h"
 
 namespace moesaic {
 namespace {
@@ -12,26 +14,50 @@ namespace {
 /// Dense: the whole; expert: rows [offset, offset + rows) of the first dimension.
 bool is_part_of_global(const Parameter& parameter) {
   const auto local = parameter.tensor.sizes();
-  const auto& global = parameter.global_shape;
+  const auto& global = parameter.shape;
   if (parameter.scope == Scope::kDense) return parameter.offset == 0 && local == global;
   return !global.empty() && local.size() == global.size() &&
          local.slice(1) == c10::IntArrayRef(global).slice(1) && parameter.offset >= 0 &&
          parameter.offset + local[0] <= global[0];
 }
 
+Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& options) {
+  Parameter parameter{info};
+  std::vector<std::int64_t> local = info.shape;
+  if (info.scope == Scope::kExpert) {
+    local[0] = options.plan.local_experts(info.shape[0]);
+    parameter.offset = options.plan.first_expert(options.rank, info.shape[0]);
+  }
+  const auto other = options.dtypes.find(info.name);
+  parameter.tensor =
+      at::empty(local, other == options.dtypes.end() ? options.dtype : other->second);
+  if (options.initialise)
+    fill_initial_values(info, parameter.offset, options.seed, parameter.tensor);
+  parameter.tensor = parameter.tensor.to(options.device);
+  return parameter;
+}
+
 }  // namespace
 
-std::int64_t Parameter::global_numel() const { return c10::multiply_integers(global_shape); }
+ParameterSet::ParameterSet(const arch::ParameterTable& table, const Options& options) {
+  parameters_.reserve(table.size());
+  for (const arch::ParameterInfo& info : table) add(make(info, options));
+}
 
-void ParameterSet::add(Parameter& parameter) {
+ParameterSet::ParameterSet(std::vector<Parameter> parameters) {
+  parameters_.reserve(parameters.size());
+  for (Parameter& parameter : parameters) add(std::move(parameter));
+}
+
+void ParameterSet::add(Parameter parameter) {
   MOESAIC_CHECK(
       parameter.tensor.defined() && is_part_of_global(parameter), ErrorKind::kInternal,
       "parameter {}: the local tensor at offset {} is not a part of the global shape [{}]",
-      parameter.name, parameter.offset, join(parameter.global_shape, ", "));
+      parameter.name, parameter.offset, join(parameter.shape, ", "));
   const bool added = index_of_.emplace(parameter.name, parameters_.size()).second;
   MOESAIC_CHECK(added, ErrorKind::kInternal, "two parameters have the name {}", parameter.name);
-  parameter.index = static_cast<std::int64_t>(parameters_.size());
-  parameters_.push_back(parameter);
+  parameter.index = std::ssize(parameters_);
+  parameters_.push_back(std::move(parameter));
 }
 
 const Parameter* ParameterSet::find(const std::string& name) const {
@@ -42,7 +68,7 @@ const Parameter* ParameterSet::find(const std::string& name) const {
 std::int64_t ParameterSet::global_count() const {
   return std::accumulate(
       begin(), end(), std::int64_t{0},
-      [](std::int64_t sum, const Parameter& parameter) { return sum + parameter.global_numel(); });
+      [](std::int64_t sum, const Parameter& parameter) { return sum + parameter.numel(); });
 }
 
 }  // namespace moesaic

@@ -1,40 +1,55 @@
-// ParameterSet: the ordered list of all parameters, the one truth for sync, global norm,
-// checkpoint, and later noise, Fisher and federation. It is the same on all ranks but for the local
-// tensors.
+// ParameterSet: the parameters of a model, made from its table and owned here, the one truth for
+// modules, sync, global norm, checkpoint, and later noise, Fisher and federation. It is the same on
+// all ranks but for the local tensors.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
+#include "parallel/plan.h"
 
 namespace moesaic {
 
 using arch::Scope;
 
-struct Parameter {
-  std::string name;                        // global, as in the checkpoint
-  at::Tensor tensor;                       // local values: master dtype
-  std::vector<std::int64_t> global_shape;  // kExpert: first dimension = number of experts
-  std::int64_t offset = 0;                 // first row of the first dimension held here (kExpert)
-  Scope scope = Scope::kDense;
-  bool trainable = true;
-  bool decay = true;        // weight decay applies
+/// A row of the table, whose `shape` is the global one, with the values that this rank holds.
+struct Parameter : arch::ParameterInfo {
+  at::Tensor tensor;  // local values: dense the whole, expert some rows of the first dimension
+  std::int64_t offset = 0;  // first row held here (kExpert)
   std::int64_t index = -1;  // position in the ParameterSet
 
-  std::int64_t numel() const { return tensor.numel(); }
-  std::int64_t global_numel() const;
+  std::int64_t local_numel() const { return tensor.numel(); }
 };
 
 class ParameterSet {
  public:
-  /// Appends a copy (the tensor is shared) and gives the parameter its index. Refuses a name that
-  /// is there already and a local tensor that is not its part of the global shape.
-  void add(Parameter& parameter);
+  struct Options {
+    std::uint64_t seed = 0;             // of the initial values
+    at::ScalarType dtype = at::kFloat;  // of the masters
+    /// Parameters of another dtype, by name: weights that stay as their file has them (inference).
+    std::map<std::string, at::ScalarType> dtypes = {};
+    bool initialise = true;  // false: left undefined, the values come from a file
+    at::Device device = at::kCPU;
+    int rank = 0;
+    Plan plan = {};
+  };
+
+  /// The parameters of `table`, with initial values (parallel/initial_values.h): this rank's rows
+  /// of the experts, all of the rest. Local.
+  ParameterSet(const arch::ParameterTable& table, const Options& options);
+  /// Parameters that have their values. Refuses two of one name, and a local tensor that is not a
+  /// part of its global shape.
+  explicit ParameterSet(std::vector<Parameter> parameters);
+
+  /// Modules, sinks and optimizers refer to the parameters, which stay where they are.
+  ParameterSet(ParameterSet&&) = default;
+  ParameterSet(const ParameterSet&) = delete;
 
   std::size_t size() const { return parameters_.size(); }
   const Parameter& operator[](std::size_t i) const { return parameters_[i]; }
@@ -45,6 +60,8 @@ class ParameterSet {
   std::int64_t global_count() const;  // values over all parameters, each counted once
 
  private:
+  void add(Parameter parameter);
+
   std::vector<Parameter> parameters_;
   std::unordered_map<std::string, std::size_t> index_of_;
 };

@@ -7,9 +7,10 @@ StateDict state_of(const ParameterSet& parameters) {
   for (const Parameter& parameter : parameters) {
     state.push_back({.name = parameter.name,
                      .tensor = parameter.tensor,
-                     .global_shape = parameter.global_shape,
+                     .global_shape = parameter.shape,
                      .offset = parameter.offset,
-                     .scope = parameter.scope});
+                     .scope = parameter.scope,
+                     .exact = parameter.correction_bias});
   }
   return state;
 }
@@ -18,7 +19,7 @@ StateEntry entry_like(const Parameter& parameter, const std::string& prefix,
                       const at::Tensor& tensor) {
   return {.name = prefix + "/" + parameter.name,
           .tensor = tensor,
-          .global_shape = parameter.global_shape,
+          .global_shape = parameter.shape,
           .offset = parameter.offset,
           .scope = parameter.scope};
 }

@@ -19,6 +19,7 @@ struct StateEntry {
   std::vector<std::int64_t> global_shape;
   std::int64_t offset = 0;
   Scope scope = Scope::kDense;
+  bool exact = false;  // keeps its dtype in a file of a smaller one
 };
 
 /// In checkpoint order, the same on all ranks but for the local tensors.

@@ -17,9 +17,8 @@ namespace {
 
 constexpr std::uint64_t kSpareBytes = 16ULL << 20U;  // manifest, config.json and some air
 
-// A correction bias moves by steps that are too small for bfloat16.
 bool is_narrowed(const StateEntry& entry, const std::string& dtype) {
-  return dtype == "bfloat16" && !arch::is_correction_bias(entry.name) &&
+  return dtype == "bfloat16" && !entry.exact &&
          (entry.tensor.scalar_type() == at::kFloat || entry.tensor.scalar_type() == at::kDouble);
 }
 

@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "core/error.h"
 #include "core/fs.h"
 #include "store/finite.h"
@@ -32,15 +32,15 @@ struct ExportTensor {
 };
 
 at::ScalarType exported_dtype(const ModelSource& source, const HubOrigin& origin,
-                              const std::string& parameter, const std::string& wanted) {
+                              const arch::ParameterInfo& parameter, const std::string& wanted) {
   // A correction bias moves by steps that are too small for bfloat16.
-  if (wanted != "keep" && !arch::is_correction_bias(parameter)) {
+  if (wanted != "keep" && !parameter.correction_bias) {
     const auto dtype = dtype_named(wanted);
     MOESAIC_ASSERT(dtype.has_value() && at::isFloatingType(*dtype));
     return *dtype;
   }
-  const auto known = origin.dtypes.find(parameter);
-  return known != origin.dtypes.end() ? known->second : source.dtypes().at(parameter);
+  const auto known = origin.dtypes.find(parameter.name);
+  return known != origin.dtypes.end() ? known->second : source.dtypes().at(parameter.name);
 }
 
 std::vector<ExportTensor> list_tensors(const ModelSource& source, const HubOrigin& origin,
@@ -48,7 +48,7 @@ std::vector<ExportTensor> list_tensors(const ModelSource& source, const HubOrigi
                                        const std::string& dtype) {
   std::vector<ExportTensor> tensors;
   for (const arch::ParameterInfo& info : table) {
-    const at::ScalarType type = exported_dtype(source, origin, info.name, dtype);
+    const at::ScalarType type = exported_dtype(source, origin, info, dtype);
     if (info.scope == arch::Scope::kDense) {
       tensors.push_back({.spec = {info.name, type, info.shape}, .parameter = &info});
       continue;

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 
 namespace moesaic {
 

@@ -14,8 +14,8 @@ Json config_of_weights(const HubFolder& folder) {
   Json config = folder.config();
   const arch::Options options = arch::require_options(config, folder.path() + "/config.json");
   if (options.num_nextn_predict_layers == 0) return config;
-  const std::string needed =
-      arch::layer_prefix(options.num_hidden_layers) + arch::PredictionNames::kProjection;
+  const std::string needed = arch::layer_prefix(options.num_hidden_layers) +
+                             arch::PredictionNames::kProjection + ".weight";
   const auto tensors = folder.tensors();
   const bool there = std::any_of(tensors.begin(), tensors.end(), [&](const HubTensor& item) {
     return item.tensor->name == needed;

@@ -89,7 +89,7 @@ std::int64_t unused_layers(const Json& config, const arch::Options& options, con
   if (found != config.end() && found->is_number_unsigned())
     count = static_cast<std::int64_t>(std::min<std::uint64_t>(found->get<std::uint64_t>(), kMost));
   while (count < kMost && groups.contains(arch::layer_prefix(options.num_hidden_layers + count) +
-                                          arch::PredictionNames::kProjection))
+                                          arch::PredictionNames::kProjection + ".weight"))
     ++count;
   return count;
 }

@@ -9,7 +9,7 @@
 #include <utility>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "store/hub_folder.h"
 
 namespace moesaic {

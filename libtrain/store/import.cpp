@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "store/checkpoint_writer.h"
 #include "store/finite.h"
 #include "store/gguf_source.h"

@@ -4,7 +4,7 @@
 
 #include <filesystem>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "store/hdf5_spec.h"
 #include "store/hub_folder.h"
 #include "store/hub_weights.h"

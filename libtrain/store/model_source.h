@@ -9,7 +9,7 @@
 #include <memory>
 #include <string>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "core/json.h"
 #include "parallel/rank_context.h"
 #include "parallel/state_dict.h"

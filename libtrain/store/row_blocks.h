@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 
 namespace moesaic {
 

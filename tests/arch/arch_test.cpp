@@ -1,4 +1,4 @@
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 
 #include <gtest/gtest.h>
 

@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
+#include <string>
+
 namespace moesaic::arch {
 namespace {
 
@@ -18,13 +21,15 @@ Options tiny_olmoe() {
                          "test");
 }
 
+ParameterTable table() { return parameter_table(tiny_olmoe()); }
+
 // By hand: attention 8*8 + 2*4*8 + 8*8 = 192; norms 8 + 8 + 8 + 4 = 28; router 32; one expert 3*48
 // = 144.
 constexpr std::int64_t kDense = 2 * (192 + 28 + 32) + 8 + 2 * 80;
 constexpr std::int64_t kExperts = 2 * 4 * 144;
 
 TEST(Cost, CountsParametersByHand) {
-  const Cost cost = cost_of(tiny_olmoe(), {.ranks = 2, .expert = 2});
+  const Cost cost = cost_of(tiny_olmoe(), table(), {.ranks = 2, .expert = 2});
   EXPECT_EQ(cost.parameters, kDense + kExperts);
   EXPECT_EQ(cost.active_parameters, kDense + kExperts / 2);
   EXPECT_EQ(cost.rank_parameters, kDense + kExperts / 2);
@@ -34,53 +39,94 @@ TEST(Cost, CountsFlopsByHand) {
   // Products of a token: attention 192, router 32, two experts 288 per layer; head 80. Attention
   // over 5 tokens: 4 * 8 * 3 per layer.
   const double forward = 2.0 * (2 * (192 + 32 + 288) + 80) + 2 * 96.0;
-  EXPECT_EQ(forward_flops_per_token(tiny_olmoe(), 5), forward);
-  const Cost cost = cost_of(tiny_olmoe(), {.global_batch_size = 4, .sequence_length = 5});
+  EXPECT_EQ(forward_flops_per_token(tiny_olmoe(), table(), 5), forward);
+  const Cost cost = cost_of(tiny_olmoe(), table(), {.global_batch_size = 4, .sequence_length = 5});
   EXPECT_EQ(cost.flops_per_token, 3 * forward);
   EXPECT_EQ(cost.step_flops, 3 * forward * 20);
 }
 
 TEST(Cost, RoundsUpWhenTheRanksDoNotDivideTheMicroBatches) {
   const Cost cost =
-      cost_of(tiny_olmoe(), {.ranks = 3, .global_batch_size = 16, .micro_batch_size = 2});
+      cost_of(tiny_olmoe(), table(), {.ranks = 3, .global_batch_size = 16, .micro_batch_size = 2});
   EXPECT_EQ(cost.micro_batches, 8);
   EXPECT_EQ(cost.rounds, 3);
 }
 
 TEST(Cost, HoldsMastersGradientsMomentsAndCopies) {
   const double held = static_cast<double>(kDense + kExperts);
-  const Cost full = cost_of(tiny_olmoe(), {});
+  const Cost full = cost_of(tiny_olmoe(), table(), {});
   EXPECT_EQ(full.parameter_bytes, 4 * held);
   EXPECT_EQ(full.gradient_bytes, 4 * held);
   EXPECT_EQ(full.optimizer_bytes, 8 * held);
   EXPECT_EQ(full.memory_bytes(), 16 * held + full.activation_bytes + full.process_bytes);
   // Norms and the embedding have no copies.
-  EXPECT_EQ(cost_of(tiny_olmoe(), {.compute_bytes = 2}).parameter_bytes,
+  EXPECT_EQ(cost_of(tiny_olmoe(), table(), {.compute_bytes = 2}).parameter_bytes,
             4 * held + 2 * (held - (2 * 28 + 8) - 80));
 }
 
 TEST(Cost, CountsCopiesOfWeightsInTheComputeDtype) {
   const auto bytes = [](bool expert_copies) {
-    return cost_of(tiny_olmoe(), {.compute_bytes = 2, .expert_copies = expert_copies})
+    return cost_of(tiny_olmoe(), table(), {.compute_bytes = 2, .expert_copies = expert_copies})
         .parameter_bytes;
   };
   EXPECT_EQ(bytes(true) - bytes(false), 2.0 * kExperts);
 }
 
+// Of frozen parameters a rank keeps the masters alone, and nothing of them is reduced.
+TEST(Cost, OfFrozenParametersIsThatOfTheirMasters) {
+  ParameterTable attention = table();
+  for (ParameterInfo& info : attention) info.trainable = info.group == Group::kAttention;
+  const CostOptions sizes{.ranks = 2, .expert = 2, .global_batch_size = 2, .sequence_length = 5};
+  const Cost cost = cost_of(tiny_olmoe(), attention, sizes);
+  constexpr double kTrained = 2 * 192;
+  EXPECT_EQ(cost.trainable_parameters, kTrained);
+  EXPECT_EQ(cost.rank_trainable_parameters, kTrained);
+  EXPECT_EQ(cost.parameters, kDense + kExperts);
+  EXPECT_EQ(cost.parameter_bytes, 4.0 * (kDense + kExperts / 2));
+  EXPECT_EQ(cost.gradient_bytes, 4 * kTrained);
+  EXPECT_EQ(cost.optimizer_bytes, 8 * kTrained);
+  EXPECT_EQ(cost.all_reduce_bytes, 4 * kTrained);
+  CostOptions narrow = sizes;
+  narrow.compute_bytes = 2;
+  EXPECT_EQ(cost_of(tiny_olmoe(), attention, narrow).parameter_bytes,
+            cost.parameter_bytes + 2 * kTrained);
+}
+
+TEST(Cost, CountsEachGroupOfTheTable) {
+  ParameterTable frozen = table();
+  for (ParameterInfo& info : frozen) info.trainable = info.scope != Scope::kExpert;
+  std::int64_t parameters = 0, trainable = 0;
+  std::map<std::string, std::int64_t> groups;
+  for (const GroupCount& count : count_groups(frozen)) {
+    parameters += count.parameters;
+    trainable += count.trainable;
+    groups[name_of(count.group)] = count.parameters;
+  }
+  EXPECT_EQ(parameters, kDense + kExperts);
+  EXPECT_EQ(trainable, kDense);
+  EXPECT_EQ(groups, (std::map<std::string, std::int64_t>{{"attention", 2 * 192},
+                                                         {"experts", kExperts},
+                                                         {"router", 2 * 32},
+                                                         {"embedding", 80},
+                                                         {"head", 80},
+                                                         {"norms", 2 * 28 + 8}}));
+}
+
 TEST(Cost, MovesNothingOnOneRank) {
-  const Cost cost = cost_of(tiny_olmoe(), {});
+  const Cost cost = cost_of(tiny_olmoe(), table(), {});
   EXPECT_EQ(cost.all_reduce_bytes, 0);
   EXPECT_EQ(cost.all_to_all_bytes, 0);
 }
 
 TEST(Cost, MovesGradientsOnceAndHalfOfTheTokensOnTwoRanks) {
-  const Cost split = cost_of(
-      tiny_olmoe(), {.ranks = 2, .expert = 2, .global_batch_size = 2, .sequence_length = 5});
+  const Cost split =
+      cost_of(tiny_olmoe(), table(),
+              {.ranks = 2, .expert = 2, .global_batch_size = 2, .sequence_length = 5});
   EXPECT_EQ(split.all_reduce_bytes, 4.0 * kDense);  // experts have no copy elsewhere
   // 5 tokens a rank, 2 experts each, half of them away, 8 floats, 2 layers, 4 passes
   EXPECT_EQ(split.all_to_all_bytes, 5 * 2 / 2 * 8 * 4.0 * 2 * 4);
   const Cost copied =
-      cost_of(tiny_olmoe(), {.ranks = 2, .global_batch_size = 2, .sequence_length = 5});
+      cost_of(tiny_olmoe(), table(), {.ranks = 2, .global_batch_size = 2, .sequence_length = 5});
   EXPECT_EQ(copied.all_reduce_bytes, 4.0 * (kDense + kExperts));
   EXPECT_EQ(copied.all_to_all_bytes, 0);
 }

@@ -24,6 +24,7 @@
 #include "nn/cpu/token_loss.h"
 #include "nn/matmul.h"
 #include "optim/optimizer.h"
+#include "support/parameters.h"
 
 namespace moesaic {
 namespace {
@@ -208,16 +209,11 @@ void token_loss(benchmark::State& state) {  // with its gradient, a block of row
 }
 
 void adamw(benchmark::State& state) {  // 16 M parameters; always float32
-  ParameterSet parameters;
-  Parameter parameter;
-  parameter.name = "w";
-  parameter.tensor = at::randn({4096, 4096});
-  parameter.global_shape = {4096, 4096};
-  parameters.add(parameter);
+  const ParameterSet parameters({test::parameter_of("w", at::randn({4096, 4096}))});
   const auto optimizer = make_adamw(parameters, {});
   const Gradients gradients = {{{parameters[0], at::randn({4096, 4096})}}};
   std::int64_t step = 0;
-  measure(state, 0, 7 * bytes_of({parameter.tensor}),
+  measure(state, 0, 7 * bytes_of({parameters[0].tensor}),
           [&] { optimizer->step(gradients, ++step, 1e-4); });
 }
 

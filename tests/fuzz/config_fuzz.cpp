@@ -1,6 +1,6 @@
 // fuzz: libtrain/core/{error,fs,json}.cpp libtrain/arch/*.cpp
 // config.json of a model: parsing, reading of the options, the table of parameters, and back.
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace moesaic;

@@ -8,6 +8,7 @@
 #include <map>
 #include <string>
 
+#include "core/error.h"
 #include "support/tiny_model.h"
 
 namespace moesaic {
@@ -51,15 +52,19 @@ TEST(Transformer, HasExactlyTheParametersOfItsTable) {
   for (const std::string& type : arch::model_types()) {
     for (const bool tied : {false, true}) {
       const auto arch = arch::require_options(tiny_of(type, tied), "test");
-      const Transformer model({arch, 1, at::kDouble}, context);
-      const auto table = arch::parameter_table(arch);
-      ASSERT_EQ(model.parameters().size(), table.size());
-      for (const auto& info : table) {
-        const Parameter* parameter = model.parameters().find(info.name);
-        ASSERT_NE(parameter, nullptr) << info.name;
-        EXPECT_EQ(parameter->tensor.sizes().vec(), info.shape) << info.name;
-      }
-      EXPECT_EQ(model.parameters().find("lm_head.weight") == nullptr, tied);
+      const ParameterSet parameters = test::parameters_of(arch, context);
+      const Transformer model({.arch = arch}, parameters,
+                              context);  // refuses one that it leaves out
+      for (const Parameter& parameter : parameters)
+        EXPECT_EQ(parameter.tensor.sizes().vec(), parameter.shape) << parameter.name;
+      EXPECT_EQ(parameters.find("lm_head.weight") == nullptr, tied);
+      EXPECT_EQ(model.head().weight().name, tied ? "model.embed_tokens.weight" : "lm_head.weight");
+      auto more = arch::parameter_table(arch);
+      more.push_back({.name = "model.extra.weight", .shape = {2}});
+      const ParameterSet extra(more, {});
+      EXPECT_THROW(Transformer({.arch = arch}, extra, context), Error);
+      more.erase(more.end() - 2);
+      EXPECT_THROW(Transformer({.arch = arch}, ParameterSet(more, {}), context), Error);
     }
   }
 }
@@ -74,11 +79,11 @@ TEST(Transformer, GradientOfEveryFamilyEqualsFiniteDifferences) {
                 {8, 8, 1});
     run.loss(true);
     std::map<std::string, at::Tensor> gradients;
-    for (const Parameter& parameter : run.model.parameters()) {
+    for (const Parameter& parameter : run.parameters) {
       if (parameter.trainable)
-        gradients[parameter.name] = run.buckets.view(parameter).clone().flatten();
+        gradients[parameter.name] = run.gradient(parameter).clone().flatten();
     }
-    for (const Parameter& parameter : run.model.parameters()) {
+    for (const Parameter& parameter : run.parameters) {
       if (!parameter.trainable) continue;
       const at::Tensor& gradient = gradients.at(parameter.name);
       double* value = parameter.tensor.mutable_data_ptr<double>();
@@ -102,8 +107,8 @@ TEST(Transformer, GradientOfATiedHeadEqualsFiniteDifferences) {
   const auto arch = arch::require_options(tiny("llama", true), "test");
   TinyRun run(context, arch, test::batch_of({5, 3}, 31), {8, 8, 1});
   run.loss(true);
-  const Parameter* embedding = run.model.parameters().find("model.embed_tokens.weight");
-  const at::Tensor gradient = run.buckets.view(*embedding).clone();
+  const Parameter* embedding = run.find("model.embed_tokens.weight");
+  const at::Tensor gradient = run.gradient(*embedding).clone();
   double* weight = embedding->tensor.mutable_data_ptr<double>();
   for (const std::int64_t element : {0, 77, 200, 399}) {
     weight[element] += 1e-5;
@@ -117,7 +122,8 @@ TEST(Transformer, GradientOfATiedHeadEqualsFiniteDifferences) {
 
 TEST(Transformer, ATokenSeesNothingOfWhatFollowsIt) {
   const RankContext context = RankContext::single();
-  const Transformer model({test::tiny_olmoe(), 1, at::kDouble}, context);
+  const ParameterSet parameters = test::parameters_of(test::tiny_olmoe(), context, 1);
+  const Transformer model({.arch = test::tiny_olmoe()}, parameters, context);
   const at::NoGradGuard no_gradients;
   const auto hidden = [&](std::int64_t last_id) {
     test::Fixture f;
@@ -136,12 +142,13 @@ TEST(Transformer, LowerPrecisionsFollowFloat64) {
   const at::NoGradGuard no_gradients;
   const auto hidden = [&](const char* name) {
     const Precision precision = Precision::named(name);
-    const Transformer model({test::tiny_olmoe(), 1, precision.master}, context);
-    test::Fixture f;
-    f.batch = test::batch_of({6, 6}, 31);
-    const ForwardContext forward{f.batch,   precision, MatmulKernel::kOneDnn,
-                                 f.weights, nullptr,   context.world};
-    return model.forward(forward).hidden_TD.to(at::kDouble);
+    const ParameterSet parameters =
+        test::parameters_of(test::tiny_olmoe(), context, 1, precision.master);
+    const Transformer model({.arch = test::tiny_olmoe()}, parameters, context);
+    Computation computation{
+        .precision = precision, .matmul = MatmulKernel::kOneDnn, .world = context.world};
+    const Batch batch = test::batch_of({6, 6}, 31);
+    return model.forward(computation.forward(batch)).hidden_TD.to(at::kDouble);
   };
   const at::Tensor exact = hidden("float64");
   EXPECT_LT(hidden("float32").sub(exact).abs().max().item<double>(), 1e-4);

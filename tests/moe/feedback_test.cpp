@@ -21,7 +21,8 @@ TEST(BiasBalance, FollowsTheRuleForTwentySteps) {
   std::vector<std::vector<double>> wanted(kLayers, std::vector<double>(kExperts, 0.0));
   for (int layer = 0; layer < kLayers; ++layer)
     biases.push_back(at::zeros({kExperts}, at::kDouble));
-  BiasBalance balance(biases, kSpeed);
+  RoutingStats routing;
+  BiasBalance balance(routing, biases, kSpeed);
   std::mt19937 draw(3);
   for (int step = 0; step < 20; ++step) {
     const auto count = at::zeros({kLayers, kExperts}, at::kLong);
@@ -40,7 +41,16 @@ TEST(BiasBalance, FollowsTheRuleForTwentySteps) {
               error > 0 ? kSpeed : -kSpeed;
       }
     }
-    balance.apply(context, count);
+    routing = {};
+    std::vector<RouterRecord> records(kLayers);
+    for (int layer = 0; layer < kLayers; ++layer) {
+      RouterRecord& record = records[static_cast<std::size_t>(layer)];
+      record.count_E = count[layer];
+      record.selected_TK = at::zeros({1, 1}, at::kLong);
+      record.num_experts = kExperts;
+    }
+    routing.add(records);
+    balance.after(context, {});
   }
   for (std::size_t layer = 0; layer < kLayers; ++layer)
     EXPECT_TRUE(at::allclose(biases[layer], at::tensor(wanted[layer], at::kDouble), 1e-12, 1e-15));
@@ -52,9 +62,10 @@ TEST(ExpertAverages, MovesTowardsTheMeanAndKeepsThatOfAnExpertWithoutTokens) {
   ExpertAverages averages(average, at::arange(2, at::kLong).unsqueeze(0), 0.75);
   RouterRecord record;
   record.output_sum = at::tensor({6., 3., 3., 0., 0., 0.}, at::kDouble).view({2, 3});
-  averages.add({record});
-  averages.add({record});  // means (2, 1) over six rows of the first expert
-  averages.apply(context, {});
+  const ModelOutput output{.hidden_TD = {}, .routers = {record}};
+  averages.after_forward(output);
+  averages.after_forward(output);  // means (2, 1) over six rows of the first expert
+  averages.after(context, {});
   EXPECT_TRUE(at::allclose(average.flatten(), at::tensor({1.25, 1., 2., 2.}, at::kDouble)));
 }
 

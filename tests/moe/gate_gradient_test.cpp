@@ -46,8 +46,9 @@ struct Layer : test::Fixture {
     records.clear();
     Router::Options own = options;
     own.training.gate_gradient = method;
-    const MoeLayer layer(Router(own, gate_weight), local_dispatcher(kExperts),
-                         GroupedExperts(gate, up, down), std::nullopt);
+    const MoeLayer layer(
+        Router(own, Linear(gate_weight)), local_dispatcher(kExperts),
+        GroupedExperts(GroupedLinear(gate), GroupedLinear(up), GroupedLinear(down)), std::nullopt);
     const auto input = x.clone().set_requires_grad(true);
     const auto y = layer.forward(context, input, records);
     y.mul(delta).sum().add(records.at(0).probabilities_TE.mul(even).sum()).backward();

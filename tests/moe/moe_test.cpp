@@ -23,7 +23,7 @@ Routing route(bool norm_topk_prob, at::Tensor& probabilities) {
   const auto x = at::randn({11, 4}, at::kDouble);
   probabilities = at::softmax(x.matmul(weight.tensor.t()), 1);
   return Router({.num_experts = 6, .num_experts_per_tok = 2, .norm_topk_prob = norm_topk_prob},
-                weight)
+                Linear(weight))
       .route(f.context, x);
 }
 
@@ -47,9 +47,9 @@ TEST(Router, DividesByTheSumOfTheChosenWhenAskedTo) {
 Routing route_logits(const std::vector<double>& logits, const Router::Options& options,
                      const std::vector<double>& bias = {}) {
   test::Fixture f;
-  const auto weight = f.parameter(at::tensor(logits, at::kDouble).unsqueeze(1));
-  std::optional<Parameter> correction;
-  if (!bias.empty()) correction = f.parameter(at::tensor(bias, at::kDouble));
+  const Linear weight(f.parameter(at::tensor(logits, at::kDouble).unsqueeze(1)));
+  const Parameter* correction = nullptr;
+  if (!bias.empty()) correction = &f.parameter(at::tensor(bias, at::kDouble));
   const auto x = at::ones({1, 1}, at::kDouble);
   return Router(options, weight, correction).route(f.context, x);
 }
@@ -114,14 +114,14 @@ TEST(Router, JittersItsInputInTrainingOnlyAndAlikeForTheSameToken) {
   const auto x = at::ones({11, 4}, at::kDouble);
   const Router router(
       {.num_experts = 4, .num_experts_per_tok = 1, .training = {.seed = 7, .jitter_noise = 0.1}},
-      weight);
+      Linear(weight));
   const auto logits = router.route(f.context, x).record.logits_TE;
   EXPECT_TRUE(logits.ge(0.9).logical_and(logits.le(1.1)).all().item<bool>());
   EXPECT_GT(logits.std().item<double>(), 0.03);
   EXPECT_TRUE(logits.equal(router.route(f.context, x).record.logits_TE));
   f.context.step = 1;
   EXPECT_FALSE(logits.equal(router.route(f.context, x).record.logits_TE));
-  f.context.sink = nullptr;
+  f.context.training = false;
   EXPECT_TRUE(router.route(f.context, x).record.logits_TE.equal(x));
 }
 
@@ -132,12 +132,12 @@ TEST(Router, CountsChoicesBeforeItDropsThemAndDropsInTrainingOnly) {
   const Router router({.num_experts = 4,
                        .num_experts_per_tok = 2,
                        .training = {.capacity = {.factor = 0.5, .by_position = true}}},
-                      weight);
+                      Linear(weight));
   const Routing routing = router.route(f.context, x);
   EXPECT_TRUE(routing.record.count_E.equal(at::tensor({11, 11, 0, 0}, at::kLong)));
   EXPECT_EQ(routing.sent_TC.ge(0).sum().item<std::int64_t>(), 2 * 3);  // ceil(11 * 2 / 2 / 4)
   EXPECT_EQ(routing.record.dropped, 22 - 6);
-  f.context.sink = nullptr;
+  f.context.training = false;
   EXPECT_EQ(router.route(f.context, x).sent_TC.ge(0).sum().item<std::int64_t>(), 22);
 }
 

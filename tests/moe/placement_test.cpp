@@ -46,7 +46,7 @@ TEST(Placement, GivesEveryRankAsManyExpertsAndIsNeverWorse) {
 
 TEST(ExpertPlacement, PlansFromTheLoadAndFromATableThatFits) {
   ExpertPlacement placement(1, 4, 2);
-  placement.apply(RankContext::single(), at::tensor({8, 8, 1, 1}, at::kLong).unsqueeze(0));
+  placement.measure(at::tensor({8, 8, 1, 1}, at::kLong).unsqueeze(0));
   placement.plan();
   const Json planned = placement.table();
   const auto slots = planned[0].get<Slots>();

@@ -20,8 +20,10 @@ constexpr std::int64_t kExperts = 12, kWidth = 4;
 // A stand-in for the experts: expert e multiplies its rows by e + 1 and by the gate weight.
 at::Tensor scale_by_expert(const Dispatched& tokens, std::int64_t first_expert) {
   at::Tensor factor = at::ones({tokens.rows_RD.size(0), 1}, at::kDouble);
-  for (std::size_t e = 0; e + 1 < tokens.offsets.size(); ++e) {
-    factor.narrow(0, tokens.offsets[e], tokens.offsets[e + 1] - tokens.offsets[e])
+  for (std::size_t e = 0; e + 1 < tokens.groups.offsets.size(); ++e) {
+    factor
+        .narrow(0, tokens.groups.offsets[e],
+                tokens.groups.offsets[e + 1] - tokens.groups.offsets[e])
         .fill_(static_cast<double>(first_expert) + static_cast<double>(e) + 1);
   }
   return tokens.rows_RD.mul(factor).mul(tokens.weight_R.unsqueeze(1));
@@ -45,8 +47,8 @@ void check(int expert_size, const at::Tensor& selected_TK) {
   routing.weight_TC = w;
   routing.sent_TC = selected_TK;
   const Dispatched out = dispatcher->dispatch(f.context, x, routing);
-  EXPECT_EQ(out.rows_RD.size(0), out.offsets.back());
-  EXPECT_EQ(static_cast<int>(out.offsets.size()) - 1, kExperts / expert_size);
+  EXPECT_EQ(out.rows_RD.size(0), out.groups.offsets.back());
+  EXPECT_EQ(static_cast<int>(out.groups.offsets.size()) - 1, kExperts / expert_size);
   const auto home =
       out.combine(scale_by_expert(out, ranks.plan.first_expert(ranks.rank(), kExperts)));
   const auto y = home();
@@ -59,8 +61,8 @@ void check(int expert_size, const at::Tensor& selected_TK) {
   EXPECT_TRUE(at::allclose(w.grad(), factor_TK.mul(x.detach().sum(1, true)), 1e-12, 1e-12));
   // Every row carries the example of the rank it came from.
   const auto group_first = 100 + ranks.rank() / expert_size * expert_size;
-  EXPECT_TRUE(out.example_R.ge(group_first)
-                  .logical_and(out.example_R.lt(group_first + expert_size))
+  EXPECT_TRUE(out.groups.example_R.ge(group_first)
+                  .logical_and(out.groups.example_R.lt(group_first + expert_size))
                   .all()
                   .item<bool>());
 }

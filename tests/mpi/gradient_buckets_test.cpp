@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "support/mpi_test.h"
+#include "support/parameters.h"
 
 namespace moesaic {
 namespace {
@@ -17,21 +18,16 @@ constexpr std::int64_t kExperts = 12;  // divides by all group sizes
 
 /// Dense and expert parameters in turn, as a model has them.
 ParameterSet make_parameters(const RankContext& context, at::ScalarType type) {
-  ParameterSet parameters;
+  std::vector<Parameter> parameters;
   for (int layer = 0; layer < 3; ++layer) {
-    Parameter dense{.name = format("layers.{}.dense", layer),
-                    .tensor = at::zeros({5, 3}, type),
-                    .global_shape = {5, 3}};
-    parameters.add(dense);
-    const std::int64_t local = context.plan.local_experts(kExperts);
-    Parameter expert{.name = format("layers.{}.experts", layer),
-                     .tensor = at::zeros({local, 4}, type),
-                     .global_shape = {kExperts, 4},
-                     .offset = context.plan.first_expert(context.rank(), kExperts),
-                     .scope = Scope::kExpert};
-    parameters.add(expert);
+    parameters.push_back(
+        test::parameter_of(format("layers.{}.dense", layer), at::zeros({5, 3}, type)));
+    parameters.push_back(test::expert_of(format("layers.{}.experts", layer),
+                                         at::zeros({context.plan.local_experts(kExperts), 4}, type),
+                                         context.plan.first_expert(context.rank(), kExperts),
+                                         kExperts));
   }
-  return parameters;
+  return ParameterSet(std::move(parameters));
 }
 
 double dense_sum(const RankContext& context) { return (1 << context.world.size()) - 1; }

@@ -35,8 +35,8 @@ struct Pair {
 
   void favour(std::int64_t first) {
     for (const test::TinyRun* run : {&one, &split}) {
-      for (const Parameter& p : run->model.parameters()) {
-        if (!arch::is_correction_bias(p.name)) continue;
+      for (const Parameter& p : run->parameters) {
+        if (!p.correction_bias) continue;
         at::Tensor(p.tensor).zero_();
         for (std::int64_t k = 0; k < kChosen; ++k) p.tensor[(first + k) % kExperts].fill_(10);
       }
@@ -44,11 +44,11 @@ struct Pair {
   }
   void compare() {
     EXPECT_NEAR(one.loss(true), split.loss(true), 1e-12);
-    for (const Parameter& p : one.model.parameters()) {
+    for (const Parameter& p : one.parameters) {
       if (!p.trainable) continue;
-      const Parameter& other = *split.model.parameters().find(p.name);
-      const at::Tensor wanted = one.buckets.view(p).narrow(0, other.offset, other.tensor.size(0));
-      EXPECT_TRUE(at::allclose(split.buckets.view(other), wanted, 1e-9, 1e-13)) << p.name;
+      const Parameter& other = *split.find(p.name);
+      const at::Tensor wanted = one.gradient(p).narrow(0, other.offset, other.tensor.size(0));
+      EXPECT_TRUE(at::allclose(split.gradient(other), wanted, 1e-9, 1e-13)) << p.name;
     }
   }
 };

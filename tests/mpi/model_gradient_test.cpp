@@ -14,18 +14,18 @@ using test::TinyRun;
 
 // Moves one element of the parameter on every rank that holds it.
 void nudge(const Parameter& parameter, std::int64_t element, double by) {
-  const std::int64_t row_size = parameter.global_numel() / parameter.global_shape[0];
+  const std::int64_t row_size = parameter.numel() / parameter.shape[0];
   const std::int64_t local = element - parameter.offset * row_size;
-  if (local >= 0 && local < parameter.numel())
+  if (local >= 0 && local < parameter.local_numel())
     parameter.tensor.mutable_data_ptr<double>()[local] += by;
 }
 
 // The element's gradient, from a rank that holds it.
 double gradient_at(const RankContext& context, const Parameter& parameter,
                    const at::Tensor& gradient, std::int64_t element) {
-  const std::int64_t row_size = parameter.global_numel() / parameter.global_shape[0];
+  const std::int64_t row_size = parameter.numel() / parameter.shape[0];
   const std::int64_t local = element - parameter.offset * row_size;
-  const bool here = local >= 0 && local < parameter.numel();
+  const bool here = local >= 0 && local < parameter.local_numel();
   double value = here ? gradient.contiguous().const_data_ptr<double>()[local] : -1e300;
   return context.world.all_reduce(value, ReduceOp::kMax, "gradient_at");
 }
@@ -44,12 +44,11 @@ void check(const RankContext& context) {
               {sum(mine.tokens()), sum(mine.tokens()), sum(mine.sequences() > 0)});
   run.loss(true);
   std::vector<at::Tensor> gradients;
-  for (const Parameter& p : run.model.parameters())
-    gradients.push_back(run.buckets.view(p).clone());
+  for (const Parameter& p : run.parameters) gradients.push_back(run.gradient(p).clone());
 
   constexpr double kStep = 1e-5;
-  for (const Parameter& p : run.model.parameters()) {
-    const std::int64_t count = p.global_numel();
+  for (const Parameter& p : run.parameters) {
+    const std::int64_t count = p.numel();
     for (std::int64_t i = 0; i < 6; ++i) {
       const std::int64_t element = (i * 7919 + p.index * 31) % count;
       nudge(p, element, kStep);
@@ -84,10 +83,9 @@ TEST(Transformer, AnExpertWithoutTokensHasAZeroGradient) {
               {world.size(), world.size(), world.size()});
   run.loss(true);  // one token a rank, all the same: 3 of 12 experts
   double zero_experts = 0;
-  const Parameter* down =
-      run.model.parameters().find("model.layers.0.mlp.experts.down_proj.weight");
+  const Parameter* down = run.find("model.layers.0.mlp.experts.down_proj.weight");
   ASSERT_NE(down, nullptr);
-  const at::Tensor gradient = run.buckets.view(*down);
+  const at::Tensor gradient = run.gradient(*down);
   for (std::int64_t e = 0; e < gradient.size(0); ++e)
     zero_experts += gradient[e].abs().max().item<double>() == 0;
   EXPECT_EQ(context.expert.all_reduce(zero_experts, ReduceOp::kSum, "zero"), 9);

@@ -56,14 +56,14 @@ void check(const arch::Options& arch, int expert) {
   TinyRun again(context, arch, mine(context), size, recompute_activations);
   for (int step = 0; step < 2; ++step) {
     EXPECT_EQ(kept.loss(true), again.loss(true));
-    for (const Parameter& p : kept.model.parameters()) {
+    for (const Parameter& p : kept.parameters) {
       if (!p.trainable) continue;
-      const at::Tensor gradient = kept.buckets.view(p);
-      EXPECT_TRUE(at::equal(gradient, again.buckets.view(p))) << p.name;
+      const at::Tensor gradient = kept.gradient(p);
+      EXPECT_TRUE(at::equal(gradient, again.gradient(p))) << p.name;
       EXPECT_EQ(gradient.isfinite().all().item<bool>(), true) << p.name;
     }
   }
-  EXPECT_GT(kept.buckets.flat(0).abs().max().item<double>(), 0);
+  EXPECT_GT(kept.sink.gradients().entries.back().gradient.abs().max().item<double>(), 0);
 }
 
 TEST(Recompute, OfADenseModelGivesTheSameBits) { check(tiny_dense(), 1); }
@@ -82,12 +82,13 @@ TEST(Recompute, KeepsTheChoiceOfTheFirstRun) {
   const Communicator world = test::world();
   const arch::Options arch = test::tiny_olmoe();
   const RankContext context = RankContext::make(world, Plan::make(world.size(), 1, 12), Log());
-  const Transformer model({.arch = arch, .seed = 7, .dtype = at::kDouble}, context);
+  const ParameterSet parameters = test::parameters_of(arch, context);
+  const Transformer model({.arch = arch}, parameters, context);
   test::Fixture f;
   f.batch = test::batch_of({6}, 31);
   const auto chosen = [&] { return model.forward(f.context).routers.at(0).selected_TK; };
   const at::Tensor first = chosen();
-  const Parameter* gate = model.parameters().find("model.layers.0.mlp.gate.weight");
+  const Parameter* gate = parameters.find("model.layers.0.mlp.gate.weight");
   ASSERT_NE(gate, nullptr);
   gate->tensor.neg_();
   EXPECT_FALSE(at::equal(chosen(), first));

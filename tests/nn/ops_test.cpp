@@ -50,16 +50,16 @@ TEST(Linear, HasTheGradientsOfMatmulPlusBias) {
   expect_close(x.grad(), x2.grad());
   expect_close(f.sink.gradients.at(0), w2.grad());
   expect_close(f.sink.gradients.at(1), b2.grad());
-  EXPECT_EQ(f.sink.open.at(0), 0);
+  EXPECT_EQ(f.sink.open_operations.at(0), 0);
 }
 
 TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
   Fixture f;
   const auto w = f.parameter(random({3, 4, 6}));
-  const std::vector<std::int64_t> offsets = {0, 5, 5, 11};  // the second expert has no row
+  const RowGroups groups{{0, 5, 5, 11}, f.batch.example_id_T};  // the second expert has no row
   const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor);
   const auto dy = random({11, 4});
-  const auto y = grouped_linear(f.context, w, x, offsets, f.batch.example_id_T);
+  const auto y = grouped_linear(f.context, w, x, groups);
   const auto y2 = at::cat({at::mm(x2.narrow(0, 0, 5), w2.select(0, 0).t()),
                            at::mm(x2.narrow(0, 5, 6), w2.select(0, 2).t())});
   y.backward(dy), y2.backward(dy);
@@ -71,13 +71,12 @@ TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
 TEST(GroupedLinear, ConvertsStoredWeightsWhereNoCopyIsKept) {
   Fixture f;
   const auto w = f.parameter(random({3, 4, 6}).to(at::kBFloat16));
-  const std::vector<std::int64_t> offsets = {0, 5, 5, 11};
+  const RowGroups groups{{0, 5, 5, 11}, f.batch.example_id_T};
   const auto x = random({11, 6});
-  WeightCopies none(/*keep=*/false);
-  const ForwardContext context{f.batch, f.context.precision,   MatmulKernel::kMkl, none,
-                               nullptr, Communicator::single()};
-  const auto y = grouped_linear(context, w, x, offsets, f.batch.example_id_T);
-  expect_close(y, grouped_linear(f.context, w, x, offsets, f.batch.example_id_T));
+  Computation none = f.computation;
+  none.weights = WeightCopies(/*keep=*/false);
+  const auto y = grouped_linear(none.forward(f.batch), w, x, groups);
+  expect_close(y, grouped_linear(f.context, w, x, groups));
   EXPECT_EQ(y.scalar_type(), at::kDouble);
 }
 

@@ -61,7 +61,7 @@ TEST(Recompute, GivesTheBitsOfAGraphThatKeepsEverything) {
   EXPECT_TRUE(at::equal(z.grad(), z2.grad()));
   for (const std::int64_t i : {0, 1}) {
     EXPECT_TRUE(at::equal(kept.f.sink.gradients.at(i), again.f.sink.gradients.at(i)));
-    EXPECT_EQ(again.f.sink.open.at(i), 0) << "uses are counted once";
+    EXPECT_EQ(again.f.sink.open_operations.at(i), 0) << "uses are counted once";
   }
 }
 
@@ -81,7 +81,7 @@ TEST(Recompute, AcceptsNoRows) {
   const auto x = leaf(random({0, 6})), z = leaf(random({0, 6}));
   network.recomputed({x, z})[0].sum().backward();
   EXPECT_EQ(x.grad().sizes(), x.sizes());
-  EXPECT_EQ(network.f.sink.open.at(0), 0);
+  EXPECT_EQ(network.f.sink.open_operations.at(0), 0);
 }
 
 TEST(Recompute, RunsOnceWhereGradientsAreOff) {

@@ -9,21 +9,20 @@
 #include "optim/clip.h"
 #include "optim/optimizer.h"
 #include "optim/schedule.h"
+#include "support/parameters.h"
 
 namespace moesaic {
 namespace {
 
 struct TwoParameters {
-  ParameterSet set;
-  TwoParameters() {
-    for (const bool decay : {true, false}) {
-      Parameter parameter;
-      parameter.name = decay ? "matrix" : "norm";
-      parameter.tensor = at::randn({5, 3}, at::kDouble);
-      parameter.global_shape = {5, 3};
-      parameter.decay = decay;
-      set.add(parameter);
-    }
+  ParameterSet set = make();
+
+  static ParameterSet make() {
+    std::vector<Parameter> parameters = {
+        test::parameter_of("matrix", at::randn({5, 3}, at::kDouble)),
+        test::parameter_of("norm", at::randn({5, 3}, at::kDouble))};
+    parameters[1].decay = false;
+    return ParameterSet(std::move(parameters));
   }
   Gradients gradients(const at::Tensor& a, const at::Tensor& b) {
     return {{{set[0], a.clone()}, {set[1], b.clone()}}};
@@ -73,11 +72,12 @@ TEST(Sgd, AddsMomentumAndDecay) {
 TEST(ClipByGlobalNorm, ScalesAllGradientsByOneFactor) {
   TwoParameters p;
   const auto a = at::full({5, 3}, 3.0, at::kDouble), b = at::full({5, 3}, 4.0, at::kDouble);
-  GradientReport report;
+  MetricsRow report;
   Gradients gradients = p.gradients(a, b);
-  ClipByGlobalNorm(1.0).apply(RankContext::single(), gradients, report);
-  EXPECT_NEAR(report.grad_norm, 5 * std::sqrt(15.0), 1e-12);
-  EXPECT_NEAR(report.clip_factor, 1 / report.grad_norm, 1e-15);
+  ClipByGlobalNorm(1.0).apply(RankContext::single(), {}, gradients, report);
+  const double norm = *report.find("grad_norm");
+  EXPECT_NEAR(norm, 5 * std::sqrt(15.0), 1e-12);
+  EXPECT_NEAR(*report.find("clip_factor"), 1 / norm, 1e-15);
   EXPECT_NEAR(global_norm(RankContext::single(), gradients), 1.0, 1e-12);
 }
 
@@ -85,10 +85,10 @@ TEST(ClipByGlobalNorm, OffOrBelowTheBoundChangesNothing) {
   TwoParameters p;
   const auto a = at::full({5, 3}, 3.0, at::kDouble), b = at::full({5, 3}, 4.0, at::kDouble);
   for (const double clip_norm : {0.0, 1000.0}) {
-    GradientReport report;
+    MetricsRow report;
     Gradients gradients = p.gradients(a, b);
-    ClipByGlobalNorm(clip_norm).apply(RankContext::single(), gradients, report);
-    EXPECT_EQ(report.clip_factor, 1);
+    ClipByGlobalNorm(clip_norm).apply(RankContext::single(), {}, gradients, report);
+    EXPECT_EQ(*report.find("clip_factor"), 1);
     EXPECT_EQ(gradients.scale, 1);
     EXPECT_EQ(gradients.entries[0].gradient[0][0].item<double>(), 3.0);
   }

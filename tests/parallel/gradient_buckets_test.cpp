@@ -7,22 +7,20 @@
 #include <gtest/gtest.h>
 
 #include "core/error.h"
+#include "support/parameters.h"
 
 namespace moesaic {
 namespace {
 
 /// Parameters of `rows` x 16 values: dense, or expert where the sign is negative.
 ParameterSet make(const std::vector<std::int64_t>& rows, at::ScalarType type = at::kFloat) {
-  ParameterSet set;
+  std::vector<Parameter> parameters;
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    const std::int64_t n = std::abs(rows[i]);
-    Parameter parameter{.name = format("p{}", i),
-                        .tensor = at::zeros({n, 16}, type),
-                        .global_shape = {n, 16},
-                        .scope = rows[i] < 0 ? Scope::kExpert : Scope::kDense};
-    set.add(parameter);
+    parameters.push_back(
+        test::parameter_of(format("p{}", i), at::zeros({std::abs(rows[i]), 16}, type)));
+    if (rows[i] < 0) parameters.back().scope = Scope::kExpert;
   }
-  return set;
+  return ParameterSet(std::move(parameters));
 }
 
 GradientBuckets buckets_of(const ParameterSet& set, std::int64_t bytes) {
@@ -54,12 +52,9 @@ TEST(GradientBuckets, KeepScopesApartAndAreNumberedByTheirLastParameter) {
 }
 
 TEST(GradientBuckets, FrozenParametersHaveNoGradient) {
-  ParameterSet set;
-  Parameter frozen{.name = "frozen", .tensor = at::zeros({4}), .global_shape = {4}};
+  Parameter frozen = test::parameter_of("frozen", at::zeros({4}));
   frozen.trainable = false;
-  Parameter trained{.name = "trained", .tensor = at::zeros({4}), .global_shape = {4}};
-  set.add(frozen);
-  set.add(trained);
+  const ParameterSet set({frozen, test::parameter_of("trained", at::zeros({4}))});
   GradientBuckets buckets = buckets_of(set, 256);
   EXPECT_FALSE(buckets.view(set[0]).defined());
   EXPECT_TRUE(buckets.view(set[1]).defined());
@@ -67,14 +62,15 @@ TEST(GradientBuckets, FrozenParametersHaveNoGradient) {
   buckets.complete(set[0]);  // nothing to complete, and no error
   buckets.finish();
   EXPECT_EQ(members(buckets), (Members{{1}}));
+  const Gradients gradients = buckets.gradients(set);
+  ASSERT_EQ(gradients.entries.size(), 1U);
+  EXPECT_EQ(&gradients.entries[0].parameter, &set[1]);
+  EXPECT_TRUE(gradients.entries[0].gradient.is_alias_of(buckets.view(set[1])));
 }
 
 TEST(GradientBuckets, ViewsAreShapedLikeTheParametersAndLieInTheFlatBuffer) {
-  ParameterSet set;
-  Parameter odd{.name = "odd", .tensor = at::zeros({3, 1}), .global_shape = {3, 1}};
-  Parameter even{.name = "even", .tensor = at::zeros({2, 2}), .global_shape = {2, 2}};
-  set.add(odd);
-  set.add(even);
+  const ParameterSet set({test::parameter_of("odd", at::zeros({3, 1})),
+                          test::parameter_of("even", at::zeros({2, 2}))});
   GradientBuckets buckets = buckets_of(set, 1024);
   ASSERT_EQ(buckets.size(), 1U);
   EXPECT_EQ(buckets.view(set[0]).sizes(), at::IntArrayRef({3, 1}));
@@ -105,7 +101,7 @@ TEST(GradientBuckets, RefuseToCompleteTwiceAndToFinishBeforeTheLastRound) {
 }
 
 TEST(GradientBuckets, MayBeEmpty) {
-  GradientBuckets buckets = buckets_of(ParameterSet(), 256);
+  GradientBuckets buckets = buckets_of(make({}), 256);
   buckets.zero();
   buckets.begin(true);
   buckets.finish();

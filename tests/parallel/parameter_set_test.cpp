@@ -1,35 +1,26 @@
 #include "parallel/parameter_set.h"
 
+#include <ATen/ops/equal.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "core/error.h"
 #include "parallel/state_dict.h"
+#include "support/parameters.h"
 
 namespace moesaic {
 namespace {
 
-Parameter dense(const std::string& name) {
-  return {.name = name, .tensor = at::zeros({2, 3}), .global_shape = {2, 3}};
-}
+Parameter dense(const std::string& name) { return test::parameter_of(name, at::zeros({2, 3})); }
 
-Parameter expert(const std::string& name) {
-  return {.name = name,
-          .tensor = at::zeros({2, 3}),
-          .global_shape = {8, 3},
-          .offset = 4,
-          .scope = Scope::kExpert};
-}
+Parameter expert(const std::string& name) { return test::expert_of(name, at::zeros({2, 3}), 4, 8); }
 
 TEST(ParameterSet, KeepsOrderAndGivesIndices) {
-  ParameterSet set;
-  Parameter first = dense("a");
-  Parameter second = expert("b");
-  set.add(first);
-  set.add(second);
+  const Parameter first = dense("a");
+  const ParameterSet set({first, expert("b")});
   EXPECT_EQ(set.size(), 2U);
-  EXPECT_EQ(first.index, 0);
-  EXPECT_EQ(second.index, 1);
+  EXPECT_EQ(set[0].index, 0);
   EXPECT_EQ(set[1].name, "b");
   EXPECT_EQ(set[1].index, 1);
   EXPECT_EQ(set.find("b"), &set[1]);
@@ -37,55 +28,75 @@ TEST(ParameterSet, KeepsOrderAndGivesIndices) {
   EXPECT_TRUE(set[0].tensor.is_same(first.tensor));
 }
 
+TEST(ParameterSet, StaysWhereItIsWhenItIsMoved) {
+  ParameterSet set({dense("a"), expert("b")});
+  const Parameter* second = set.find("b");
+  const ParameterSet moved = std::move(set);
+  EXPECT_EQ(moved.find("b"), second);
+  EXPECT_EQ(&moved[1], second);
+}
+
 TEST(ParameterSet, CountsGlobalValuesOnce) {
-  ParameterSet set;
-  Parameter first = dense("a");
-  Parameter second = expert("b");
-  set.add(first);
-  set.add(second);
-  EXPECT_EQ(set[1].numel(), 6);
-  EXPECT_EQ(set[1].global_numel(), 24);
+  const ParameterSet set({dense("a"), expert("b")});
+  EXPECT_EQ(set[1].local_numel(), 6);
+  EXPECT_EQ(set[1].numel(), 24);
   EXPECT_EQ(set.global_count(), 30);
 }
 
 TEST(ParameterSet, RefusesTwoOfOneName) {
-  ParameterSet set;
-  Parameter first = dense("a");
-  Parameter second = dense("a");
-  set.add(first);
-  EXPECT_THROW(set.add(second), Error);
+  EXPECT_THROW(ParameterSet({dense("a"), dense("a")}), Error);
 }
 
 TEST(ParameterSet, RefusesATensorThatIsNotPartOfTheGlobalShape) {
-  ParameterSet set;
   Parameter undefined = dense("a");
   undefined.tensor = at::Tensor();
-  EXPECT_THROW(set.add(undefined), Error);
+  EXPECT_THROW(ParameterSet({undefined}), Error);
   Parameter shape = dense("a");
-  shape.global_shape = {3, 2};
-  EXPECT_THROW(set.add(shape), Error);
+  shape.shape = {3, 2};
+  EXPECT_THROW(ParameterSet({shape}), Error);
   Parameter outside = expert("a");
   outside.offset = 7;
-  EXPECT_THROW(set.add(outside), Error);
+  EXPECT_THROW(ParameterSet({outside}), Error);
   Parameter width = expert("a");
-  width.global_shape = {8, 4};
-  EXPECT_THROW(set.add(width), Error);
-  EXPECT_EQ(set.size(), 0U);
+  width.shape = {8, 4};
+  EXPECT_THROW(ParameterSet({width}), Error);
+}
+
+arch::ParameterTable sample_table() {
+  return {{.name = "norm", .shape = {3}, .init = arch::Init::kOnes, .decay = false},
+          {.name = "bias", .shape = {3}, .init = arch::Init::kZeros, .trainable = false},
+          {.name = "experts", .shape = {8, 300}, .scope = Scope::kExpert, .init_std = 0.5}};
+}
+
+TEST(ParameterSet, IsMadeFromARowForEachParameter) {
+  const ParameterSet set(sample_table(), {.seed = 3, .dtype = at::kDouble});
+  EXPECT_TRUE(at::equal(set[0].tensor, at::ones({3}, at::kDouble)));
+  EXPECT_TRUE(at::equal(set[1].tensor, at::zeros({3}, at::kDouble)));
+  EXPECT_FALSE(set[0].decay);
+  EXPECT_FALSE(set[1].trainable);
+  EXPECT_NEAR(set[2].tensor.std().item<double>(), 0.5, 0.03);
+}
+
+TEST(ParameterSet, HasTheSameInitialValuesOnEveryLayout) {
+  const ParameterSet whole(sample_table(), {.seed = 3});
+  for (int rank = 0; rank < 4; ++rank) {
+    const ParameterSet part(sample_table(), {.seed = 3, .rank = rank, .plan = Plan::make(4, 4, 8)});
+    EXPECT_EQ(part[2].offset, 2 * rank);
+    EXPECT_TRUE(at::equal(part[2].tensor, whole[2].tensor.narrow(0, 2 * rank, 2)));
+  }
+  const ParameterSet other(sample_table(), {.seed = 4});
+  EXPECT_FALSE(at::equal(other[2].tensor, whole[2].tensor));
 }
 
 TEST(StateDict, ViewsTheLiveValuesInOrder) {
-  ParameterSet set;
-  Parameter first = dense("a");
-  Parameter second = expert("b");
-  set.add(first);
-  set.add(second);
+  const ParameterSet set({dense("a"), expert("b")});
   const StateDict state = state_of(set);
   ASSERT_EQ(state.size(), 2U);
   EXPECT_EQ(state[1].name, "b");
   EXPECT_EQ(state[1].offset, 4);
   EXPECT_EQ(state[1].scope, Scope::kExpert);
   EXPECT_EQ(state[1].global_shape, (std::vector<std::int64_t>{8, 3}));
-  EXPECT_TRUE(state[1].tensor.is_same(second.tensor));
+  EXPECT_TRUE(state[1].tensor.is_same(set[1].tensor));
 }
 
 TEST(StateDict, AnEntryLikeAParameterIsPlacedLikeIt) {

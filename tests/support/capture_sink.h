@@ -5,24 +5,38 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <deque>
 #include <map>
+#include <string>
+#include <vector>
 
 #include "nn/forward_context.h"
+#include "support/parameters.h"
 
 namespace moesaic::test {
 
 class CaptureSink : public GradientSink {
  public:
-  void expect(const Parameter& parameter) override { ++open[parameter.index]; }
-  void accumulate(const ParameterUse& use) override {
-    at::Tensor& gradient = gradients[use.parameter.index];
-    if (!gradient.defined()) gradient = at::zeros_like(use.parameter.tensor);
-    add_gradient(use, gradient, MatmulKernel::kMkl);
-    --open[use.parameter.index];
+  void open(const Parameter& parameter) override { ++open_operations[parameter.index]; }
+  void add(const ParameterUse& use) override {
+    add_gradient(use, gradient_of(use.parameter), MatmulKernel::kMkl);
+  }
+  void close(const Parameter& parameter, const HandOverAgain& hand_over_again) override {
+    gradient_of(parameter);
+    --open_operations[parameter.index];
+    if (hand_over_again) again.push_back(hand_over_again);
   }
 
   std::map<std::int64_t, at::Tensor> gradients;
-  std::map<std::int64_t, int> open;  // uses announced and not yet done: 0 after backward
+  std::map<std::int64_t, int> open_operations;  // 0 after backward
+  std::vector<HandOverAgain> again;             // of operations whose uses were passing
+
+ private:
+  at::Tensor& gradient_of(const Parameter& parameter) {
+    at::Tensor& gradient = gradients[parameter.index];
+    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+    return gradient;
+  }
 };
 
 /// One batch of `lengths` sequences with ids 0, 1, 2 ... modulo `vocabulary` and targets the next
@@ -47,19 +61,23 @@ inline Batch batch_of(const std::vector<std::int64_t>& lengths, std::int64_t voc
 
 struct Fixture {
   Batch batch = batch_of({3, 3, 5}, 11);
-  WeightCopies weights;
+  Computation computation{.precision = Precision::named("float64"),
+                          .world = Communicator::single()};
   CaptureSink sink;
-  ParameterSet parameters;
-  ForwardContext context{batch, Precision::named("float64"), MatmulKernel::kMkl, weights,
-                         &sink, Communicator::single()};
+  std::deque<Parameter> parameters;
+  ForwardContext context = in_training();
 
-  Parameter parameter(const at::Tensor& value, const std::string& name = "p") {
-    Parameter parameter;
-    parameter.name = name + std::to_string(parameters.size());
-    parameter.tensor = value;
-    parameter.global_shape = value.sizes().vec();
-    parameters.add(parameter);
-    return parameter;
+  ForwardContext in_training() {
+    ForwardContext forward = computation.forward(batch);
+    forward.sink = &sink;
+    forward.training = true;
+    return forward;
+  }
+  const Parameter& parameter(const at::Tensor& value, const std::string& name = "p") {
+    const std::string full_name = name + std::to_string(parameters.size());
+    parameters.push_back(parameter_of(full_name, value));
+    parameters.back().index = std::ssize(parameters) - 1;
+    return parameters.back();
   }
 };
 

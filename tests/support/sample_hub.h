@@ -11,7 +11,7 @@
 #include <string>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "store/hub_index.h"
 #include "store/hub_names.h"
 #include "store/safetensors.h"

@@ -6,7 +6,7 @@
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
 #include "models/transformer.h"
-#include "parallel/gradient_buckets.h"
+#include "parallel/parameter_set.h"
 #include "support/capture_sink.h"
 
 namespace moesaic::test {
@@ -20,36 +20,47 @@ inline arch::Options tiny_olmoe(std::int64_t experts = 12) {
   return arch::require_options(config, "tiny");
 }
 
+inline ParameterSet parameters_of(const arch::Options& arch, const RankContext& context,
+                                  std::uint64_t seed = 7, at::ScalarType dtype = at::kDouble) {
+  return ParameterSet(arch::parameter_table(arch), {.seed = seed,
+                                                    .dtype = dtype,
+                                                    .device = context.device,
+                                                    .rank = context.rank(),
+                                                    .plan = context.plan});
+}
+
 /// The model with cross entropy, balance and z-loss; `batch` is this rank's micro-batch of the only
 /// round.
 struct TinyRun {
   const RankContext& context;
   Batch batch;
   StepSize size;
+  ParameterSet parameters;
   Transformer model;
-  GradientBuckets buckets;
   AccumulatingSink sink;
-  WeightCopies weights;
+  Computation computation;
 
   TinyRun(const RankContext& rank_context, const arch::Options& arch, const Batch& mine,
           const StepSize& step, BlockPass pass = keep_activations)
       : context(rank_context),
         batch(mine),
         size(step),
-        model({.arch = arch, .seed = 7, .dtype = at::kDouble, .block_pass = pass}, rank_context),
-        buckets(model.parameters(), rank_context, {}),
-        sink(model.parameters(), buckets, MatmulKernel::kMkl) {}
+        parameters(parameters_of(arch, rank_context)),
+        model({.arch = arch, .block_pass = pass}, parameters, rank_context),
+        sink(parameters, rank_context, MatmulKernel::kMkl),
+        computation{.precision = Precision::named("float64"), .world = rank_context.world} {}
 
-  /// The loss of the step, the same on all ranks; gradients in the buckets when asked for.
-  /// Collective over world.
+  /// The loss of the step, the same on all ranks; gradients in the sink when asked for. Collective
+  /// over world.
   double loss(bool with_gradients) {
     at::AutoGradMode mode(with_gradients);
-    const ForwardContext forward{batch,   Precision::named("float64"),      MatmulKernel::kMkl,
-                                 weights, with_gradients ? &sink : nullptr, context.world};
-    buckets.zero();
-    buckets.begin(true);
-    const auto output = model.forward(forward);
-    const StepView view{forward, output.hidden_TD, model.head(), output.routers, size};
+    ForwardContext forward = computation.forward(batch);
+    if (with_gradients) forward.sink = &sink;
+    forward.training = with_gradients;
+    sink.gradients().clear();
+    sink.begin({});
+    const ModelOutput output = model.forward(forward);
+    const StepView view{forward, output, model.head(), size};
     at::Tensor total = CrossEntropy().evaluate(view).loss;
     if (model.arch().is_moe()) {
       total =
@@ -57,10 +68,19 @@ struct TinyRun {
     }
     if (with_gradients) {
       total.backward();
-      buckets.finish();
+      sink.end();
     }
     return context.world.all_reduce(total.item<double>(), ReduceOp::kSum, "tiny.loss");
   }
+
+  /// The gradient of a trainable parameter after loss(true).
+  at::Tensor gradient(const Parameter& parameter) const {
+    for (const GradientEntry& entry : sink.gradients().entries) {
+      if (entry.parameter.index == parameter.index) return entry.gradient;
+    }
+    return {};
+  }
+  const Parameter* find(const std::string& name) const { return parameters.find(name); }
 };
 
 }  // namespace moesaic::test

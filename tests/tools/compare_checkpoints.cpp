@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "core/json.h"
-#include "models/transformer.h"
+#include "parallel/parameter_set.h"
 #include "store/checkpoint.h"
 
 namespace {
@@ -11,17 +11,22 @@ namespace {
 using namespace moesaic;
 
 struct Loaded {
-  explicit Loaded(const std::string& path, const RankContext& context) {
-    const CheckpointInfo info = CheckpointStore::open(context, path);
-    const auto arch = arch::require_options(read_json(info.path + "/config.json"), info.path);
-    const bool wide = info.manifest.dump().find("float64") != std::string::npos;
-    model = std::make_unique<Transformer>(
-        Transformer::Options{arch, 0, wide ? at::kDouble : at::kFloat}, context);
+  Loaded(const std::string& path, const RankContext& context)
+      : Loaded(CheckpointStore::open(context, path), context) {}
+
+  ParameterSet parameters;
+
+ private:
+  Loaded(const CheckpointInfo& info, const RankContext& context) : parameters(make(info)) {
     CheckpointContent content;
-    content.model = state_of(model->parameters());
+    content.model = state_of(parameters);
     CheckpointStore::load(context, info, content);
   }
-  std::unique_ptr<Transformer> model;
+  static ParameterSet make(const CheckpointInfo& info) {
+    const auto arch = arch::require_options(read_json(info.path + "/config.json"), info.path);
+    const bool wide = info.manifest.dump().find("float64") != std::string::npos;
+    return ParameterSet(arch::parameter_table(arch), {.dtype = wide ? at::kDouble : at::kFloat});
+  }
 };
 
 }  // namespace
@@ -32,9 +37,9 @@ int main(int argc, char** argv) {
     const RankContext context = RankContext::single();
     const Loaded a(argv[1], context), b(argv[2], context);
     double largest = 0;
-    for (const Parameter& p : a.model->parameters()) {
+    for (const Parameter& p : a.parameters) {
       const at::Tensor x = p.tensor.to(at::kDouble);
-      const at::Tensor y = b.model->parameters().find(p.name)->tensor.to(at::kDouble);
+      const at::Tensor y = b.parameters.find(p.name)->tensor.to(at::kDouble);
       largest =
           std::max(largest, x.sub(y).abs().max().item<double>() / x.abs().max().item<double>());
     }

@@ -1,0 +1,28 @@
+// The data of a run on all ranks: the chief builds the token files, every rank opens them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+#include "config/recipe.h"
+#include "data/eval_batches.h"
+#include "data/step_data.h"
+#include "data/tokenizer.h"
+#include "parallel/rank_context.h"
+
+namespace moesaic {
+
+struct RunData {
+  std::unique_ptr<StepData> train;
+  std::optional<EvalBatches> valid;
+  std::int64_t train_sequences = 0;
+  std::int64_t max_steps = 0;  // of the recipe, or of its epochs
+};
+
+/// Collective over world. Error(kData), naming the source, for data that is missing or malformed,
+/// or has token ids of `vocab_size` or above.
+RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+                  const RankContext& context);
+
+}  // namespace moesaic

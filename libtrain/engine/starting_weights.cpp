@@ -1,0 +1,43 @@
+#include "engine/starting_weights.h"
+
+#include "store/upcycled_source.h"
+
+namespace moesaic {
+namespace {
+
+// Parameters of `arch` that a model as `weights` says does not have: layers for multi-token
+// prediction, correction biases.
+std::set<std::string> lacking(const arch::Options& arch, const arch::Options& weights) {
+  std::set<std::string> names;
+  for (const arch::ParameterInfo& info : arch::parameter_table(arch)) names.insert(info.name);
+  for (const arch::ParameterInfo& info : arch::parameter_table(weights)) names.erase(info.name);
+  return names;
+}
+
+}  // namespace
+
+StartingWeights::StartingWeights(const Recipe& recipe, const arch::Options& arch,
+                                 const RankContext& context) {
+  if (!recipe.model.from) return;
+  source_ =
+      upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
+  anew_ = lacking(arch, source_->arch());
+}
+
+HubOrigin StartingWeights::load(const ParameterSet& parameters, const RankContext& context) const {
+  if (!source_) return {};
+  StateDict state = state_of(parameters);
+  std::erase_if(state, [&](const StateEntry& entry) { return anew_.contains(entry.name); });
+  if (!anew_.empty()) {
+    context.log.warn(
+        "{} has no weights for {} of the model's parameters, {} among them: they begin "
+        "anew",
+        source_->path(), anew_.size(), *anew_.begin());
+  }
+  source_->load(context, state, {});
+  HubOrigin origin = source_->origin(context);
+  context.log.info("weights from {}", source_->path());
+  return origin;
+}
+
+}  // namespace moesaic

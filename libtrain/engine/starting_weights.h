@@ -1,0 +1,32 @@
+// StartingWeights: the weights that a recipe's run starts from (model.from), upcycled where it says
+// so.
+#pragma once
+
+#include <memory>
+#include <set>
+#include <string>
+
+#include "config/recipe.h"
+#include "parallel/parameter_set.h"
+#include "store/model_source.h"
+
+namespace moesaic {
+
+class StartingWeights {
+ public:
+  /// Collective over world. Without model.from there are none.
+  StartingWeights(const Recipe& recipe, const arch::Options& arch, const RankContext& context);
+
+  /// Whether some parameter begins with initial values.
+  bool need_initial_values() const { return source_ == nullptr || !anew_.empty(); }
+
+  /// Fills what they have of `parameters`; the rest keeps its values, and the log says so. ->
+  /// what the weights brought along. Collective over world.
+  HubOrigin load(const ParameterSet& parameters, const RankContext& context) const;
+
+ private:
+  std::unique_ptr<ModelSource> source_;
+  std::set<std::string> anew_;  // parameters that the source does not have
+};
+
+}  // namespace moesaic

@@ -1,0 +1,34 @@
+// Logits block by block: all of them never exist at once. What the cross entropy uses, and what
+// else compares or draws from the model's distribution (distillation, sampled labels).
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <functional>
+
+#include "nn/linear.h"
+
+namespace moesaic {
+
+/// One block: rows [begin, begin + logits.size(0)) of the hidden states. Logits [rows, V] in the
+/// dtype of the hidden states; they may be changed and are gone at the next block.
+using VisitLogits = std::function<void(std::int64_t begin, const at::Tensor& logits)>;
+
+/// hidden_TD times the head, in blocks of rows in order; nothing without rows. Not in the graph.
+/// Local.
+void for_each_logit_block(const ForwardContext& context, const Linear& head,
+                          const at::Tensor& hidden_TD, const VisitLogits& visit);
+
+/// As above with the rows of a head in the dtype of the hidden states, [V, D], or some of them.
+void for_each_logit_block(const ForwardContext& context, const at::Tensor& w_VD,
+                          const at::Tensor& hidden_TD, const VisitLogits& visit);
+
+/// Makes the logits of a block the gradient of what is minimised with respect to them.
+using LogitGradient = VisitLogits;
+
+/// Goes through the blocks once, turns logits into their gradient, and hands the head's gradient
+/// over in pieces, to be had again within the round. -> the gradient of hidden_TD.
+at::Tensor backward_through_head(const ForwardContext& context, const Linear& head,
+                                 const at::Tensor& hidden_TD, const LogitGradient& gradient);
+
+}  // namespace moesaic

@@ -1,0 +1,54 @@
+#include "nn/linear.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/eye.h>
+#include <ATen/ops/zeros.h>
+
+#include "core/error.h"
+
+namespace moesaic {
+namespace {
+
+ForwardContext without_gradients(const ForwardContext& context) {
+  ForwardContext alone = context;
+  alone.sink = nullptr;
+  return alone;
+}
+
+}  // namespace
+
+at::Tensor Linear::forward(const ForwardContext& context, const at::Tensor& x_TK) const {
+  const at::Tensor y_TN = linear(context, *weight_, bias_, x_TK);
+  return adapter_ ? adapter_->apply(context, x_TK, y_TN) : y_TN;
+}
+
+at::Tensor Linear::matrix(const ForwardContext& context, at::ScalarType dtype) const {
+  MOESAIC_ASSERT(bias_ == nullptr);
+  const at::Tensor w_NK = context.weights.get(*weight_, dtype);
+  if (!adapter_) return w_NK;
+  // What the map makes of the unit vectors, which nobody learns from.
+  const at::NoGradGuard no_gradients;
+  const at::Tensor unit_KK = at::eye(w_NK.size(1), w_NK.options());
+  return adapter_->apply(without_gradients(context), unit_KK, w_NK.t().contiguous()).t();
+}
+
+at::Tensor GroupedLinear::forward_one_each(const ForwardContext& context,
+                                           const at::Tensor& x_eK) const {
+  const at::NoGradGuard no_gradients;
+  const at::Tensor w_eNK = weight_->tensor.detach();
+  const at::Tensor x = x_eK.detach().to(w_eNK.scalar_type());
+  const at::Tensor y_eN = w_eNK.bmm(x.unsqueeze(2)).squeeze(2);
+  if (!adapter_) return y_eN;
+  RowGroups groups{.example_R = at::zeros({x.size(0)}, x.options().dtype(at::kLong))};
+  for (std::int64_t e = 0; e < x.size(0); ++e) groups.offsets.push_back(e + 1);
+  return adapter_->apply(without_gradients(context), x, groups, y_eN);
+}
+
+at::Tensor GroupedLinear::forward(const ForwardContext& context, const at::Tensor& x_RK,
+                                  const RowGroups& groups) const {
+  const at::Tensor y_RN = grouped_linear(context, *weight_, x_RK, groups);
+  return adapter_ ? adapter_->apply(context, x_RK, groups, y_RN) : y_RN;
+}
+
+}  // namespace moesaic
