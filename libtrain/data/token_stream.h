@@ -6,13 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "data/batch.h"
 #include "data/mixture.h"
 #include "data/sequences.h"
+#include "data/step_data.h"
 
 namespace moesaic {
 
-class TokenStream {
+class TokenStream : public StepData {
  public:
   struct Options {
     std::uint64_t seed = 0;
@@ -25,16 +25,12 @@ class TokenStream {
   TokenStream(std::vector<Sequences> sources, const std::vector<double>& weights,
               const Options& options);
 
-  /// Micro-batches of one step, the same for every layout.
+  /// Each sequence is one document.
+  StepSize size(std::int64_t step) const override;
+  /// Each sequence is an example; its id is its position within the global batch.
+  Batch micro_batch(std::int64_t step, std::int64_t index) const override;
+  /// Micro-batches of every step.
   std::int64_t micro_batches_per_step() const;
-  std::int64_t sequences_per_step() const { return options_.global_batch_size; }
-  /// Micro-batch `index` of step `step` (0-based); round r of a step gives rank k the index
-  /// r * world + k. Example ids are positions within the global batch.
-  Batch micro_batch(std::int64_t step, std::int64_t index) const;
-  /// Target tokens of a whole step, over all ranks, known before its first forward.
-  std::int64_t target_tokens(std::int64_t step) const;
-  /// Input tokens of a whole step.
-  std::int64_t input_tokens(std::int64_t step) const;
 
   /// Sequences of all sources together: one epoch.
   std::int64_t sequences() const;

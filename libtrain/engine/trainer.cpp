@@ -66,9 +66,7 @@ StepReport Trainer::step(std::int64_t step, const Request& request) {
 
 StepSize Trainer::size_of(std::int64_t step_index) const {
   const Span span(span_name::kData);
-  const TokenStream& data = *parts_.train;
-  return {data.target_tokens(step_index), data.input_tokens(step_index),
-          data.micro_batches_per_step(), data.sequences_per_step()};
+  return parts_.train->size(step_index);
 }
 
 Batch Trainer::micro_batch(std::int64_t step_index, std::int64_t index) const {

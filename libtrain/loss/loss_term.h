@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/step_data.h"
 #include "nn/forward_context.h"
 
 namespace moesaic {
@@ -23,14 +24,6 @@ struct RouterRecord {
   /// default_moe: [e, D + 1] in the master dtype: over the rows of each expert of this rank the sum
   /// of what it puts out, its weight left out, and the number of rows.
   at::Tensor output_sum = {};
-};
-
-/// Sizes of the whole step, over all ranks and micro-batches, known before its first forward.
-struct StepSize {
-  std::int64_t target_tokens = 0;
-  std::int64_t input_tokens = 0;
-  std::int64_t micro_batches = 0;
-  std::int64_t sequences = 0;
 };
 
 /// All that a term may look at.

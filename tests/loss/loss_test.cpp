@@ -172,7 +172,7 @@ TEST(GshardBalance, CountsFirstChoicesAndDoesNotDependOnTheirNumber) {
 
 TEST(SequenceBalance, CountsTheTopScoresOfEachSequenceWhateverABiasChose) {
   Problem p;  // sequences of 3, 3 and 5 tokens
-  p.size.sequences = 7;
+  p.size.documents = 7;
   const auto logits = at::randn({11, 5}, at::kDouble).set_requires_grad(true);
   p.routers = {record_of(logits, 2)};
   const auto probabilities = p.routers[0].probabilities_TE;
@@ -187,6 +187,21 @@ TEST(SequenceBalance, CountsTheTopScoresOfEachSequenceWhateverABiasChose) {
   EXPECT_NEAR(value.metric, wanted / 7, 1e-12);
   value.loss.backward();
   EXPECT_GT(logits.grad().abs().max().item<double>(), 0);
+}
+
+TEST(SequenceBalance, OfTwoDocumentsInOneExampleIsTheMeanOfBoth) {
+  Problem p;
+  const auto logits = at::randn({11, 5}, at::kDouble);
+  const auto value = [&](const Batch& batch, std::int64_t first) {
+    p.batch = batch;
+    p.size.documents = batch.documents();
+    p.routers = {record_of(logits.narrow(0, first, batch.tokens()), 2)};
+    return SequenceBalance(0.5).evaluate(p.view()).metric;
+  };
+  const double one = value(test::batch_of({4}, 11), 0), other = value(test::batch_of({7}, 11), 4);
+  EXPECT_NE(one, other);
+  EXPECT_NEAR(value(test::batch_of({4, 7}, 11, 0, /*one_example=*/true), 0), (one + other) / 2,
+              1e-12);
 }
 
 TEST(GlobalBalance, CountsEarlierRoundsAndMeansOverTheTokensOfTheStep) {
