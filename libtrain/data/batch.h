@@ -1,4 +1,5 @@
-// Batch: one micro-batch, ragged and flat. Shapes: T tokens, B sequences.
+// Batch: one micro-batch, ragged and flat. Shapes: T tokens. What a token belongs to is said once
+// for each use of it: where attention ends, which document, which example, which draw.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,27 +12,34 @@ namespace moesaic {
 /// Target value of a position that has no target.
 inline constexpr std::int64_t kNoTarget = -100;
 
+/// place = example id * 2^kPlaceBits + number of the token within its example.
+inline constexpr int kPlaceBits = 32;
+
 struct Batch {
   at::Tensor ids_T;         // int64
   at::Tensor targets_T;     // int64, the next token, or kNoTarget
-  at::Tensor positions_T;   // int64, position within its sequence
-  at::Tensor example_id_T;  // int64, global index of the sequence within the step
-  std::vector<std::int64_t> sequence_offsets = {0};  // B + 1 offsets into T
+  at::Tensor positions_T;   // int64, that the rotary embedding turns by: from 0 in each document
+  at::Tensor example_id_T;  // int64, within the step: whose gradient the row's part belongs to
+  at::Tensor place_T;       // int64, that no other token of the step has: what a draw is keyed by
+  std::vector<std::int64_t> attention_offsets = {0};  // into T: spans that attention stays inside
+  std::vector<std::int64_t> document_offsets = {0};   // into T: documents, which balance terms of
+                                                      // sequences and looking ahead stay inside
 
-  std::int64_t tokens() const { return sequence_offsets.back(); }
-  std::int64_t sequences() const { return static_cast<std::int64_t>(sequence_offsets.size()) - 1; }
+  std::int64_t tokens() const { return attention_offsets.back(); }
+  std::int64_t attention_spans() const { return std::ssize(attention_offsets) - 1; }
+  std::int64_t documents() const { return std::ssize(document_offsets) - 1; }
 };
 
-/// For each position the id of the token `ahead` places behind it in its sequence, 0 where none is
-/// known: the last target is.
+/// For each token the id of the one `ahead` places after it in its document, 0 where none is known:
+/// the last target is.
 at::Tensor ids_ahead(const Batch& batch, std::int64_t ahead);
-/// For each position what is to be predicted `ahead` places behind it, or kNoTarget.
+/// For each token what is to be predicted `ahead` places after it in its document, or kNoTarget.
 at::Tensor targets_ahead(const Batch& batch, std::int64_t ahead);
 
 /// The same on another device.
 Batch to_device(const Batch& batch, at::Device device);
 
-/// A micro-batch without sequences: a rank without one joins the collectives with it.
+/// A micro-batch without tokens: a rank without one joins the collectives with it.
 Batch empty_batch();
 
 }  // namespace moesaic

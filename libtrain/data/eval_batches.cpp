@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "data/assemble.h"
+#include "data/batch_builder.h"
 
 namespace moesaic {
 
@@ -23,13 +23,13 @@ Batch EvalBatches::micro_batch(std::int64_t index) const {
   MOESAIC_ASSERT(index >= 0 && index < count());
   const std::int64_t first = index * micro_batch_size_;
   const std::int64_t last = std::min(first + micro_batch_size_, sequences());
-  std::vector<SequenceRef> chosen;
+  BatchBuilder batch;
   for (std::int64_t i = first; i < last; ++i) {
     const auto end = std::upper_bound(ends_.begin(), ends_.end(), i);
     const auto& source = sources_[static_cast<std::size_t>(end - ends_.begin())];
-    chosen.push_back({&source, i - (*end - source.size())});
+    source.add_to(batch, i - (*end - source.size()), {.example = i});
   }
-  return assemble(chosen, first);
+  return batch.build();
 }
 
 std::int64_t EvalBatches::target_tokens() const {

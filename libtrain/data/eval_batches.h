@@ -14,7 +14,8 @@ class EvalBatches {
   EvalBatches(std::vector<Sequences> sources, std::int64_t micro_batch_size);
 
   std::int64_t count() const;
-  /// The last one may be smaller. Example ids count through all sequences.
+  /// The last one may be smaller. Each sequence is a document and an example; example ids count
+  /// through all sequences.
   Batch micro_batch(std::int64_t index) const;
   std::int64_t target_tokens() const;  // of all micro-batches
   std::int64_t sequences() const { return ends_.empty() ? 0 : ends_.back(); }

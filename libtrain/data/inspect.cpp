@@ -28,8 +28,11 @@ Json inspect_token_file(const std::string& path) {
                  {"documents", header.documents},
                  {"max_id", header.max_id},
                  {"id_bytes", header.id_bytes},
+                 {"version", header.version},
                  {"digest", std::string(header.payload_digest, sizeof header.payload_digest)},
                  {"digest_ok", whole}};
+  if (tokens->has_target_bits()) result["targets"] = tokens->targets(0, tokens->ids());
+  if (tokens->owners() > 0) result["owners"] = header.owners;
   if (!whole) return result;
   std::vector<std::int64_t> first(static_cast<std::size_t>(std::min(kSampleIds, tokens->ids())));
   tokens->copy_ids(0, static_cast<std::int64_t>(first.size()), first.data());
@@ -53,6 +56,9 @@ std::string readable_token_file(const Json& inspected) {
       static_cast<double>(number("ids")) / static_cast<double>(number("documents")),
       number("max_id"), inspected.at("digest").get<std::string>(),
       whole ? "(matches)" : "DOES NOT MATCH: the file is damaged, build it again");
+  if (inspected.contains("targets"))
+    text += format("  targets    {} of the ids may be one\n", number("targets"));
+  if (inspected.contains("owners")) text += format("  owners     {}\n", number("owners"));
   if (inspected.contains("first_text")) {
     text += format("  begins     {}\n", inspected.at("first_text").dump());
   } else if (inspected.contains("first_ids")) {

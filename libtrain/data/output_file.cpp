@@ -13,7 +13,7 @@ namespace fs = std::filesystem;
 
 int keep_open(std::FILE*) { return 0; }
 
-// What a rename would replace: the file behind a symbolic link, and not the link.
+// What a rename would replace: the file that a symbolic link names, and not the link.
 std::string target_of(const std::string& path) {
   std::error_code code;
   const fs::path target = fs::canonical(path, code);

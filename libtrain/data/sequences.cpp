@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <limits>
-#include <numeric>
 
 #include "data/token_file.h"
 
@@ -30,6 +29,7 @@ Sequences Sequences::packed(std::shared_ptr<const TokenFile> tokens, std::int64_
                        file.name(), file.ids(), sequence_length + 1),
                 "add text, or lower data.sequence_length");
   }
+  sequences.require_targets();
   return sequences;
 }
 
@@ -56,6 +56,7 @@ Sequences Sequences::per_document(std::shared_ptr<const TokenFile> tokens,
                        file.name(), file.documents(), file.ids()),
                 "add longer documents, or set data.packing: true");
   }
+  sequences.require_targets();
   return sequences;
 }
 
@@ -71,16 +72,46 @@ std::int64_t Sequences::length(std::int64_t index) const {
   return starts_.empty() ? sequence_length_ + 1 : lengths_[static_cast<std::size_t>(index)];
 }
 
+std::int64_t Sequences::start(std::int64_t index) const {
+  return starts_.empty() ? index * sequence_length_ : starts_[static_cast<std::size_t>(index)];
+}
+
+// The first id of a sequence is a target of nothing.
+std::int64_t Sequences::targets(std::int64_t index) const {
+  return tokens_->targets(start(index) + 1, inputs(index));
+}
+
 std::int64_t Sequences::total_targets() const {
-  if (starts_.empty()) return size_ * sequence_length_;
-  return std::accumulate(lengths_.begin(), lengths_.end(), std::int64_t{0}) - size_;
+  if (starts_.empty()) return tokens_->targets(1, size_ * sequence_length_);
+  std::int64_t sum = 0;
+  for (std::int64_t i = 0; i < size_; ++i) sum += targets(i);
+  return sum;
+}
+
+void Sequences::require_targets() const {
+  for (std::int64_t i = 0; i < size_; ++i) {
+    if (targets(i) > 0) return;
+  }
+  throw Error(ErrorKind::kData,
+              format("{}: none of its {} sequences has a target, the token file says so of all ids",
+                     name(), size_),
+              "make the token file again, with the ids that are to be learned as targets");
 }
 
 void Sequences::copy_ids(std::int64_t index, std::int64_t* out) const {
-  const std::int64_t count = length(index);
-  const std::int64_t start =
-      starts_.empty() ? index * sequence_length_ : starts_[static_cast<std::size_t>(index)];
-  tokens_->copy_ids(start, count, out);
+  tokens_->copy_ids(start(index), length(index), out);
+}
+
+void Sequences::add_to(BatchBuilder& batch, std::int64_t index,
+                       const BatchBuilder::Document& document) const {
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(length(index)));
+  copy_ids(index, ids.data());
+  std::vector<std::uint8_t> may_be_target;
+  if (tokens_->has_target_bits()) {
+    may_be_target.resize(ids.size());
+    tokens_->copy_target_bits(start(index), length(index), may_be_target.data());
+  }
+  batch.add(ids, document, may_be_target);
 }
 
 std::int64_t Sequences::max_token_id() const { return tokens_->max_id(); }

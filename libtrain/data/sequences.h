@@ -6,11 +6,14 @@
 #include <string>
 #include <vector>
 
+#include "data/batch_builder.h"
+
 namespace moesaic {
 
 class TokenFile;
 
-/// A sequence of n ids has n - 1 inputs and as many targets.
+/// A sequence of n ids has n - 1 inputs and as many targets, less those that the token file says
+/// are none. A sequence may be without a target; a source without one is Error(kData).
 class Sequences {
  public:
   /// Packing: floor((N - 1) / S) sequences of S + 1 ids over the whole source. Error(kData) when
@@ -25,10 +28,14 @@ class Sequences {
 
   std::int64_t size() const { return size_; }
   std::int64_t length(std::int64_t index) const;  // ids of one sequence
-  std::int64_t targets(std::int64_t index) const { return length(index) - 1; }
+  std::int64_t inputs(std::int64_t index) const { return length(index) - 1; }
+  std::int64_t targets(std::int64_t index) const;
   std::int64_t total_targets() const;
   /// Writes the `length(index)` ids of one sequence.
   void copy_ids(std::int64_t index, std::int64_t* out) const;
+  /// Adds one sequence as a document.
+  void add_to(BatchBuilder& batch, std::int64_t index,
+              const BatchBuilder::Document& document) const;
 
   std::int64_t max_token_id() const;
   /// What messages call the source.
@@ -37,6 +44,8 @@ class Sequences {
  private:
   Sequences(std::shared_ptr<const TokenFile> tokens, std::int64_t sequence_length);
   void add_document(std::int64_t start, std::int64_t end);
+  void require_targets() const;
+  std::int64_t start(std::int64_t index) const;  // its first id
 
   std::shared_ptr<const TokenFile> tokens_;
   std::int64_t sequence_length_;

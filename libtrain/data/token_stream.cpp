@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/error.h"
-#include "data/assemble.h"
+#include "data/batch_builder.h"
 
 namespace moesaic {
 namespace {
@@ -39,26 +39,24 @@ Draw TokenStream::draw(std::int64_t step, std::int64_t position) const {
 Batch TokenStream::micro_batch(std::int64_t step, std::int64_t index) const {
   MOESAIC_ASSERT(step >= 0 && index >= 0 && index < micro_batches_per_step());
   const std::int64_t first = index * options_.micro_batch_size;
-  std::vector<SequenceRef> chosen;
-  for (std::int64_t i = 0; i < options_.micro_batch_size; ++i) {
-    const Draw drawn = draw(step, first + i);
-    chosen.push_back({&sources_[drawn.source], drawn.sequence});
+  BatchBuilder batch;
+  for (std::int64_t i = first; i < first + options_.micro_batch_size; ++i) {
+    const Draw drawn = draw(step, i);
+    sources_[drawn.source].add_to(batch, drawn.sequence, {.example = i});
   }
-  return assemble(chosen, first);
+  return batch.build();
 }
 
-std::int64_t TokenStream::target_tokens(std::int64_t step) const {
+StepSize TokenStream::size(std::int64_t step) const {
   MOESAIC_ASSERT(step >= 0);
-  std::int64_t tokens = 0;
+  StepSize size{.micro_batches = micro_batches_per_step(), .documents = options_.global_batch_size};
   for (std::int64_t i = 0; i < options_.global_batch_size; ++i) {
     const Draw drawn = draw(step, i);
-    tokens += sources_[drawn.source].targets(drawn.sequence);
+    size.target_tokens += sources_[drawn.source].targets(drawn.sequence);
+    size.input_tokens += sources_[drawn.source].inputs(drawn.sequence);
   }
-  return tokens;
+  return size;
 }
-
-// Every input of a sequence has a target.
-std::int64_t TokenStream::input_tokens(std::int64_t step) const { return target_tokens(step); }
 
 std::int64_t TokenStream::sequences() const {
   std::int64_t sum = 0;

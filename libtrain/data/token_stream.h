@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "data/batch.h"
 #include "data/mixture.h"
 #include "data/sequences.h"
 #include "data/step_data.h"
@@ -26,20 +25,12 @@ class TokenStream : public StepData {
   TokenStream(std::vector<Sequences> sources, const std::vector<double>& weights,
               const Options& options);
 
-  StepSize size(std::int64_t step) const override {
-    return {target_tokens(step), input_tokens(step), micro_batches_per_step(),
-            sequences_per_step()};
-  }
-  /// Micro-batches of one step, the same for every layout.
-  std::int64_t micro_batches_per_step() const;
-  std::int64_t sequences_per_step() const { return options_.global_batch_size; }
-  /// Micro-batch `index` of step `step` (0-based); round r of a step gives rank k the index
-  /// r * world + k. Example ids are positions within the global batch.
+  /// Each sequence is one document.
+  StepSize size(std::int64_t step) const override;
+  /// Each sequence is an example; its id is its position within the global batch.
   Batch micro_batch(std::int64_t step, std::int64_t index) const override;
-  /// Target tokens of a whole step, over all ranks, known before its first forward.
-  std::int64_t target_tokens(std::int64_t step) const;
-  /// Input tokens of a whole step.
-  std::int64_t input_tokens(std::int64_t step) const;
+  /// Micro-batches of every step.
+  std::int64_t micro_batches_per_step() const;
 
   /// Sequences of all sources together: one epoch.
   std::int64_t sequences() const;

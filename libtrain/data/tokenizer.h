@@ -32,7 +32,7 @@ class Tokenizer {
   virtual std::unique_ptr<Tokenizer> clone() const = 0;
 
   virtual std::int64_t vocab_size() const = 0;
-  /// Written behind each document.
+  /// Written after each document.
   virtual std::optional<std::uint32_t> end_of_text() const = 0;
   /// True when encoding the pieces of a text gives the ids of the text, wherever it is cut: then a
   /// file of any size is read in pieces.

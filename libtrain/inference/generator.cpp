@@ -1,28 +1,21 @@
 #include "inference/generator.h"
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/full.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "data/batch_builder.h"
 
 namespace moesaic {
 namespace {
 
-Batch batch_behind(const KvCache& cache, std::span<const std::uint32_t> ids) {
-  const std::int64_t count = std::ssize(ids), begin = cache.length();
-  Batch batch;
-  batch.ids_T = at::empty({count}, at::kLong);
-  std::copy(ids.begin(), ids.end(), batch.ids_T.mutable_data_ptr<std::int64_t>());
-  batch.targets_T = at::full({count}, kNoTarget, at::kLong);
-  batch.positions_T = at::arange(begin, begin + count, at::kLong);
-  batch.example_id_T = at::zeros({count}, at::kLong);
-  batch.sequence_offsets = {0, count};
-  return batch;
+Batch batch_after(const KvCache& cache, std::span<const std::uint32_t> ids) {
+  const std::vector<std::int64_t> wide(ids.begin(), ids.end());
+  BatchBuilder batch;
+  batch.add(wide, {.position = cache.length(), .last_is_input = true, .has_targets = false});
+  return batch.build();
 }
 
 }  // namespace
@@ -37,12 +30,12 @@ Generator::Next Generator::agree(Next next) const {
 
 at::Tensor Generator::read(Ids ids, KvCache& cache) {
   agree(Next::kRead);
-  return model_.read(context_, batch_behind(cache, ids), cache);
+  return model_.read(context_, batch_after(cache, ids), cache);
 }
 
 at::Tensor Generator::predict(const at::Tensor& hidden_TD, Ids next, KvCache& cache) {
   agree(Next::kPredict);
-  return model_.predict(context_, batch_behind(cache, next), hidden_TD, cache);
+  return model_.predict(context_, batch_after(cache, next), hidden_TD, cache);
 }
 
 Generator::Ids Generator::read_but_the_last(Ids prompt, KvCache& cache) {

@@ -4,7 +4,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
-#include <numeric>
+
+#include "data/batch_builder.h"
 
 namespace moesaic {
 namespace {
@@ -36,28 +37,13 @@ std::int64_t length_of(const SequenceWindow& window, std::int64_t sequence) {
 // All ids of each sequence go in, the last one without a target: what a model computes may depend
 // on the length of the sequence.
 Batch batch_of(const SequenceWindow& window, const Indices& sequences) {
-  Batch batch;
+  BatchBuilder batch;
   for (const std::int64_t sequence : sequences) {
-    batch.sequence_offsets.push_back(batch.tokens() + length_of(window, sequence));
+    const std::span ids(window.ids.data() + first_of(window, sequence),
+                        static_cast<std::size_t>(length_of(window, sequence)));
+    batch.add(ids, {.example = sequence, .last_is_input = true});
   }
-  for (auto* tensor : {&batch.ids_T, &batch.targets_T, &batch.positions_T, &batch.example_id_T}) {
-    *tensor = at::empty({batch.tokens()}, at::kLong);
-  }
-  auto* ids = batch.ids_T.mutable_data_ptr<std::int64_t>();
-  auto* targets = batch.targets_T.mutable_data_ptr<std::int64_t>();
-  auto* positions = batch.positions_T.mutable_data_ptr<std::int64_t>();
-  auto* examples = batch.example_id_T.mutable_data_ptr<std::int64_t>();
-  for (const std::int64_t sequence : sequences) {
-    const std::int64_t count = length_of(window, sequence);
-    const std::int64_t* first = window.ids.data() + first_of(window, sequence);
-    ids = std::copy_n(first, count, ids);
-    targets = std::copy_n(first + 1, count - 1, targets);
-    *targets++ = kNoTarget;
-    std::iota(positions, positions + count, std::int64_t{0});
-    positions += count;
-    examples = std::fill_n(examples, count, sequence);
-  }
-  return batch;
+  return batch.build();
 }
 
 // The loss of a position is that of the next id.

@@ -62,13 +62,13 @@ at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const
   const at::Tensor& p_TE = router.probabilities_TE;
   const std::int64_t chosen = router.selected_TK.size(1);
   const at::Tensor best_TK = std::get<1>(at::topk(p_TE.detach(), chosen, -1));
-  at::Tensor sum = p_TE.sum().mul(0);  // in the graph, also without sequences
-  const auto& offsets = view.context.batch.sequence_offsets;
-  for (std::size_t s = 0; s + 1 < offsets.size(); ++s) {
-    const std::int64_t tokens = offsets[s + 1] - offsets[s];
+  at::Tensor sum = p_TE.sum().mul(0);  // in the graph, also without documents
+  const auto& offsets = view.context.batch.document_offsets;
+  for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
+    const std::int64_t tokens = offsets[d + 1] - offsets[d];
     const at::Tensor count_E =
-        at::bincount(best_TK.narrow(0, offsets[s], tokens).flatten(), {}, p_TE.size(1));
-    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[s], tokens).sum(0),
+        at::bincount(best_TK.narrow(0, offsets[d], tokens).flatten(), {}, p_TE.size(1));
+    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0),
                           at_least_1(tokens * chosen), at_least_1(tokens)));
   }
   return sum.div(at_least_1(view.step.documents));

@@ -44,7 +44,7 @@ class GshardBalance : public LayerBalance {
 
 /// Sequence balance (DeepSeek-AI 2024, arXiv 2412.19437, eq. 17 to 20): as Switch over each
 /// sequence, f_i counting the top K of the scores alone, without correction bias and groups;
-/// averaged over the sequences of the step.
+/// averaged over the sequences of the step. A sequence is a document of the batch.
 class SequenceBalance : public LayerBalance {
  public:
   using LayerBalance::LayerBalance;

@@ -87,19 +87,20 @@ at::Tensor with_default_outputs(const at::Tensor& y_TD, const at::Tensor& gates_
 }
 
 at::Tensor token_uniform(const RandomKey& key, const Batch& batch, std::int64_t columns) {
-  const at::Tensor example_T = batch.example_id_T.cpu(), position_T = batch.positions_T.cpu();
-  at::Tensor uniform = at::empty({example_T.size(0), columns}, at::kDouble);
-  const auto* example = example_T.const_data_ptr<std::int64_t>();
-  const auto* position = position_T.const_data_ptr<std::int64_t>();
+  constexpr std::uint64_t kWithinExample = (std::uint64_t{1} << kPlaceBits) - 1;
+  const at::Tensor place_T = batch.place_T.cpu();
+  at::Tensor uniform = at::empty({place_T.size(0), columns}, at::kDouble);
+  const auto* places = place_T.const_data_ptr<std::int64_t>();
   double* out = uniform.mutable_data_ptr<double>();
   for (std::int64_t t = 0; t < uniform.size(0); ++t) {
     // Examples are far enough apart for 2^40 values; beyond that draws would only repeat.
-    const std::uint64_t first = (static_cast<std::uint64_t>(example[t]) << 40) +
-                                static_cast<std::uint64_t>(position[t] * columns);
+    const auto place = static_cast<std::uint64_t>(places[t]);
+    const std::uint64_t first = (place >> kPlaceBits << 40) +
+                                (place & kWithinExample) * static_cast<std::uint64_t>(columns);
     for (std::int64_t c = 0; c < columns; ++c)
       *out++ = key.uniform(first + static_cast<std::uint64_t>(c));
   }
-  return uniform.to(batch.example_id_T.device());
+  return uniform.to(batch.place_T.device());
 }
 
 SparseMixerDraw draw_experts(const at::Tensor& logits_TE, std::int64_t chosen, double eps,

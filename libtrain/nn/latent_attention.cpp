@@ -44,7 +44,7 @@ at::Tensor LatentAttention::expanded(const ForwardContext& context, const at::Te
                                 position_T1r.expand({tokens, o.num_heads, o.qk_rope_head_dim})},
                                2);
   const at::Tensor v = kv.narrow(2, o.qk_nope_head_dim, o.v_head_dim);
-  return causal_attention(q, k, v, context.batch.sequence_offsets, scale());
+  return causal_attention(q, k, v, context.batch.attention_offsets, scale());
 }
 
 // The same from latents alone, which are one key and value for all heads: kv_b_proj is applied to

@@ -78,7 +78,7 @@ at::Tensor yarn_frequencies(const arch::Rope& rope, std::int64_t dim) {
       .add(wave_F.reciprocal().mul(kept_F));
 }
 
-// [dim / 2], float32, for a sequence of `length` tokens.
+// [dim / 2], float32, for a span of `length` positions.
 at::Tensor frequencies(const arch::Rope& rope, std::int64_t most, std::int64_t length,
                        std::int64_t dim) {
   if (rope.type == "yarn") return yarn_frequencies(rope, dim);
@@ -92,14 +92,13 @@ at::Tensor angles(const Batch& batch, const arch::Rope& rope, std::int64_t most,
   const at::Tensor position_T1 = batch.positions_T.cpu().to(at::kFloat).unsqueeze(1);
   if (rope.type != "dynamic") return position_T1.mul(frequencies(rope, most, 0, dim));
   std::vector<at::Tensor> parts;
-  for (std::int64_t b = 0; b < batch.sequences(); ++b) {
-    const auto i = static_cast<std::size_t>(b);
-    const std::int64_t begin = batch.sequence_offsets[i];
-    const std::int64_t rows = batch.sequence_offsets[i + 1] - begin;
+  for (std::size_t b = 0; b + 1 < batch.attention_offsets.size(); ++b) {
+    const std::int64_t begin = batch.attention_offsets[b];
+    const std::int64_t rows = batch.attention_offsets[b + 1] - begin;
     if (rows == 0) continue;
     const at::Tensor position = position_T1.narrow(0, begin, rows);
-    // Also of a sequence that continues one in a cache.
-    const auto length = 1 + static_cast<std::int64_t>(position[rows - 1].item<float>());
+    // Also of a span that continues one in a cache, and of documents that share one.
+    const auto length = 1 + static_cast<std::int64_t>(position.max().item<float>());
     parts.push_back(position.mul(frequencies(rope, most, length, dim)));
   }
   return parts.empty() ? position_T1.mul(frequencies(rope, most, 0, dim)) : at::cat(parts);

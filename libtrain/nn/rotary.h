@@ -19,8 +19,8 @@ struct RotaryTable {
   at::Tensor sin_T1F;
   bool interleaved = false;
 
-  /// Positions of `batch`; with `dynamic` the frequencies of a sequence follow from its own length.
-  /// `dim` is the rotated width of a head.
+  /// Positions of `batch`; with `dynamic` the frequencies of an attention span follow from its own
+  /// length. `dim` is the rotated width of a head.
   static RotaryTable make(const Batch& batch, const arch::Rope& rope,
                           std::int64_t max_position_embeddings, std::int64_t dim,
                           at::ScalarType dtype);

@@ -29,7 +29,7 @@ at::Tensor SelfAttention::attend(const ForwardContext& context, const at::Tensor
     if (all.keys_LGd.size(0) > q.size(0))
       return attention_to_earlier(q, all.keys_LGd, all.values_LGw, scale, context.precision.master);
   }
-  return causal_attention(q, k, v, context.batch.sequence_offsets, scale);
+  return causal_attention(q, k, v, context.batch.attention_offsets, scale);
 }
 
 at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,

@@ -92,16 +92,16 @@ void BM_MicroBatch(benchmark::State& state) {
 }
 BENCHMARK(BM_MicroBatch)->ArgName("sources")->Arg(1)->Arg(3)->Unit(benchmark::kMicrosecond);
 
-void BM_TargetTokens(benchmark::State& state) {
+void BM_StepSize(benchmark::State& state) {
   const Folder folder;
   const SourceOptions source{.path = folder.corpus("text")};
   const auto path = build_token_file(source, *byte_tokenizer(), folder.path + "/cache", silent());
   const TokenStream stream({Sequences::packed(TokenFile::open(path), 512)}, {1.0},
                            {.seed = 1, .global_batch_size = 32, .micro_batch_size = 4});
   std::int64_t step = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(stream.target_tokens(step++));
+  for (auto _ : state) benchmark::DoNotOptimize(stream.size(step++));
 }
-BENCHMARK(BM_TargetTokens)->Unit(benchmark::kMicrosecond);
+BENCHMARK(BM_StepSize)->Unit(benchmark::kMicrosecond);
 
 }  // namespace
 }  // namespace moesaic

@@ -35,7 +35,7 @@ TEST(Dataset, OpensWhatTheChiefBuilt) {
   const TokenStream train = open_train(recipe, paths, 257);
   EXPECT_EQ(train.sequences(), 5 + 2);  // 11 ids, 5 ids, S = 2
   EXPECT_EQ(train.max_token_id(), 256);
-  EXPECT_EQ(train.target_tokens(0), 16);
+  EXPECT_EQ(train.size(0).target_tokens, 16);
   const EvalBatches valid = open_valid(recipe, paths, 257);
   EXPECT_EQ(valid.sequences(), 2);  // 6 ids
   EXPECT_EQ(valid.count(), 1);

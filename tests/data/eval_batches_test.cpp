@@ -8,12 +8,8 @@ namespace {
 using testing::counting;
 using testing::TemporaryFolder;
 using testing::tokens_of;
+using testing::values;
 using Ids = std::vector<std::int64_t>;
-
-Ids values(const at::Tensor& tensor) {
-  const auto* data = tensor.const_data_ptr<std::int64_t>();
-  return {data, data + tensor.numel()};
-}
 
 TEST(EvalBatches, RunThroughAllSourcesInOrderAndEndSmaller) {
   const TemporaryFolder folder;

@@ -32,6 +32,23 @@ TEST(InspectTokenFile, IdsOfOtherTokenizersHaveNoText) {
   EXPECT_FALSE(inspect_token_file(path).contains("first_text"));
 }
 
+TEST(InspectTokenFile, CountsTargetsAndOwnersWhereTheFileTellsThem) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path() + "/a.tokens";
+  write_tokens(path, {{1, 2, 3}, {4}});
+  const Json plain = inspect_token_file(path);
+  EXPECT_EQ(plain.at("version"), 1);
+  EXPECT_FALSE(plain.contains("targets") || plain.contains("owners"));
+  EXPECT_EQ(readable_token_file(plain).find("owners"), std::string::npos);
+  write_tokens(path, {{1, 2, 3}, {4}}, 2, {{0, 0, 1}, {1}}, {"eve", "eve"});
+  const Json seen = inspect_token_file(path);
+  EXPECT_EQ(seen.at("version"), 2);
+  EXPECT_EQ(seen.at("targets"), 2);
+  EXPECT_EQ(seen.at("owners"), 1);
+  EXPECT_NE(readable_token_file(seen).find("targets    2 of"), std::string::npos);
+  EXPECT_NE(readable_token_file(seen).find("owners     1"), std::string::npos);
+}
+
 TEST(InspectTokenFile, SaysWhenTheContentIsDamaged) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/a.tokens";

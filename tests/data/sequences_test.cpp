@@ -1,5 +1,7 @@
 #include "data/sequences.h"
 
+#include <numeric>
+
 #include "data/test_data.h"
 
 namespace moesaic {
@@ -75,6 +77,35 @@ TEST(Sequences, LongDocumentsAreCutSoThatEachTargetOccursOnce) {
   EXPECT_EQ(ids_of(sequences, 4), (Ids{20, 21, 22, 23}));
   EXPECT_EQ(ids_of(sequences, 5), (Ids{23, 24, 25, 26}));
   EXPECT_EQ(sequences.total_targets(), 7 + 1 + 6);
+}
+
+// The first id of a sequence is a target of nothing, and that of a later part was one before.
+TEST(Sequences, CountTheTargetsThatTheTokenFileHas) {
+  const TemporaryFolder folder;
+  const testing::TargetBits bits = {{1, 0, 1, 1, 0, 1}, {1, 0}, {0, 1}};
+  const auto tokens = tokens_of(folder, {counting(6), {50, 51}, {60, 61}}, "source", bits);
+  const auto count = [](const Sequences& sequences) {
+    Ids targets;
+    for (std::int64_t i = 0; i < sequences.size(); ++i) targets.push_back(sequences.targets(i));
+    EXPECT_EQ(std::accumulate(targets.begin(), targets.end(), std::int64_t{0}),
+              sequences.total_targets());
+    return targets;
+  };
+  EXPECT_EQ(count(Sequences::per_document(tokens, 3, Sequences::LongDocuments::kCut)),
+            (Ids{2, 1, 0, 1}));
+  const auto packed = Sequences::packed(tokens, 3);
+  EXPECT_EQ(count(packed), (Ids{2, 2, 1}));  // 0 1 1 | 0 1 1 | 0 0 1
+  EXPECT_EQ(packed.inputs(0), 3);
+}
+
+TEST(Sequences, ASourceWithoutATargetIsAnError) {
+  const TemporaryFolder folder;
+  const auto tokens = tokens_of(folder, {{1, 2, 3}, {4, 5}}, "chats.tokens", {{1, 0, 0}, {1, 0}});
+  expect_error(ErrorKind::kData, "chats.tokens: none of its 2 sequences has a target",
+               [&] { Sequences::per_document(tokens, 3, Sequences::LongDocuments::kCut); });
+  const auto first = tokens_of(folder, {{1, 2, 3}}, "first.tokens", {{1, 0, 0}});
+  expect_error(ErrorKind::kData, "first.tokens: none of its 1 sequences has a target",
+               [&] { Sequences::packed(first, 2); });
 }
 
 TEST(Sequences, RefusedLongDocumentsAreNumbered) {

@@ -1,6 +1,7 @@
 // What the data tests share: a temporary folder, and token files of given documents.
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
@@ -65,22 +66,34 @@ inline Log silent() {
 }
 
 using Documents = std::vector<std::vector<std::uint32_t>>;
+using TargetBits = std::vector<std::vector<std::uint8_t>>;  // of each document; empty = all
+using Owners = std::vector<std::string>;  // of each document; empty = none has one
 
-inline void write_tokens(const std::string& path, const Documents& documents, int id_bytes = 2) {
+inline void write_tokens(const std::string& path, const Documents& documents, int id_bytes = 2,
+                         const TargetBits& targets = {}, const Owners& owners = {}) {
   TokenFileWriter writer(path, id_bytes);
-  for (const auto& document : documents) {
-    writer.add(document);
-    writer.end_document();
+  for (std::size_t i = 0; i < documents.size(); ++i) {
+    writer.add(documents[i], targets.empty() ? std::vector<std::uint8_t>() : targets[i]);
+    if (owners.empty())
+      writer.end_document();
+    else
+      writer.end_document(owners[i]);
   }
   writer.publish();
 }
 
 inline std::shared_ptr<const TokenFile> tokens_of(const TemporaryFolder& folder,
                                                   const Documents& documents,
-                                                  const std::string& name = "source") {
+                                                  const std::string& name = "source",
+                                                  const TargetBits& targets = {}) {
   const std::string path = folder.path() + "/" + name + ".tokens";
-  write_tokens(path, documents);
+  write_tokens(path, documents, 2, targets);
   return TokenFile::open(path, name);
+}
+
+inline std::vector<std::int64_t> values(const at::Tensor& tensor) {
+  const auto* data = tensor.const_data_ptr<std::int64_t>();
+  return {data, data + tensor.numel()};
 }
 
 /// 0, 1, 2 ... count - 1, from `first`.

@@ -11,12 +11,8 @@ using testing::counting;
 using testing::expect_error;
 using testing::TemporaryFolder;
 using testing::tokens_of;
+using testing::values;
 using Ids = std::vector<std::int64_t>;
-
-Ids values(const at::Tensor& tensor) {
-  const auto* data = tensor.const_data_ptr<std::int64_t>();
-  return {data, data + tensor.numel()};
-}
 
 // Ten sequences of three inputs: sequence k has the inputs 3k, 3k + 1, 3k + 2.
 Sequences ten(const TemporaryFolder& folder) {
@@ -33,7 +29,10 @@ TEST(TokenStream, MicroBatchesHoldInputsTargetsPositionsAndExamples) {
   EXPECT_EQ(values(batch.targets_T), (Ids{19, 20, 21, 22, 23, 24}));
   EXPECT_EQ(values(batch.positions_T), (Ids{0, 1, 2, 0, 1, 2}));
   EXPECT_EQ(values(batch.example_id_T), (Ids{2, 2, 2, 3, 3, 3}));
-  EXPECT_EQ(batch.sequence_offsets, (Ids{0, 3, 6}));
+  const std::int64_t second = std::int64_t{2} << kPlaceBits, third = std::int64_t{3} << kPlaceBits;
+  EXPECT_EQ(values(batch.place_T),
+            (Ids{second, second + 1, second + 2, third, third + 1, third + 2}));
+  EXPECT_EQ(batch.attention_offsets, (Ids{0, 3, 6}));
 }
 
 TEST(TokenStream, RaggedSequencesKeepTheirLengths) {
@@ -47,9 +46,13 @@ TEST(TokenStream, RaggedSequencesKeepTheirLengths) {
   EXPECT_EQ(values(batch.targets_T), (Ids{2, 4, 5, 6, 8, 9}));
   EXPECT_EQ(values(batch.positions_T), (Ids{0, 0, 1, 2, 0, 1}));
   EXPECT_EQ(values(batch.example_id_T), (Ids{0, 1, 1, 1, 2, 2}));
-  EXPECT_EQ(batch.sequence_offsets, (Ids{0, 1, 4, 6}));
-  EXPECT_EQ(stream.target_tokens(0), 6);
-  EXPECT_EQ(stream.input_tokens(0), 6);
+  EXPECT_EQ(batch.attention_offsets, (Ids{0, 1, 4, 6}));
+  EXPECT_EQ(batch.document_offsets, batch.attention_offsets);
+  const StepSize size = stream.size(0);
+  EXPECT_EQ(size.target_tokens, 6);
+  EXPECT_EQ(size.input_tokens, 6);
+  EXPECT_EQ(size.micro_batches, 1);
+  EXPECT_EQ(size.documents, 3);
 }
 
 // A step is one set of sequences: how it is cut into micro-batches changes neither order nor ids.
@@ -72,7 +75,7 @@ TEST(TokenStream, TheCutIntoMicroBatchesDoesNotChangeAStep) {
       for (std::size_t t = 0; t < ids.size(); ++t) all.insert(all.end(), {ids[t], examples[t]});
       targets += batch.tokens();
     }
-    EXPECT_EQ(targets, stream.target_tokens(step));
+    EXPECT_EQ(targets, stream.size(step).target_tokens);
     return all;
   };
   for (const std::int64_t step : {0, 1, 7, 1000}) {
@@ -104,15 +107,20 @@ TEST(TokenStream, GlobalBatchMustBeAMultipleOfTheMicroBatch) {
   }
 }
 
-TEST(Batch, TheEmptyOneHasNoTokens) {
-  const Batch batch = empty_batch();
-  EXPECT_EQ(batch.tokens(), 0);
-  EXPECT_EQ(batch.sequences(), 0);
-  for (const auto* tensor :
-       {&batch.ids_T, &batch.targets_T, &batch.positions_T, &batch.example_id_T}) {
-    EXPECT_EQ(tensor->numel(), 0);
-    EXPECT_EQ(tensor->scalar_type(), at::kLong);
-  }
+// Of two documents the first has its second and third id as targets, the other one none.
+TEST(TokenStream, TargetsAreThoseOfTheTokenFilesBits) {
+  const TemporaryFolder folder;
+  const auto tokens =
+      tokens_of(folder, {{1, 2, 3, 4}, {5, 6, 7}}, "source", {{1, 1, 1, 0}, {1, 0, 0}});
+  const TokenStream stream({Sequences::per_document(tokens, 8, Sequences::LongDocuments::kRefuse)},
+                           {1.0},
+                           {.shuffle = false, .global_batch_size = 2, .micro_batch_size = 2});
+  const Batch batch = stream.micro_batch(0, 0);
+  EXPECT_EQ(values(batch.ids_T), (Ids{1, 2, 3, 5, 6}));
+  EXPECT_EQ(values(batch.targets_T), (Ids{2, 3, kNoTarget, kNoTarget, kNoTarget}));
+  EXPECT_EQ(stream.size(0).target_tokens, 2);
+  EXPECT_EQ(stream.size(0).input_tokens, 5);
+  EXPECT_EQ(stream.size(0).documents, 2);
 }
 
 }  // namespace

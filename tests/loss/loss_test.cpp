@@ -184,6 +184,21 @@ TEST(SequenceBalance, CountsTheTopScoresOfEachSequenceWhateverABiasChose) {
   EXPECT_GT(logits.grad().abs().max().item<double>(), 0);
 }
 
+TEST(SequenceBalance, OfTwoDocumentsInOneExampleIsTheMeanOfBoth) {
+  Problem p;
+  const auto logits = at::randn({11, 5}, at::kDouble);
+  const auto value = [&](const Batch& batch, std::int64_t first) {
+    p.batch = batch;
+    p.size.documents = batch.documents();
+    p.routers = {record_of(logits.narrow(0, first, batch.tokens()), 2)};
+    return SequenceBalance(0.5).evaluate(p.view()).metric;
+  };
+  const double one = value(test::batch_of({4}, 11), 0), other = value(test::batch_of({7}, 11), 4);
+  EXPECT_NE(one, other);
+  EXPECT_NEAR(value(test::batch_of({4, 7}, 11, 0, /*one_example=*/true), 0), (one + other) / 2,
+              1e-12);
+}
+
 TEST(GlobalBalance, CountsEarlierRoundsAndMeansOverTheTokensOfTheStep) {
   Problem p;
   p.size.input_tokens = 20;

@@ -136,6 +136,25 @@ TEST(Transformer, ATokenSeesNothingOfWhatFollowsIt) {
   EXPECT_GT(hidden(1)[5].sub(hidden(2)[5]).abs().max().item<double>(), 1e-3);
 }
 
+// The second document of an example, apart from the first and together with it.
+TEST(Transformer, ADocumentSeesAnotherOneOfItsExampleOnlyWhereTheyShareASpan) {
+  const RankContext context = RankContext::single();
+  const Transformer model({test::tiny_olmoe(), 1, at::kDouble}, context);
+  const at::NoGradGuard no_gradients;
+  const std::vector<std::int64_t> first = test::some_ids(0, 5, 31), second = {3, 1, 4, 1, 5};
+  const auto hidden = [&](bool after_another, bool together) {
+    BatchBuilder batch;
+    if (after_another) batch.add(first, {.example = 0});
+    batch.add(second, {.example = 0, .joins_previous = together});
+    test::Fixture f;
+    f.batch = batch.build();
+    return model.forward(f.context).hidden_TD.narrow(0, after_another ? 4 : 0, 4);
+  };
+  const at::Tensor alone = hidden(false, false);
+  EXPECT_TRUE(at::allclose(hidden(true, false), alone, 1e-12, 1e-12));
+  EXPECT_GT(hidden(true, true).sub(alone).abs().max().item<double>(), 1e-3);
+}
+
 // float32 and bfloat16 follow float64 as far as their digits go.
 TEST(Transformer, LowerPrecisionsFollowFloat64) {
   const RankContext context = RankContext::single();

@@ -58,7 +58,7 @@ StepSize size_of(const Communicator& world, const Batch& mine) {
     return static_cast<std::int64_t>(
         world.all_reduce(static_cast<double>(n), ReduceOp::kSum, "size"));
   };
-  return {sum(mine.tokens()), sum(mine.tokens()), sum(mine.sequences() > 0)};
+  return {sum(mine.tokens()), sum(mine.tokens()), sum(mine.tokens() > 0)};
 }
 
 TEST(Imbalance, AllTokensToTheExpertsOfOneRankAndToOthersEachStep) {

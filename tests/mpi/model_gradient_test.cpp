@@ -41,7 +41,7 @@ void check(const RankContext& context) {
         context.world.all_reduce(static_cast<double>(n), ReduceOp::kSum, "size"));
   };
   TinyRun run(context, test::tiny_olmoe(), mine,
-              {sum(mine.tokens()), sum(mine.tokens()), sum(mine.sequences() > 0)});
+              {sum(mine.tokens()), sum(mine.tokens()), sum(mine.tokens() > 0)});
   run.loss(true);
   std::vector<at::Tensor> gradients;
   for (const Parameter& p : run.parameters) gradients.push_back(run.gradient(p).clone());

@@ -81,14 +81,10 @@ TEST(Profile, HasTheExchangesOfExpertsAndTheGradientBucketsOfAModel) {
   for (const int expert : test::expert_sizes()) {
     const RankContext context = test::context(expert);
     const std::int64_t tokens = 6;
-    Batch batch = empty_batch();
-    batch.ids_T = at::ones({tokens}, at::kLong);
-    batch.targets_T = at::ones({tokens}, at::kLong);
-    batch.positions_T = at::ones({tokens}, at::kLong).cumsum(0).sub(1);
-    batch.example_id_T = at::ones({tokens}, at::kLong).mul(context.rank());
-    batch.sequence_offsets = {0, tokens};
+    BatchBuilder batch;
+    batch.add(std::vector<std::int64_t>(tokens + 1, 1), {.example = context.rank()});
     test::TinyRun run(
-        context, test::tiny_olmoe(), batch,
+        context, test::tiny_olmoe(), batch.build(),
         {tokens * context.world.size(), tokens * context.world.size(), context.world.size()});
     const auto tracer = std::make_shared<Tracer>();
     {

@@ -15,6 +15,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "nn/attention.h"
 #include "nn/norm.h"
@@ -153,7 +154,7 @@ RotaryTable table_at(const std::vector<std::int64_t>& positions, const arch::Rop
                      std::int64_t dim) {
   Batch batch;
   batch.positions_T = at::tensor(positions);
-  batch.sequence_offsets.push_back(std::ssize(positions));
+  batch.attention_offsets.push_back(std::ssize(positions));
   return RotaryTable::make(batch, rope, 16, dim, at::kDouble);
 }
 
@@ -203,6 +204,32 @@ TEST(RotaryTable, HasTheAnglesOfTransformersForEachVariant) {
   EXPECT_DOUBLE_EQ((arch::Rope{.type = "yarn", .factor = 4, .mscale = 1, .mscale_all_dim = 0.5})
                        .softmax_factor(),
                    std::pow(0.05 * std::log(4.0) + 1, 2));
+}
+
+// Spans of 40 and of 10 + 20 positions, where 16 were trained; the second has two documents.
+TEST(RotaryTable, DynamicFrequenciesAreThoseOfEachSpan) {
+  const arch::Rope rope{.type = "dynamic", .factor = 2};
+  const auto counting = [](std::int64_t count) {
+    std::vector<std::int64_t> positions(static_cast<std::size_t>(count));
+    std::iota(positions.begin(), positions.end(), std::int64_t{0});
+    return positions;
+  };
+  std::vector<std::int64_t> positions;
+  for (const std::int64_t count : {40, 10, 20}) {
+    for (const std::int64_t p : counting(count)) positions.push_back(p);
+  }
+  Batch batch;
+  batch.positions_T = at::tensor(positions);
+  batch.attention_offsets = {0, 40, 70};
+  batch.document_offsets = {0, 40, 50, 70};
+  const auto table = RotaryTable::make(batch, rope, 16, 8, at::kDouble);
+  const auto cosine = [&](std::int64_t count) {
+    return table_at(counting(count), rope, 8).cos_T1F;
+  };
+  EXPECT_TRUE(table.cos_T1F.narrow(0, 0, 40).equal(cosine(40)));
+  EXPECT_TRUE(table.cos_T1F.narrow(0, 40, 10).equal(cosine(20).narrow(0, 0, 10)));
+  EXPECT_TRUE(table.cos_T1F.narrow(0, 50, 20).equal(cosine(20)));
+  EXPECT_FALSE(cosine(20).equal(cosine(40).narrow(0, 0, 20)));
 }
 
 // Sequences of 3, 3 and 5 tokens, 4 query heads, 2 key/value heads.

@@ -1,8 +1,6 @@
 // A sink that keeps gradients by parameter index, and a context for operations outside a trainer.
 #pragma once
 
-#include <ATen/ops/arange.h>
-#include <ATen/ops/cat.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <deque>
@@ -10,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "data/batch_builder.h"
 #include "nn/forward_context.h"
 #include "support/parameters.h"
 
@@ -39,24 +38,26 @@ class CaptureSink : public GradientSink {
   }
 };
 
-/// One batch of `lengths` sequences with ids 0, 1, 2 ... modulo `vocabulary` and targets the next
-/// ids.
+/// The ids t (t + 7) modulo `vocabulary`, t = first, first + 1 ...
+inline std::vector<std::int64_t> some_ids(std::int64_t first, std::int64_t count,
+                                          std::int64_t vocabulary) {
+  std::vector<std::int64_t> ids;
+  for (std::int64_t t = first; t < first + count; ++t) ids.push_back(t * (t + 7) % vocabulary);
+  return ids;
+}
+
+/// Documents of `lengths` tokens, whose ids go on from one to the next; each is an example, or all
+/// are one.
 inline Batch batch_of(const std::vector<std::int64_t>& lengths, std::int64_t vocabulary,
-                      std::int64_t start = 0) {
-  Batch batch;
-  std::vector<at::Tensor> positions, examples;
+                      std::int64_t start = 0, bool one_example = false) {
+  BatchBuilder batch;
+  std::int64_t documents = 0;
   for (const std::int64_t length : lengths) {
-    positions.push_back(at::arange(length, at::kLong));
-    examples.push_back(at::zeros_like(positions.back()).add_(batch.sequences()));
-    batch.sequence_offsets.push_back(batch.sequence_offsets.back() + length);
+    batch.add(some_ids(start, length + 1, vocabulary), {.example = one_example ? 0 : documents});
+    start += length;
+    ++documents;
   }
-  const at::Tensor t = at::arange(start, start + batch.tokens() + 1, at::kLong);
-  const at::Tensor ids = t.mul(t).add(t.mul(7)).remainder(vocabulary);
-  batch.ids_T = ids.narrow(0, 0, batch.tokens()).clone();
-  batch.targets_T = ids.narrow(0, 1, batch.tokens()).clone();
-  batch.positions_T = at::cat(positions);
-  batch.example_id_T = at::cat(examples);
-  return batch;
+  return batch.build();
 }
 
 struct Fixture {
