@@ -29,10 +29,11 @@ class CommBackend {
   virtual const std::string& name() const = 0;
 
   virtual WorkState all_reduce(at::Tensor tensor, ReduceOp op, const std::string& label) = 0;
-  virtual WorkState all_gather(const at::Tensor& mine, at::Tensor all,
-                               const std::string& label) = 0;
-  virtual WorkState reduce_scatter(const at::Tensor& all, at::Tensor mine,
-                                   const std::string& label) = 0;
+  /// `rows`: those of each rank, in `all`.
+  virtual WorkState all_gather(const at::Tensor& mine, const std::vector<std::int64_t>& rows,
+                               at::Tensor all, const std::string& label) = 0;
+  virtual WorkState reduce_scatter(const at::Tensor& all, const std::vector<std::int64_t>& rows,
+                                   at::Tensor mine, const std::string& label) = 0;
   virtual WorkState broadcast(at::Tensor tensor, int root, const std::string& label) = 0;
   virtual WorkState all_to_all(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows,
                                at::Tensor received, const std::vector<std::int64_t>& receive_rows,

@@ -41,6 +41,13 @@ void require_arithmetic(const at::Tensor& tensor, const std::string& group,
   }
 }
 
+void require_same_rows(const at::Tensor& one, const at::Tensor& other, const std::string& what,
+                       const std::string& group, const std::string& label) {
+  if (one.scalar_type() != other.scalar_type() || one.sizes().slice(1) != other.sizes().slice(1)) {
+    refuse(group, label, what + " differ in shape or dtype");
+  }
+}
+
 void require_rows(const at::Tensor& tensor, const std::vector<std::int64_t>& counts, int size,
                   const std::string& what, const std::string& group, const std::string& label) {
   require_tensor(tensor, group, label);
@@ -56,6 +63,19 @@ void require_rows(const at::Tensor& tensor, const std::vector<std::int64_t>& cou
     refuse(group, label,
            format("the {} counts sum to {}, the tensor has {} rows", what, total, tensor.size(0)));
   }
+}
+
+/// `mine` is shaped like the rows of `rank` in `all`.
+void require_part(const at::Tensor& mine, const std::vector<std::int64_t>& rows, int rank,
+                  const at::Tensor& all, const std::string& group, const std::string& label) {
+  require_tensor(mine, group, label);
+  const std::int64_t expected = rows[static_cast<std::size_t>(rank)];
+  if (mine.dim() < 1 || mine.size(0) != expected) {
+    refuse(group, label,
+           format("rank {} has the shape [{}] for its {} rows", rank,
+                  join(mine.sizes().vec(), ", "), expected));
+  }
+  require_same_rows(mine, all, "its rows and all rows", group, label);
 }
 
 at::Tensor rows_like(const at::Tensor& tensor, std::int64_t rows) {
@@ -113,19 +133,26 @@ double Communicator::all_reduce(double value, ReduceOp op, const std::string& la
 at::Tensor Communicator::all_gather(const at::Tensor& tensor, const std::string& label) const {
   require_tensor(tensor, name(), label);
   if (tensor.dim() < 1) refuse(name(), label, "the tensor has no rows");
+  const std::vector<std::int64_t> rows(static_cast<std::size_t>(size()), tensor.size(0));
   at::Tensor all = rows_like(tensor, size() * tensor.size(0));
-  Work(backend_->all_gather(tensor, all, label), label).wait();
+  all_gather_async(tensor, rows, all, label).wait();
   return all;
 }
 
-at::Tensor Communicator::reduce_scatter(const at::Tensor& tensor, const std::string& label) const {
-  require_arithmetic(tensor, name(), label);
-  if (tensor.dim() < 1 || tensor.size(0) % size() != 0) {
-    refuse(name(), label, format("the rows do not divide by the {} ranks", size()));
-  }
-  at::Tensor mine = rows_like(tensor, tensor.size(0) / size());
-  Work(backend_->reduce_scatter(tensor, mine, label), label).wait();
-  return mine;
+Work Communicator::all_gather_async(const at::Tensor& mine, const std::vector<std::int64_t>& rows,
+                                    at::Tensor all, const std::string& label) const {
+  require_rows(all, rows, size(), "gathered", name(), label);
+  require_part(mine, rows, rank(), all, name(), label);
+  return Work(backend_->all_gather(mine, rows, std::move(all), label), label);
+}
+
+Work Communicator::reduce_scatter_async(const at::Tensor& all,
+                                        const std::vector<std::int64_t>& rows, at::Tensor mine,
+                                        const std::string& label) const {
+  require_arithmetic(all, name(), label);
+  require_rows(all, rows, size(), "scattered", name(), label);
+  require_part(mine, rows, rank(), all, name(), label);
+  return Work(backend_->reduce_scatter(all, rows, std::move(mine), label), label);
 }
 
 void Communicator::broadcast(at::Tensor tensor, int root, const std::string& label) const {
@@ -182,10 +209,7 @@ Work Communicator::all_to_all_async(const at::Tensor& rows,
            format("rank {} sends itself {} rows but expects {}", rank(), send_rows[me],
                   receive_rows[me]));
   }
-  if (rows.scalar_type() != received.scalar_type() ||
-      rows.sizes().slice(1) != received.sizes().slice(1)) {
-    refuse(name(), label, "sent and received rows differ in shape or dtype");
-  }
+  require_same_rows(rows, received, "sent and received rows", name(), label);
   return Work(backend_->all_to_all(rows, send_rows, std::move(received), receive_rows, label),
               label);
 }

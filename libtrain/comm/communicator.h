@@ -61,8 +61,14 @@ class Communicator {
   /// [n, ...] of equal shape on all ranks -> [size * n, ...] in rank order.
   at::Tensor all_gather(const at::Tensor& tensor, const std::string& label) const;
 
-  /// [size * n, ...] -> the summed [n, ...] of this rank.
-  at::Tensor reduce_scatter(const at::Tensor& tensor, const std::string& label) const;
+  /// rows[r] rows (perhaps 0) of each rank r -> `all` [sum(rows), ...] in rank order. `mine` may be
+  /// this rank's part of `all`.
+  Work all_gather_async(const at::Tensor& mine, const std::vector<std::int64_t>& rows,
+                        at::Tensor all, const std::string& label) const;
+  /// The way back: `all` -> the summed rows[rank] rows of this rank. `mine` may be its part of
+  /// `all`. On the host in rank order: the bits of all_reduce.
+  Work reduce_scatter_async(const at::Tensor& all, const std::vector<std::int64_t>& rows,
+                            at::Tensor mine, const std::string& label) const;
 
   /// In place, from `root`.
   void broadcast(at::Tensor tensor, int root, const std::string& label) const;

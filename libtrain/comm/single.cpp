@@ -6,13 +6,14 @@ namespace moesaic {
 
 WorkState SingleBackend::all_reduce(at::Tensor, ReduceOp, const std::string&) { return nullptr; }
 
-WorkState SingleBackend::all_gather(const at::Tensor& mine, at::Tensor all, const std::string&) {
+WorkState SingleBackend::all_gather(const at::Tensor& mine, const std::vector<std::int64_t>&,
+                                    at::Tensor all, const std::string&) {
   all.copy_(mine);
   return nullptr;
 }
 
-WorkState SingleBackend::reduce_scatter(const at::Tensor& all, at::Tensor mine,
-                                        const std::string&) {
+WorkState SingleBackend::reduce_scatter(const at::Tensor& all, const std::vector<std::int64_t>&,
+                                        at::Tensor mine, const std::string&) {
   mine.copy_(all);
   return nullptr;
 }

@@ -24,7 +24,8 @@ void copy(const StateDict& live, StateDict& own) {
     at::Tensor buffer = before[i].tensor;
     if (!fits(buffer, values)) buffer = at::empty_like(values);
     // Not copy_(), which would start threads beside those that train.
-    std::memcpy(buffer.mutable_data_ptr(), values.const_data_ptr(), values.nbytes());
+    if (values.nbytes() > 0)
+      std::memcpy(buffer.mutable_data_ptr(), values.const_data_ptr(), values.nbytes());
     own[i].tensor = buffer;
   }
 }

@@ -139,7 +139,12 @@ void ExpertPlacement::move(const StateDict& state, const std::vector<Slots>& to,
                            const Communicator& group) {
   std::map<std::int64_t, std::vector<const StateEntry*>> by_layer;
   for (const StateEntry& entry : state) {
-    if (entry.scope == Scope::kExpert) by_layer[layer_number(entry.name)].push_back(&entry);
+    if (entry.scope != Scope::kExpert) continue;
+    MOESAIC_CHECK(!entry.spread, ErrorKind::kInternal,
+                  "'{}' is spread over the ranks that hold the same experts: such state cannot "
+                  "follow experts that change ranks",
+                  entry.name);
+    by_layer[layer_number(entry.name)].push_back(&entry);
   }
   MOESAIC_ASSERT(by_layer.size() == to.size());
   std::size_t layer = 0;

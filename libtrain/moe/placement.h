@@ -47,7 +47,8 @@ class ExpertPlacement : public StepPart {
   /// Makes the next placement from the load since the last time; nothing moves yet.
   void plan();
   /// Moves expert entries of `state`, this rank's rows, in place: to the order of experts, for a
-  /// checkpoint, or to the planned placement. Collective over the expert group.
+  /// checkpoint, or to the planned placement. Refuses entries that are spread, before any moves.
+  /// Collective over the expert group.
   void lie_in_order(const StateDict& state, const Communicator& expert_group);
   void lie_as_planned(const StateDict& state, const Communicator& expert_group);
 

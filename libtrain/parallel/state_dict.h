@@ -8,11 +8,14 @@
 #include <vector>
 
 #include "parallel/parameter_set.h"
+#include "parallel/row_blocks.h"
 
 namespace moesaic {
 
-/// A view of live state. Dense entries are equal on all ranks; expert entries are this rank's rows
-/// [offset, offset + tensor.size(0)) of a tensor of `global_shape`.
+/// A view of live state: rows [offset, offset + tensor.size(0)) of a tensor of `global_shape`.
+/// Dense entries are whole and equal on all ranks, expert entries are this rank's experts, equal
+/// over expert_data; but what is spread is held by one rank alone, in whole digest blocks, and a
+/// rank may have no rows of it (a tensor [0, ...]). All ranks have all entries.
 struct StateEntry {
   std::string name;
   at::Tensor tensor;
@@ -20,6 +23,13 @@ struct StateEntry {
   std::int64_t offset = 0;
   Scope scope = Scope::kDense;
   bool exact = false;  // keeps its dtype in a file of a smaller one
+  bool spread = false;
+
+  /// The rows of the global tensor that are here. A scalar is a tensor of one row.
+  RowRange rows() const { return {offset, tensor.dim() == 0 ? 1 : tensor.size(0)}; }
+  /// Error(kInternal) when those are not rows of the global tensor, or not whole digest blocks, or
+  /// not all where they should be.
+  void check_rows() const;
 };
 
 /// In checkpoint order, the same on all ranks but for the local tensors.
@@ -32,5 +42,9 @@ StateDict state_of(const ParameterSet& parameters);
 /// name>".
 StateEntry entry_like(const Parameter& parameter, const std::string& prefix,
                       const at::Tensor& tensor);
+/// The same of state that is spread (parallel/ownership.h): `tensor` has the rows `owned` of the
+/// parameter's local ones, e.g. their first moment.
+StateEntry spread_entry_like(const Parameter& parameter, const std::string& prefix,
+                             const at::Tensor& tensor, const RowRange& owned);
 
 }  // namespace moesaic

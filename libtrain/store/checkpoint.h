@@ -61,11 +61,11 @@ class CheckpointStore {
   static HubOrigin origin(const RankContext& context, const CheckpointInfo& info);
 
   /// Collective over world. Fills the tensors of `content.model`, and those of `content.state`
-  /// unless it is empty, each rank its own slices. Names, shapes and types are compared on all
-  /// ranks before any tensor changes; a value is copied after its digest was right. When a rank
-  /// throws, every rank does, and the tensors are partly filled: use them only after another load.
-  /// To resume, types must be equal; without state (`model.from`, inference) floating types are
-  /// converted.
+  /// unless it is empty, each rank its own slices, however the ranks that saved had shared it out.
+  /// Names, shapes and types are compared on all ranks before any tensor changes; a value is copied
+  /// after its digest was right. When a rank throws, every rank does, and the tensors are partly
+  /// filled: use them only after another load. To resume, types must be equal; without state
+  /// (`model.from`, inference) floating types are converted.
   static void load(const RankContext& context, const CheckpointInfo& info,
                    CheckpointContent& content);
 

@@ -8,12 +8,12 @@
 
 #include "core/digest.h"
 #include "core/error.h"
+#include "parallel/row_blocks.h"
 #include "store/agreement.h"
 #include "store/checkpoint.h"
 #include "store/differences.h"
 #include "store/hdf5.h"
 #include "store/manifest.h"
-#include "store/row_blocks.h"
 
 namespace moesaic {
 namespace {
@@ -88,19 +88,17 @@ void fill(const Hdf5File& file, const Target& target, const DatasetDigests& all_
                 dataset.where());
   const at::Tensor& tensor = target.entry->tensor;
   const at::Tensor rows = tensor.dim() == 0 ? tensor.unsqueeze(0) : tensor;
-  const std::int64_t offset =
-      target.entry->offset;  // 0 when dense: a block of an expert is one row
+  const RowRange here = target.entry->rows();
   const std::int64_t step = blocks.blocks_in(kBytesPerRead, dataset.spec().row_bytes());
-  const std::int64_t end =
-      target.entry->scope == Scope::kExpert ? offset + rows.size(0) : blocks.count();
-  for (std::int64_t block = offset; block < end; block += step) {
+  const std::int64_t end = blocks.block_from(here.end());
+  for (std::int64_t block = blocks.block_from(here.first); block < end; block += step) {
     const std::int64_t count = std::min(step, end - block);
     std::vector<std::int64_t> shape = dataset.spec().shape;
     shape[0] = blocks.num_rows(block, count);
     const at::Tensor values = at::empty(shape, at::TensorOptions(dataset.spec().dtype));
     dataset.read_rows(blocks.first_row(block), shape[0], values.mutable_data_ptr());
     check_digests(dataset, blocks, block, count, values, found->second);
-    rows.narrow(0, blocks.first_row(block) - offset, shape[0]).copy_(values);
+    rows.narrow(0, blocks.first_row(block) - here.first, shape[0]).copy_(values);
   }
 }
 
@@ -112,6 +110,9 @@ struct LoadPlan {
 };
 
 LoadPlan plan_load(const CheckpointContent& content, const DatasetDigests& digests) {
+  for (const StateDict* entries : {&content.model, &content.state}) {
+    for (const StateEntry& entry : *entries) entry.check_rows();
+  }
   const bool resumes = !content.state.empty();
   LoadPlan plan;
   for (const StateEntry& entry : content.model) {

@@ -1,13 +1,20 @@
-// The chunks of a dataset, numbered row by row. Pure arithmetic.
+// The HDF5 chunks of a dataset: their shape, and their numbers row by row. Pure arithmetic.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "arch/arch.h"
 #include "store/hdf5_spec.h"
 
 namespace moesaic {
+
+/// No chunk crosses a digest block (parallel/row_blocks.h). Experts: a slice, halved while it is
+/// large and even, so that each chunk is written whole (a partial one would be read first). Dense:
+/// rows up to about 1 MiB.
+std::vector<std::int64_t> chunk_of(arch::Scope scope, const std::vector<std::int64_t>& shape,
+                                   std::int64_t item_bytes);
 
 class ChunkGrid {
  public:

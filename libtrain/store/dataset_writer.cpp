@@ -143,6 +143,24 @@ void lay_out(const std::string& path, const std::vector<DatasetPart>& parts, at:
   file.close();
 }
 
+struct BlockRange {
+  std::int64_t first = 0;
+  std::int64_t count = 0;
+};
+
+/// Of the blocks that this rank holds, those that it writes.
+BlockRange blocks_to_write(const RankContext& context, const StateEntry& entry,
+                           const RowBlocks& blocks) {
+  const std::int64_t first = blocks.block_from(entry.rows().first);
+  const std::int64_t held = blocks.block_from(entry.rows().end()) - first;
+  if (entry.spread) return {first, held};
+  if (entry.scope == Scope::kDense) return {first, context.is_chief() ? held : 0};
+  const std::int64_t replicas = context.expert_data.size();
+  const std::int64_t begin = held * context.expert_data.rank() / replicas;
+  const std::int64_t end = held * (context.expert_data.rank() + 1) / replicas;
+  return {first + begin, end - begin};
+}
+
 DatasetDigests join_digests(const DatasetDigests& names, const std::vector<std::string>& texts) {
   DatasetDigests joined = names;
   std::vector<std::vector<std::string>*> by_index;
@@ -167,9 +185,10 @@ DatasetDigests join_digests(const DatasetDigests& names, const std::vector<std::
 
 DatasetPart part_of(const RankContext& context, const StateEntry& entry, const std::string& name,
                     at::ScalarType dtype) {
-  MOESAIC_CHECK(is_stored_dtype(dtype) && entry.tensor.numel() > 0, ErrorKind::kInternal,
-                "'{}' ({}, {} values here) cannot go to a checkpoint", entry.name,
-                dtype_name(dtype), entry.tensor.numel());
+  entry.check_rows();
+  MOESAIC_CHECK(is_stored_dtype(dtype) && (entry.spread || entry.tensor.numel() > 0),
+                ErrorKind::kInternal, "'{}' ({}, {} values here) cannot go to a checkpoint",
+                entry.name, dtype_name(dtype), entry.tensor.numel());
   const at::Tensor values = entry.tensor.detach();
   const at::Tensor source = values.dim() == 0 ? values.unsqueeze(0) : values;
   arch::ParameterInfo info{name, entry.global_shape, entry.scope};
@@ -178,13 +197,9 @@ DatasetPart part_of(const RankContext& context, const StateEntry& entry, const s
     return source.narrow(0, first - offset, count);
   };
   DatasetPart part = part_of(context, info, dtype, rows);
-  if (entry.scope == Scope::kDense) return part;
-  const std::int64_t held = source.size(0);
-  const std::int64_t replicas = context.expert_data.size();
-  const std::int64_t begin = held * context.expert_data.rank() / replicas;
-  const std::int64_t end = held * (context.expert_data.rank() + 1) / replicas;
-  part.first_block = entry.offset + begin;
-  part.num_blocks = end - begin;
+  const BlockRange written = blocks_to_write(context, entry, part.blocks);
+  part.first_block = written.first;
+  part.num_blocks = written.count;
   return part;
 }
 

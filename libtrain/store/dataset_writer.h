@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "parallel/rank_context.h"
+#include "parallel/row_blocks.h"
 #include "parallel/state_dict.h"
 #include "store/hdf5.h"
 #include "store/manifest.h"
-#include "store/row_blocks.h"
 
 namespace moesaic {
 
@@ -33,8 +33,8 @@ struct DatasetPart {
   std::int64_t num_blocks = 0;
 };
 
-/// `entry` as a dataset of type `dtype`. Ranks that hold the same experts share the work of
-/// writing.
+/// `entry` as a dataset of type `dtype`. Whoever holds what is spread writes it; of the rest the
+/// chief writes the dense values, and ranks that hold the same experts share the work.
 DatasetPart part_of(const RankContext& context, const StateEntry& entry, const std::string& name,
                     at::ScalarType dtype);
 

@@ -169,20 +169,8 @@ void GgufSource::read(const std::string& name, std::int64_t first, const at::Ten
   file_.release(part.tensor->begin, part.tensor->end - part.tensor->begin);
 }
 
-at::Tensor GgufSource::rows(const std::string& name, std::int64_t first, std::int64_t count) const {
-  std::vector<std::int64_t> shape = parameter(name).shape;
-  shape[0] = count;
-  const at::Tensor values = at::empty(shape, dtypes_.at(name));
-  read(name, first, values);
-  return values;
-}
-
 void GgufSource::fill(const RankContext& context, const StateDict& model) const {
-  agreed(context.world, "model: fit",
-         [&] { require_fit(model, "the file", "use the model.config of the file"); });
-  agreed(context.world, "model: load", [&] {
-    for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
-  });
+  fill_by_reading(context, model, "the file", "use the model.config of the file");
 }
 
 }  // namespace moesaic

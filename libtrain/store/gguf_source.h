@@ -22,7 +22,7 @@ class GgufSource : public ModelSource {
 
   Json tokenizer() const override { return nullptr; }  // origin() has its file
   HubOrigin origin(const RankContext& context) const override;
-  at::Tensor rows(const std::string& name, std::int64_t first, std::int64_t count) const override;
+  void read(const std::string& name, std::int64_t first, const at::Tensor& into) const override;
 
  protected:
   void fill(const RankContext& context, const StateDict& model) const override;
@@ -37,7 +37,6 @@ class GgufSource : public ModelSource {
   GgufSource(const std::string& path, MappedFile&& file);
   GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& header);
   void find_parts();
-  void read(const std::string& name, std::int64_t first, const at::Tensor& into) const;
 
   MappedFile file_;
   GgufHeader header_;

@@ -1,7 +1,5 @@
 #include "store/hub_source.h"
 
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 
 #include "store/agreement.h"
@@ -69,22 +67,9 @@ void HubSource::read(const std::string& name, std::int64_t first, const at::Tens
   }
 }
 
-at::Tensor HubSource::rows(const std::string& name, std::int64_t first, std::int64_t count) const {
-  std::vector<std::int64_t> shape = parameter(name).shape;
-  shape[0] = count;
-  const at::Tensor values = at::empty(shape, dtypes_.at(name));
-  read(name, first, values);
-  return values;
-}
-
 void HubSource::fill(const RankContext& context, const StateDict& model) const {
-  agreed(context.world, "model: fit", [&] {
-    require_fit(model, "the folder",
-                "use the model.config of the folder (its config.json), or other weights");
-  });
-  agreed(context.world, "model: load", [&] {
-    for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
-  });
+  fill_by_reading(context, model, "the folder",
+                  "use the model.config of the folder (its config.json), or other weights");
 }
 
 }  // namespace moesaic

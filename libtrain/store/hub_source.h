@@ -20,8 +20,6 @@ class HubSource : public ModelSource {
 
   Json tokenizer() const override { return nullptr; }
   HubOrigin origin(const RankContext& context) const override;
-  at::Tensor rows(const std::string& name, std::int64_t first, std::int64_t count) const override;
-  /// Rows from `first` on into the contiguous `into`, converted to its type.
   void read(const std::string& name, std::int64_t first, const at::Tensor& into) const override;
 
  protected:

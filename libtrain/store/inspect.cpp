@@ -8,13 +8,13 @@
 #include "config/gguf_header.h"
 #include "core/digest.h"
 #include "core/error.h"
+#include "parallel/row_blocks.h"
 #include "store/checkpoint_folder.h"
 #include "store/hdf5.h"
 #include "store/hub_folder.h"
 #include "store/inspect_gguf.h"
 #include "store/inspect_hub.h"
 #include "store/manifest.h"
-#include "store/row_blocks.h"
 
 namespace moesaic {
 namespace {

@@ -1,6 +1,7 @@
 #include "store/model_source.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
 #include <set>
 
@@ -48,6 +49,23 @@ void ModelSource::require_fit(const StateDict& model, const std::string& store,
       differences.unexpected(name);
   }
   differences.require_none(format("{} does not fit this model", path_), hint);
+}
+
+at::Tensor ModelSource::rows(const std::string& name, std::int64_t first,
+                             std::int64_t count) const {
+  std::vector<std::int64_t> shape = parameter(name).shape;
+  shape[0] = count;
+  const at::Tensor values = at::empty(shape, dtypes_.at(name));
+  read(name, first, values);
+  return values;
+}
+
+void ModelSource::fill_by_reading(const RankContext& context, const StateDict& model,
+                                  const std::string& store, const std::string& hint) const {
+  agreed(context.world, "model: fit", [&] { require_fit(model, store, hint); });
+  agreed(context.world, "model: load", [&] {
+    for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
+  });
 }
 
 std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context,

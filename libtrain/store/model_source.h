@@ -1,6 +1,6 @@
 // ModelSource: where weights come from: a Hugging Face folder, a GGUF file, a checkpoint folder, or
-// a run folder (its newest whole checkpoint). `model.from`, score, import and export all go through
-// it.
+// a run folder (its newest whole checkpoint). All that takes a model goes through it: `model.from`,
+// score, generate, eval, import (of the first two) and export.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -23,15 +23,17 @@ class ModelSource {
     bool allow_nonfinite = false;  // else a NaN or infinity among the weights is refused
   };
 
-  /// Collective over world. Finds out what is at `path` and checks it without reading weights: they
-  /// are those, of the shapes, that its config.json asks for. Error on all ranks when not, or when
-  /// it is none of the three, or damaged.
+  /// Collective over world. Finds out which of the four is at `path` and checks it without reading
+  /// weights: they are those, of the shapes, that its config.json (of a GGUF file: its metadata)
+  /// asks for. Error on all ranks when not, or when it is none of the four, or damaged.
   static std::unique_ptr<ModelSource> open(const RankContext& context, const std::string& path);
   virtual ~ModelSource() = default;
 
-  /// The folder with config.json, for messages.
+  /// The folder with config.json, or the GGUF file, for messages.
   const std::string& path() const { return path_; }
-  const Json& config() const { return config_; }  // config.json as it was found
+  const Json& config() const {
+    return config_;
+  }  // config.json as found; of a GGUF file: made of it
   const arch::Options& arch() const { return arch_; }
   /// Stored dtype of each weight by parameter name ("experts.<i>." joined to "experts."); the same
   /// on all ranks.
@@ -46,15 +48,14 @@ class ModelSource {
   /// named before any tensor changes. Error(kCheckpoint) on all ranks.
   void load(const RankContext& context, const StateDict& model, const LoadOptions& options) const;
 
-  /// By this process alone: rows [first, first + count) of a parameter, in a stored dtype (where a
-  /// checkpoint has masters, theirs).
-  virtual at::Tensor rows(const std::string& parameter, std::int64_t first,
-                          std::int64_t count) const = 0;
-  /// As above, into a tensor of that many rows in the stored dtype.
+  /// By this process alone: rows of a parameter from `first` on, as many as the contiguous `into`
+  /// has, converted to its type.
   virtual void read(const std::string& parameter, std::int64_t first,
-                    const at::Tensor& into) const {
-    into.copy_(rows(parameter, first, into.size(0)));
-  }
+                    const at::Tensor& into) const = 0;
+  /// As above: rows [first, first + count), in a stored dtype (where a checkpoint has masters,
+  /// theirs).
+  virtual at::Tensor rows(const std::string& parameter, std::int64_t first,
+                          std::int64_t count) const;
 
  protected:
   ModelSource(std::string path, Json config);
@@ -65,7 +66,11 @@ class ModelSource {
   /// `store` is where the weights are: "the folder".
   void require_fit(const StateDict& model, const std::string& store, const std::string& hint) const;
 
+  /// Collective over world.
   virtual void fill(const RankContext& context, const StateDict& model) const = 0;
+  /// fill() by require_fit() and read().
+  void fill_by_reading(const RankContext& context, const StateDict& model, const std::string& store,
+                       const std::string& hint) const;
 
   std::string path_;
   Json config_;

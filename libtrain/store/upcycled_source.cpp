@@ -7,7 +7,6 @@
 #include <span>
 
 #include "core/random.h"
-#include "store/agreement.h"
 
 namespace moesaic {
 namespace {
@@ -134,11 +133,8 @@ void UpcycledSource::disturb(const std::string& name, std::int64_t index, bool b
 }
 
 void UpcycledSource::fill(const RankContext& context, const StateDict& model) const {
-  agreed(context.world, "model: upcycle", [&] {
-    require_fit(model, "the upcycled model", "leave model.config out: it follows from the weights");
-    for (const StateEntry& entry : model)
-      at::Tensor(entry.tensor).copy_(rows(entry.name, entry.offset, entry.tensor.size(0)));
-  });
+  fill_by_reading(context, model, "the upcycled model",
+                  "leave model.config out: it follows from the weights");
 }
 
 std::unique_ptr<ModelSource> upcycled(std::unique_ptr<ModelSource> source,

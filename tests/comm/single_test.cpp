@@ -35,7 +35,11 @@ TEST(SingleCommunicator, EveryCollectiveGivesBackItsInput) {
   comm.broadcast(tensor, 0, "broadcast");
   EXPECT_TRUE(at::equal(tensor, values));
   EXPECT_TRUE(at::equal(comm.all_gather(values, "gather"), values));
-  EXPECT_TRUE(at::equal(comm.reduce_scatter(values, "scatter"), values));
+  at::Tensor mine = at::zeros({3, 2}), all = at::zeros({3, 2});
+  comm.reduce_scatter_async(values, {3}, mine, "scatter").wait();
+  EXPECT_TRUE(at::equal(mine, values));
+  comm.all_gather_async(values, {3}, all, "gather").wait();
+  EXPECT_TRUE(at::equal(all, values));
   EXPECT_TRUE(at::equal(comm.all_to_all(values, {3}, {3}, "all to all"), values));
   EXPECT_EQ(comm.all_reduce(2.5, ReduceOp::kMin, "number"), 2.5);
   EXPECT_EQ(comm.broadcast("text", 0, "text"), "text");
@@ -80,6 +84,19 @@ TEST(Communicator, RefusesTensorsThatDoNotFitAndNamesTheCollective) {
   EXPECT_NE(message_of([&] {
               comm.all_to_all(good, {4}, {2}, "self");
             }).find("rank 0 sends itself 4 rows but expects 2"),
+            std::string::npos);
+  const at::Tensor mine = at::zeros({4, 2});
+  EXPECT_NE(message_of([&] {
+              comm.reduce_scatter_async(good, {3}, mine, "counts");
+            }).find("the scattered counts sum to 3, the tensor has 4 rows"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] {
+              comm.all_gather_async(at::zeros({3, 2}), {4}, mine, "part");
+            }).find("rank 0 has the shape [3, 2] for its 4 rows"),
+            std::string::npos);
+  EXPECT_NE(message_of([&] {
+              comm.reduce_scatter_async(good, {4}, at::zeros({4, 2}, at::kDouble), "type");
+            }).find("its rows and all rows differ in shape or dtype"),
             std::string::npos);
   EXPECT_NE(message_of([&] { comm.broadcast(good, 1, "root"); }).find("there is no root 1"),
             std::string::npos);

@@ -1,11 +1,14 @@
 #include "moe/placement.h"
 
+#include <ATen/ops/equal.h>
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
 #include <set>
+
+#include "core/error.h"
 
 namespace moesaic {
 namespace {
@@ -59,6 +62,26 @@ TEST(ExpertPlacement, PlansFromTheLoadAndFromATableThatFits) {
   }
   other.plan_from(planned);
   EXPECT_EQ(other.table(), planned);
+}
+
+TEST(ExpertPlacement, RefusesStateThatIsSpreadBeforeAnythingMoves) {
+  ExpertPlacement placement(1, 4, 1);
+  const at::Tensor whole = at::tensor({0, 1, 2, 3}, at::kFloat);
+  const auto entry = [](const at::Tensor& tensor, bool spread) {
+    return StateEntry{.name = "layers.0.experts",
+                      .tensor = tensor,
+                      .global_shape = {4},
+                      .scope = Scope::kExpert,
+                      .spread = spread};
+  };
+  placement.plan_from(Json::array({{3, 2, 1, 0}}));
+  const Communicator alone = Communicator::single();
+  EXPECT_THROW(
+      placement.lie_as_planned({entry(whole, false), entry(whole.narrow(0, 0, 2), true)}, alone),
+      Error);
+  EXPECT_TRUE(at::equal(whole, at::tensor({0, 1, 2, 3}, at::kFloat)));
+  placement.lie_as_planned({entry(whole, false)}, alone);
+  EXPECT_TRUE(at::equal(whole, at::tensor({3, 2, 1, 0}, at::kFloat)));
 }
 
 }  // namespace

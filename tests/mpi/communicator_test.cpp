@@ -131,16 +131,78 @@ TEST(Communicator, AllGatherKeepsRankOrder) {
   }
 }
 
-TEST(Communicator, ReduceScatterSumsTheSliceOfEachRank) {
-  const int me = test::session().rank();
+/// Ways to share rows out: equal, rising from none, all to the last rank, none at all.
+std::vector<std::vector<std::int64_t>> ways_to_share(int ranks) {
+  const auto size = static_cast<std::size_t>(ranks);
+  std::vector<std::int64_t> rising(size), last(size, 0);
+  std::iota(rising.begin(), rising.end(), std::int64_t{0});
+  last.back() = 5;
+  return {std::vector<std::int64_t>(size, 2), rising, last, std::vector<std::int64_t>(size, 0)};
+}
+
+std::int64_t rows_before(const std::vector<std::int64_t>& rows, int rank) {
+  return std::accumulate(rows.begin(), rows.begin() + rank, std::int64_t{0});
+}
+
+TEST(Communicator, AllGatherTakesAnyNumberOfRowsOfEachRankAlsoInPlace) {
   for (const Group& group : groups()) {
-    // Rank r gives row i of slice s the value 2^r (1 + s).
-    at::Tensor all = at::empty({2 * group.comm.size(), 3}, at::kDouble);
-    for (int s = 0; s < group.comm.size(); ++s) all.narrow(0, 2 * s, 2).fill_((1 << me) * (1 + s));
-    int sum = 0;
-    for (const int rank : group.world_ranks) sum += 1 << rank;
-    const at::Tensor mine = group.comm.reduce_scatter(all, "scatter");
-    EXPECT_TRUE(equal(mine, at::full({2, 3}, sum * (1 + group.comm.rank()), at::kDouble)));
+    const int me = group.comm.rank(), size = group.comm.size();
+    for (const auto& rows : ways_to_share(size)) {
+      const std::int64_t mine = rows[static_cast<std::size_t>(me)];
+      at::Tensor all = at::full({rows_before(rows, size), 3}, -1, at::kBFloat16),
+                 again = all.clone();
+      group.comm.all_gather_async(at::full({mine, 3}, me, at::kBFloat16), rows, all, "gather")
+          .wait();
+      for (int rank = 0; rank < size; ++rank) {
+        const std::int64_t count = rows[static_cast<std::size_t>(rank)];
+        EXPECT_TRUE(equal(all.narrow(0, rows_before(rows, rank), count),
+                          at::full({count, 3}, rank, at::kBFloat16)));
+      }
+      const at::Tensor part = again.narrow(0, rows_before(rows, me), mine);
+      part.fill_(me);
+      group.comm.all_gather_async(part, rows, again, "in place").wait();
+      EXPECT_TRUE(equal(again, all));
+    }
+  }
+}
+
+TEST(Communicator, ReduceScatterGivesEachRankItsRowsOfTheSumAlsoInPlace) {
+  for (const Group& group : groups()) {
+    const int me = group.comm.rank(), size = group.comm.size();
+    for (const auto& rows : ways_to_share(size)) {
+      const std::int64_t mine = rows[static_cast<std::size_t>(me)], before = rows_before(rows, me);
+      // Row i of rank r has the value 2^r (1 + i).
+      at::Tensor all = at::empty({rows_before(rows, size), 3}, at::kDouble);
+      for (std::int64_t i = 0; i < all.size(0); ++i)
+        all[i].fill_(static_cast<double>((1 << me) * (1 + i)));
+      const at::Tensor given = all.clone();
+      at::Tensor sum = at::full({mine, 3}, -1, at::kDouble);
+      group.comm.reduce_scatter_async(all, rows, sum, "scatter").wait();
+      EXPECT_TRUE(equal(all, given));
+      for (std::int64_t i = 0; i < mine; ++i) {
+        const auto value = static_cast<double>(((1 << size) - 1) * (1 + before + i));
+        EXPECT_TRUE(equal(sum[i], at::full({3}, value, at::kDouble)));
+      }
+      const at::Tensor part = all.narrow(0, before, mine);
+      group.comm.reduce_scatter_async(all, rows, part, "in place").wait();
+      EXPECT_TRUE(equal(part, sum));
+    }
+  }
+}
+
+TEST(Communicator, FindsRanksThatShareOutDifferently) {
+  const Communicator world = test::world();
+  if (world.size() == 1) GTEST_SKIP() << "one rank cannot disagree";
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(world.size()), 0);
+  rows[world.rank() == 1 ? 1 : 0] = 4;
+  const std::int64_t mine = rows[static_cast<std::size_t>(world.rank())];
+  try {
+    world.reduce_scatter_async(at::zeros({4, 2}), rows, at::zeros({mine, 2}), "scatter").wait();
+    ADD_FAILURE();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCommunication);
+    EXPECT_NE(std::string(error.what()).find("reduce_scatter 'scatter'"), std::string::npos)
+        << error.what();
   }
 }
 

@@ -84,6 +84,28 @@ TEST(ModelSource, GivesEachRankItsSlicesOfACheckpoint) {
   }
 }
 
+TEST(ModelSource, GivesEachRankTheRowsThatItAloneHolds) {
+  const RankContext context = test::context(1);
+  const Json config = test::sample_hub_config();
+  const Sample sample(context.world);
+  sample.write(test::sample_hub_tensors(config));
+  StateDict model = test::empty_slices(context, config);
+  for (std::size_t i = 0; i < model.size(); ++i) {
+    StateEntry& entry = model[i];
+    const std::int64_t rows = entry.tensor.size(0), ranks = context.world.size();
+    std::int64_t first = rows * context.rank() / ranks, end = rows * (context.rank() + 1) / ranks;
+    if (entry.scope == Scope::kDense) {  // one block, of one rank
+      first = 0;
+      end = static_cast<std::int64_t>(i) % ranks == context.rank() ? rows : 0;
+    }
+    entry.tensor = entry.tensor.narrow(0, first, end - first).clone();
+    entry.offset = first;
+    entry.spread = true;
+  }
+  ModelSource::open(context, sample.path())->load(context, model, {});
+  EXPECT_EQ(wrong_slice(model), "");
+}
+
 // The last rank alone holds the bad expert.
 TEST(ModelSource, RefusesOnAllRanksWhatOneRankFindsToBeNoNumber) {
   const RankContext context = test::context(test::session().size());

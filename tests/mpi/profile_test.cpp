@@ -57,7 +57,7 @@ TEST(Profile, HasTheWaitOfEveryKindOfCollective) {
     work.wait();  // the second has nothing to wait for
     world.all_reduce(at::ones({3}), ReduceOp::kSum, "sum");
     world.all_gather(rows, "gather");
-    world.reduce_scatter(rows, "scatter");
+    world.reduce_scatter_async(rows, one, at::ones({1}), "scatter").wait();
     world.broadcast(at::ones({3}), 0, "broadcast");
     world.all_to_all(rows, one, one, "all_to_all");
     world.barrier("barrier");

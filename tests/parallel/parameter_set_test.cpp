@@ -108,5 +108,44 @@ TEST(StateDict, AnEntryLikeAParameterIsPlacedLikeIt) {
   EXPECT_TRUE(entry.tensor.is_same(moment));
 }
 
+TEST(StateDict, ASpreadEntryIsTheOwnedRowsOfTheLocalOnes) {
+  const at::Tensor moment = at::zeros({1, 3});
+  const StateEntry entry = spread_entry_like(expert("b"), "exp_avg", moment, {1, 1});
+  EXPECT_EQ(entry.name, "exp_avg/b");
+  EXPECT_TRUE(entry.spread);
+  EXPECT_EQ(entry.rows(), (RowRange{5, 1}));
+  entry.check_rows();
+  spread_entry_like(expert("b"), "exp_avg", at::zeros({0, 3}), {0, 0}).check_rows();
+  EXPECT_THROW(spread_entry_like(expert("b"), "exp_avg", moment, {0, 2}), Error);
+}
+
+TEST(StateDict, RefusesRowsThatAreNoWholeBlocks) {
+  const auto refused = [](const std::vector<std::int64_t>& shape, std::int64_t offset,
+                          bool spread) {
+    const StateEntry entry{.name = "a",
+                           .tensor = at::zeros(shape),
+                           .global_shape = {9001, 2},
+                           .offset = offset,
+                           .spread = spread};
+    try {
+      entry.check_rows();
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kInternal);
+      return true;
+    }
+    return false;
+  };
+  EXPECT_FALSE(refused({9001, 2}, 0, false));
+  EXPECT_FALSE(refused({4096, 2}, 4096, true));
+  EXPECT_FALSE(refused({809, 2}, 8192, true));
+  EXPECT_FALSE(refused({0, 2}, 0, true));
+  EXPECT_TRUE(refused({4096, 2}, 4096, false));  // dense entries that are not spread are whole
+  EXPECT_TRUE(refused({4096, 2}, 1, true));
+  EXPECT_TRUE(refused({100, 2}, 0, true));
+  EXPECT_TRUE(refused({810, 2}, 8192, true));
+  EXPECT_TRUE(refused({4096, 3}, 0, true));
+  EXPECT_TRUE(refused({4096}, 0, true));
+}
+
 }  // namespace
 }  // namespace moesaic

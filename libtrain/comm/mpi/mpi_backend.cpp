@@ -1,6 +1,9 @@
 #include "comm/mpi/mpi_backend.h"
 
+#include <c10/util/accumulate.h>
+
 #include <algorithm>
+#include <numeric>
 
 #include "comm/mpi/mpi_exchange.h"
 #include "comm/mpi/mpi_reduce.h"
@@ -23,6 +26,11 @@ class MpiWork : public Work::State {
 };
 
 std::string dtype_name(const at::Tensor& tensor) { return c10::toString(tensor.scalar_type()); }
+
+/// Values of one row.
+std::int64_t row_width(const at::Tensor& rows) {
+  return c10::multiply_integers(rows.sizes().slice(1));
+}
 
 /// The rows of each rank, which lie one after the other in `tensor`.
 std::vector<Piece> pieces_of(const at::Tensor& tensor, const std::vector<std::int64_t>& rows,
@@ -75,6 +83,10 @@ WorkState MpiBackend::started(const Operation& operation) {
   return std::make_unique<MpiWork>(runtime_, operation);
 }
 
+std::vector<std::int64_t> MpiBackend::to_each(std::int64_t rows) const {
+  return std::vector<std::int64_t>(static_cast<std::size_t>(size_), rows);
+}
+
 /// A pair of tags. Collectives start in the same order everywhere but run their second stage when
 /// they get to it, so each needs tags of its own while it is under way.
 int MpiBackend::next_tag() {
@@ -93,23 +105,33 @@ WorkState MpiBackend::all_reduce(at::Tensor tensor, ReduceOp op, const std::stri
   return started(operation);
 }
 
-WorkState MpiBackend::all_gather(const at::Tensor& mine, at::Tensor all, const std::string& label) {
-  const auto operation = begin(
-      {.kind = "all_gather", .label = label, .detail = dtype_name(mine), .count = mine.numel()});
+WorkState MpiBackend::all_gather(const at::Tensor& mine, const std::vector<std::int64_t>& rows,
+                                 at::Tensor all, const std::string& label) {
+  const std::int64_t width = row_width(all);
+  const auto operation = begin({.kind = "all_gather",
+                                .label = label,
+                                .detail = dtype_name(mine),
+                                .count = width,
+                                .send_rows = to_each(rows[static_cast<std::size_t>(rank_)]),
+                                .receive_rows = rows});
   operation->tensors = {mine, all};
-  const auto ranks = static_cast<std::size_t>(size_);
-  start_exchange(*operation, std::vector<Piece>(ranks, piece_of(mine)),
-                 pieces_of(all, std::vector<std::int64_t>(ranks, 1), mine.numel()), next_tag());
+  start_exchange(*operation, std::vector<Piece>(rows.size(), piece_of(mine)),
+                 pieces_of(all, rows, width), next_tag());
   return started(operation);
 }
 
-WorkState MpiBackend::reduce_scatter(const at::Tensor& all, at::Tensor mine,
-                                     const std::string& label) {
+WorkState MpiBackend::reduce_scatter(const at::Tensor& all, const std::vector<std::int64_t>& rows,
+                                     at::Tensor mine, const std::string& label) {
+  const std::int64_t width = row_width(all);
   const auto operation = begin({.kind = "reduce_scatter",
                                 .label = label,
                                 .detail = format("sum of {}", dtype_name(all)),
-                                .count = all.numel()});
-  start_reduce_scatter(*operation, all, mine, next_tag());
+                                .count = width,
+                                .send_rows = rows,
+                                .receive_rows = to_each(rows[static_cast<std::size_t>(rank_)])});
+  const std::int64_t first = std::accumulate(rows.begin(), rows.begin() + rank_, std::int64_t{0});
+  const at::Tensor own = all.narrow(0, first, rows[static_cast<std::size_t>(rank_)]);
+  start_reduce_scatter(*operation, pieces_of(all, rows, width), own, mine, next_tag());
   return started(operation);
 }
 
@@ -133,8 +155,7 @@ WorkState MpiBackend::broadcast(at::Tensor tensor, int root, const std::string& 
 WorkState MpiBackend::all_to_all(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows,
                                  at::Tensor received, const std::vector<std::int64_t>& receive_rows,
                                  const std::string& label) {
-  std::int64_t width = 1;
-  for (const std::int64_t size : rows.sizes().slice(1)) width *= size;
+  const std::int64_t width = row_width(rows);
   const auto operation = begin({.kind = "all_to_all",
                                 .label = label,
                                 .detail = dtype_name(rows),

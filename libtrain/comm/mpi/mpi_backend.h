@@ -26,9 +26,10 @@ class MpiBackend : public CommBackend {
   const std::string& name() const override { return name_; }
 
   WorkState all_reduce(at::Tensor tensor, ReduceOp op, const std::string& label) override;
-  WorkState all_gather(const at::Tensor& mine, at::Tensor all, const std::string& label) override;
-  WorkState reduce_scatter(const at::Tensor& all, at::Tensor mine,
-                           const std::string& label) override;
+  WorkState all_gather(const at::Tensor& mine, const std::vector<std::int64_t>& rows,
+                       at::Tensor all, const std::string& label) override;
+  WorkState reduce_scatter(const at::Tensor& all, const std::vector<std::int64_t>& rows,
+                           at::Tensor mine, const std::string& label) override;
   WorkState broadcast(at::Tensor tensor, int root, const std::string& label) override;
   WorkState all_to_all(const at::Tensor& rows, const std::vector<std::int64_t>& send_rows,
                        at::Tensor received, const std::vector<std::int64_t>& receive_rows,
@@ -48,6 +49,7 @@ class MpiBackend : public CommBackend {
   /// A started operation as a Work.
   WorkState started(const Operation& operation);
   int next_tag();
+  std::vector<std::int64_t> to_each(std::int64_t rows) const;  // one entry a rank
 
   std::shared_ptr<MpiComm> comm_;
   std::string name_;

@@ -17,8 +17,8 @@ struct CollectiveCall {
   std::string kind = {};  // "all_reduce"
   std::string label = {};
   std::string detail = {};                   // dtype, operation, root: must agree
-  std::int64_t count = 0;                    // elements (all_to_all: of one row): must agree
-  std::vector<std::int64_t> send_rows = {};  // all_to_all: to each rank ...
+  std::int64_t count = 0;                    // elements (where rows travel: of one row): must agree
+  std::vector<std::int64_t> send_rows = {};  // where rows travel: to each rank ...
   std::vector<std::int64_t> receive_rows =
       {};  // ... and from each rank: must match the peers' send_rows
 };

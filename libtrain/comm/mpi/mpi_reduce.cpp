@@ -103,22 +103,14 @@ void start_all_reduce(MpiOperation& operation, const at::Tensor& tensor, ReduceO
   (small ? start_small : start_large)(operation, tensor.view(-1), op, tag);
 }
 
-void start_reduce_scatter(MpiOperation& operation, const at::Tensor& all, const at::Tensor& mine,
-                          int tag) {
+void start_reduce_scatter(MpiOperation& operation, const std::vector<Piece>& slices,
+                          const at::Tensor& own, const at::Tensor& result, int tag) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  operation.tensors = {all, mine};
-  if (all.numel() == 0) return;
-  const at::Tensor slices = all.view({operation.size, -1});
-  const at::Tensor own = slices[operation.rank];
-  const at::Tensor result = mine.view(-1);
-  const at::Tensor others = at::empty(slices.sizes(), slices.options());
-  operation.tensors.push_back(others);
-  std::vector<Piece> send;
-  for (int r = 0; r < operation.size; ++r) send.push_back(piece_of(slices[r]));
-  start_exchange(operation, send,
-                 rows_with_own(operation, others, send[static_cast<std::size_t>(operation.rank)]),
-                 tag);
-  operation.then = [own, result, others](MpiOperation& done) {
+  const at::Tensor others = at::empty({operation.size, own.numel()}, own.options());
+  operation.tensors = {own, result, others};
+  start_exchange(operation, slices, rows_with_own(operation, others, piece_of(own)), tag);
+  if (own.numel() == 0) return;  // this rank only gives
+  operation.then = [own = own.view(-1), result = result.view(-1), others](MpiOperation& done) {
     reduce_in_rank_order(result, own, others, done.rank, ReduceOp::kSum);
   };
 }

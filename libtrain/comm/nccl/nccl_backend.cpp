@@ -2,6 +2,7 @@
 
 #include <ATen/cuda/CUDAEvent.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -38,6 +39,30 @@ class NcclWork : public Work::State {
 std::string dtype_name(const at::Tensor& tensor) { return c10::toString(tensor.scalar_type()); }
 
 char* bytes_of(const at::Tensor& tensor) { return static_cast<char*>(tensor.mutable_data_ptr()); }
+
+/// What belongs to a rank in a tensor that holds the rows of all; ranks without any are left out.
+struct Part {
+  int rank = 0;
+  char* data = nullptr;
+  std::size_t bytes = 0;
+};
+
+std::vector<Part> parts_of(const at::Tensor& all, const std::vector<std::int64_t>& rows) {
+  std::vector<Part> parts;
+  const std::size_t row_bytes =
+      all.size(0) == 0 ? 0 : all.nbytes() / static_cast<std::size_t>(all.size(0));
+  char* data = bytes_of(all);
+  for (std::size_t rank = 0; rank < rows.size(); ++rank) {
+    const std::size_t bytes = static_cast<std::size_t>(rows[rank]) * row_bytes;
+    if (bytes > 0) parts.push_back({static_cast<int>(rank), data, bytes});
+    data += bytes;
+  }
+  return parts;
+}
+
+bool all_equal(const std::vector<std::int64_t>& rows) {
+  return std::equal(rows.begin() + 1, rows.end(), rows.begin());
+}
 
 std::size_t count_of(const at::Tensor& tensor) { return static_cast<std::size_t>(tensor.numel()); }
 
@@ -85,26 +110,44 @@ WorkState NcclBackend::all_reduce(at::Tensor tensor, ReduceOp op, const std::str
                });
 }
 
-WorkState NcclBackend::all_gather(const at::Tensor& mine, at::Tensor all,
-                                  const std::string& label) {
-  if (!mine.is_cuda()) return host_.backend()->all_gather(mine, std::move(all), label);
+WorkState NcclBackend::all_gather(const at::Tensor& mine, const std::vector<std::int64_t>& rows,
+                                  at::Tensor all, const std::string& label) {
+  if (!mine.is_cuda()) return host_.backend()->all_gather(mine, rows, std::move(all), label);
   return start({mine, all},
-               format("all_gather '{}' ({} {})", label, mine.numel(), dtype_name(mine)),
+               format("all_gather '{}' (rows {}, {} {})", label, join(rows, ", "), all.numel(),
+                      dtype_name(all)),
                [&](ncclComm_t comm, cudaStream_t stream) {
-                 return ncclAllGather(mine.const_data_ptr(), bytes_of(all), mine.nbytes(), ncclInt8,
-                                      comm, stream);
+                 if (all_equal(rows)) {
+                   return ncclAllGather(mine.const_data_ptr(), bytes_of(all), mine.nbytes(),
+                                        ncclInt8, comm, stream);
+                 }
+                 ncclGroupStart();
+                 for (const Part& part : parts_of(all, rows)) {
+                   ncclBroadcast(mine.const_data_ptr(), part.data, part.bytes, ncclInt8, part.rank,
+                                 comm, stream);
+                 }
+                 return ncclGroupEnd();  // reports the errors of the whole group
                });
 }
 
-WorkState NcclBackend::reduce_scatter(const at::Tensor& all, at::Tensor mine,
-                                      const std::string& label) {
-  if (!all.is_cuda()) return host_.backend()->reduce_scatter(all, std::move(mine), label);
+WorkState NcclBackend::reduce_scatter(const at::Tensor& all, const std::vector<std::int64_t>& rows,
+                                      at::Tensor mine, const std::string& label) {
+  if (!all.is_cuda()) return host_.backend()->reduce_scatter(all, rows, std::move(mine), label);
   const ncclDataType_t type = nccl_type(all.scalar_type());
   return start({all, mine},
-               format("reduce_scatter '{}' ({} {})", label, all.numel(), dtype_name(all)),
+               format("reduce_scatter '{}' (rows {}, {} {})", label, join(rows, ", "), all.numel(),
+                      dtype_name(all)),
                [&](ncclComm_t comm, cudaStream_t stream) {
-                 return ncclReduceScatter(all.const_data_ptr(), bytes_of(mine), count_of(mine),
-                                          type, ncclSum, comm, stream);
+                 if (all_equal(rows)) {
+                   return ncclReduceScatter(all.const_data_ptr(), bytes_of(mine), count_of(mine),
+                                            type, ncclSum, comm, stream);
+                 }
+                 ncclGroupStart();
+                 for (const Part& part : parts_of(all, rows)) {
+                   ncclReduce(part.data, bytes_of(mine), part.bytes / all.element_size(), type,
+                              ncclSum, part.rank, comm, stream);
+                 }
+                 return ncclGroupEnd();
                });
 }
 

@@ -14,9 +14,9 @@
 
 #include "core/error.h"
 #include "core/fs.h"
+#include "store/chunk_grid.h"
 #include "store/fletcher32.h"
 #include "store/hdf5_id.h"
-#include "store/row_blocks.h"
 
 namespace moesaic::bench {
 namespace {
