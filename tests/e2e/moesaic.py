@@ -70,6 +70,10 @@ class RunTest(unittest.TestCase):
         return [{k: v for k, v in json.loads(line).items() if not k.endswith(("_s", "_ms", "_mb", "_bytes"))}
                 for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
 
+    def digests(self, run):
+        """The digests of every tensor that the last checkpoint of a run holds: equal ones mean equal bits."""
+        return json.loads((self.folder / run / "checkpoints/latest/manifest.json").read_text())["datasets"]
+
     def weight_difference(self, a, b):
         """Largest difference of the weights of two runs, relative to the largest weight of its tensor."""
         tool = subprocess.run([str(BIN / "compare_checkpoints"), str(self.folder / a), str(self.folder / b)],

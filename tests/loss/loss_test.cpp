@@ -219,6 +219,80 @@ TEST(GlobalBalance, CountsEarlierRoundsAndMeansOverTheTokensOfTheStep) {
   EXPECT_NEAR(balance.evaluate(p.view()).metric, wanted(now.count_E), 1e-12);
 }
 
+/// The gradient of a term's loss with respect to the logits of two layers against finite differences:
+/// the choices, and so the counts, stay as they are.
+void expect_gradient_of_differences(LossTerm& term) {
+  Problem p;  // documents of 3, 3 and 5 tokens
+  p.size = {40, 44, 4, 7};
+  at::Tensor logits = at::randn({2, 11, 5}, at::kDouble).set_requires_grad(true);
+  const at::Tensor chosen = std::get<1>(at::topk(at::softmax(logits.detach(), 2), 2, 2));
+  const auto loss = [&] {
+    p.routers.clear();
+    for (int layer = 0; layer < 2; ++layer) {
+      RouterRecord record = record_of(logits[layer], 2);
+      record.selected_TK = chosen[layer];
+      record.count_E = at::bincount(chosen[layer].flatten(), {}, 5);
+      p.routers.push_back(record);
+    }
+    term.begin_step();
+    return term.evaluate(p.view()).loss;
+  };
+  loss().backward();
+  const at::Tensor gradient = logits.grad().clone();
+  EXPECT_GT(gradient.abs().max().item<double>(), 0) << term.name();
+  double* value = logits.mutable_data_ptr<double>();
+  for (std::int64_t i = 0; i < logits.numel(); i += 7) {
+    const auto at_distance = [&](double by) {
+      value[i] += by;
+      const double result = loss().item<double>();
+      value[i] -= by;
+      return result;
+    };
+    const double numeric = (at_distance(1e-5) - at_distance(-1e-5)) / 2e-5;
+    EXPECT_NEAR(gradient.flatten()[i].item<double>(), numeric, 1e-8 + 1e-6 * std::abs(numeric))
+        << term.name() << " element " << i;
+  }
+}
+
+TEST(LossTerms, OfRoutersHaveTheGradientOfFiniteDifferences) {
+  SwitchBalance a(0.7);
+  GshardBalance b(0.7);
+  SequenceBalance c(0.7);
+  GlobalBalance d(0.7);
+  TransformersBalance e(0.7);
+  RouterZ f(0.7);
+  RouterEntropy g(0.7);
+  for (LossTerm* term : std::vector<LossTerm*>{&a, &b, &c, &d, &e, &f, &g})
+    expect_gradient_of_differences(*term);
+}
+
+// The head's gradient comes in pieces that are gone after the call; they can be had again.
+TEST(CrossEntropy, HandsOverTheUsesOfTheHeadOnceMoreWhenItIsAskedTo) {
+  Problem p;
+  CrossEntropy().evaluate(p.view()).loss.backward();
+  ASSERT_EQ(p.sink.again.size(), 1U);
+  at::Tensor again = at::zeros_like(p.weight.tensor);
+  int pieces = 0;
+  p.sink.again[0]([&](const ParameterUse& use) {
+    EXPECT_TRUE(use.passing);
+    EXPECT_EQ(&use.parameter, &p.weight);
+    add_gradient(use, again, MatmulKernel::kMkl);
+    ++pieces;
+  });
+  EXPECT_EQ(pieces, 1);
+  EXPECT_TRUE(again.equal(p.sink.gradients.at(0)));
+  EXPECT_GT(again.abs().max().item<double>(), 0);
+}
+
+TEST(CrossEntropy, LeavesAFrozenHeadAlone) {
+  Problem p;
+  p.parameters[0].trainable = false;
+  CrossEntropy().evaluate(p.view()).loss.backward();
+  EXPECT_TRUE(p.sink.gradients.empty());
+  EXPECT_TRUE(p.sink.open_operations.empty());
+  EXPECT_GT(p.hidden.grad().abs().max().item<double>(), 0);
+}
+
 TEST(LayerBalance, AcceptsMicroBatchesWithoutTokens) {
   Problem p;
   p.batch = empty_batch();

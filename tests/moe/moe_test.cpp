@@ -9,6 +9,7 @@
 
 #include <cmath>
 
+#include "loss/balance.h"
 #include "moe/permute.h"
 #include "moe/router.h"
 #include "moe/routing_stats.h"
@@ -139,6 +140,26 @@ TEST(Router, CountsChoicesBeforeItDropsThemAndDropsInTrainingOnly) {
   EXPECT_EQ(routing.record.dropped, 22 - 6);
   f.context.training = false;
   EXPECT_EQ(router.route(f.context, x).sent_TC.ge(0).sum().item<std::int64_t>(), 22);
+}
+
+TEST(SwitchBalance, CountsTheChoicesThatCapacityDrops) {
+  test::Fixture f;
+  const auto& weight = f.parameter(at::randn({4, 3}, at::kDouble));
+  const auto x = at::randn({11, 3}, at::kDouble);
+  const auto balance_of = [&](double factor, std::int64_t* dropped) {
+    const Router router({.num_experts = 4,
+                         .num_experts_per_tok = 2,
+                         .training = {.capacity = {.factor = factor}}},
+                        Linear(weight));
+    ModelOutput output{.hidden_TD = x, .routers = {router.route(f.context, x).record}};
+    *dropped = output.routers[0].dropped;
+    const Linear head(weight);
+    return SwitchBalance(1).evaluate({f.context, output, head, {11, 11, 1, 1}}).metric;
+  };
+  std::int64_t none = -1, some = -1;
+  EXPECT_EQ(balance_of(0, &none), balance_of(0.5, &some));
+  EXPECT_EQ(none, 0);
+  EXPECT_GT(some, 0);
 }
 
 TEST(Grouping, KeepsTheOrderOfTokensInsideAnExpert) {

@@ -73,6 +73,35 @@ TEST(TokenDispatcher, BringsRandomChoicesHomeWithTheirGradients) {
   }
 }
 
+// Every token is an example of its own, and its row says which: a tag that took another way than its
+// row is found. With capacity some rows are padding, which is zero.
+TEST(TokenDispatcher, GivesEachRowTheExampleOfItsOwnToken) {
+  for (const int size : test::expert_sizes()) {
+    const RankContext ranks = test::context(size);
+    for (const std::int64_t capacity : {0, 9}) {
+      constexpr std::int64_t kTokens = 7;
+      test::Fixture f;
+      f.batch = test::batch_of({kTokens}, 11);
+      const std::int64_t first = 1 + 100 * ranks.rank();
+      f.batch.example_id_T = at::arange(first, first + kTokens, at::kLong);
+      const auto x = f.batch.example_id_T.to(at::kDouble).unsqueeze(1).expand({kTokens, kWidth});
+      const auto dispatcher =
+          size == 1 ? local_dispatcher(kExperts)
+                    : all_to_all_dispatcher(at::arange(kExperts, at::kLong), ranks.expert);
+      Routing routing;
+      routing.sent_TC = at::rand({kTokens, kExperts}).argsort(1, false).narrow(1, 0, 3).contiguous();
+      routing.weight_TC = at::ones({kTokens, 3}, at::kDouble);
+      routing.capacity = capacity;
+      const Dispatched out = dispatcher->dispatch(f.context, x.contiguous(), routing);
+      const auto told = out.rows_RD.select(1, 0).to(at::kLong);
+      const auto real = told.gt(0);
+      EXPECT_TRUE(told.masked_select(real).equal(out.groups.example_R.masked_select(real)));
+      const double rows = real.sum().to(at::kDouble).item<double>();
+      EXPECT_EQ(ranks.expert.all_reduce(rows, ReduceOp::kSum, "rows"), 3.0 * kTokens * size);
+    }
+  }
+}
+
 TEST(TokenDispatcher, AcceptsAllTokensForOneExpertAndRanksWithoutTokens) {
   for (const int size : test::expert_sizes()) {
     const bool idle = test::session().rank() % 2 == 1;

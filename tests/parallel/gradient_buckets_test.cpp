@@ -97,7 +97,7 @@ TEST(GradientBuckets, RefuseToCompleteTwiceAndToFinishBeforeTheLastRound) {
   buckets.begin(true);
   buckets.complete(set[0]);  // a new backward
   buckets.finish();
-  EXPECT_GE(buckets.wait_seconds(), 0.0);
+  EXPECT_THROW(buckets.finish(), Error);  // the step is over
 }
 
 TEST(GradientBuckets, MayBeEmpty) {
