@@ -2,6 +2,13 @@
 include(GNUInstallDirs)
 find_package(Threads REQUIRED)
 find_package(fmt REQUIRED)
+# The torch wheel holds the headers of another fmt: ours are found first, in a folder that holds nothing else.
+find_path(FMT_INCLUDE_DIR fmt/format.h REQUIRED)
+file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/generated/fmt")
+file(CREATE_LINK "${FMT_INCLUDE_DIR}/fmt" "${CMAKE_BINARY_DIR}/generated/fmt/fmt" SYMBOLIC)
+add_library(fmt_first INTERFACE)
+target_include_directories(fmt_first SYSTEM INTERFACE "${CMAKE_BINARY_DIR}/generated/fmt")
+target_link_libraries(fmt_first INTERFACE fmt::fmt)
 find_package(nlohmann_json REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
