@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds the libFuzzer targets with clang++ (AddressSanitizer, UndefinedBehaviorSanitizer) and runs each on its corpus.
+# Builds the libFuzzer targets with clang++ (AddressSanitizer, UndefinedBehaviorSanitizer) and runs each on its corpus,
+# as many at a time as there are cores.
 #   scripts/fuzz.sh [SECONDS] [TARGET ...]      default: 60 s each, all targets
 #
 # A target is one file, tests/fuzz/<target>_fuzz.cpp. Its first line names the sources that it is built from, as the
@@ -9,7 +10,7 @@
 # An input that takes 2 s or 512 MB, or that crashes, ends the script with 1 and its path; 77: there is no clang++.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-seconds="${1:-60}"
+export seconds="${1:-60}"
 shift || true
 command -v clang++ > /dev/null || { echo "fuzz: skipped, no clang++ (packages clang and libclang-rt-dev)" >&2; exit 77; }
 if [ $# = 0 ]; then
@@ -19,23 +20,27 @@ if [ $# = 0 ]; then
   done
 fi
 
-flags=(-std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Ilibtrain)
-launcher=()
-if command -v ccache > /dev/null; then launcher=(ccache); fi
+export flags="-std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all -Ilibtrain" launcher=""
+if command -v ccache > /dev/null; then launcher=ccache; fi
+export CCACHE_BASEDIR="$PWD" CCACHE_NOHASHDIR=1  # the entries serve a checkout in another folder too
 
-build() {
-  local target="$1" objects=() libraries source object
+# sources_of TARGET: one a line.
+sources_of() {
   local list
-  list="$(sed -n '1s,^// fuzz: ,,p' "tests/fuzz/${target}_fuzz.cpp")"
-  [ -n "$list" ] || { echo "fuzz: the first line of tests/fuzz/${target}_fuzz.cpp names no sources" >&2; exit 2; }
-  eval "set -- $list"
-  for source in "tests/fuzz/${target}_fuzz.cpp" "$@"; do
-    object="build/fuzz/objects/${source//\//_}.o"
-    "${launcher[@]}" clang++ "${flags[@]}" -c "$source" -o "$object"
-    objects+=("$object")
-  done
-  read -ra libraries <<< "$(sed -n '2s,^// libraries: ,,p' "tests/fuzz/${target}_fuzz.cpp")"
-  clang++ "${flags[@]}" "${objects[@]}" ${libraries[@]+"${libraries[@]}"} -o "build/fuzz/${target}_fuzz"
+  list="$(sed -n '1s,^// fuzz: ,,p' "tests/fuzz/$1_fuzz.cpp")"
+  [ -n "$list" ] || { echo "fuzz: the first line of tests/fuzz/$1_fuzz.cpp names no sources" >&2; exit 2; }
+  eval "printf '%s\n' tests/fuzz/$1_fuzz.cpp $list"
+}
+
+object_of() { echo "build/fuzz/objects/${1//\//_}.o"; }
+
+compile() { $launcher clang++ $flags -c "$1" -o "$(object_of "$1")"; }
+
+link() {
+  local objects=() libraries source
+  for source in $(sources_of "$1"); do objects+=("$(object_of "$source")"); done
+  libraries="$(sed -n '2s,^// libraries: ,,p' "tests/fuzz/$1_fuzz.cpp")"
+  clang++ $flags "${objects[@]}" $libraries -lfmt -o "build/fuzz/$1_fuzz"
 }
 
 # run TARGET ARGUMENTS ...: its output goes to the log.
@@ -55,17 +60,24 @@ only_interrupted() {
   return $failed
 }
 
-mkdir -p build/fuzz/objects
-for target in "$@"; do
-  build "$target"
-  rm -rf "build/fuzz/$target-failed"
-  mkdir -p "build/fuzz/$target" "build/fuzz/$target-failed"
-  echo "fuzz: $target for $seconds s"
-  if ! run "$target" -max_total_time="$seconds" -max_len=65536 -print_final_stats=1 "build/fuzz/$target" \
-    "tests/fuzz/corpus/$target" && ! only_interrupted "$target"; then
-    tail -n 40 "build/fuzz/$target.log" >&2
-    echo "fuzz: $target failed; the input is in build/fuzz/$target-failed/" >&2
-    exit 1
+fuzz() {
+  link "$1"
+  rm -rf "build/fuzz/$1-failed"
+  mkdir -p "build/fuzz/$1" "build/fuzz/$1-failed"
+  if ! run "$1" -max_total_time="$seconds" -max_len=65536 -print_final_stats=1 "build/fuzz/$1" \
+    "tests/fuzz/corpus/$1" && ! only_interrupted "$1"; then
+    tail -n 40 "build/fuzz/$1.log" >&2
+    echo "fuzz: $1 failed; the input is in build/fuzz/$1-failed/" >&2
+    return 1
   fi
-  grep -E "^stat::(number_of_executed_units|peak_rss_mb|slowest_unit_time_sec)" "build/fuzz/$target.log"
-done
+  echo "fuzz: $1 for $seconds s"$'\n'"$(grep -E "^stat::(number_of_executed_units|peak_rss_mb|slowest_unit_time_sec)" "build/fuzz/$1.log")"
+}
+
+# at_a_time FUNCTION: for each line of stdin, on all cores; fails when one fails.
+at_a_time() { xargs -P "$(nproc)" -I {} bash -euo pipefail -c "$1"' "$1"' _ {}; }
+
+export -f sources_of object_of compile link run only_interrupted fuzz
+mkdir -p build/fuzz/objects
+sources="$(for target in "$@"; do sources_of "$target"; done)"
+sort -u <<< "$sources" | at_a_time compile
+printf '%s\n' "$@" | at_a_time fuzz

@@ -3,6 +3,9 @@
 # Experts language model on 2 MPI ranks with the experts split over them. Idempotent; arguments go to `moesaic train`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-scripts/build.sh release
+started=$SECONDS
+scripts/build.sh release --programs
+built=$SECONDS
 scripts/data/postgresql.sh
+echo "quickstart: $((built - started)) s to install and build, $((SECONDS - built)) s for the corpus; now it trains"
 exec build/release/bin/moesaic train recipes/smoke/quickstart.yaml --overwrite "$@"

@@ -1,21 +1,24 @@
 #!/usr/bin/env bash
-# Installs what Moesaic needs on Debian 12: packages, and LibTorch from the torch wheel in .venv.
+# Installs what Moesaic needs: Debian packages, and LibTorch from the torch wheel in .venv. It knows Debian 12, Debian 13
+# and Ubuntu 24.04 (docs/install.md says what was tried), and ends before it installs anything where a package is missing.
 # Idempotent; a second call changes nothing and takes under a second.
-#   scripts/setup.sh            what the build needs
-#   scripts/setup.sh --parity   also what tests need: Python readers in .venv-parity, clang for the fuzz targets
+#   scripts/setup.sh            what moesaic and moesaic-worker are built from
+#   scripts/setup.sh --tests    also what the tests are built from
+#   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets
 #   scripts/setup.sh --peers    also Transformers and torch, which parity and speed are compared with (several GB)
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-parity=0 peers=0 gpu=0
+tests=0 parity=0 peers=0 gpu=0
 for argument in "$@"; do
   case "$argument" in
-    --parity) parity=1 ;;
+    --tests) tests=1 ;;
+    --parity) tests=1 parity=1 ;;
     --peers) peers=1 ;;
     --gpu) gpu=1 ;;
-    -h | --help) sed -n '2,7p' "$0"; exit 0 ;;
-    *) echo "setup: unknown option '$argument' (allowed: --parity, --peers, --gpu)" >&2; exit 2 ;;
+    -h | --help) sed -n '2,9p' "$0"; exit 0 ;;
+    *) echo "setup: unknown option '$argument' (allowed: --tests, --parity, --peers, --gpu)" >&2; exit 2 ;;
   esac
 done
 
@@ -29,18 +32,58 @@ as_root() {
   fi
 }
 
-packages=(g++ cmake ninja-build ccache python3-venv python3-dev openmpi-bin libopenmpi-dev libhdf5-openmpi-dev
-  libcli11-dev libyaml-cpp-dev libfmt-dev libgtest-dev libbenchmark-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev
-  libpcre2-dev libutf8proc-dev libpng-dev)
+# about_system: what is known of this system; ends where there are no Debian packages.
+about_system() {
+  local id="" version="" name="an unknown system"
+  if [ -r /etc/os-release ]; then
+    id="$(. /etc/os-release && echo "${ID:-}")" version="$(. /etc/os-release && echo "${VERSION_ID:-}")"
+    name="$(. /etc/os-release && echo "${PRETTY_NAME:-$ID}")"
+  fi
+  case "$id $version" in
+    "debian 12") ;;
+    "debian 13") say "$name: tried once, up to the build (docs/install.md)" ;;
+    "ubuntu 24.04") say "$name: the names of the packages are looked up, the build was not tried (docs/install.md)" ;;
+    *) say "$name: not known; known are Debian 12 (tested), Debian 13 and Ubuntu 24.04. Trying their packages" ;;
+  esac
+  command -v apt-get dpkg-query > /dev/null && return
+  echo "setup: $name has no apt-get: install by hand what docs/install.md lists under 'Other machines'" >&2
+  exit 2
+}
+
+packages=(g++ cmake ninja-build ccache python3-venv openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libcli11-dev
+  libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev libpcre2-dev libutf8proc-dev libpng-dev)
+[ $tests = 0 ] || packages+=(libgtest-dev libbenchmark-dev)
 [ $parity = 0 ] || packages+=(clang libclang-rt-dev)  # the fuzz targets
+[ $peers = 0 ] || packages+=(python3-dev)             # torch compiles for the speed comparison
+
+# is_there PACKAGE: it is installed.   is_known PACKAGE: apt can install it.
+is_there() { [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2> /dev/null)" == ii* ]]; }
+is_known() { grep -q 'Candidate: [^(]' <<< "$(LC_ALL=C apt-cache policy "$1" 2> /dev/null)"; }
+
+# install_packages PACKAGES ...: all of them, or none and the names of those that this system does not have.
+install_packages() {
+  local package unknown=()
+  say "installing Debian packages: $*"
+  as_root apt-get update -q > /dev/null
+  for package in "$@"; do
+    is_known "$package" || unknown+=("$package")
+  done
+  if [ ${#unknown[@]} -gt 0 ]; then
+    echo "setup: nothing was installed, because apt knows no package ${unknown[*]}" >&2
+    echo "setup: look whether the part of the archive that holds it is enabled (Ubuntu: 'add-apt-repository universe') or" >&2
+    echo "setup: it has another name here ('apt-cache search NAME'); docs/install.md, 'Other machines', builds without this script" >&2
+    exit 2
+  fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" > /dev/null
+}
+
 missing=()
 for package in "${packages[@]}"; do
-  dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2> /dev/null | grep -q '^ii' || missing+=("$package")
+  is_there "$package" || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
-  say "installing Debian packages: ${missing[*]}"
-  as_root apt-get update -q > /dev/null
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null
+  about_system
+  install_packages "${missing[@]}"
 fi
 
 # venv_install FOLDER PIP-ARGUMENTS...: each set of arguments once.

@@ -24,7 +24,7 @@ def ranks_of(run_dir):
     return pids
 
 
-class Resume(RunTest):
+class Interrupted(RunTest):
     def test_a_resumed_run_repeats_every_bit_of_the_uninterrupted_one(self):
         self.train(run="whole", ranks=2, expert=2)
         self.train("train.max_steps=20", "checkpoint.every_steps=5", run="parts", ranks=2, expert=2)
@@ -34,32 +34,6 @@ class Resume(RunTest):
         self.train("--resume", "auto", run="parts", ranks=2, expert=2)
         self.assertEqual(self.rows("parts"), self.rows("whole"))
         self.assertEqual(self.weight_difference("parts", "whole"), 0)
-
-    def test_what_is_logged_changes_no_bit(self):
-        for run, every in (("often", 1), ("seldom", 7)):
-            self.train("train.max_steps=10", f"log.every_steps={every}", "moe.router_z_coefficient=0.001", run=run, ranks=2, expert=2)
-        self.assertEqual(self.weight_difference("often", "seldom"), 0)
-
-    def test_checkpoints_of_four_ranks_go_on_with_one_two_and_three(self):
-        self.train(run="four", ranks=4, expert=4)
-        wanted = self.rows("four")[10:]
-        for ranks, expert in ((1, 1), (2, 2), (3, 1)):
-            run = f"from-four-{ranks}"
-            self.train("--resume", self.folder / "four/checkpoints/step-00000010", run=run, ranks=ranks, expert=expert)
-            for row, other in zip(wanted, self.rows(run), strict=True):
-                self.assertEqual(row["step"], other["step"])
-                self.assertAlmostEqual(row["loss"], other["loss"], delta=1e-5 * row["loss"])
-
-    def test_an_imported_checkpoint_cannot_be_resumed_and_says_what_can(self):
-        self.train("train.max_steps=1")
-        self.moesaic("export", self.folder / "run", self.folder / "hub")
-        self.moesaic("import", self.folder / "hub", self.folder / "imported")
-        for ranks in (1, 2):
-            failed = self.train("--resume", self.folder / "imported", run="resumed", ranks=ranks, expect=7)
-            self.assertIn(f"{self.folder}/imported holds weights only", failed.stderr)
-            self.assertIn("model.from", failed.stderr)
-        self.train("train.max_steps=2", "model.config={}", f"model.from={self.folder}/imported", run="resumed",
-                   ranks=2, expert=2)
 
     def test_a_signal_saves_stops_with_75_and_the_rest_repeats(self):
         self.train("train.max_steps=400", "checkpoint.every_steps=0", run="whole", ranks=2, expert=2)
@@ -113,6 +87,34 @@ class Resume(RunTest):
 
     def test_killed_ranks_never_cost_the_latest_checkpoint(self):
         self.kill_and_resume(int(os.environ.get("MOESAIC_KILLS", "6")))
+
+
+class Resume(RunTest):
+    def test_what_is_logged_changes_no_bit(self):
+        for run, every in (("often", 1), ("seldom", 7)):
+            self.train("train.max_steps=10", f"log.every_steps={every}", "moe.router_z_coefficient=0.001", run=run, ranks=2, expert=2)
+        self.assertEqual(self.weight_difference("often", "seldom"), 0)
+
+    def test_checkpoints_of_four_ranks_go_on_with_one_two_and_three(self):
+        self.train(run="four", ranks=4, expert=4)
+        wanted = self.rows("four")[10:]
+        for ranks, expert in ((1, 1), (2, 2), (3, 1)):
+            run = f"from-four-{ranks}"
+            self.train("--resume", self.folder / "four/checkpoints/step-00000010", run=run, ranks=ranks, expert=expert)
+            for row, other in zip(wanted, self.rows(run), strict=True):
+                self.assertEqual(row["step"], other["step"])
+                self.assertAlmostEqual(row["loss"], other["loss"], delta=1e-5 * row["loss"])
+
+    def test_an_imported_checkpoint_cannot_be_resumed_and_says_what_can(self):
+        self.train("train.max_steps=1")
+        self.moesaic("export", self.folder / "run", self.folder / "hub")
+        self.moesaic("import", self.folder / "hub", self.folder / "imported")
+        for ranks in (1, 2):
+            failed = self.train("--resume", self.folder / "imported", run="resumed", ranks=ranks, expect=7)
+            self.assertIn(f"{self.folder}/imported holds weights only", failed.stderr)
+            self.assertIn("model.from", failed.stderr)
+        self.train("train.max_steps=2", "model.config={}", f"model.from={self.folder}/imported", run="resumed",
+                   ranks=2, expert=2)
 
 
 if __name__ == "__main__":

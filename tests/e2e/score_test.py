@@ -1,4 +1,5 @@
 """moesaic score: log-probabilities of ids and text on every layout, and what happens to bad input."""
+import functools
 import json
 import math
 import os
@@ -28,21 +29,26 @@ def sequences(seed=3):
     return [[numbers.randrange(272) for _ in range(length)] for length in lengths]
 
 
+@functools.cache
+def model():
+    """(run folder, validation texts, their loss) of a model that is trained on lines of text, once for all tests."""
+    maker = RunTest()
+    maker.setUp()
+    unittest.addModuleCleanup(maker.doCleanups)
+    words = random.Random(7)
+    texts = [" ".join(words.choice(WORDS) for _ in range(words.randrange(1, 7))) for _ in range(25)]
+    valid = maker.folder / "valid.jsonl"
+    valid.write_text(jsonl({"text": text} for text in texts))
+    maker.train(f"data.valid=[{{path: {valid}, format: jsonl}}]", "data.packing=false", "data.sequence_length=64")
+    return maker.folder / "run", texts, maker.rows()[-1]["valid_loss"]
+
+
 class ScoreTest(RunTest):
-    """One model, trained on lines of text, for all tests; each test has its own folder beside."""
+    """One model for all tests; each test has its own folder beside."""
 
     @classmethod
     def setUpClass(cls):
-        maker = RunTest()
-        maker.setUp()
-        cls.addClassCleanup(maker.doCleanups)
-        words = random.Random(7)
-        cls.texts = [" ".join(words.choice(WORDS) for _ in range(words.randrange(1, 7))) for _ in range(25)]
-        valid = maker.folder / "valid.jsonl"
-        valid.write_text(jsonl({"text": text} for text in cls.texts))
-        maker.train(f"data.valid=[{{path: {valid}, format: jsonl}}]", "data.packing=false", "data.sequence_length=64")
-        cls.run_folder = maker.folder / "run"
-        cls.valid_loss = maker.rows()[-1]["valid_loss"]
+        cls.run_folder, cls.texts, cls.valid_loss = model()
 
     def score(self, text, *arguments, model=None, ranks=1, expect=0):
         """The finished process; `text` is its stdin."""
@@ -217,9 +223,9 @@ class Files(ScoreTest):
 
 
 class BadInput(ScoreTest):
-    def refused(self, code, *words, text="", arguments=(), model=None):
+    def refused(self, code, *words, text="", arguments=(), model=None, on=(1, 2)):
         """On one rank and on two: the exit code, one error with these words, no output, soon."""
-        for ranks in (1, 2):
+        for ranks in on:
             with self.subTest(words=words, ranks=ranks):
                 started = time.monotonic()
                 command = [MOESAIC, "score", "--model", model or self.run_folder, "-n", str(ranks), *map(str, arguments)]
@@ -256,8 +262,12 @@ class BadInput(ScoreTest):
             ('{"ids": [' + "1," * 1_000_000 + "1]}", "1000001 ids", "1000000"),
             ('{"text": "' + "a" * (17 << 20) + '"}', "a line of over 16777216 bytes"),
         ):
-            line = line if isinstance(line, bytes) else line.encode()
-            self.refused(4, "<stdin>:2: ", *words, text=good.encode() + line + b"\n")
+            text = good.encode() + (line if isinstance(line, bytes) else line.encode()) + b"\n"
+            self.refused(4, "<stdin>:2: ", *words, text=text, on=[1])
+        # The chief reads lines and finds the error; how the others hear of it does not depend on which one it is, but on
+        # where it was: in the reader, in the parser, in the ids against the model.
+        for line in ("a" * (17 << 20), "nonsense", '{"ids": [1, 2, 272]}'):
+            self.refused(4, "<stdin>:2: ", text=good.encode() + line.encode() + b"\n", on=[2])
 
     def test_files(self):
         (self.folder / "in.jsonl").write_text('{"ids": [1]}\n\n{"ids": [1, 300]}\n')
