@@ -29,6 +29,7 @@ TORCH_FREE = {"core", "arch", "config", "observe"}
 OWNERS = [
     (r"fmt/", ["libtrain/core/format.h"]),
     (r"yaml-cpp/", ["libtrain/config/yaml_reader.cpp"]),
+    (r"sodium.*", ["libtrain/core/secret_key.cpp"]),
     (r"CLI/", ["apps/"]),
     (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),
     (r"mpi\.h", ["libtrain/comm/mpi/", "libtrain/comm/nccl/", "tests/"]),

@@ -30,12 +30,12 @@ std::optional<RankError> read_error(const std::string& path) {
   }
 }
 
-bool is_exit_code(int code) { return code >= 2 && code <= 9; }
+bool is_exit_code(int code) { return kind_of(code).has_value(); }
 
 // Exit code of a kind's name, `otherwise` for a name that is not known here.
 int code_of(const std::string& kind, int otherwise) {
-  for (int code = 2; code <= static_cast<int>(ErrorKind::kInternal); ++code) {
-    if (kind == name_of(static_cast<ErrorKind>(code))) return code;
+  for (int code = static_cast<int>(ErrorKind::kUsage); is_exit_code(code); ++code) {
+    if (kind == name_of(*kind_of(code))) return code;
   }
   return is_exit_code(otherwise) ? otherwise : kCommunication;
 }

@@ -183,8 +183,8 @@ Place place_of(const Places& places, std::string key) {
   for (;;) {
     if (const auto found = places.find(key); found != places.end()) return found->second;
     if (key.empty()) return {};
-    const std::size_t dot = key.rfind('.');
-    key = dot == std::string::npos ? "" : key.substr(0, dot);
+    const std::size_t above = key.find_last_of(".[");
+    key = above == std::string::npos ? "" : key.substr(0, above);
   }
 }
 

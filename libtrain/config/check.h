@@ -21,7 +21,7 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
 void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
                          ProblemList& problems);
 
-/// Place of the key, or of the nearest section above it.
+/// Place of the key, or of the nearest list or section above it.
 Place place_of(const Places& places, std::string key);
 
 /// Whether any of the sources has text, for which a tokenizer is needed.

@@ -13,11 +13,10 @@ class EffectCheck {
 
   // `path` is a key, or a section whose keys are all meant.
   void unused(const std::string& path, const std::string& reason) const {
-    const Recipe defaults;
     for (const Key& key : recipe_keys()) {
       const bool meant = key.path == path || key.path.compare(0, path.size() + 1, path + ".") == 0;
       if (!meant || places_.count(key.path) == 0 || problems_.has_error(key.path)) continue;
-      if (key.write(recipe_) == key.write(defaults)) continue;
+      if (key.write(recipe_) == key.unset) continue;
       problems_.warning(place_of(places_, key.path), key.path, "has no effect: " + reason);
     }
   }

@@ -12,6 +12,11 @@
 
 namespace moesaic {
 
+/// The value `false` of a key that is another kind of value otherwise: std::variant<Off, Server>.
+struct Off {
+  bool operator==(const Off&) const = default;
+};
+
 struct ModelOptions {
   std::optional<std::string> from;  // weights to start from: a checkpoint or run folder
   Json config = Json::object();     // architecture, keys of Hugging Face config.json

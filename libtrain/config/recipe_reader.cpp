@@ -6,6 +6,7 @@
 #include "config/check.h"
 #include "config/merge.h"
 #include "config/schema.h"
+#include "config/struct_value.h"
 #include "core/error.h"
 #include "core/fs.h"
 
@@ -59,37 +60,22 @@ YamlNode read_base(const YamlNode& extends, const std::string& file, ProblemList
 
 void note_places(const YamlNode& node, const std::string& path, Places& places) {
   if (places.size() > YamlLimits{}.nodes) return;
-  for (std::size_t i = 0; i < node.keys.size(); ++i) {
-    const std::string name = path.empty() ? node.keys[i].text : path + "." + node.keys[i].text;
-    if (node.items[i].is_null()) continue;  // back to the default
-    places[name] = node.keys[i].place;
-    note_places(node.items[i], name, places);
+  const std::string prefix = path.empty() ? "" : path + ".";
+  for (std::size_t i = 0; i < node.items.size(); ++i) {
+    const YamlNode& item = node.items[i];
+    if (item.is_null()) continue;  // back to the default
+    const bool in_list = node.is_sequence();
+    const std::string name = in_list ? format("{}[{}]", path, i) : prefix + node.keys[i].text;
+    places[name] = in_list ? item.place : node.keys[i].place;
+    note_places(item, name, places);
   }
 }
 
-// Gives every key of the tree to the schema.
-void read_section(const YamlNode& node, const std::string& prefix, Recipe& recipe,
-                  ProblemList& problems) {
-  for (std::size_t i = 0; i < node.keys.size() && !problems.full(); ++i) {
-    const std::string& name = node.keys[i].text;
-    const YamlNode& value = node.items[i];
-    const std::string path = prefix.empty() ? name : prefix + "." + name;
-    if (const Key* key = find_key(path)) {
-      key->read(recipe, value, path, problems);
-    } else if (!is_section(path)) {
-      refuse_unknown_key(prefix, name, node.keys[i].place, problems);
-    } else if (value.is_mapping()) {
-      read_section(value, path, recipe, problems);
-    } else if (!value.is_null()) {
-      problems.error(value.place, path,
-                     format("expected a mapping of its keys, got {}", value.shown()));
-    }
-  }
-}
-
-void require_keys(const Places& places, ProblemList& problems) {
+void require_keys(const YamlNode& root, const Places& places, ProblemList& problems) {
   for (const Key& key : recipe_keys()) {
     if (!key.rule.required || places.count(key.path) > 0 || problems.has_error(key.path)) continue;
+    const YamlNode* block = root.at(key.block);
+    if (block == nullptr || !block->is_mapping()) continue;  // absent, with its keys
     problems.error(place_of(places, key.path), key.path, "is missing");
   }
 }
@@ -121,8 +107,8 @@ LoadedRecipe load(const Input& input) {
   if (readable) {
     note_places(root, "", loaded.places);
     loaded.places[""] = top;
-    read_section(root, "", loaded.recipe, problems);
-    require_keys(loaded.places, problems);
+    read_section(schema_of(&loaded.recipe), root, "", "", loaded.recipe, problems);
+    require_keys(root, loaded.places, problems);
     check_recipe(loaded.recipe, loaded.places, problems);
     if (input.look_at_weights) resolve_model(loaded.recipe, loaded.places, problems);
     check_architecture(loaded.recipe, loaded.places, problems);
@@ -167,6 +153,8 @@ Recipe recipe_from_yaml(const std::string& text, const std::string& where,
   return require(load({.text = text, .name = where, .ranks = ranks, .look_at_weights = false}),
                  nullptr);
 }
+
+std::string to_yaml(const Recipe& recipe) { return yaml_lines(written_keys(recipe)); }
 
 arch::Options architecture_of(const Recipe& recipe) {
   arch::Options options = arch::require_options(recipe.model.config, "model.config");

@@ -13,7 +13,8 @@
 
 namespace moesaic {
 
-/// Where each key that was given stands; sections and keys under model.config too, "" = the whole.
+/// Where each key that was given stands; sections, keys under model.config and entries of lists
+/// ("data.train[0].path") too, "" = the whole.
 using Places = std::map<std::string, Place>;
 
 struct LoadedRecipe {

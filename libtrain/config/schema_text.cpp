@@ -1,34 +1,37 @@
 #include "config/schema_text.h"
 
 #include "config/schema.h"
+#include "config/value_text.h"
 #include "core/error.h"
 
 namespace moesaic {
 namespace {
 
-// What the texts need of a key, whoever its owner is.
+// A key of the recipe, or of a struct within the value of one. Paths are those of the recipe.
 struct Row {
-  std::string path, type, allowed, default_text, meaning;
-  bool required = false;
+  std::string path, block;
+  KeyInfo info;
 };
 
-template <class Owner>
-Row row_of(const KeyOf<Owner>& key, const std::string& prefix) {
-  return {prefix + key.path, key.type,    allowed_text(key.rule),
-          key.default_text,  key.meaning, key.rule.required};
+void add_row(const KeyInfo& info, const std::string& above, const std::string& block,
+             std::vector<Row>& rows) {
+  const std::string path = above + info.path;
+  const std::string inside = info.block.empty() ? block : above + info.block;
+  rows.push_back({path, inside, info});
+  for (const KeyInfo& entry : info.entries) add_row(entry, path, inside, rows);
 }
 
-std::vector<Row> rows() {
+std::vector<Row> rows_of(const std::vector<KeyInfo>& keys) {
   std::vector<Row> all;
-  for (const Key& key : recipe_keys()) {
-    all.push_back(row_of(key, ""));
-    if (key.type != "list of sources") continue;
-    for (const auto& entry : source_keys()) all.push_back(row_of(entry, key.path + "[]."));
-  }
+  for (const KeyInfo& key : keys) add_row(key, "", "", all);
   return all;
 }
 
-std::string default_of(const Row& row) { return row.required ? "required" : row.default_text; }
+// "16 with adapt.lora": the default of a key that is there only with its block.
+std::string default_of(const Row& row) {
+  const std::string text = row.info.rule.required ? "required" : row.info.default_text;
+  return row.block.empty() ? text : format("{} with {}", text, row.block);
+}
 
 std::string escaped(const std::string& text) {
   std::string result;
@@ -41,16 +44,17 @@ std::string escaped(const std::string& text) {
 
 }  // namespace
 
-std::string schema_markdown() {
+std::string schema_markdown(const std::vector<KeyInfo>& keys) {
   std::string text =
       "# Recipe keys\n\n"
       "Written by `moesaic schema --markdown`; do not edit. How recipes work: "
       "[recipes.md](recipes.md).\n"
       "`extends: other.yaml` at the top of a recipe takes over the keys of another one.\n";
   std::string section = "-";
-  for (const Row& row : rows()) {
+  for (const Row& row : rows_of(keys)) {
     const std::size_t dot = row.path.find('.');
-    const std::string here = dot == std::string::npos ? "" : row.path.substr(0, dot);
+    const bool below = dot != std::string::npos || row.info.opens_block;
+    const std::string here = below ? row.path.substr(0, dot) : "";
     if (here != section) {
       text += format(
           "\n## {}\n\n| key | type | default | allowed | meaning |\n| --- | --- | --- | --- | --- "
@@ -58,30 +62,35 @@ std::string schema_markdown() {
           here.empty() ? "The run" : "`" + here + "`");
       section = here;
     }
-    text += format("| `{}` | {} | {} | {} | {} |\n", row.path, row.type, escaped(default_of(row)),
-                   escaped(row.allowed), escaped(row.meaning));
+    text +=
+        format("| `{}` | {} | {} | {} | {} |\n", row.path, row.info.type, escaped(default_of(row)),
+               escaped(allowed_text(row.info.rule)), escaped(row.info.meaning));
   }
   return text;
 }
 
-std::string schema_table() {
+std::string schema_table(const std::vector<KeyInfo>& keys) {
   std::string text;
-  for (const Row& row : rows()) {
-    text += format("{:<28} {:<16} {:<12} {}\n", row.path, row.type, default_of(row), row.meaning);
-    if (!row.allowed.empty()) text += format("{:<28} {}\n", "", row.allowed);
+  for (const Row& row : rows_of(keys)) {
+    text += format("{:<28} {:<16} {:<12} {}\n", row.path, row.info.type, default_of(row),
+                   row.info.meaning);
+    const std::string allowed = allowed_text(row.info.rule);
+    if (!allowed.empty()) text += format("{:<28} {}\n", "", allowed);
   }
   return text;
 }
 
-Json schema_json() {
+Json schema_json(const std::vector<KeyInfo>& keys) {
   Json list = Json::array();
-  for (const Row& row : rows()) {
+  for (const Row& row : rows_of(keys)) {
+    const bool required = row.info.rule.required;
     list.push_back({{"key", row.path},
-                    {"type", row.type},
-                    {"default", row.required ? Json(nullptr) : Json(row.default_text)},
-                    {"allowed", row.allowed},
-                    {"required", row.required},
-                    {"meaning", row.meaning}});
+                    {"type", row.info.type},
+                    {"default", required ? Json(nullptr) : Json(row.info.default_text)},
+                    {"allowed", allowed_text(row.info.rule)},
+                    {"required", required},
+                    {"block", row.block.empty() ? Json(nullptr) : Json(row.block)},
+                    {"meaning", row.info.meaning}});
   }
   return list;
 }

@@ -35,18 +35,6 @@ const std::map<std::string, std::string>& names_elsewhere() {
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('.') + 1); }
 
-// Names of the keys and sections right under `prefix` ("" or "train.").
-std::vector<std::string> names_under(const std::string& prefix) {
-  std::set<std::string> names;
-  for (const Key& key : recipe_keys()) {
-    if (key.path.compare(0, prefix.size(), prefix) != 0) continue;
-    const std::string rest = key.path.substr(prefix.size());
-    names.insert(rest.substr(0, rest.find('.')));
-  }
-  if (prefix.empty()) names.insert("extends");
-  return {names.begin(), names.end()};
-}
-
 bool is_architecture_key(const std::string& name) {
   const std::vector<std::string> types = arch::model_types();
   return std::any_of(types.begin(), types.end(), [&](const std::string& type) {
@@ -72,31 +60,17 @@ std::string owner_of(const std::string& name) {
 
 }  // namespace
 
-const Key* find_key(const std::string& path) {
-  for (const Key& key : recipe_keys()) {
-    if (key.path == path) return &key;
-  }
-  return nullptr;
-}
-
-bool is_section(const std::string& path) {
-  return std::any_of(recipe_keys().begin(), recipe_keys().end(), [&](const Key& key) {
-    return key.path.size() > path.size() && key.path.compare(0, path.size(), path) == 0 &&
-           key.path[path.size()] == '.';
-  });
-}
-
-void refuse_unknown_key(const std::string& prefix, const std::string& name, const Place& place,
-                        ProblemList& problems) {
-  const std::string dotted = prefix.empty() ? "" : prefix + ".";
-  const std::string path = dotted + name;
-  if (problems.full()) return;
-  if (later_keys().count(path) > 0) {
-    return problems.error(place, path, "is not supported by this version of Moesaic; remove it");
-  }
+std::string about_unknown_key(const std::string& section, const std::string& name) {
+  const std::string path = section.empty() ? name : section + "." + name;
+  if (later_keys().count(path) > 0) return "is not supported by this version of Moesaic; remove it";
   std::string hint = owner_of(name);
-  if (hint.empty()) hint = did_you_mean(name, names_under(dotted));
-  problems.error(place, dotted + shortened(name), "unknown key" + hint);
+  if (hint.empty()) {
+    std::vector<std::string> names =
+        schema_of(static_cast<const Recipe*>(nullptr)).names_in(section);
+    if (section.empty()) names.emplace_back("extends");
+    hint = did_you_mean(name, names);
+  }
+  return "unknown key" + hint;
 }
 
 }  // namespace moesaic

@@ -4,11 +4,14 @@
 #include <cmath>
 
 #include "config/scalar.h"
+#include "config/variant_value.h"
 #include "core/error.h"
 #include "core/fs.h"
 
 namespace moesaic {
 namespace {
+
+constexpr std::size_t kLongestName = 256;  // of a map; YAML bounds the length of a key
 
 std::string range_text(const Rule& rule) {
   const bool low = std::isfinite(rule.least);
@@ -31,6 +34,10 @@ bool in_range(double value, const Rule& rule) {
   return std::isfinite(value) && low && high;
 }
 
+bool is_one_of(const std::string& text, const std::vector<std::string>& words) {
+  return std::find(words.begin(), words.end(), text) != words.end();
+}
+
 // Text of a plain scalar that may be a number or a truth value, "" for anything else.
 std::string plain(const YamlNode& node) {
   return node.is_scalar() && !node.quoted ? node.text : "";
@@ -42,7 +49,7 @@ void read_integer(const Slot& slot, const std::optional<Int>& value, Int& field)
     field = *value;
     return;
   }
-  std::string expected = with_range("an integer", slot.rule);
+  std::string expected = expected_text(slot.rule, field);
   const std::optional<double> number = scalar_number(plain(slot.node));
   if (!value && number && std::floor(*number) == *number && std::abs(*number) < 1e15) {
     expected += format(" (write {})", static_cast<std::int64_t>(*number));
@@ -51,10 +58,9 @@ void read_integer(const Slot& slot, const std::optional<Int>& value, Int& field)
 }
 
 template <class Value>
-void read_list(const Slot& slot, const char* what, std::vector<Value>& field) {
+void read_list(const Slot& slot, std::vector<Value>& field) {
   const std::size_t count = slot.rule.count;
-  const std::string expected =
-      count > 0 ? format("a list of {} {}", count, what) : format("a list of {}", what);
+  const std::string expected = expected_text(slot.rule, field);
   if (!slot.node.is_sequence()) return slot.refuse(expected);
   if (count > 0 && slot.node.items.size() != count) {
     return slot.refuse(format("{}, {} of them are here", expected, slot.node.items.size()));
@@ -66,6 +72,32 @@ void read_list(const Slot& slot, const char* what, std::vector<Value>& field) {
   field = values;
 }
 
+template <class Value>
+void read_map(const Slot& slot, std::map<std::string, Value>& field) {
+  if (slot.node.is_null()) return field.clear();
+  if (!slot.node.is_mapping()) return slot.refuse(expected_text(slot.rule, field));
+  std::map<std::string, Value> values;
+  const std::size_t before = slot.problems.size();
+  for (std::size_t i = 0; i < slot.node.items.size() && !slot.problems.full(); ++i) {
+    const auto& [name, place] = slot.node.keys[i];
+    if (name.empty() || name.size() > kLongestName) {
+      slot.problems.error(place, slot.key, format("a name has 1 to {} bytes", kLongestName));
+      continue;
+    }
+    const std::string key = format("{}.{}", slot.key, shortened(name));
+    read_value(Slot{slot.node.items[i], key, slot.rule, slot.problems}, values[name]);
+  }
+  if (slot.problems.size() == before) field = std::move(values);
+}
+
+template <class Value>
+std::string map_text(const std::map<std::string, Value>& value) {
+  std::vector<std::string> parts;
+  for (const auto& [name, item] : value)
+    parts.push_back(format("{}: {}", yaml_text(name), write_value(item).value_or("")));
+  return format("{{{}}}", join(parts, ", "));
+}
+
 }  // namespace
 
 void Slot::refuse(const std::string& expected) const {
@@ -74,7 +106,7 @@ void Slot::refuse(const std::string& expected) const {
 
 void read_value(const Slot& slot, bool& field) {
   const std::optional<bool> value = scalar_bool(plain(slot.node));
-  if (!value) return slot.refuse("true or false");
+  if (!value) return slot.refuse(expected_text(slot.rule, field));
   field = *value;
 }
 
@@ -89,26 +121,23 @@ void read_value(const Slot& slot, std::uint64_t& field) {
 void read_value(const Slot& slot, double& field) {
   const std::optional<double> value = scalar_number(plain(slot.node));
   if (!value || !in_range(*value, slot.rule)) {
-    return slot.refuse(with_range("a finite number", slot.rule));
+    return slot.refuse(expected_text(slot.rule, field));
   }
   field = *value;
 }
 
 void read_value(const Slot& slot, std::string& field) {
   const Rule& rule = slot.rule;
-  const auto is = [&](const std::vector<std::string>& words) {
-    return std::find(words.begin(), words.end(), slot.node.text) != words.end();
-  };
+  const std::string one_of = rule.choices.empty() ? "" : "one of ";
   if (!slot.node.is_scalar() || slot.node.text.empty()) {
-    return slot.refuse(rule.choices.empty() ? "text"
-                                            : format("one of {}", join(rule.choices, ", ")));
+    return slot.refuse(one_of + expected_text(rule, field));
   }
-  if (is(rule.later)) {
+  if (is_one_of(slot.node.text, rule.later)) {
     return slot.problems.error(slot.node.place, slot.key,
                                format("{} is not supported by this version; one of {}",
                                       slot.node.shown(), join(rule.choices, ", ")));
   }
-  if (!rule.choices.empty() && !is(rule.choices)) {
+  if (!rule.choices.empty() && !is_one_of(slot.node.text, rule.choices)) {
     return slot.problems.error(
         slot.node.place, slot.key,
         format("expected one of {}, got {}{}", join(rule.choices, ", "), slot.node.shown(),
@@ -117,10 +146,16 @@ void read_value(const Slot& slot, std::string& field) {
   field = rule.path ? absolute_path(slot.node.text) : slot.node.text;
 }
 
-void read_value(const Slot& slot, std::vector<double>& field) { read_list(slot, "numbers", field); }
+void read_value(const Slot& slot, std::vector<double>& field) { read_list(slot, field); }
+void read_value(const Slot& slot, std::vector<std::int64_t>& field) { read_list(slot, field); }
+void read_value(const Slot& slot, std::vector<std::string>& field) { read_list(slot, field); }
 
-void read_value(const Slot& slot, std::vector<std::int64_t>& field) {
-  read_list(slot, "integers", field);
+void read_value(const Slot& slot, std::map<std::string, std::int64_t>& field) {
+  read_map(slot, field);
+}
+void read_value(const Slot& slot, std::map<std::string, double>& field) { read_map(slot, field); }
+void read_value(const Slot& slot, std::map<std::string, std::string>& field) {
+  read_map(slot, field);
 }
 
 void read_value(const Slot& slot, Json& field) {
@@ -149,6 +184,22 @@ std::optional<std::string> write_value(const std::vector<std::int64_t>& value) {
   return format("[{}]", join(value, ", "));
 }
 
+std::optional<std::string> write_value(const std::vector<std::string>& value) {
+  std::vector<std::string> texts;
+  for (const std::string& text : value) texts.push_back(yaml_text(text));
+  return format("[{}]", join(texts, ", "));
+}
+
+std::optional<std::string> write_value(const std::map<std::string, std::int64_t>& value) {
+  return map_text(value);
+}
+std::optional<std::string> write_value(const std::map<std::string, double>& value) {
+  return map_text(value);
+}
+std::optional<std::string> write_value(const std::map<std::string, std::string>& value) {
+  return map_text(value);
+}
+
 std::optional<std::string> write_value(const Json& value) {
   if (value.empty()) return std::nullopt;
   std::vector<std::string> lines;
@@ -159,8 +210,43 @@ std::optional<std::string> write_value(const Json& value) {
   return format("\n{}", join(lines, "\n"));
 }
 
+std::string expected_text(const Rule&, bool) { return "true or false"; }
+std::string expected_text(const Rule& rule, std::int64_t) { return with_range("an integer", rule); }
+std::string expected_text(const Rule& rule, std::uint64_t) {
+  return with_range("an integer", rule);
+}
+std::string expected_text(const Rule& rule, double) { return with_range("a finite number", rule); }
+std::string expected_text(const Rule& rule, const std::string&) {
+  return rule.choices.empty() ? "text" : format("{}", join(rule.choices, ", "));
+}
+
 std::string allowed_text(const Rule& rule) {
   return rule.choices.empty() ? range_text(rule) : format("{}", join(rule.choices, ", "));
+}
+
+void read_value(const Slot& slot, Off&) {
+  if (!has_form(slot, Off{})) slot.refuse("false");
+}
+
+bool has_form(const Slot& slot, Off) { return scalar_bool(plain(slot.node)) == false; }
+bool has_form(const Slot& slot, bool) { return scalar_bool(plain(slot.node)).has_value(); }
+bool has_form(const Slot& slot, std::int64_t) { return scalar_int(plain(slot.node)).has_value(); }
+bool has_form(const Slot& slot, double) { return scalar_number(plain(slot.node)).has_value(); }
+bool has_form(const Slot& slot, const std::string&) {
+  const YamlNode& node = slot.node;
+  return node.is_scalar() && !node.text.empty() &&
+         (slot.rule.choices.empty() || is_one_of(node.text, slot.rule.choices) ||
+          is_one_of(node.text, slot.rule.later));
+}
+
+void refuse_kind(const Slot& slot, const std::vector<std::string>& expected) {
+  std::string kinds = expected.front();
+  for (std::size_t i = 1; i < expected.size(); ++i)
+    kinds += (i + 1 < expected.size() ? ", " : " or ") + expected[i];
+  const std::string hint =
+      slot.node.is_scalar() ? did_you_mean(slot.node.text, slot.rule.choices) : "";
+  slot.problems.error(slot.node.place, slot.key,
+                      format("expected {}, got {}{}", kinds, slot.node.shown(), hint));
 }
 
 }  // namespace moesaic

@@ -1,11 +1,13 @@
-// How a value of each C++ type is read from YAML, checked, described and written. The schema joins
-// these to the fields of the recipe.
+// How a value of each C++ type is read from YAML, checked and written. The schema joins these to
+// the fields of the recipe.
 #pragma once
 
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "config/recipe.h"
@@ -45,7 +47,10 @@ void read_value(const Slot& slot, double& field);
 void read_value(const Slot& slot, std::string& field);
 void read_value(const Slot& slot, std::vector<double>& field);
 void read_value(const Slot& slot, std::vector<std::int64_t>& field);
-void read_value(const Slot& slot, std::vector<SourceOptions>& field);  // in schema.cpp
+void read_value(const Slot& slot, std::vector<std::string>& field);
+void read_value(const Slot& slot, std::map<std::string, std::int64_t>& field);
+void read_value(const Slot& slot, std::map<std::string, double>& field);
+void read_value(const Slot& slot, std::map<std::string, std::string>& field);
 void read_value(const Slot& slot, Json& field);
 
 template <class T>
@@ -66,30 +71,17 @@ std::optional<std::string> write_value(double value);
 std::optional<std::string> write_value(const std::string& value);
 std::optional<std::string> write_value(const std::vector<double>& value);
 std::optional<std::string> write_value(const std::vector<std::int64_t>& value);
-std::optional<std::string> write_value(const std::vector<SourceOptions>& value);  // in schema.cpp
+std::optional<std::string> write_value(const std::vector<std::string>& value);
+std::optional<std::string> write_value(const std::map<std::string, std::int64_t>& value);
+std::optional<std::string> write_value(const std::map<std::string, double>& value);
+std::optional<std::string> write_value(const std::map<std::string, std::string>& value);
 std::optional<std::string> write_value(const Json& value);
+template <class... T>  // in variant_value.h
+std::optional<std::string> write_value(const std::variant<T...>& value);
 
 template <class T>
 std::optional<std::string> write_value(const std::optional<T>& value) {
   return value ? write_value(*value) : std::nullopt;
 }
-
-/// Name of the type for people: "integer", "number" ...
-inline std::string type_name(bool) { return "true or false"; }
-inline std::string type_name(std::int64_t) { return "integer"; }
-inline std::string type_name(std::uint64_t) { return "integer"; }
-inline std::string type_name(double) { return "number"; }
-inline std::string type_name(const std::string&) { return "text"; }
-inline std::string type_name(const std::vector<double>&) { return "list of numbers"; }
-inline std::string type_name(const std::vector<std::int64_t>&) { return "list of integers"; }
-inline std::string type_name(const std::vector<SourceOptions>&) { return "list of sources"; }
-inline std::string type_name(const Json&) { return "mapping"; }
-template <class T>
-std::string type_name(const std::optional<T>&) {
-  return type_name(T{});
-}
-
-/// The range or choices of a rule: ">= 1", "adamw, sgd", or "" for any value.
-std::string allowed_text(const Rule& rule);
 
 }  // namespace moesaic

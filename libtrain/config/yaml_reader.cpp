@@ -200,6 +200,14 @@ const YamlNode* YamlNode::find(std::string_view key) const {
   return nullptr;
 }
 
+const YamlNode* YamlNode::at(std::string_view path) const {
+  if (path.empty()) return this;
+  const std::size_t dot = path.find('.');
+  const YamlNode* below = find(path.substr(0, dot));
+  if (below == nullptr || dot == std::string_view::npos) return below;
+  return below->at(path.substr(dot + 1));
+}
+
 std::string YamlNode::shown() const {
   switch (kind) {
     case Kind::kNull:

@@ -34,6 +34,9 @@ struct YamlNode {
   /// Value of `key` in a mapping, or nullptr.
   const YamlNode* find(std::string_view key) const;
 
+  /// The value at a dotted path of mappings, or nullptr; "" = the node itself.
+  const YamlNode* at(std::string_view path) const;
+
   /// What it is, for messages: "nothing", "'text'", "a list", "a mapping".
   std::string shown() const;
 };

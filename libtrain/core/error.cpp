@@ -21,8 +21,16 @@ const char* name_of(ErrorKind kind) {
       return "checkpoint";
     case ErrorKind::kInternal:
       return "internal";
+    case ErrorKind::kBudget:
+      return "budget";
   }
   return "internal";
+}
+
+std::optional<ErrorKind> kind_of(int exit_code) {
+  const bool known = exit_code >= static_cast<int>(ErrorKind::kUsage) &&
+                     exit_code <= static_cast<int>(ErrorKind::kBudget);
+  return known ? std::optional(static_cast<ErrorKind>(exit_code)) : std::nullopt;
 }
 
 Error::Error(ErrorKind kind, std::string message, std::string hint)

@@ -1,6 +1,7 @@
 // The one exception type. A kind is also an exit code of every program.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -16,7 +17,11 @@ enum class ErrorKind {
   kCommunication = 6,  // time-out, lost rank
   kCheckpoint = 7,     // damaged, disk full, folder not writable
   kInternal = 8,       // a defect of Moesaic
+  kBudget = 9,         // the privacy budget is spent
 };
+
+/// The kind of that exit code, nothing where there is none.
+std::optional<ErrorKind> kind_of(int exit_code);
 
 /// Exit code of a job that saved on a signal and can be resumed.
 inline constexpr int kExitStopped = 75;

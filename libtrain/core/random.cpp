@@ -1,6 +1,8 @@
 #include "core/random.h"
 
 #include <algorithm>
+#include <bit>
+#include <string>
 
 #include "core/box_muller.h"
 
@@ -30,7 +32,8 @@ MOESAIC_INLINE Block philox_block(std::uint32_t k0, std::uint32_t k1, Block c) {
   return c;
 }
 
-constexpr std::uint32_t kNormalBlock = 1;  // last word of a counter; 0 is of the uniform draws
+// Kinds of blocks: the last word of Philox's counter, the nonce of ChaCha20.
+constexpr std::uint32_t kUniformBlock = 0, kNormalBlock = 1;
 
 /// The normals of `count` pairs, from the pair `first` on. One loop for the bits and one for the
 /// transform: vectors of 32-bit words, then of doubles.
@@ -66,6 +69,54 @@ MOESAIC_SIMD void fill_double(std::uint64_t key, std::uint32_t step, std::uint64
   fill_pairs(key, step, first, count, scale, out);
 }
 
+// ChaCha20: `words` are those of its stream, four for a pair, one pair after the other.
+static_assert(std::endian::native == std::endian::little);
+
+template <class T>
+MOESAIC_INLINE void transform_pairs(const std::uint32_t (*words)[4], std::size_t count,
+                                    double scale, T* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const NormalPair pair = box_muller(words[i][0], words[i][1], words[i][2], words[i][3]);
+    out[2 * i] = static_cast<T>(scale * pair.even);
+    out[2 * i + 1] = static_cast<T>(scale * pair.odd);
+  }
+}
+
+MOESAIC_SIMD void transform(const std::uint32_t (*words)[4], std::size_t count, double scale,
+                            float* out) {
+  transform_pairs(words, count, scale, out);
+}
+
+MOESAIC_SIMD void transform(const std::uint32_t (*words)[4], std::size_t count, double scale,
+                            double* out) {
+  transform_pairs(words, count, scale, out);
+}
+
+constexpr std::size_t kPairsInBlock = 4;  // 64 bytes of stream, 16 a pair
+
+template <class T>
+void fill_secret(const SecretKey& key, std::uint64_t first, std::size_t count, double scale,
+                 T* out) {
+  constexpr std::size_t kTile = 256;
+  std::uint32_t words[kTile][4];
+  while (count > 0) {
+    const std::size_t skip = first % kPairsInBlock, size = std::min(kTile - skip, count);
+    key.stream(kNormalBlock, first / kPairsInBlock,
+               std::as_writable_bytes(std::span(words).first(skip + size)));
+    transform(words + skip, size, scale, out);
+    first += size, count -= size, out += 2 * size;
+  }
+}
+
+// What a sub-key is named by: numbers of fixed width, so that no two draws share a label.
+std::string label_of(RandomStream stream, std::uint64_t step, std::string_view name) {
+  std::string label = "moesaic draw";
+  for (const std::uint64_t number : {static_cast<std::uint64_t>(stream), step}) {
+    for (unsigned byte = 0; byte < 8; ++byte) label += static_cast<char>(number >> (8 * byte));
+  }
+  return label.append(name);
+}
+
 /// Cuts a range into its whole pairs and what an odd bound leaves over.
 template <class T, class FillPairs>
 void fill_range(const RandomKey& key, std::uint64_t first, double scale, std::span<T> out,
@@ -98,8 +149,19 @@ RandomKey::RandomKey(std::uint64_t seed, RandomStream stream, std::uint64_t step
     : key_(mix(mix(mix(seed) + static_cast<std::uint64_t>(stream)) + hash_name(name)) ^ high(step)),
       step_(low(step)) {}
 
+RandomKey::RandomKey(const SecretKey& key, RandomStream stream, std::uint64_t step,
+                     std::string_view name)
+    : secret_(key.derived(label_of(stream, step, name))) {}
+
+std::array<std::uint32_t, 4> RandomKey::block(std::uint64_t index, std::uint32_t kind) const {
+  if (!secret_) return philox(key_, {low(index), high(index), step_, kind});
+  std::array<std::uint32_t, 4> blocks[kPairsInBlock];
+  secret_->stream(kind, index / kPairsInBlock, std::as_writable_bytes(std::span(blocks)));
+  return blocks[index % kPairsInBlock];
+}
+
 std::uint64_t RandomKey::bits(std::uint64_t element) const {
-  const auto word = philox(key_, {low(element), high(element), step_, 0});
+  const auto word = block(element, kUniformBlock);
   return (std::uint64_t{word[1]} << 32U) | word[0];
 }
 
@@ -113,19 +175,21 @@ double RandomKey::normal(std::uint64_t element) const {
 }
 
 std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
-  const auto word = philox(key_, {low(pair), high(pair), step_, kNormalBlock});
+  const auto word = block(pair, kNormalBlock);
   const NormalPair values = box_muller(word[0], word[1], word[2], word[3]);
   return {values.even, values.odd};
 }
 
 void RandomKey::normals(std::uint64_t first, double scale, std::span<float> out) const {
   fill_range(*this, first, scale, out, [this, scale](auto pair, auto count, float* data) {
+    if (secret_) return fill_secret(*secret_, pair, count, scale, data);
     fill_float(key_, step_, pair, count, scale, data);
   });
 }
 
 void RandomKey::normals(std::uint64_t first, double scale, std::span<double> out) const {
   fill_range(*this, first, scale, out, [this, scale](auto pair, auto count, double* data) {
+    if (secret_) return fill_secret(*secret_, pair, count, scale, data);
     fill_double(key_, step_, pair, count, scale, data);
   });
 }

@@ -1,12 +1,16 @@
-// Counter-based random numbers (Philox 4x32-10; Salmon et al., "Parallel random numbers: as easy as
-// 1, 2, 3", SC 2011). A draw is a pure function of (seed, stream, step, name, element): nothing to
-// save on a checkpoint, and no layout or recomputation changes a draw.
+// Counter-based random numbers. A draw is a pure function of (seed, stream, step, name, element):
+// nothing to save on a checkpoint, and no layout or recomputation changes a draw. From a seed the
+// generator is Philox 4x32-10 (Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC
+// 2011), which is fast and can be predicted; from a SecretKey it is ChaCha20, which cannot.
 #pragma once
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string_view>
+
+#include "core/secret_key.h"
 
 namespace moesaic {
 
@@ -14,7 +18,6 @@ namespace moesaic {
 enum class RandomStream : std::uint32_t {
   kInit = 1,
   kShuffle = 2,
-  kDropout = 3,
   kJitter = 4,
   kNoise = 5,
   kSample = 6
@@ -26,10 +29,13 @@ std::array<std::uint32_t, 4> philox(std::uint64_t key, const std::array<std::uin
 /// Stable 64-bit hash of a name (FNV-1a), part of the key of a draw.
 std::uint64_t hash_name(std::string_view name);
 
-/// All draws of one (seed, stream, step, name); `element` is the global index within the name.
+/// All draws of one (seed or key, stream, step, name); `element` is the global index within the
+/// name.
 class RandomKey {
  public:
   RandomKey(std::uint64_t seed, RandomStream stream, std::uint64_t step = 0,
+            std::string_view name = "");
+  RandomKey(const SecretKey& key, RandomStream stream, std::uint64_t step = 0,
             std::string_view name = "");
 
   std::uint64_t bits(std::uint64_t element) const;  // 64 uniform bits
@@ -43,8 +49,12 @@ class RandomKey {
   void normals(std::uint64_t first, double scale, std::span<double> out) const;
 
  private:
-  std::uint64_t key_;
-  std::uint32_t step_;
+  /// 128 bits: number `index` of those of that kind.
+  std::array<std::uint32_t, 4> block(std::uint64_t index, std::uint32_t kind) const;
+
+  std::uint64_t key_ = 0;            // of Philox
+  std::uint32_t step_ = 0;           // of Philox
+  std::optional<SecretKey> secret_;  // of ChaCha20, for this stream, step and name
 };
 
 /// The value at `index` of a seeded permutation of [0, size): computed, not replayed (a Feistel

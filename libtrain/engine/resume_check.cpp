@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <array>
 
-#include "config/schema.h"
+#include "config/difference.h"
 #include "core/error.h"
 
 namespace moesaic {
@@ -23,17 +23,13 @@ bool may_change(const std::string& path) {
 }  // namespace
 
 void check_resumable(const Recipe& saved, const Recipe& current, const std::string& checkpoint) {
-  std::string differences;
-  for (const Key& key : recipe_keys()) {
-    if (may_change(key.path)) continue;
-    const std::string before = key.write(saved).value_or("absent"),
-                      now = key.write(current).value_or("absent");
-    if (before != now)
-      differences += format("\n  {}: saved with {}, now {}", key.path, before, now);
+  std::string lines;
+  for (const auto& [key, before, now] : differences(saved, current)) {
+    if (!may_change(key)) lines += format("\n  {}: saved with {}, now {}", key, before, now);
   }
-  if (differences.empty()) return;
+  if (lines.empty()) return;
   throw Error(ErrorKind::kRecipe,
-              format("the recipe differs from the one that saved {}:{}", checkpoint, differences),
+              format("the recipe differs from the one that saved {}:{}", checkpoint, lines),
               "set these keys back, or start a new run from its weights with model.from");
 }
 

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <set>
 
 #include "core/digest.h"
 #include "core/divisors.h"
@@ -41,6 +42,18 @@ TEST(Nearest, FindsTypingMistakesAndNothingElse) {
   EXPECT_EQ(nearest("max_step", names), "max_steps");
   EXPECT_EQ(nearest("percision", names), "precision");
   EXPECT_EQ(nearest("banana", names), "");
+}
+
+TEST(ErrorKind, IsAnExitCodeWithANameOfItsOwn) {
+  std::set<std::string> names;
+  for (int code = 2; code <= 9; ++code) {
+    ASSERT_TRUE(kind_of(code)) << code;
+    EXPECT_EQ(Error(*kind_of(code), "").exit_code(), code);
+    EXPECT_TRUE(names.insert(name_of(*kind_of(code))).second) << name_of(*kind_of(code));
+  }
+  EXPECT_EQ(Error(ErrorKind::kBudget, "").exit_code(), 9);
+  EXPECT_EQ(name_of(ErrorKind::kBudget), std::string("budget"));
+  for (const int code : {-1, 0, 1, 10, kExitStopped}) EXPECT_FALSE(kind_of(code)) << code;
 }
 
 TEST(CommonDivisors, DivideBothNumbers) {

@@ -278,6 +278,18 @@ class Failures(LauncherTest):
             self.assertNotIn("exit code", errors)
             self.assertIn("rank 0: error: the folder is in use\n", errors)
 
+    def test_a_spent_budget_keeps_its_exit_code(self):
+        """Said by a rank's file (then it decides over the code of another rank), by its words, or by its code alone."""
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                self.worker('case $rank in 0) fail 0 1.0 budget "epsilon 8 is spent"; exit 9;; *) exit 6;; esac')
+                errors = self.train("-n", ranks, expect=9).stderr
+                self.assertIn("error: rank 0 failed on node-0: epsilon 8 is spent\n", errors)
+                self.worker('echo "rank $rank: error: epsilon 8 is spent" >&2; exit 9')
+                self.assertIn("rank 0: error: epsilon 8 is spent\n", self.train("-n", ranks, expect=9).stderr)
+                self.worker("exit 9")
+                self.assertIn("exit code 9", self.train("-n", ranks, expect=9).stderr)
+
     def test_json_summary(self):
         self.worker('echo "not JSON"; fail 0 1.0 checkpoint "disk full"; exit 7')
         result = self.train("--json", expect=7)
