@@ -51,11 +51,10 @@ class NoSaver : public CheckpointSaver {
 
 Recipe recipe() {
   Recipe recipe;
-  recipe.model.config = {{"model_type", "olmoe"},   {"vocab_size", kNumbers},
-                         {"hidden_size", 32},       {"intermediate_size", 32},
-                         {"num_hidden_layers", 2},  {"num_attention_heads", 4},
-                         {"num_experts", 4},        {"num_experts_per_tok", 2},
-                         {"initializer_range", 0.1}};
+  recipe.model.config = {
+      {"model_type", "olmoe"},   {"vocab_size", kNumbers},   {"hidden_size", 32},
+      {"intermediate_size", 32}, {"num_hidden_layers", 2},   {"num_attention_heads", 4},
+      {"num_experts", 4},        {"num_experts_per_tok", 2}, {"initializer_range", 0.1}};
   recipe.optimizer.learning_rate = 3e-3;
   return recipe;
 }

@@ -42,7 +42,7 @@ void add_sinks(const Recipe& recipe, const Arguments& arguments, TrainingRun& ru
   run.add_sink(std::make_unique<ConsoleSink>(console));
   const std::string metrics = recipe.run_dir + "/metrics.jsonl";
   run.add_sink(std::make_unique<JsonlSink>(JsonlSink::Options{metrics, run.step()}));
-  if (architecture_of(recipe).is_moe()) {  // behind the rows, once they are cut back
+  if (architecture_of(recipe).is_moe()) {  // after the sink of rows, which cuts them back
     run.add_sink(std::make_unique<RoutingPicture>(
         RoutingPicture::Options{recipe.run_dir + "/routing.png", metrics}));
   }

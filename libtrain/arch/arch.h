@@ -72,7 +72,7 @@ struct Options {
   /// MoE layers, those for multi-token prediction included.
   std::int64_t num_routers() const;
   std::int64_t router_columns() const { return num_experts + zero_expert_num; }
-  /// Choices, or scores behind them, that no model class of Transformers knows.
+  /// Choices, or scores that they are made by, that no model class of Transformers knows.
   bool has_own_routing() const;
   bool is_mla() const { return kv_lora_rank > 0; }
   std::int64_t query_head_dim() const {  // also of a key

@@ -240,7 +240,8 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
   if (!path) {
     return problems.error(
         place, "model.from",
-        format("no config.json in {}; expected a Hugging Face, checkpoint or run folder",
+        format("no config.json in {}; expected a Hugging Face folder, a GGUF file, a checkpoint or "
+               "a run folder",
                *model.from));
   }
   try {

@@ -6,12 +6,11 @@
 
 namespace moesaic {
 
-/// What the keys of a recipe must be to each other. Fills run_dir, and model.config from
-/// model.from.
+/// What the keys of a recipe must be to each other. Fills run_dir.
 void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems);
 
-/// With model.from the architecture is that of the weights: fills model.config from the files
-/// there; one that is given too must be the same.
+/// With model.from the architecture is that of the weights: fills model.config, and a tokenizer
+/// that is not given, from the files there. A model.config beside it may change a few keys alone.
 void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems);
 
 /// The architecture, and how it fits the layout and the data.

@@ -211,7 +211,7 @@ std::uint64_t alignment(const GgufHeader& header, const Reader& reader) {
   return static_cast<std::uint64_t>(value);
 }
 
-// From offsets behind the header to places in the file, without overlap.
+// Offsets from the end of the header become places in the file. Tensors must not overlap.
 void place_tensors(GgufHeader& header, const Reader& reader, std::uint64_t file_bytes) {
   const std::uint64_t step = alignment(header, reader);
   const std::uint64_t start = (reader.place() + step - 1) / step * step;

@@ -18,9 +18,10 @@ struct Off {
 };
 
 struct ModelOptions {
-  std::optional<std::string> from;  // weights to start from: a checkpoint or run folder
-  Json config = Json::object();     // architecture, keys of Hugging Face config.json
-  arch::UpcycleOptions upcycle;     // dense weights become experts; num_experts 0 = they do not
+  /// Weights to start from: a Hugging Face folder, a GGUF file, a checkpoint or a run folder.
+  std::optional<std::string> from;
+  Json config = Json::object();  // architecture, keys of Hugging Face config.json
+  arch::UpcycleOptions upcycle;  // dense weights become experts; num_experts 0 = they do not
 };
 
 struct SourceOptions {

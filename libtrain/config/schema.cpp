@@ -16,8 +16,8 @@ void add_model_and_data(std::vector<Key>& keys) {
           "tokenizer.json, or a folder or GGUF file with one. Default: that of "
           "model.from, else byte.");
   add_key(keys, FIELD(model.from), path(),
-          "Weights to start from: a Hugging Face folder, a checkpoint or a run folder of "
-          "the same architecture.");
+          "Weights to start from: a Hugging Face folder, a GGUF file, a checkpoint or a run "
+          "folder. Their architecture is the run's (docs/weights.md).");
   add_key(keys, FIELD(model.config), {.default_text = "required without model.from"},
           "Architecture: the keys of Hugging Face config.json (model_type llama, qwen3, "
           "mixtral, olmoe, "

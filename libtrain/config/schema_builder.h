@@ -2,6 +2,8 @@
 // written with.
 #pragma once
 
+#include <memory>
+
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -38,11 +40,20 @@ inline Rule steps() { return from(0, kMostSteps); }
 
 }  // namespace rules
 
+/// A struct as it is where nothing is given. (One object, not one a key: that made the schema slow to
+/// compile.)
+template <class Owner>
+const Owner& defaults_of() {
+  // (On the heap: GCC 12 warns of parts that are not initialised where it sees them on the stack.)
+  static const std::unique_ptr<const Owner> defaults = std::make_unique<Owner>();
+  return *defaults;
+}
+
 /// Adds the key of a field of any type that value.h, variant_value.h or struct_value.h reads.
 template <class Owner, class Access>
 void add_key(std::vector<KeyOf<Owner>>& keys, std::string path, Access access, Rule rule,
              std::string meaning) {
-  const Owner defaults{};
+  const Owner& defaults = defaults_of<Owner>();
   KeyOf<Owner> key;
   key.path = std::move(path);
   key.type = type_name(access(defaults));
@@ -89,7 +100,7 @@ template <class Owner, class Access>
 void add_block(std::vector<KeyOf<Owner>>& keys, std::string path, Access access,
                std::string meaning) {
   using Block = typename std::remove_cvref_t<decltype(access(std::declval<Owner&>()))>::value_type;
-  const Owner defaults{};
+  const Owner& defaults = defaults_of<Owner>();
   const bool present = access(defaults).has_value();
   KeyOf<Owner> block;
   block.path = path;

@@ -56,7 +56,8 @@ std::string yaml_lines(const std::vector<WrittenKey>& keys) {
 
 std::string yaml_mapping(const std::vector<WrittenKey>& keys) {
   if (!std::all_of(keys.begin(), keys.end(), fits_on_a_line)) {
-    std::string lines = "\n" + yaml_lines(keys);
+    std::string lines = "\n";
+    lines += yaml_lines(keys);
     lines.pop_back();
     return lines;
   }

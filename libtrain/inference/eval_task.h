@@ -45,7 +45,7 @@ class EvalTask {
 std::unique_ptr<EvalTask> perplexity_task(const EvalTask::Options& options, EvalTask::Model model);
 
 /// Accuracy over {"context": "...", "choices": ["...", ...], "answer": i}: the choice whose text is
-/// the most probable behind the context (acc), and the same with log-probabilities divided by the
+/// the most probable after the context (acc), and the same with log-probabilities divided by the
 /// characters of the choice (acc_norm). Ids as lm-evaluation-harness makes them: context and choice
 /// are encoded together, blanks at the end of a context belong to the choice.
 std::unique_ptr<EvalTask> choice_task(const EvalTask::Options& options, EvalTask::Model model);

@@ -27,8 +27,8 @@ class Generator {
     std::vector<std::uint32_t> ids;      // new ones, that of the end included
     std::string finish_reason = "stop";  // stop | length
     double prompt_s = 0;                 // until the first token
-    double tokens_s = 0;                 // for those behind it
-    std::int64_t passes = 0;             // of the whole model, for the tokens behind the first
+    double tokens_s = 0;                 // for those after it
+    std::int64_t passes = 0;             // of the whole model, for the tokens after the first
 
     double tokens_per_pass() const {
       return passes > 0 ? static_cast<double>(ids.size() - 1) / static_cast<double>(passes) : 0.0;
@@ -53,12 +53,12 @@ class Generator {
 
   Next agree(Next next) const;
   at::Tensor read(Ids ids, KvCache& cache);
-  /// Hidden states for the token behind the last of `next`, which follow those of hidden_TD.
+  /// Hidden states for the token after the last of `next`, which follow those of hidden_TD.
   at::Tensor predict(const at::Tensor& hidden_TD, Ids next, KvCache& cache);
   /// All of the prompt but its last part, which stays.
   Ids read_but_the_last(Ids prompt, KvCache& cache);
   Result lead(Ids prompt, const std::function<bool(std::uint32_t)>& take);
-  /// Reads `unread` and the draft behind it, if there is one -> the tokens picked behind them.
+  /// Reads `unread` and the draft after it, if there is one -> the tokens picked after them.
   std::vector<std::uint32_t> step(Ids unread, std::optional<std::uint32_t>& draft, KvCache& cache);
   void follow();
 

@@ -22,13 +22,13 @@ class KvCache {
 
   /// Tokens that all layers hold.
   std::int64_t length() const { return length_; }
-  /// A layer's rows for the tokens behind length(): [T, G, d], [T, G, w]. Views of all of them.
+  /// A layer's rows for the tokens after length(): [T, G, d], [T, G, w]. Views of all of them.
   Rows append(int layer, const at::Tensor& keys_TGd, const at::Tensor& values_TGw);
   /// As above for a layer that keeps one tensor: [T, ...].
   at::Tensor append(int layer, const at::Tensor& rows_T);
   /// After a forward pass over `tokens` tokens: they count from now on.
   void advance(std::int64_t tokens) { length_ += tokens; }
-  /// Back to the first `length` tokens, as if those behind had not been read.
+  /// Back to the first `length` tokens, as if those after had not been read.
   void cut(std::int64_t length);
 
  private:

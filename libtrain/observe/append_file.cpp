@@ -47,8 +47,4 @@ void AppendFile::append(std::string_view record) {
   }
 }
 
-void AppendFile::sync() {
-  if (::fdatasync(fd_) != 0 && errno != EINVAL) fail("fsync", path_, errno);  // EINVAL: a pipe
-}
-
 }  // namespace moesaic

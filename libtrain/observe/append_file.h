@@ -19,9 +19,6 @@ class AppendFile {
   /// Error(kCheckpoint) when the record could not be written whole.
   void append(std::string_view record);
 
-  /// What was appended survives a power cut once this returns.
-  void sync();
-
  private:
   std::string path_;
   int fd_ = -1;

@@ -27,7 +27,6 @@ class ConsoleSink : public MetricsSink {
   ~ConsoleSink() override { end_line(); }
 
   void write(const MetricsRow& row) override;
-  void flush() override { std::fflush(options_.out); }
 
  private:
   std::string remaining(const MetricsRow& row);

@@ -23,7 +23,6 @@ class JsonlSink : public MetricsSink {
   explicit JsonlSink(const Options& options);
 
   void write(const MetricsRow& row) override;
-  void flush() override { file_.sync(); }
 
  private:
   AppendFile file_;

@@ -27,8 +27,6 @@ class MetricsSink {
  public:
   virtual ~MetricsSink() = default;
   virtual void write(const MetricsRow& row) = 0;
-  /// Everything written so far is on its way to disk.
-  virtual void flush() {}
 };
 
 }  // namespace moesaic

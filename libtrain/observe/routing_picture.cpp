@@ -93,7 +93,7 @@ RoutingPicture::RoutingPicture(const Options& options) : options_(options) {
   }
 }
 
-RoutingPicture::~RoutingPicture() { flush(); }
+RoutingPicture::~RoutingPicture() { draw(); }
 
 void RoutingPicture::write(const MetricsRow& row) {
   Column column;
@@ -103,7 +103,7 @@ void RoutingPicture::write(const MetricsRow& row) {
   add(std::move(column));
   if (row.step < next_step_) return;
   next_step_ = row.step + row.step / 4 + 1;  // ever less often
-  flush();
+  draw();
 }
 
 void RoutingPicture::add(Column column) {
@@ -140,7 +140,7 @@ void RoutingPicture::halve() {
   rows_per_column_ *= 2;
 }
 
-void RoutingPicture::flush() {
+void RoutingPicture::draw() {
   if (columns_.empty()) return;
   const std::size_t layers = columns_[0].size(), experts = columns_[0][0].size();
   const std::size_t wide = std::min((kWide + columns_.size() - 1) / columns_.size(),

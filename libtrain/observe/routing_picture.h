@@ -25,17 +25,17 @@ class RoutingPicture : public MetricsSink {
   explicit RoutingPicture(const Options& options);
   ~RoutingPicture() override;
   void write(const MetricsRow& row) override;
-  /// Draws what there is. A picture that cannot be written is no reason to stop: nothing is thrown.
-  void flush() override;
 
  private:
   using Column = std::vector<std::vector<double>>;  // by layer and expert: share of the choices
   void add(Column column);
   void halve();
+  /// Draws what there is. A picture that cannot be written is no reason to stop: nothing is thrown.
+  void draw();
 
   Options options_;
   std::vector<Column> columns_;
-  std::vector<double> weights_;  // rows behind each column
+  std::vector<double> weights_;  // rows that each column is the mean of
   double rows_per_column_ = 1;
   std::int64_t next_step_ = 0;  // the picture is drawn again from here on
 };

@@ -21,7 +21,6 @@ class TensorBoardSink : public MetricsSink {
   explicit TensorBoardSink(const Options& options);
 
   void write(const MetricsRow& row) override;
-  void flush() override { file_.sync(); }
 
  private:
   AppendFile file_;

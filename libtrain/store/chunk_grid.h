@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/parameter_table.h"
 #include "store/hdf5_spec.h"
 
 namespace moesaic {
@@ -34,7 +34,7 @@ class ChunkGrid {
 
   /// Of one chunk: at the edge of a dataset they are as large, filled up with zeros.
   std::size_t bytes() const { return bytes_; }
-  /// With the checksum behind them.
+  /// With the checksum after them.
   std::size_t stored_bytes() const { return bytes_ + sizeof(std::uint32_t); }
 
  private:

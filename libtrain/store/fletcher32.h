@@ -7,7 +7,7 @@
 
 namespace moesaic {
 
-/// Of an even number of bytes. The filter stores it, little-endian, behind the chunk.
+/// Of an even number of bytes. The filter stores it, little-endian, after the chunk.
 std::uint32_t fletcher32(const void* data, std::size_t bytes);
 
 }  // namespace moesaic

@@ -79,7 +79,7 @@ bool is_copy_for_prediction(const std::string& name) {
          name.ends_with(std::string(".") + arch::PredictionNames::kEmbedding);
 }
 
-// Layers for multi-token prediction behind those of the model, which does without them: those that
+// Layers for multi-token prediction after those of the model, which does without them: those that
 // config.json announces, and those that show themselves by their projection.
 std::int64_t unused_layers(const Json& config, const arch::Options& options, const Groups& groups) {
   constexpr std::int64_t kMost = 64;

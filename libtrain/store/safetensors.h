@@ -15,7 +15,7 @@ namespace moesaic {
 /// The tensor type of a dtype that weights can have: F64, F32, F16, BF16; nullopt for the others.
 std::optional<at::ScalarType> weight_dtype(const SafetensorsDtype& dtype);
 
-/// One file, memory-mapped. Pages are given back behind every read, so that a process that reads
+/// One file, memory-mapped. Pages are given back after every read, so that a process that reads
 /// much of a file does not grow with it.
 class SafetensorsFile {
  public:

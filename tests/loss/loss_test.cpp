@@ -219,8 +219,8 @@ TEST(GlobalBalance, CountsEarlierRoundsAndMeansOverTheTokensOfTheStep) {
   EXPECT_NEAR(balance.evaluate(p.view()).metric, wanted(now.count_E), 1e-12);
 }
 
-/// The gradient of a term's loss with respect to the logits of two layers against finite differences:
-/// the choices, and so the counts, stay as they are.
+/// The gradient of a term's loss with respect to the logits of two layers against finite
+/// differences: the choices, and so the counts, stay as they are.
 void expect_gradient_of_differences(LossTerm& term) {
   Problem p;  // documents of 3, 3 and 5 tokens
   p.size = {40, 44, 4, 7};

@@ -147,10 +147,9 @@ TEST(SwitchBalance, CountsTheChoicesThatCapacityDrops) {
   const auto& weight = f.parameter(at::randn({4, 3}, at::kDouble));
   const auto x = at::randn({11, 3}, at::kDouble);
   const auto balance_of = [&](double factor, std::int64_t* dropped) {
-    const Router router({.num_experts = 4,
-                         .num_experts_per_tok = 2,
-                         .training = {.capacity = {.factor = factor}}},
-                        Linear(weight));
+    const Router router(
+        {.num_experts = 4, .num_experts_per_tok = 2, .training = {.capacity = {.factor = factor}}},
+        Linear(weight));
     ModelOutput output{.hidden_TD = x, .routers = {router.route(f.context, x).record}};
     *dropped = output.routers[0].dropped;
     const Linear head(weight);

@@ -153,7 +153,7 @@ TEST(Checkpoint, FailsOnTheRankWhoseExpertsDoNotFit) {
   std::string error;
   {
     std::optional<FileSizeLimit> full;
-    if (context.rank() == last) full.emplace(200'000);  // its rows begin behind
+    if (context.rank() == last) full.emplace(200'000);  // its rows begin after that
     error = error_of([&] { store.save(context, 200, content); });
   }
   EXPECT_TRUE(error.starts_with(format("rank {}: cannot write dataset 'experts'", last))) << error;

@@ -73,8 +73,8 @@ TEST(TokenDispatcher, BringsRandomChoicesHomeWithTheirGradients) {
   }
 }
 
-// Every token is an example of its own, and its row says which: a tag that took another way than its
-// row is found. With capacity some rows are padding, which is zero.
+// Every token is an example of its own, and its row says which: a tag that took another way than
+// its row is found. With capacity some rows are padding, which is zero.
 TEST(TokenDispatcher, GivesEachRowTheExampleOfItsOwnToken) {
   for (const int size : test::expert_sizes()) {
     const RankContext ranks = test::context(size);
@@ -89,7 +89,8 @@ TEST(TokenDispatcher, GivesEachRowTheExampleOfItsOwnToken) {
           size == 1 ? local_dispatcher(kExperts)
                     : all_to_all_dispatcher(at::arange(kExperts, at::kLong), ranks.expert);
       Routing routing;
-      routing.sent_TC = at::rand({kTokens, kExperts}).argsort(1, false).narrow(1, 0, 3).contiguous();
+      routing.sent_TC =
+          at::rand({kTokens, kExperts}).argsort(1, false).narrow(1, 0, 3).contiguous();
       routing.weight_TC = at::ones({kTokens, 3}, at::kDouble);
       routing.capacity = capacity;
       const Dispatched out = dispatcher->dispatch(f.context, x.contiguous(), routing);

@@ -60,37 +60,49 @@ TEST(GradientSink, TellsTheExamplesOfALinearMapApart) {
   test::Fixture f;
   const Parameter &w = f.parameter(random({4, 6})), &b = f.parameter(random({4}));
   const auto x = random({11, 6});
-  check(f, [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
-    return linear(context, w, &b, x.narrow(0, first, tokens));
-  }, random({11, 4}));
+  check(
+      f,
+      [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
+        return linear(context, w, &b, x.narrow(0, first, tokens));
+      },
+      random({11, 4}));
 }
 
 TEST(GradientSink, TellsTheExamplesOfAnEmbeddingApart) {
   test::Fixture f;
   const Parameter& w = f.parameter(random({11, 6}));
-  check(f, [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
-    return embedding(context, w, f.batch.ids_T.narrow(0, first, tokens));
-  }, random({11, 6}));
+  check(
+      f,
+      [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
+        return embedding(context, w, f.batch.ids_T.narrow(0, first, tokens));
+      },
+      random({11, 6}));
 }
 
 TEST(GradientSink, TellsTheExamplesOfNormsApartAlsoOfTheHeadsOfAToken) {
   test::Fixture f;
   const Parameter& w = f.parameter(random({6}));
   const auto x = random({22, 6});  // two heads a token
-  check(f, [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
-    return rms_norm(context, w, x.narrow(0, 2 * first, 2 * tokens), 1e-3, at::kDouble);
-  }, random({22, 6}));
+  check(
+      f,
+      [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
+        return rms_norm(context, w, x.narrow(0, 2 * first, 2 * tokens), 1e-3, at::kDouble);
+      },
+      random({22, 6}));
 }
 
 TEST(GradientSink, TellsTheExamplesOfResidualNormsApart) {
   test::Fixture f;
   const Parameter& w = f.parameter(random({6}));
   const auto x = random({11, 6}), branch = random({11, 6});
-  check(f, [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
-    const auto y = add_residual_norm(context, w, x.narrow(0, first, tokens),
-                                     branch.narrow(0, first, tokens), 1e-3);
-    return y.stream_TD.add(y.normal_TD);
-  }, random({11, 6}));
+  check(
+      f,
+      [&](const ForwardContext& context, std::int64_t first, std::int64_t tokens) {
+        const auto y = add_residual_norm(context, w, x.narrow(0, first, tokens),
+                                         branch.narrow(0, first, tokens), 1e-3);
+        return y.stream_TD.add(y.normal_TD);
+      },
+      random({11, 6}));
 }
 
 // Rows of an expert come from everywhere: the examples are those of the rows.

@@ -80,8 +80,8 @@ TEST(GroupedLinear, WithAnAdapterAppliesEachExpertsOwn) {
   const auto whole = w.tensor.add(b.tensor.bmm(a.tensor).mul(2));
   const RowGroups groups{{0, 5, 5, 11}, f.batch.example_id_T};
   const auto x = random({11, 6});
-  const auto wanted = at::cat({x.narrow(0, 0, 5).matmul(whole[0].t()),
-                               x.narrow(0, 5, 6).matmul(whole[2].t())});
+  const auto wanted =
+      at::cat({x.narrow(0, 0, 5).matmul(whole[0].t()), x.narrow(0, 5, 6).matmul(whole[2].t())});
   EXPECT_TRUE(at::allclose(map.forward(f.context, x, groups), wanted, 1e-12, 1e-12));
   const auto one_each = random({3, 6});
   EXPECT_TRUE(at::allclose(map.forward_one_each(f.context, one_each),

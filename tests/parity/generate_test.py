@@ -33,7 +33,7 @@ def train_tokenizer(folder):
 
 
 def greedy(model, prompt):
-    """Transformers' own choice, up to the end of text as the tokenizer has it, and the logits behind it."""
+    """Transformers' own choice, up to the end of text as the tokenizer has it, and the logits that it was picked from."""
     out = model.generate(torch.tensor([prompt]), max_new_tokens=NEW_TOKENS, do_sample=False, output_logits=True,
                          return_dict_in_generate=True, eos_token_id=0, pad_token_id=0)
     return out.sequences[0, len(prompt):].tolist(), [logits[0] for logits in out.logits]
@@ -46,7 +46,7 @@ class Generate(RunTest):
         return json.loads(shown.stdout)
 
     def check_same(self, answer, ids, logits):
-        """Equal up to the first near tie, behind which texts go apart."""
+        """Equal up to the first near tie, after which texts go apart."""
         for step, (ours, theirs) in enumerate(zip(answer["ids"], ids)):
             if ours != theirs:
                 self.assertLess((logits[step][theirs] - logits[step][ours]).item(), NEAR_TIE, f"token {step}")

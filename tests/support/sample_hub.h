@@ -45,7 +45,7 @@ inline void write_text(const std::string& path, const std::string& text) {
   std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
 }
 
-/// A file with any header and any number of bytes behind it.
+/// A file with any header and any number of bytes after it.
 inline std::string safetensors_bytes(const std::string& header, const std::string& data) {
   const std::uint64_t length = header.size();
   std::string bytes(sizeof length, '\0');

@@ -306,7 +306,7 @@ ExpressionPtr ExpressionParser::filters_and_tests(ExpressionPtr of) {
   }
 }
 
-// "is [not] name", with arguments in parentheses or one behind it.
+// "is [not] name", with arguments in parentheses or one after it.
 ExpressionPtr ExpressionParser::test(ExpressionPtr of) {
   const bool negated = accept(Token::kName, "not");
   ExpressionPtr made = node(Kind::kTest, name());

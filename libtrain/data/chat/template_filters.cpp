@@ -258,7 +258,7 @@ Value reversed(const Value& of, const Arguments&) {
   return list_of(all);
 }
 
-// The first letter of each word is large: words begin behind blanks and opening brackets.
+// The first letter of each word is large: words begin after blanks and opening brackets.
 Value titled(const Value& of, const Arguments&) {
   std::string out, word;
   const auto close = [&] {

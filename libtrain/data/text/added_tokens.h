@@ -16,7 +16,7 @@ struct AddedToken {
   bool special = false;      // skipped by decode where asked for
   bool single_word = false;  // only between what is no word character
   bool lstrip = false;       // takes the blanks before it along
-  bool rstrip = false;       // and those behind it
+  bool rstrip = false;       // and those after it
   bool normalized = false;   // found in the normalised text
 };
 

@@ -26,7 +26,7 @@ struct Pieces {
 
 struct PreTokenizer {
   std::function<void(Pieces&)> cut;
-  /// The bytes of each piece are to be mapped to the byte alphabet behind all steps, which the
+  /// The bytes of each piece are to be mapped to the byte alphabet after all steps, which the
   /// model may save itself.
   bool byte_level = false;
 };

@@ -93,7 +93,7 @@ Pattern regex_pattern(Regex regex) {
       const auto match = regex.find(text, start);
       if (!match) break;
       if (match->begin == match->end && matched && match->end == done) {
-        start += step_over(text, start);  // an empty match right behind another does not count
+        start += step_over(text, start);  // an empty match right after another does not count
         continue;
       }
       if (done != match->begin) push(out, done, match->begin, false);

@@ -26,7 +26,7 @@ struct BpeOptions {
   std::vector<std::pair<std::string, std::string>> merges;
   std::string unk_token;                  // empty: unknown characters vanish
   std::string continuing_subword_prefix;  // before each character but the first
-  std::string end_of_word_suffix;         // behind the last character
+  std::string end_of_word_suffix;         // after the last character
   bool fuse_unk = false;                  // one unk_token for neighbours
   bool byte_fallback = false;             // unknown characters become tokens <0x00> to <0xFF>
   bool ignore_merges = false;             // a piece that is a token is that token
