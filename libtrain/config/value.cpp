@@ -240,9 +240,12 @@ bool has_form(const Slot& slot, const std::string&) {
 }
 
 void refuse_kind(const Slot& slot, const std::vector<std::string>& expected) {
-  std::string kinds = expected.front();
-  for (std::size_t i = 1; i < expected.size(); ++i)
-    kinds += (i + 1 < expected.size() ? ", " : " or ") + expected[i];
+  std::string kinds;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const bool last = i + 1 == expected.size();
+    if (i > 0) kinds += last ? " or " : ", ";
+    kinds += expected[i] == "true or false" && !last ? "true, false" : expected[i];
+  }
   const std::string hint =
       slot.node.is_scalar() ? did_you_mean(slot.node.text, slot.rule.choices) : "";
   slot.problems.error(slot.node.place, slot.key,

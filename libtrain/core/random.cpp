@@ -82,21 +82,21 @@ MOESAIC_INLINE void transform_pairs(const std::uint32_t (*words)[4], std::size_t
   }
 }
 
-MOESAIC_SIMD void transform(const std::uint32_t (*words)[4], std::size_t count, double scale,
-                            float* out) {
+MOESAIC_SIMD void transform_float(const std::uint32_t (*words)[4], std::size_t count, double scale,
+                                  float* out) {
   transform_pairs(words, count, scale, out);
 }
 
-MOESAIC_SIMD void transform(const std::uint32_t (*words)[4], std::size_t count, double scale,
-                            double* out) {
+MOESAIC_SIMD void transform_double(const std::uint32_t (*words)[4], std::size_t count, double scale,
+                                   double* out) {
   transform_pairs(words, count, scale, out);
 }
 
 constexpr std::size_t kPairsInBlock = 4;  // 64 bytes of stream, 16 a pair
 
-template <class T>
-void fill_secret(const SecretKey& key, std::uint64_t first, std::size_t count, double scale,
-                 T* out) {
+template <class T, class Transform>
+void fill_secret(const SecretKey& key, std::uint64_t first, std::size_t count, double scale, T* out,
+                 const Transform& transform) {
   constexpr std::size_t kTile = 256;
   std::uint32_t words[kTile][4];
   while (count > 0) {
@@ -182,14 +182,14 @@ std::array<double, 2> RandomKey::normal_pair(std::uint64_t pair) const {
 
 void RandomKey::normals(std::uint64_t first, double scale, std::span<float> out) const {
   fill_range(*this, first, scale, out, [this, scale](auto pair, auto count, float* data) {
-    if (secret_) return fill_secret(*secret_, pair, count, scale, data);
+    if (secret_) return fill_secret(*secret_, pair, count, scale, data, transform_float);
     fill_float(key_, step_, pair, count, scale, data);
   });
 }
 
 void RandomKey::normals(std::uint64_t first, double scale, std::span<double> out) const {
   fill_range(*this, first, scale, out, [this, scale](auto pair, auto count, double* data) {
-    if (secret_) return fill_secret(*secret_, pair, count, scale, data);
+    if (secret_) return fill_secret(*secret_, pair, count, scale, data, transform_double);
     fill_double(key_, step_, pair, count, scale, data);
   });
 }
