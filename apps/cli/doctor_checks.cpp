@@ -56,7 +56,7 @@ Check check_cuda_worker(bool has_gpu) {
 std::vector<std::string> mpirun_with(const Machine& machine,
                                      std::initializer_list<std::string> arguments) {
   std::vector<std::string> argv = {find_on_path("mpirun")};
-  if (machine.root) argv.push_back("--allow-run-as-root");
+  if (machine.root) argv.emplace_back("--allow-run-as-root");
   argv.insert(argv.end(), arguments);
   return argv;
 }
