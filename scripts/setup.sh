@@ -41,8 +41,8 @@ about_system() {
   fi
   case "$id $version" in
     "debian 12") ;;
-    "debian 13") say "$name: tried once, up to the build (docs/install.md)" ;;
-    "ubuntu 24.04") say "$name: the names of the packages are looked up, the build was not tried (docs/install.md)" ;;
+    "debian 13") say "$name: this script was tried, the build was not (docs/install.md)" ;;
+    "ubuntu 24.04") say "$name: not tried; its packages are expected to have the same names (docs/install.md)" ;;
     *) say "$name: not known; known are Debian 12 (tested), Debian 13 and Ubuntu 24.04. Trying their packages" ;;
   esac
   command -v apt-get dpkg-query > /dev/null && return
