@@ -139,7 +139,8 @@ TEST(Transformer, ATokenSeesNothingOfWhatFollowsIt) {
 // The second document of an example, apart from the first and together with it.
 TEST(Transformer, ADocumentSeesAnotherOneOfItsExampleOnlyWhereTheyShareASpan) {
   const RankContext context = RankContext::single();
-  const Transformer model({test::tiny_olmoe(), 1, at::kDouble}, context);
+  const ParameterSet parameters = test::parameters_of(test::tiny_olmoe(), context, 1);
+  const Transformer model({.arch = test::tiny_olmoe()}, parameters, context);
   const at::NoGradGuard no_gradients;
   const std::vector<std::int64_t> first = test::some_ids(0, 5, 31), second = {3, 1, 4, 1, 5};
   const auto hidden = [&](bool after_another, bool together) {

@@ -65,21 +65,19 @@ class Training {
   explicit Training(const RankContext& context)
       : run_(context, test::tiny_olmoe(), test::batch_of({12}, 31, 100 * context.rank()),
              size(context)),
-        optimizer_(make_adamw(run_.model.parameters(), {})) {}
+        optimizer_(make_adamw(run_.parameters, {})) {}
 
   void step(CheckpointSaver* saver = nullptr) {
     run_.loss(true);
-    Gradients gradients;
-    for (const Parameter& parameter : run_.model.parameters())
-      gradients.entries.push_back({parameter, run_.buckets.view(parameter)});
+    const Gradients gradients = run_.sink.gradients();
     if (saver != nullptr) saver->before_change();
     optimizer_->step(gradients, ++step_, 0.01);
-    run_.weights.invalidate();
+    run_.computation.weights.invalidate();
   }
 
   CheckpointContent content() const {
     CheckpointContent content;
-    content.model = state_of(run_.model.parameters());
+    content.model = state_of(run_.parameters);
     content.state = optimizer_->state();
     content.config = {{"model_type", "olmoe"}};
     content.training = {{"step", step_}};

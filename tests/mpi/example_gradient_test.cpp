@@ -35,9 +35,9 @@ at::Tensor over_replicas(const RankContext& context, const Parameter& parameter,
   return part;
 }
 
-struct Run : test::TinyRun {
-  Run(const RankContext& ranks, const Batch& batch)
-      : TinyRun(ranks, test::tiny_olmoe(), batch,
+struct ExampleRun : test::TinyRun {
+  ExampleRun(const RankContext& ranks, const Batch& own)
+      : TinyRun(ranks, test::tiny_olmoe(), own,
                 {2 * kTokens * ranks.world.size(), 2 * kTokens * ranks.world.size(),
                  ranks.world.size(), 2 * ranks.world.size()}) {}
 
@@ -57,14 +57,14 @@ TEST(ExampleGradient, OfEveryParameterIsThatOfTheExampleAloneAndAddsUp) {
   for (const int expert : test::expert_sizes()) {
     const RankContext context = test::context(expert);
     const std::int64_t examples = 2 * context.world.size();
-    Run all(context, mine(context));
+    ExampleRun all(context, mine(context));
     test::ExampleSink parts;
     all.backward(parts);
     all.backward(all.sink);
     std::vector<at::Tensor> sums;
     for (const Parameter& p : all.parameters) sums.push_back(at::zeros_like(p.tensor));
     for (std::int64_t e = 0; e < examples; ++e) {
-      Run alone(context, mine(context, e));
+      ExampleRun alone(context, mine(context, e));
       alone.backward(alone.sink);
       for (const Parameter& p : all.parameters) {
         const at::Tensor part = over_replicas(context, p, parts.part(e, p.index).clone());

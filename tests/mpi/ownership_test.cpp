@@ -37,8 +37,8 @@ void add(std::vector<Parameter>& parameters, const RankContext& context, const s
   const std::int64_t offset = context.plan.first_expert(context.rank(), shape[0]);
   std::vector<std::int64_t> local = shape;
   local[0] = context.plan.local_experts(shape[0]);
-  parameters.push_back(test::expert_of(name, sample_tensor(name, local, at::kFloat, offset),
-                                       offset, shape[0]));
+  parameters.push_back(
+      test::expert_of(name, sample_tensor(name, local, at::kFloat, offset), offset, shape[0]));
 }
 
 /// Parameters of three, two and one digest blocks, and experts.
