@@ -145,7 +145,7 @@ TEST(Ownership, CountsTheValuesOfEachRankInAFlatBuffer) {
     for (int rank = 0; rank < 3; ++rank) {
       std::int64_t values = 0;
       for (const std::size_t i : positions)
-        values += ownership.of(set[i], rank).count * (set[i].numel() / set[i].tensor.size(0));
+        values += ownership.of(set[i], rank).count * (set[i].local_numel() / set[i].tensor.size(0));
       EXPECT_EQ(counts[static_cast<std::size_t>(rank)], values) << rank;
     }
   }

@@ -60,7 +60,7 @@ inline Recipe small_recipe(const std::string& run_dir) {
                          {"v_head_dim", 8},
                          {"initializer_range", 0.2},
                          {"max_position_embeddings", 64}};
-  recipe.data.train = {{.path = "tokens.jsonl", .format = "tokens"}};
+  recipe.data.train = {{.path = "/tokens.jsonl", .format = "tokens"}};
   recipe.train.precision = "float64";
   recipe.train.max_steps = 6;
   recipe.moe.balance.type = "bias+sequence";
