@@ -35,7 +35,6 @@ std::map<std::string, int> counts(const Tracer& tracer, Kind kind) {
 TEST(ClockOffset, IsNothingBetweenRanksOfOneMachine) {
   const ClockOffset offset = clock_offset(test::world());
   EXPECT_EQ(offset.ns, 0);
-  EXPECT_GE(offset.error_ns, 0);
 }
 
 TEST(ClockOffset, FindsHowFarTheClocksAreApart) {
@@ -43,6 +42,7 @@ TEST(ClockOffset, FindsHowFarTheClocksAreApart) {
   const std::int64_t shift = world.rank() * 3'600'000'000'000LL;  // an hour of boot time each
   const ClockOffset offset = clock_offset(world, [shift] { return monotonic_ns() + shift; });
   EXPECT_LE(std::abs(offset.ns - shift), offset.error_ns);
+  EXPECT_LT(offset.error_ns, 1'800'000'000'000LL);  // a claim that tells hours apart
 }
 
 TEST(Profile, HasTheWaitOfEveryKindOfCollective) {
