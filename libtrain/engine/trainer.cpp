@@ -66,9 +66,11 @@ void Trainer::compute_gradient(const Step& step, StepReport& report) {
   const std::int64_t rounds =
       std::max<std::int64_t>(1, (step.size.micro_batches + ranks - 1) / ranks);
   for (std::int64_t r = 0; r < rounds; ++r) {
-    const Span span("round", r);
-    parts_.sink->begin({.index = r, .last = r + 1 == rounds});
-    forward_and_backward(micro_batch(step, r * ranks + context_.rank()), report);
+    {
+      const Span span("round", r);
+      parts_.sink->begin({.index = r, .last = r + 1 == rounds});
+      forward_and_backward(micro_batch(step, r * ranks + context_.rank()), report);
+    }
     parts_.sink->end();
   }
 }
