@@ -77,8 +77,9 @@ void TrainingRun::restore(const std::string& resume) {
   CheckpointStore::load(context_, *info, saved);
   copy_back(saved.model, state_of(*parts_.parameters));
   copy_back(saved.state, training_state(parts_));
+  const LiveState live = live_state();
   for (const auto& part : parts_.around)
-    part->restore(context_, info->manifest.at("training"), live_state());
+    part->restore(context_, info->manifest.at("training"), live);
   parts_.computation.weights.invalidate();
   parts_.origin = CheckpointStore::origin(context_, *info);
   step_ = saved_step_ = info->step;
@@ -86,9 +87,11 @@ void TrainingRun::restore(const std::string& resume) {
   context_.log.info("resumed from {} after step {}", info->path, step_);
 }
 
-LiveState TrainingRun::live_state() const {
-  LiveState live{.entries = state_of(*parts_.parameters),
-                 .before_change = [saver = parts_.saver.get()] { saver->before_change(); }};
+LiveState TrainingRun::live_state() {
+  LiveState live{.entries = state_of(*parts_.parameters), .before_change = [this] {
+                   parts_.saver->before_change();
+                   parts_.computation.weights.invalidate();
+                 }};
   append(training_state(parts_), live.entries);
   return live;
 }
@@ -108,11 +111,11 @@ CheckpointContent TrainingRun::content() const {
 void TrainingRun::save() {
   if (saved_step_ == step_) return;
   const Span span("checkpoint");
-  for (const auto& part : parts_.around) part->before_save(context_, live_state());
+  const LiveState live = live_state();
+  for (const auto& part : parts_.around) part->before_save(context_, live);
   parts_.saver->save(step_, content());
   saved_step_ = step_;
-  for (const auto& part : parts_.around) part->after_save(context_, live_state());
-  parts_.computation.weights.invalidate();
+  for (const auto& part : parts_.around) part->after_save(context_, live);
 }
 
 bool TrainingRun::is_due(std::int64_t every_steps) const {

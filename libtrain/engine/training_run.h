@@ -54,7 +54,7 @@ class TrainingRun {
   bool next_step(StopSignal& stop);
   void save();
   CheckpointContent content() const;
-  LiveState live_state() const;
+  LiveState live_state();
   bool is_due(std::int64_t every_steps) const;
   void log(const StepReport& report, std::optional<double> valid_loss, double step_seconds);
   void set_times(double step_seconds, MetricsRow& row);

@@ -20,7 +20,8 @@ namespace moesaic {
 /// The live state of a run: what a part may move about.
 struct LiveState {
   StateDict entries;  // parameters and what training alone needs
-  /// To be called before entries change: returns when nobody reads them any more.
+  /// To be called after a save before entries change: returns when nobody reads them any more, and
+  /// no copy of them is used again.
   std::function<void()> before_change;
 };
 
