@@ -4,8 +4,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 started=$SECONDS
+scripts/setup.sh
+installed=$SECONDS
 scripts/build.sh release --programs
 built=$SECONDS
 scripts/data/postgresql.sh
-echo "quickstart: $((built - started)) s to install and build, $((SECONDS - built)) s for the corpus; now it trains"
+echo "quickstart: $((installed - started)) s to install, $((built - installed)) s to build, $((SECONDS - built)) s for" \
+  "the corpus; now it trains"
 exec build/release/bin/moesaic train recipes/smoke/quickstart.yaml --overwrite "$@"
