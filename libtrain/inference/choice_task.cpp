@@ -12,7 +12,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::size_t kLineBytes = std::size_t{4} << 20U;
+constexpr std::size_t kItemBytes = std::size_t{4} << 20U;
 constexpr std::size_t kMostChoices = 1000;
 
 struct Item {
@@ -71,7 +71,7 @@ class ChoiceTask : public EvalTask {
     std::string line;
     while (std::ssize(window.ids) < room) {
       if (options_.limit > 0 && items_ + std::ssize(asked_) == options_.limit) return false;
-      if (!input_.next_filled_line(line, kLineBytes)) return false;
+      if (!input_.next_filled_line(line, kItemBytes)) return false;
       asked_.push_back(read_item(line, input_.where()));
       for (const std::string& choice : asked_.back().choices)
         add(asked_.back().context, choice, window);

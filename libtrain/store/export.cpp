@@ -21,7 +21,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBytesPerPiece = 16 << 20;
+constexpr std::int64_t kPieceBytes = 16 << 20;
 
 /// One tensor of the hub, and where its values are: a whole parameter, or one expert of it.
 struct ExportTensor {
@@ -121,7 +121,7 @@ class Exporter {
     const arch::ParameterInfo& info = *tensor.parameter;
     if (tensor.expert >= 0) return write_rows(tensor, tensor.expert, 1, writer);
     const std::int64_t row_bytes = 8 * info.numel() / info.shape[0];
-    const std::int64_t step = std::max<std::int64_t>(1, kBytesPerPiece / row_bytes);
+    const std::int64_t step = std::max<std::int64_t>(1, kPieceBytes / row_bytes);
     for (std::int64_t row = 0; row < info.shape[0]; row += step) {
       write_rows(tensor, row, std::min(step, info.shape[0] - row), writer);
     }

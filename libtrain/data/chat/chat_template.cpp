@@ -14,7 +14,7 @@ using chat::Value;
 
 namespace {
 
-constexpr std::size_t kMostBytes = 1U << 20;
+constexpr std::size_t kMostSourceBytes = 1U << 20;
 constexpr std::int64_t kMostRange = 100'000;
 
 Value function(Value (*body)(const Arguments&)) {
@@ -77,8 +77,9 @@ struct ChatTemplate::Parts {
 };
 
 ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& where) {
-  MOESAIC_CHECK(source.size() <= kMostBytes, ErrorKind::kData,
-                "{}: a template of {} bytes, of at most {}", where, source.size(), kMostBytes);
+  MOESAIC_CHECK(source.size() <= kMostSourceBytes, ErrorKind::kData,
+                "{}: a template of {} bytes, of at most {}", where, source.size(),
+                kMostSourceBytes);
   ChatTemplate made;
   made.parts_ = std::make_shared<const Parts>(
       Parts{chat::parse_template(unicode::repaired(source), where), where});

@@ -10,7 +10,7 @@ namespace {
 
 constexpr int kMostLevels = 60;
 
-using Kind = Expression::Kind;
+using ExpressionKind = Expression::Kind;
 
 }  // namespace
 
@@ -48,7 +48,7 @@ std::string ExpressionParser::name() {
   return take().text;
 }
 
-ExpressionPtr ExpressionParser::node(Kind kind, std::string text) const {
+ExpressionPtr ExpressionParser::node(ExpressionKind kind, std::string text) const {
   auto made = std::make_unique<Expression>();
   made->kind = kind;
   made->line = token().line;
@@ -59,7 +59,7 @@ ExpressionPtr ExpressionParser::node(Kind kind, std::string text) const {
 ExpressionPtr ExpressionParser::list_or_expression() {
   ExpressionPtr first = expression();
   if (!is(Token::kOperator, ",")) return first;
-  ExpressionPtr made = node(Kind::kList);
+  ExpressionPtr made = node(ExpressionKind::kList);
   made->parts.push_back(std::move(first));
   while (accept(Token::kOperator, ",") && !is(Token::kEnd)) made->parts.push_back(expression());
   return made;
@@ -69,7 +69,7 @@ ExpressionPtr ExpressionParser::expression() {
   const Level level(*this);
   ExpressionPtr value = disjunction();
   while (accept(Token::kName, "if")) {
-    ExpressionPtr made = node(Kind::kChoice);
+    ExpressionPtr made = node(ExpressionKind::kChoice);
     made->parts.push_back(std::move(value));
     made->parts.push_back(disjunction());
     made->parts.push_back(accept(Token::kName, "else") ? expression() : nullptr);
@@ -89,7 +89,7 @@ ExpressionPtr ExpressionParser::binary(ExpressionPtr (ExpressionParser::*next)()
     }
     if (found == nullptr) return left;
     if (++count > 10 * kMostLevels) fail("too long a chain of operators");
-    ExpressionPtr made = node(Kind::kBinary, take().text);
+    ExpressionPtr made = node(ExpressionKind::kBinary, take().text);
     made->parts.push_back(std::move(left));
     made->parts.push_back((this->*next)());
     left = std::move(made);
@@ -106,13 +106,13 @@ ExpressionPtr ExpressionParser::conjunction() {
 ExpressionPtr ExpressionParser::negation() {
   const Level level(*this);
   if (!is(Token::kName, "not")) return comparison();
-  ExpressionPtr made = node(Kind::kUnary, take().text);
+  ExpressionPtr made = node(ExpressionKind::kUnary, take().text);
   made->parts.push_back(negation());
   return made;
 }
 
 ExpressionPtr ExpressionParser::comparison() {
-  ExpressionPtr made = node(Kind::kChain);
+  ExpressionPtr made = node(ExpressionKind::kChain);
   made->parts.push_back(sum());
   while (true) {
     std::string found;
@@ -143,7 +143,7 @@ ExpressionPtr ExpressionParser::unary_with(bool with_filters) {
   const Level level(*this);
   ExpressionPtr made;
   if (is(Token::kOperator, "-") || is(Token::kOperator, "+")) {
-    made = node(Kind::kUnary, take().text);
+    made = node(ExpressionKind::kUnary, take().text);
     made->parts.push_back(unary_with(false));
   } else {
     made = primary();
@@ -153,7 +153,7 @@ ExpressionPtr ExpressionParser::unary_with(bool with_filters) {
 }
 
 ExpressionPtr ExpressionParser::primary() {
-  ExpressionPtr made = node(Kind::kConstant);
+  ExpressionPtr made = node(ExpressionKind::kConstant);
   const Lexeme lexeme = take();
   const std::string& text = lexeme.text;
   if (lexeme.type == Token::kInteger) {
@@ -174,7 +174,7 @@ ExpressionPtr ExpressionParser::primary() {
     else if (text == "none" || text == "None")
       made->value = Value::of(nullptr);
     else
-      made->kind = Kind::kName, made->text = text;
+      made->kind = ExpressionKind::kName, made->text = text;
   } else if (text == "(") {
     return list(")");
   } else if (text == "[") {
@@ -191,7 +191,7 @@ ExpressionPtr ExpressionParser::primary() {
 // "(a)" is a, "(a,)" and "[a]" are lists.
 ExpressionPtr ExpressionParser::list(const char* close) {
   const bool round = close[0] == ')';
-  ExpressionPtr made = node(Kind::kList);
+  ExpressionPtr made = node(ExpressionKind::kList);
   bool comma = false;
   while (!is(Token::kOperator, close)) {
     made->parts.push_back(expression());
@@ -204,7 +204,7 @@ ExpressionPtr ExpressionParser::list(const char* close) {
 }
 
 ExpressionPtr ExpressionParser::dict() {
-  ExpressionPtr made = node(Kind::kDict);
+  ExpressionPtr made = node(ExpressionKind::kDict);
   while (!is(Token::kOperator, "}")) {
     made->parts.push_back(expression());
     expect(Token::kOperator, ":");
@@ -219,7 +219,8 @@ ExpressionPtr ExpressionParser::postfix(ExpressionPtr of) {
   for (int count = 0;; ++count) {
     if (count > 10 * kMostLevels) fail("too long a chain");
     if (accept(Token::kOperator, ".")) {
-      ExpressionPtr made = node(is(Token::kInteger) ? Kind::kItem : Kind::kAttribute);
+      ExpressionPtr made =
+          node(is(Token::kInteger) ? ExpressionKind::kItem : ExpressionKind::kAttribute);
       made->parts.push_back(std::move(of));
       if (is(Token::kInteger))
         made->parts.push_back(primary());
@@ -237,24 +238,24 @@ ExpressionPtr ExpressionParser::postfix(ExpressionPtr of) {
 }
 
 ExpressionPtr ExpressionParser::call(ExpressionPtr of) {
-  ExpressionPtr made = node(Kind::kCall);
+  ExpressionPtr made = node(ExpressionKind::kCall);
   made->parts.push_back(std::move(of));
   arguments(made->arguments);
   return made;
 }
 
 ExpressionPtr ExpressionParser::subscript(ExpressionPtr of) {
-  ExpressionPtr made = node(Kind::kItem);
+  ExpressionPtr made = node(ExpressionKind::kItem);
   made->parts.push_back(std::move(of));
   const auto part = [&]() -> ExpressionPtr {
     return is(Token::kOperator, ":") || is(Token::kOperator, "]") ? nullptr : expression();
   };
   made->parts.push_back(part());
   while (made->parts.size() < 4 && accept(Token::kOperator, ":")) {
-    made->kind = Kind::kSlice;
+    made->kind = ExpressionKind::kSlice;
     made->parts.push_back(part());
   }
-  if (made->kind == Kind::kSlice)
+  if (made->kind == ExpressionKind::kSlice)
     made->parts.resize(4);
   else if (made->parts[1] == nullptr)
     fail("an index was expected");
@@ -282,7 +283,7 @@ void ExpressionParser::arguments(CallArguments& into) {
 
 ExpressionPtr ExpressionParser::filters(ExpressionPtr of) {
   do {
-    ExpressionPtr made = node(Kind::kFilter, name());
+    ExpressionPtr made = node(ExpressionKind::kFilter, name());
     while (accept(Token::kOperator, ".")) made->text.append(1, '.').append(name());
     made->parts.push_back(std::move(of));
     if (is(Token::kOperator, "(")) arguments(made->arguments);
@@ -309,7 +310,7 @@ ExpressionPtr ExpressionParser::filters_and_tests(ExpressionPtr of) {
 // "is [not] name", with arguments in parentheses or one after it.
 ExpressionPtr ExpressionParser::test(ExpressionPtr of) {
   const bool negated = accept(Token::kName, "not");
-  ExpressionPtr made = node(Kind::kTest, name());
+  ExpressionPtr made = node(ExpressionKind::kTest, name());
   made->parts.push_back(std::move(of));
   const bool is_word = is(Token::kName) && !is(Token::kName, "else") && !is(Token::kName, "or") &&
                        !is(Token::kName, "and") && !is(Token::kName, "is") &&
@@ -322,7 +323,7 @@ ExpressionPtr ExpressionParser::test(ExpressionPtr of) {
     made->arguments.places.push_back(postfix(primary()));
   }
   if (!negated) return made;
-  ExpressionPtr whole = node(Kind::kUnary, "not");
+  ExpressionPtr whole = node(ExpressionKind::kUnary, "not");
   whole->parts.push_back(std::move(made));
   return whole;
 }

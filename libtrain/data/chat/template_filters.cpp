@@ -12,8 +12,6 @@
 namespace moesaic::chat {
 namespace {
 
-constexpr std::size_t kMostBytes = 16U << 20;
-
 using Filter = Value (*)(const Value&, const Arguments&);
 
 bool flag(const Arguments& a, std::size_t place, const char* name) {
@@ -126,7 +124,7 @@ Value joined(const Value& of, const Arguments& a) {
   for (const Value& one : elements(of)) {
     out.append(first ? "" : between)
         .append(to_text(attribute == nullptr ? one : attribute_of(one, *attribute)));
-    if (out.size() > kMostBytes) refuse("a text grows beyond 16 MB");
+    if (out.size() > kMostTextBytes) refuse("a text grows beyond 16 MB");
     first = false;
   }
   return Value::of(std::move(out));
@@ -152,7 +150,7 @@ Value indented(const Value& of, const Arguments& a) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     out += text[i];
     if (text[i] == '\n' && (blank || (i + 1 < text.size() && text[i + 1] != '\n'))) out += by;
-    if (out.size() > kMostBytes) refuse("a text grows beyond 16 MB");
+    if (out.size() > kMostTextBytes) refuse("a text grows beyond 16 MB");
   }
   return Value::of(std::move(out));
 }

@@ -11,7 +11,6 @@ namespace moesaic::chat {
 namespace {
 
 constexpr std::int64_t kMostSteps = 500'000;
-constexpr std::size_t kMostOutput = 16U << 20;
 constexpr std::size_t kMostWork = 256U << 20;  // bytes of texts that are written to any output
 constexpr int kMostDepth = 60;                 // of macros in macros
 
@@ -58,7 +57,7 @@ class Interpreter {
   void write(std::string_view text, std::string& out) {
     out += text;
     written_ += text.size();
-    if (out.size() > kMostOutput || written_ > kMostWork) refuse("the template writes too much");
+    if (out.size() > kMostTextBytes || written_ > kMostWork) refuse("the template writes too much");
   }
 
   Flow execute(const Body& body, std::string& out) {

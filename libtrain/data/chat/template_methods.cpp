@@ -11,14 +11,13 @@
 namespace moesaic::chat {
 namespace {
 
-constexpr std::size_t kMostBytes = 16U << 20;  // of one text
 constexpr std::string_view kBlanks = " \t\n\r\f\v";
 
 // What Python takes for white space.
 bool is_blank(char32_t c) { return unicode::is_whitespace(c) || (c >= 0x1C && c <= 0x1F); }
 
 std::string checked(std::string text) {
-  if (text.size() > kMostBytes) refuse("a text grows beyond 16 MB");
+  if (text.size() > kMostTextBytes) refuse("a text grows beyond 16 MB");
   return text;
 }
 

@@ -10,7 +10,7 @@
 namespace moesaic::chat {
 namespace {
 
-constexpr std::size_t kMostBytes = 16U << 20, kMostElements = 1'000'000;
+constexpr std::size_t kMostElements = 1'000'000;
 
 bool is_integral(const Value& v) { return v.is_integer() || (v.json && v.json->is_boolean()); }
 bool is_numeric(const Value& v) { return v.is_number() || (v.json && v.json->is_boolean()); }
@@ -70,7 +70,7 @@ Value repeated(const Value& of, std::int64_t count) {
   const std::size_t times = static_cast<std::size_t>(std::max<std::int64_t>(0, count));
   if (of.is_text()) {
     const std::string& text = of.json->get_ref<const std::string&>();
-    if (!text.empty() && times > kMostBytes / text.size()) refuse("a text grows beyond 16 MB");
+    if (!text.empty() && times > kMostTextBytes / text.size()) refuse("a text grows beyond 16 MB");
     std::string out;
     for (std::size_t i = 0; i < (text.empty() ? 0 : times); ++i) out += text;
     return Value::of(std::move(out));
@@ -87,7 +87,7 @@ Value added(const Value& a, const Value& b) {
   if (a.is_text()) {
     std::string text =
         a.json->get_ref<const std::string&>() + b.json->get_ref<const std::string&>();
-    if (text.size() > kMostBytes) refuse("a text grows beyond 16 MB");
+    if (text.size() > kMostTextBytes) refuse("a text grows beyond 16 MB");
     return Value::of(std::move(text));
   }
   Json all = *a.json;
@@ -126,7 +126,7 @@ Value formatted(const std::string& pattern, const Value& b) {
 Value operate(const std::string& name, const Value& a, const Value& b) {
   if (name == "~") {
     std::string text = to_text(a) + to_text(b);
-    if (text.size() > kMostBytes) refuse("a text grows beyond 16 MB");
+    if (text.size() > kMostTextBytes) refuse("a text grows beyond 16 MB");
     return Value::of(std::move(text));
   }
   if (is_integral(a) && is_integral(b) && name != "/")

@@ -8,7 +8,7 @@
 namespace moesaic::chat {
 namespace {
 
-using Kind = Statement::Kind;
+using StatementKind = Statement::Kind;
 using Ends = std::vector<const char*>;
 
 class TemplateParser {
@@ -36,7 +36,7 @@ class TemplateParser {
       if (in_.is(Token::kText)) {
         made.text = in_.take().text;
       } else if (in_.accept(Token::kOutput)) {
-        made.kind = Kind::kOutput;
+        made.kind = StatementKind::kOutput;
         made.expression = in_.list_or_expression();
         end_of_tag();
       } else {
@@ -72,17 +72,17 @@ class TemplateParser {
     if (name == "set") return assignment(made);
     if (name == "macro") return macro(made);
     if (name == "break" || name == "continue") {
-      made.kind = name == "break" ? Kind::kBreak : Kind::kContinue;
+      made.kind = name == "break" ? StatementKind::kBreak : StatementKind::kContinue;
       return end_of_tag();
     }
     if (name == "filter") {
-      made.kind = Kind::kFilter;
+      made.kind = StatementKind::kFilter;
       made.expression = in_.filters(nullptr);
       made.body = body_to("endfilter");
       return;
     }
     if (name == "generation") {  // Transformers: marks what the assistant says
-      made.kind = Kind::kGroup;
+      made.kind = StatementKind::kGroup;
       made.body = body_to("endgeneration");
       return;
     }
@@ -101,7 +101,7 @@ class TemplateParser {
   }
 
   void for_loop(Statement& made) {
-    made.kind = Kind::kFor;
+    made.kind = StatementKind::kFor;
     made.names = targets();
     in_.expect(Token::kName, "in");
     made.expression = in_.disjunction();
@@ -120,7 +120,7 @@ class TemplateParser {
 
   void condition(Statement& made) {
     const ExpressionParser::Level level(in_);
-    made.kind = Kind::kIf;
+    made.kind = StatementKind::kIf;
     made.line = in_.token().line;
     made.expression = in_.list_or_expression();
     end_of_tag();
@@ -139,7 +139,7 @@ class TemplateParser {
   }
 
   void assignment(Statement& made) {
-    made.kind = Kind::kSet;
+    made.kind = StatementKind::kSet;
     made.names = targets();
     if (made.names.size() == 1 && in_.accept(Token::kOperator, ".")) {
       made.text = made.names[0];
@@ -149,14 +149,14 @@ class TemplateParser {
       made.expression = in_.list_or_expression();
       return end_of_tag();
     }
-    made.kind = Kind::kSetBlock;
+    made.kind = StatementKind::kSetBlock;
     if (!made.text.empty() || made.names.size() != 1) in_.fail("'=' was expected");
     if (in_.accept(Token::kOperator, "|")) made.expression = in_.filters(nullptr);
     made.body = body_to("endset");
   }
 
   void macro(Statement& made) {
-    made.kind = Kind::kMacro;
+    made.kind = StatementKind::kMacro;
     made.text = in_.name();
     in_.expect(Token::kOperator, "(");
     while (!in_.is(Token::kOperator, ")")) {

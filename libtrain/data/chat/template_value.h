@@ -16,6 +16,9 @@ namespace moesaic::chat {
 
 struct Value;
 
+/// No text that a template makes is longer.
+inline constexpr std::size_t kMostTextBytes = 16U << 20;
+
 /// Arguments of a call, a filter or a test.
 struct Arguments {
   std::vector<Value> places;

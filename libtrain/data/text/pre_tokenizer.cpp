@@ -13,7 +13,7 @@ namespace {
 
 using Step = std::function<void(Pieces&)>;
 
-constexpr std::string_view kSupported =
+constexpr std::string_view kSupportedSplits =
     "Split, ByteLevel, Digits, Metaspace, Punctuation, Whitespace, WhitespaceSplit, "
     "BertPreTokenizer, Sequence";
 constexpr const char* kGpt2 =
@@ -108,7 +108,7 @@ Step split_step(const JsonPart& part) {
   return splitting(std::move(pattern), split_behavior(part.text("behavior"), part.where()));
 }
 
-PreTokenizer sequence(const JsonPart& part) {
+PreTokenizer split_sequence(const JsonPart& part) {
   std::vector<Step> steps;
   bool mapped = false;
   for (const JsonPart& step : part.parts("pretokenizers")) {
@@ -127,7 +127,7 @@ Step mapped_to_bytes(Step cut) { return in_order({std::move(cut), map_to_alphabe
 PreTokenizer make_pre_tokenizer(const JsonPart& part) {
   if (part.is_null()) return {[](Pieces&) {}};
   const std::string type = part.type();
-  if (type == "Sequence") return sequence(part);
+  if (type == "Sequence") return split_sequence(part);
   if (type == "ByteLevel") return byte_level(part);
   if (type == "Split") return {split_step(part)};
   if (type == "Digits")
@@ -142,7 +142,7 @@ PreTokenizer make_pre_tokenizer(const JsonPart& part) {
   if (type == "WhitespaceSplit")
     return {splitting(character_pattern(unicode::is_whitespace), SplitBehavior::kRemoved)};
   if (type == "BertPreTokenizer") return {bert()};
-  part.refuse("pre-tokenizer", kSupported);
+  part.refuse("pre-tokenizer", kSupportedSplits);
 }
 
 }  // namespace moesaic
