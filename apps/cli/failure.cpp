@@ -177,8 +177,8 @@ std::string to_text(const Failure& failure) {
 }
 
 Json to_json(const Failure& failure) {
-  return {{"rank", failure.rank}, {"host", failure.host}, {"message", failure.message},
-          {"hint", failure.hint}, {"log", failure.log},   {"others", failure.others},
+  return {{"rank", failure.rank},    {"host", failure.host}, {"message", failure.message},
+          {"hint", failure.hint},    {"log", failure.log},   {"others", failure.others},
           {"behind", failure.behind}};
 }
 

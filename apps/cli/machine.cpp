@@ -129,10 +129,11 @@ std::string host_name() {
 std::string trouble_of_mpirun(const std::string& host) {
   constexpr std::size_t kLongestHost = 56;
   if (host.size() <= kLongestHost) return "";
-  return format("the host name has {} characters, and mpirun of Open MPI 4.1 starts with at most "
-                "{}: give this machine a shorter one (hostname NAME, docker run --hostname NAME), "
-                "or use one rank",
-                host.size(), kLongestHost);
+  return format(
+      "the host name has {} characters, and mpirun of Open MPI 4.1 starts with at most "
+      "{}: give this machine a shorter one (hostname NAME, docker run --hostname NAME), "
+      "or use one rank",
+      host.size(), kLongestHost);
 }
 
 // A batch script of Slurm has SLURM_NTASKS and SLURM_PROCID too, and there the launcher belongs:

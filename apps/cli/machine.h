@@ -12,7 +12,7 @@ struct Machine {
   int usable_cores = 1;  // of them, those this process may use: affinity mask and CPU quota
   int nodes = 1;         // of the allocation that a job started here spreads over
   bool root = false;
-  bool remote_shell = true;  // ssh or rsh is on the PATH, or a setting names another
+  bool remote_shell = true;   // ssh or rsh is on the PATH, or a setting names another
   bool shares_memory = true;  // one process may copy from another one: asked, not guessed
 
   static Machine here();

@@ -68,8 +68,8 @@ struct Outputs {
 };
 
 // Only returns to report a failed exec through `failure`.
-void become(const Command& command, char* const* argv, pid_t parent,
-            bool null_input, bool own_group, const Outputs& outputs, int failure) {
+void become(const Command& command, char* const* argv, pid_t parent, bool null_input,
+            bool own_group, const Outputs& outputs, int failure) {
   if (own_group) ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above

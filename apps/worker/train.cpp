@@ -31,8 +31,7 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
   return arguments.resume.empty() ? RunFolder::Mode::kFresh : RunFolder::Mode::kResume;
 }
 
-void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log,
-               TrainingRun& run) {
+void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log, TrainingRun& run) {
   const char* columns = std::getenv("COLUMNS");
   const bool resumed = !arguments.resume.empty();
   ConsoleSink::Options console;

@@ -24,8 +24,7 @@ int reason_of_failure() {
 }  // namespace
 
 NoReader::NoReader(const std::string& name)
-    : Error(ErrorKind::kCheckpoint,
-            format("cannot write {}: {}", name, std::strerror(EPIPE))) {}
+    : Error(ErrorKind::kCheckpoint, format("cannot write {}: {}", name, std::strerror(EPIPE))) {}
 
 void open_standard_streams() {
   for (const int descriptor : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {

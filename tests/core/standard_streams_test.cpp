@@ -20,7 +20,8 @@ void expect_of_child(int exit_code, const std::string& on_stderr,
 }
 
 bool is_null_device(int descriptor) {
-  struct stat status {}, null {};
+  struct stat status {};
+  struct stat null {};
   return ::fstat(descriptor, &status) == 0 && ::stat("/dev/null", &null) == 0 &&
          status.st_rdev == null.st_rdev && S_ISCHR(status.st_mode);
 }
