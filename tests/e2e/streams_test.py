@@ -33,7 +33,7 @@ class StreamsTest(RunTest):
         cls.tokens = maker.folder / "valid.tokens"
         maker.moesaic("data", "build", "--format", "text", "-o", cls.tokens, cls.text)
 
-    def on(self, descriptors, *arguments, expect=0, **options):
+    def on(self, descriptors, *arguments, **options):
         """With these descriptors closed; one that hangs fails by the time-out."""
         return subprocess.run([MOESAIC, *map(str, arguments)], capture_output=True, text=True, timeout=60,
                               preexec_fn=closing(descriptors), **options)
