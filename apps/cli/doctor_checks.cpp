@@ -53,21 +53,21 @@ Check check_cuda_worker(bool has_gpu) {
   return check;
 }
 
-std::vector<std::string> mpirun_with(const Machine& machine,
-                                     std::initializer_list<std::string> arguments) {
-  std::vector<std::string> argv = {find_on_path("mpirun")};
-  if (machine.root) argv.emplace_back("--allow-run-as-root");
-  argv.insert(argv.end(), arguments);
-  return argv;
+// The program `true` on so many ranks.
+Command true_on(int ranks, const Machine& machine, std::initializer_list<std::string> options) {
+  Command command{mpirun_argv(find_on_path("mpirun"), ranks, machine), {}};
+  command.argv.insert(command.argv.end(), options);
+  command.argv.push_back(find_on_path("true"));
+  return command;
 }
 
-Check check_mpirun(const Machine& machine) {
+Check check_mpirun() {
   const std::string program = find_on_path("mpirun");
   if (program.empty()) {
     return {"mpirun", Verdict::kMissing, "not on the PATH: only one rank can run",
             "apt-get install openmpi-bin, or module load openmpi"};
   }
-  const Captured version = run_captured({mpirun_with(machine, {"--version"}), {}}, kTimeoutSeconds);
+  const Captured version = run_captured({{program, "--version"}, {}}, kTimeoutSeconds);
   const std::string line = version.output.substr(0, version.output.find('\n'));
   if (line.find("Open MPI") == std::string::npos) {
     return {"mpirun", Verdict::kWarning, program + " is not Open MPI's: " + one_line(line),
@@ -80,17 +80,17 @@ Check check_two_ranks(const Machine& machine) {
   if (const auto job = task_of_a_job()) {
     return {"two ranks", Verdict::kAbsent, "not tried inside a job (" + *job + ")", ""};
   }
-  const auto argv = mpirun_with(
-      machine, {"-n", "2", "--oversubscribe", "--bind-to", "none", find_on_path("true")});
-  const Captured tried = run_captured({argv, {}}, kTimeoutSeconds);
+  const Command command = true_on(2, machine, {"--oversubscribe", "--bind-to", "none"});
+  const Captured tried = run_captured(command, kTimeoutSeconds);
   if (tried.exit_code == 0) return {"two ranks", Verdict::kGood, "mpirun starts them", ""};
+  const std::string trouble = trouble_of_mpirun(machine.host);
   return {"two ranks", Verdict::kMissing, "mpirun does not start them: " + one_line(tried.output),
-          Command{argv, {}}.shell_text()};
+          trouble.empty() ? command.shell_text() : trouble};
 }
 
 Check check_binding(const Machine& machine) {
-  const auto argv = mpirun_with(machine, {"-n", "1", "--bind-to", "core", find_on_path("true")});
-  const bool works = run_captured({argv, {}}, kTimeoutSeconds).exit_code == 0;
+  const Command command = true_on(1, machine, {"--bind-to", "core"});
+  const bool works = run_captured(command, kTimeoutSeconds).exit_code == 0;
   if (works) return {"binding", Verdict::kGood, "ranks can be bound to cores", ""};
   return {"binding", Verdict::kWarning, "ranks cannot be bound to cores here",
           "train with parallel.threads_per_rank below cores / ranks: ranks are then left unbound"};
@@ -159,7 +159,7 @@ std::vector<Check> describe_gpus() {
 std::vector<Check> run_checks() {
   const Machine machine = Machine::here();
   std::vector<Check> checks = {describe_cores(machine), describe_memory(), check_shared_memory(),
-                               check_worker("cpu"), check_mpirun(machine)};
+                               check_worker("cpu"), check_mpirun()};
   const bool open_mpi = checks.back().verdict == Verdict::kGood;
   if (open_mpi) {
     checks.push_back(check_two_ranks(machine));

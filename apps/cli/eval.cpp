@@ -19,6 +19,7 @@ void add_eval(CLI::App& app, int& exit_code) {
   add_ranks_option(*verb, arguments->ranks);
   verb->callback([arguments, &exit_code] {
     const EvalArguments& a = arguments->worker;
+    check_effects(a, arguments->ranks);
     exit_code = run_inference_job({.verb = "eval",
                                    .arguments = to_argv(a),
                                    .device = a.inference.device,

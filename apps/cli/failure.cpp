@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <array>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -24,7 +25,8 @@ std::optional<RankError> read_error(const std::string& path) {
                      file.at("time").get<double>(),
                      file.value("kind", ""),
                      file.at("message").get<std::string>(),
-                     file.value("hint", "")};
+                     file.value("hint", ""),
+                     file.value("behind", std::vector<int>{})};
   } catch (const std::exception&) {
     return std::nullopt;  // a rank that died while it wrote
   }
@@ -51,14 +53,23 @@ std::string hint_for(int signal, const Advice& advice) {
     return format("often the kernel's out-of-memory killer (see dmesg): use more ranks, or {}{}",
                   advice.less_memory, advice.afterwards);
   }
-  if (signal == SIGTERM || signal == SIGINT) return "it was stopped from outside";
-  return "a crash is a defect of Moesaic or of a library; please report it with all input and logs";
+  if (signal == SIGPIPE) return "a program that it wrote to has ended before it";
+  if (signal == SIGXCPU) return "its CPU time is limited (ulimit -t)" + advice.afterwards;
+  constexpr std::array kCrashes = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+  const bool crash = std::find(kCrashes.begin(), kCrashes.end(), signal) != kCrashes.end();
+  return crash ? "a crash is a defect of Moesaic or of a library; please report it with all input "
+                 "and logs"
+               : "it was stopped from outside";
 }
 
 Failure from_error(const std::vector<RankError>& errors, int exit_code) {
   const RankError& first = errors.front();
-  Failure failure{
-      code_of(first.kind, exit_code), first.rank, first.host, first.message, first.hint, "", {}};
+  Failure failure{.exit_code = code_of(first.kind, exit_code),
+                  .rank = first.rank,
+                  .host = first.host,
+                  .message = first.message,
+                  .hint = first.hint,
+                  .behind = first.behind};
   for (const RankError& error : errors) {
     if (error.rank != first.rank) failure.others.push_back(error.rank);
   }
@@ -66,18 +77,15 @@ Failure from_error(const std::vector<RankError>& errors, int exit_code) {
 }
 
 Failure from_notice(const RankNotice& notice, int exit_code, const Advice& advice) {
-  Failure failure{is_exit_code(exit_code) ? exit_code : kCommunication,
-                  notice.rank,
-                  notice.host,
-                  "",
-                  "",
-                  "",
-                  {}};
+  const bool is_mpirun = notice.rank == RankNotice::kMpirun;
+  Failure failure{.exit_code = is_exit_code(exit_code) ? exit_code : kCommunication,
+                  .rank = notice.rank,
+                  .host = notice.host};
   if (notice.signal != 0) {
-    failure.message = format("{} was killed by signal {} ({})",
-                             notice.rank == RankNotice::kMpirun ? "mpirun" : "it", notice.signal,
-                             ::strsignal(notice.signal));
-    failure.hint = hint_for(notice.signal, advice);
+    failure.message = format("{} was killed by signal {} ({})", is_mpirun ? "mpirun" : "it",
+                             notice.signal, ::strsignal(notice.signal));
+    const bool known = is_mpirun && notice.signal == SIGABRT && !advice.mpirun_died.empty();
+    failure.hint = known ? advice.mpirun_died : hint_for(notice.signal, advice);
   } else {
     failure.message = format("it ended with exit code {}", notice.exit_code);
     failure.hint = "what it said stands above";
@@ -129,7 +137,11 @@ Failure explain(const std::vector<RankError>& errors, const Ending& ending,
     failure = from_error(errors, exit_code);
   } else if (ending.words && is_exit_code(exit_code)) {
     const RankWords& words = *ending.words;
-    failure = {exit_code, words.rank, "", words.message, words.hint, "", {}, true};
+    failure = {.exit_code = exit_code,
+               .rank = words.rank,
+               .message = words.message,
+               .hint = words.hint,
+               .told = true};
   } else if (ending.notice) {
     failure = from_notice(*ending.notice, exit_code, advice);
     for (const RankError& error : errors) failure.others.push_back(error.rank);
@@ -143,7 +155,8 @@ Failure explain(const std::vector<RankError>& errors, const Ending& ending,
       failure.hint = hint_for(signal, advice);
     }
   }
-  if (failure.rank >= 0) failure.log = log_of(run_dir, failure.rank);
+  const int cause = failure.behind.empty() ? failure.rank : failure.behind.front();
+  if (cause >= 0) failure.log = log_of(run_dir, cause);
   return failure;
 }
 
@@ -164,8 +177,9 @@ std::string to_text(const Failure& failure) {
 }
 
 Json to_json(const Failure& failure) {
-  return {{"rank", failure.rank}, {"host", failure.host}, {"message", failure.message},
-          {"hint", failure.hint}, {"log", failure.log},   {"others", failure.others}};
+  return {{"rank", failure.rank},    {"host", failure.host}, {"message", failure.message},
+          {"hint", failure.hint},    {"log", failure.log},   {"others", failure.others},
+          {"behind", failure.behind}};
 }
 
 }  // namespace moesaic::cli

@@ -19,8 +19,9 @@ struct Failure {
   std::string host;
   std::string message;
   std::string hint;
-  std::string log;          // "" = it has none
+  std::string log;          // of the rank that has the cause, "" = it has none
   std::vector<int> others;  // ranks that failed too, after it
+  std::vector<int> behind;  // ranks that it has waited for: the cause is in their logs
   bool told = false;        // it stands on stderr already
 };
 
@@ -32,6 +33,7 @@ struct RankError {
   std::string kind;
   std::string message;
   std::string hint;
+  std::vector<int> behind;  // ranks that it has waited for in vain
 };
 
 /// The error files that appear in a run folder after this moment. Told from older ones by the file
@@ -56,6 +58,7 @@ class ErrorFiles {
 struct Advice {
   std::string less_memory = "lower train.micro_batch_size";
   std::string afterwards = "; then go on with --resume auto";  // "" = just start it again
+  std::string mpirun_died = "";  // why mpirun itself was killed, "" = not known
 };
 
 /// How the job ended.

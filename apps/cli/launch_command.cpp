@@ -51,8 +51,7 @@ void append_placement(std::vector<std::string>& argv, const Launch& launch) {
 
 void append_mpirun(std::vector<std::string>& argv, int ranks, const Launch& launch,
                    const Machine& machine, const Variables& variables) {
-  append(argv, {mpirun_program(), "-n", format("{}", ranks)});
-  if (machine.root) append(argv, {"--allow-run-as-root"});
+  argv = mpirun_argv(mpirun_program(), ranks, machine);
   append_placement(argv, launch);
   if (!machine.shares_memory) append(argv, {"--mca", "btl_vader_single_copy_mechanism", "none"});
   for (const auto& [name, value] : variables) append(argv, {"-x", name + "=" + value});
@@ -68,6 +67,17 @@ std::string worker_program(const std::string& device) {
               cuda ? "build it where the CUDA toolkit and NCCL are installed (cmake --preset gpu), "
                      "or set the device to cpu (parallel.device=cpu, --device cpu)"
                    : "build the target moesaic-worker into the same folder");
+}
+
+// Without ssh mpirun does not even start ranks on its own node, unless its place is taken: by a
+// program that fails, should it be called after all.
+std::vector<std::string> mpirun_argv(const std::string& program, int ranks,
+                                     const Machine& machine) {
+  std::vector<std::string> argv = {program, "-n", format("{}", ranks)};
+  if (machine.root) append(argv, {"--allow-run-as-root"});
+  const std::string stand_in = machine.remote_shell ? "" : find_on_path("false");
+  if (!stand_in.empty()) append(argv, {"--mca", "plm_rsh_agent", stand_in});
+  return argv;
 }
 
 Launch make_launch(const LaunchRequest& request, const Machine& machine) {

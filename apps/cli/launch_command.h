@@ -29,6 +29,9 @@ struct Launch {
 /// Error(kDevice) when a program is missing.
 Launch make_launch(const LaunchRequest& request, const Machine& machine);
 
+/// "mpirun -n RANKS" with what any job needs on this machine; `program` is the path of mpirun.
+std::vector<std::string> mpirun_argv(const std::string& program, int ranks, const Machine& machine);
+
 /// Path of the worker beside this program ("cpu" or "cuda"); Error(kDevice) when it is not there.
 std::string worker_program(const std::string& device = "cpu");
 

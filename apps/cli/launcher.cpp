@@ -11,6 +11,8 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/standard_streams.h"
+#include "stdout_relay.h"
 
 namespace moesaic::cli {
 namespace {
@@ -56,27 +58,33 @@ constexpr double kRepeatSeconds = 1.0;
 constexpr int kPollMs = 200;
 constexpr int kMostStops = 20;
 
+// A single rank writes to this process's stdout itself, and knows what to do without a reader.
+ChildProcess::Streams streams_of(const Launch& launch, const LaunchOptions& options) {
+  using In = ChildProcess::Stdin;
+  using Out = ChildProcess::Stdout;
+  const Out out = launch.has_mpirun ? Out::kPipe : Out::kInherit;
+  return {options.gives_stdin ? In::kInherit : In::kNull,
+          options.stdout_free ? Out::kToStderr : out};
+}
+
 class Job {
  public:
   Job(const Launch& launch, const LaunchOptions& options)
-      : filter_({.out = stderr, .live_line = options.live_line}),
-        child_(launch.command,
-               {options.gives_stdin ? ChildProcess::Stdin::kInherit : ChildProcess::Stdin::kNull,
-                options.stdout_free ? ChildProcess::Stdout::kToStderr
-                                    : ChildProcess::Stdout::kInherit}) {}
+      : options_(options),
+        filter_({.out = stderr, .live_line = options.live_line}),
+        child_(launch.command, streams_of(launch, options)),
+        relay_(child_.stdout_pipe(), STDOUT_FILENO) {}
 
-  /// Until the job has ended; the status of waitpid.
+  /// Until the job has ended and its output is written; the status of waitpid.
   int run() {
-    for (;;) {
-      std::array<pollfd, 2> ready{pollfd{signals_.fd(), POLLIN, 0},
-                                  pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0}};
-      const bool repeat = stop_signal_ != 0 && !interrupted() && stops_sent_ < kMostStops;
-      ::poll(ready.data(), ready.size(), repeat ? kPollMs : -1);
+    for (std::optional<int> status;;) {
+      wait(status.has_value());
       while (const int signal = signals_.next()) take(signal);
-      if (repeat && since_stop_.seconds() > kRepeatSeconds) send_stop();
-      const std::optional<int> status = child_.ended();  // before the last read
+      if (repeats() && since_stop_.seconds() > kRepeatSeconds) send_stop();
+      status = child_.ended();  // before the last read
       read_stderr();
-      if (!status) continue;
+      const bool moved = move_output();
+      if (!status || moved || (relay_.holds() && !interrupted())) continue;
       filter_.finish();
       return *status;
     }
@@ -84,9 +92,34 @@ class Job {
 
   int stop_signal() const { return stop_signal_; }  // the first, 0 = none
   bool interrupted() const { return interrupts_ > 1; }
+  int output_failure() const { return relay_.failure(); }  // errno, 0 = none
   const StderrFilter& heard() const { return filter_; }
 
  private:
+  bool repeats() const { return stop_signal_ != 0 && !interrupted() && stops_sent_ < kMostStops; }
+
+  // For a signal, or for output that can be moved.
+  void wait(bool ended) {
+    std::array<pollfd, 3> ready{pollfd{signals_.fd(), POLLIN, 0},
+                                pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0},
+                                relay_.next()};
+    const bool at_once = ended && !relay_.holds();
+    ::poll(ready.data(), ready.size(), at_once ? 0 : repeats() ? kPollMs : -1);
+  }
+
+  // A training goes on without its console. Other jobs are there for their output.
+  bool move_output() {
+    const bool failed_before = relay_.failure() != 0;
+    const bool moved = relay_.move();
+    if (relay_.failure() == 0 || failed_before) return moved;
+    if (options_.saves_on_stop) {
+      std::fputs(format("warning: {}\n", console_lost(relay_.failure())).c_str(), stderr);
+    } else {
+      take(SIGPIPE);
+    }
+    return moved;
+  }
+
   void take(int signal) {
     if (signal == SIGCHLD) return;
     if (stop_signal_ == 0) stop_signal_ = signal;
@@ -115,9 +148,11 @@ class Job {
     if (got == 0) pipe_open_ = false;
   }
 
+  const LaunchOptions& options_;
   Signals signals_;
   StderrFilter filter_;
   ChildProcess child_;
+  StdoutRelay relay_;
   bool pipe_open_ = true;
   int stop_signal_ = 0;
   int interrupts_ = 0;
@@ -144,6 +179,10 @@ LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
   Job job(launch, options);
   const int status = job.run();
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  if (!options.saves_on_stop) {
+    if (job.output_failure() != 0) throw_write_error("<stdout>", job.output_failure());
+    if (code == kExitNoReader) return {code, std::nullopt};
+  }
   if (WIFEXITED(status) && (code == 0 || code == kExitStopped)) return {code, std::nullopt};
   if (!options.saves_on_stop && job.stop_signal() != 0) {
     std::fputs(format("ended by a signal: {}\n", ::strsignal(job.stop_signal())).c_str(), stderr);
@@ -154,7 +193,9 @@ LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
     return {kExitStopped, std::nullopt};
   }
   const Ending ending{code, notice_of(job, launch, status), job.heard().words()};
-  Failure failure = explain(error_files.appeared(), ending, options.run_dir, options.advice);
+  Advice advice = options.advice;
+  advice.mpirun_died = trouble_of_mpirun(host_name());
+  Failure failure = explain(error_files.appeared(), ending, options.run_dir, advice);
   if (job.interrupted()) {
     failure = {.exit_code = failure.exit_code,
                .message = "ended by a second interrupt",

@@ -106,17 +106,34 @@ int number_in(const char* variable, int otherwise) {
 
 Machine Machine::here() {
   Machine machine;
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  machine.host = host.data();
+  machine.host = host_name();
   machine.cores = count_cores(online_cpus());
   cpu_set_t mine;
   const bool known = ::sched_getaffinity(0, sizeof mine, &mine) == 0;
   machine.usable_cores = std::min(known ? count_cores(mine) : machine.cores, quota_cores());
   machine.nodes = std::max(1, number_in("SLURM_JOB_NUM_NODES", 1));
   machine.root = ::geteuid() == 0;
+  machine.remote_shell = std::getenv("OMPI_MCA_plm_rsh_agent") != nullptr ||
+                         !find_on_path("ssh").empty() || !find_on_path("rsh").empty();
   machine.shares_memory = siblings_share_memory();
   return machine;
+}
+
+std::string host_name() {
+  std::array<char, 256> host{};
+  ::gethostname(host.data(), host.size() - 1);
+  return host.data();
+}
+
+// Open MPI 4.1 keeps a name made of the host's in 64 bytes, and crashes when it does not fit.
+std::string trouble_of_mpirun(const std::string& host) {
+  constexpr std::size_t kLongestHost = 56;
+  if (host.size() <= kLongestHost) return "";
+  return format(
+      "the host name has {} characters, and mpirun of Open MPI 4.1 starts with at most "
+      "{}: give this machine a shorter one (hostname NAME, docker run --hostname NAME), "
+      "or use one rank",
+      host.size(), kLongestHost);
 }
 
 // A batch script of Slurm has SLURM_NTASKS and SLURM_PROCID too, and there the launcher belongs:

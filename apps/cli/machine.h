@@ -12,10 +12,16 @@ struct Machine {
   int usable_cores = 1;  // of them, those this process may use: affinity mask and CPU quota
   int nodes = 1;         // of the allocation that a job started here spreads over
   bool root = false;
+  bool remote_shell = true;   // ssh or rsh is on the PATH, or a setting names another
   bool shares_memory = true;  // one process may copy from another one: asked, not guessed
 
   static Machine here();
 };
+
+std::string host_name();
+
+/// Why mpirun does not start on a host of this name; "" = nothing is known against it.
+std::string trouble_of_mpirun(const std::string& host);
 
 /// When this process is one of several tasks that mpirun or srun started: what says so.
 std::optional<std::string> task_of_a_job();

@@ -1,10 +1,10 @@
 // moesaic: the command line. It starts at once: no LibTorch, MPI or HDF5 is loaded here.
 #include <algorithm>
 #include <cstdio>
-#include <exception>
 #include <string>
 #include <vector>
 
+#include "common/program.h"
 #include "core/error.h"
 #include "core/version.h"
 #include "verbs.h"
@@ -65,14 +65,5 @@ int run(int argc, char** argv) {
 }  // namespace moesaic::cli
 
 int main(int argc, char** argv) {
-  try {
-    return moesaic::cli::run(argc, argv);
-  } catch (const moesaic::Error& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    if (!error.hint().empty()) std::fprintf(stderr, "hint: %s\n", error.hint().c_str());
-    return error.exit_code();
-  } catch (const std::exception& error) {
-    std::fprintf(stderr, "error: %s\n", error.what());
-    return static_cast<int>(moesaic::ErrorKind::kInternal);
-  }
+  return moesaic::run_program([&] { return moesaic::cli::run(argc, argv); });
 }

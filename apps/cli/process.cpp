@@ -53,22 +53,32 @@ struct Pipe {
                   std::strerror(errno));
     read_end = ends[0], write_end = ends[1];
   }
+  /// For the parent: the end that it reads, non-blocking.
+  int keep_reading() const {
+    ::close(write_end);
+    ::fcntl(read_end, F_SETFL, O_NONBLOCK);
+    return read_end;
+  }
+};
+
+// Where the child's output and errors go.
+struct Outputs {
+  int out = -1;  // -1 = where this process's goes
+  int errors = -1;
 };
 
 // Only returns to report a failed exec through `failure`.
-void become(const Command& command, char* const* argv, pid_t parent,
-            const ChildProcess::Streams& streams, bool own_group, int stderr_end, int failure) {
+void become(const Command& command, char* const* argv, pid_t parent, bool null_input,
+            bool own_group, const Outputs& outputs, int failure) {
   if (own_group) ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (::getppid() != parent) ::_exit(1);  // it died before the line above
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
-  if (streams.in == ChildProcess::Stdin::kNull) {
-    ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
-  }
-  ::dup2(stderr_end, STDERR_FILENO);
-  if (streams.out == ChildProcess::Stdout::kToStderr) ::dup2(stderr_end, STDOUT_FILENO);
+  if (null_input) ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
+  ::dup2(outputs.errors, STDERR_FILENO);
+  if (outputs.out >= 0) ::dup2(outputs.out, STDOUT_FILENO);
   add_environment(command);
   ::execv(argv[0], argv);
   const int code = errno;
@@ -97,15 +107,20 @@ ChildProcess::ChildProcess(const Command& command, const Streams& streams)
     : own_group_(streams.in == Stdin::kNull || ::isatty(STDIN_FILENO) == 0) {
   const std::vector<char*> argv = pointers(command.argv);
   const Pipe errors, failure;
+  const std::optional<Pipe> output =
+      streams.out == Stdout::kPipe ? std::make_optional<Pipe>() : std::nullopt;
+  Outputs outputs{-1, errors.write_end};
+  if (output) outputs.out = output->write_end;
+  if (streams.out == Stdout::kToStderr) outputs.out = errors.write_end;
   const pid_t parent = ::getpid();
   pid_ = ::fork();
   if (pid_ == 0) {
-    become(command, argv.data(), parent, streams, own_group_, errors.write_end, failure.write_end);
+    become(command, argv.data(), parent, streams.in == Stdin::kNull, own_group_, outputs,
+           failure.write_end);
   }
-  ::close(errors.write_end);
   ::close(failure.write_end);
-  pipe_ = errors.read_end;
-  ::fcntl(pipe_, F_SETFL, O_NONBLOCK);
+  errors_ = errors.keep_reading();
+  if (output) output_ = output->keep_reading();
   int code = pid_ < 0 ? errno : 0;
   if (pid_ > 0) {
     if (own_group_)
@@ -116,7 +131,7 @@ ChildProcess::ChildProcess(const Command& command, const Streams& streams)
   ::close(failure.read_end);
   if (code == 0) return;
   if (pid_ > 0) ::waitpid(pid_, nullptr, 0);
-  ::close(pipe_);
+  close_pipes();
   throw cannot_run(command, code);
 }
 
@@ -125,7 +140,12 @@ ChildProcess::~ChildProcess() {
     send_group(SIGKILL);
     ::waitpid(pid_, nullptr, 0);
   }
-  ::close(pipe_);
+  close_pipes();
+}
+
+void ChildProcess::close_pipes() const {
+  ::close(errors_);
+  if (output_ >= 0) ::close(output_);
 }
 
 void ChildProcess::send(int signal) const {

@@ -32,7 +32,8 @@ class ChildProcess {
   };
   enum class Stdout {
     kInherit,
-    kToStderr,  // into the pipe
+    kPipe,      // comes here through a pipe of its own
+    kToStderr,  // into the pipe of stderr
   };
   struct Streams {
     Stdin in = Stdin::kNull;
@@ -46,7 +47,9 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
-  int stderr_pipe() const { return pipe_; }  // non-blocking
+  // Non-blocking.
+  int stderr_pipe() const { return errors_; }
+  int stdout_pipe() const { return output_; }  // -1 = it has none
   void send(int signal) const;
   /// To its group, where it has one of its own.
   void send_group(int signal) const;
@@ -55,9 +58,12 @@ class ChildProcess {
   std::optional<int> ended();
 
  private:
+  void close_pipes() const;
+
   pid_t pid_ = -1;
   bool own_group_;
-  int pipe_ = -1;
+  int errors_ = -1;
+  int output_ = -1;
   std::optional<int> status_;
 };
 

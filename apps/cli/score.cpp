@@ -18,6 +18,7 @@ void add_score(CLI::App& app, int& exit_code) {
   add_ranks_option(*verb, arguments->ranks);
   verb->callback([arguments, &exit_code] {
     const ScoreArguments& a = arguments->worker;
+    check_effects(a, arguments->ranks);
     exit_code = run_inference_job({.verb = "score",
                                    .arguments = to_argv(a),
                                    .device = a.inference.device,

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/without_effect.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
 #include "dry_run.h"
@@ -86,6 +87,8 @@ int start(const Recipe& recipe, const Launch& launch, const Arguments& arguments
 
 int run(const Arguments& arguments) {
   refuse_inside_a_job("train " + arguments.recipe.path);
+  warn_without_effect(arguments.dry_run && arguments.print_command, "--dry-run",
+                      "--print-command goes before it");
   const Recipe recipe = checked_recipe(arguments);
   const Machine machine = Machine::here();
   const LaunchRequest request = request_of(recipe, arguments);

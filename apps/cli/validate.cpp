@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 
+#include "common/without_effect.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
 #include "verbs.h"
@@ -49,6 +50,8 @@ void print_text(const std::string& path, const LoadedRecipe& loaded) {
 
 int run(const Arguments& arguments) {
   const std::string& path = arguments.recipe.path;
+  warn_without_effect(arguments.json && arguments.resolved, "--resolved",
+                      "--json gives the problems");
   const LoadedRecipe loaded = load_recipe(path, arguments.recipe.overrides, arguments.ranks);
   if (arguments.json) {
     print_json(path, loaded);

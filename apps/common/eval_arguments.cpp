@@ -1,5 +1,6 @@
 #include "common/eval_arguments.h"
 
+#include "common/without_effect.h"
 #include "core/format.h"
 
 namespace moesaic {
@@ -44,6 +45,15 @@ std::vector<std::string> to_argv(const EvalArguments& arguments) {
   argv.push_back(format("--batch-tokens={}", a.batch_tokens));
   if (a.json) argv.emplace_back("--json");
   return argv;
+}
+
+void check_effects(const EvalArguments& arguments, int ranks) {
+  const EvalArguments& a = arguments;
+  check_effects(a.inference, ranks);
+  const bool choices = a.task == "multiple_choice";
+  const std::string reason = "--task is " + a.task;
+  warn_without_effect(choices && a.stride > 0, "--stride", reason);
+  warn_without_effect(!choices && !a.output.empty(), "--output", reason);
 }
 
 }  // namespace moesaic

@@ -19,5 +19,7 @@ struct EvalArguments {
 void add_eval_arguments(CLI::App& verb, EvalArguments& arguments);
 /// As the worker reads them.
 std::vector<std::string> to_argv(const EvalArguments& arguments);
+/// Warns of options that change nothing.
+void check_effects(const EvalArguments& arguments, int ranks);
 
 }  // namespace moesaic

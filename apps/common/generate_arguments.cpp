@@ -1,5 +1,8 @@
 #include "common/generate_arguments.h"
 
+#include <algorithm>
+
+#include "common/without_effect.h"
 #include "core/format.h"
 
 namespace moesaic {
@@ -59,6 +62,20 @@ std::vector<std::string> to_argv(const GenerateArguments& arguments) {
   if (a.speculate) argv.emplace_back("--speculate");
   if (a.json) argv.emplace_back("--json");
   return argv;
+}
+
+void check_effects(const GenerateArguments& arguments, int ranks) {
+  const GenerateArguments& a = arguments;
+  const GenerateArguments defaults;
+  check_effects(a.inference, ranks);
+  const bool greedy = a.temperature == 0;
+  const std::string reason = "--temperature is 0: always the most probable token is taken";
+  warn_without_effect(greedy && a.top_k != defaults.top_k, "--top-k", reason);
+  warn_without_effect(greedy && a.top_p != defaults.top_p, "--top-p", reason);
+  warn_without_effect(greedy && a.min_p != defaults.min_p, "--min-p", reason);
+  warn_without_effect(greedy && a.seed != defaults.seed, "--seed", reason);
+  const bool empty = std::find(a.stops.begin(), a.stops.end(), "") != a.stops.end();
+  warn_without_effect(empty, "--stop", "an empty string ends no text");
 }
 
 }  // namespace moesaic

@@ -26,5 +26,7 @@ struct GenerateArguments {
 void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments);
 /// As the worker reads them.
 std::vector<std::string> to_argv(const GenerateArguments& arguments);
+/// Warns of options that change nothing.
+void check_effects(const GenerateArguments& arguments, int ranks);
 
 }  // namespace moesaic

@@ -1,5 +1,6 @@
 #include "common/inference_arguments.h"
 
+#include "common/without_effect.h"
 #include "core/format.h"
 
 namespace moesaic {
@@ -36,6 +37,12 @@ void append_arguments(std::vector<std::string>& argv, const InferenceArguments& 
   if (arguments.timeout_s != defaults.timeout_s) {
     argv.push_back(format("--timeout={}", arguments.timeout_s));
   }
+}
+
+void check_effects(const InferenceArguments& arguments, int ranks) {
+  const InferenceArguments defaults;
+  warn_without_effect(ranks == 1 && arguments.timeout_s != defaults.timeout_s, "--timeout",
+                      "one rank waits for no other");
 }
 
 }  // namespace moesaic

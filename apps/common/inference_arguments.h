@@ -21,5 +21,7 @@ struct InferenceArguments {
 void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments);
 /// As the worker reads them.
 void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments);
+/// Warns of options that change nothing.
+void check_effects(const InferenceArguments& arguments, int ranks);
 
 }  // namespace moesaic

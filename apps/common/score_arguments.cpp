@@ -1,5 +1,6 @@
 #include "common/score_arguments.h"
 
+#include "common/without_effect.h"
 #include "core/format.h"
 
 namespace moesaic {
@@ -25,6 +26,12 @@ std::vector<std::string> to_argv(const ScoreArguments& arguments) {
   argv.push_back(format("--batch-tokens={}", arguments.batch_tokens));
   if (arguments.json) argv.emplace_back("--json");
   return argv;
+}
+
+void check_effects(const ScoreArguments& arguments, int ranks) {
+  check_effects(arguments.inference, ranks);
+  warn_without_effect(arguments.json && arguments.output.empty(), "--json",
+                      "without --output the scores themselves are on standard output");
 }
 
 }  // namespace moesaic

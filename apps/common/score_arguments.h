@@ -17,5 +17,7 @@ struct ScoreArguments {
 void add_score_arguments(CLI::App& verb, ScoreArguments& arguments);
 /// As the worker reads them.
 std::vector<std::string> to_argv(const ScoreArguments& arguments);
+/// Warns of options that change nothing.
+void check_effects(const ScoreArguments& arguments, int ranks);
 
 }  // namespace moesaic

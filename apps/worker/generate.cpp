@@ -1,10 +1,9 @@
-#include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 
 #include "common/generate_arguments.h"
+#include "core/standard_streams.h"
+#include "data/input_file.h"
 #include "inference/generator.h"
 #include "inference/prompt.h"
 #include "inference/text_stream.h"
@@ -15,17 +14,17 @@
 namespace moesaic::worker {
 namespace {
 
+constexpr std::size_t kMostPromptBytes = std::size_t{64} << 20U;
+
 // Writes text at once, so that a reader sees it come.
 void show(const std::string& text) {
-  if (text.empty()) return;
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  MOESAIC_CHECK(std::fflush(stdout) == 0, ErrorKind::kData, "standard output cannot be written");
+  write_stdout(text);
+  flush_stdout();
 }
 
 // Chief.
 Prompt read_prompt(const GenerateArguments& a, const InferenceModel& model) {
-  const std::string text =
-      a.prompt ? *a.prompt : std::string(std::istreambuf_iterator<char>(std::cin), {});
+  const std::string text = a.prompt ? *a.prompt : InputFile().read_all(kMostPromptBytes);
   return Prompt::make(model.files(), text,
                       {.chat = a.chat, .system = a.system, .vocab_size = model.arch().vocab_size});
 }

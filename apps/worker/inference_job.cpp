@@ -1,7 +1,5 @@
 #include "inference_job.h"
 
-#include <csignal>
-
 #include "inference/inference_model.h"
 #include "kernel_caches.h"
 #include "store/agreement.h"
@@ -10,7 +8,6 @@ namespace moesaic::worker {
 
 int run_inference(const std::string& memory_hint, const std::function<int(const RankJob&)>& work) {
   bound_kernel_caches();
-  std::signal(SIGPIPE, SIG_IGN);  // a reader that is gone is an error of the write
   const RankJob job({.memory_hint = memory_hint});
   return job.run([&] { return work(job); });
 }

@@ -12,6 +12,7 @@
 #include "core/clock.h"
 #include "core/fs.h"
 #include "core/json.h"
+#include "core/standard_streams.h"
 #include "engine/run_folder.h"
 #include "store/agreement.h"
 #include "threads.h"
@@ -24,11 +25,14 @@ bool write_error(const std::string& run_dir, int rank, const Error& error,
                  const std::string& message) noexcept {
   if (error.kind() == ErrorKind::kUsage) return false;  // the folder may belong to another job
   try {
+    const auto* time_out = dynamic_cast<const TimeOut*>(&error);
+    const std::vector<int> behind = time_out != nullptr ? time_out->behind() : std::vector<int>{};
     char host[256] = "";
     gethostname(host, sizeof host - 1);
     const Json record = {{"rank", rank},        {"host", host},
                          {"time", unix_time()}, {"kind", name_of(error.kind())},
-                         {"message", message},  {"hint", error.hint()}};
+                         {"message", message},  {"hint", error.hint()},
+                         {"behind", behind}};
     write_file_atomic(error_file(run_dir, rank),
                       record.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return true;
@@ -59,6 +63,8 @@ RankPlace RankJob::place(const PlaceOptions& options) const {
 int RankJob::run(const std::function<int()>& work) const {
   try {
     return work();
+  } catch (const NoReader&) {
+    throw;  // no failure, and nothing to tell: this process ends, and with it the job
   } catch (const Error& error) {
     end(error);
   } catch (const std::exception& error) {

@@ -1,14 +1,16 @@
-#include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 
+#include "common/without_effect.h"
+#include "core/standard_streams.h"
+#include "data/input_file.h"
 #include "data/tokenizer.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
 namespace {
+
+constexpr std::size_t kMostBytes = std::size_t{4} << 30U;  // of a document
 
 struct TokenizeOptions {
   std::string tokenizer;
@@ -26,7 +28,7 @@ void print_ids(const Tokenizer& tokenizer, const TokenizeOptions& options,
   for (const std::uint32_t id : ids) line += format("{},", id);
   if (!ids.empty()) line.pop_back();
   line += "]\n";
-  std::fwrite(line.data(), 1, line.size(), stdout);
+  write_stdout(line);
 }
 
 void print_text(const Tokenizer& tokenizer, const TokenizeOptions& options, std::string_view array,
@@ -41,11 +43,19 @@ void print_text(const Tokenizer& tokenizer, const TokenizeOptions& options, std:
     ids.push_back(id.get<std::uint32_t>());
   }
   const std::string text = tokenizer.decode(ids, !options.skip_special);
-  std::fwrite(text.data(), 1, text.size(), stdout);
-  if (options.lines) std::fputc('\n', stdout);
+  write_stdout(text);
+  if (options.lines) write_stdout("\n");
+}
+
+void check_effects(const TokenizeOptions& options) {
+  warn_without_effect(options.decode && options.special, "--special",
+                      "--decode turns ids into text");
+  warn_without_effect(!options.decode && options.skip_special, "--skip-special",
+                      "it is for --decode");
 }
 
 void run(const TokenizeOptions& options) {
+  check_effects(options);
   const auto tokenizer = make_tokenizer(options.tokenizer);
   std::int64_t number = 0;
   const auto use = [&](const std::string& input) {
@@ -55,13 +65,14 @@ void run(const TokenizeOptions& options) {
     else
       print_ids(*tokenizer, options, input);
   };
-  if (!options.lines) return use(std::string(std::istreambuf_iterator<char>(std::cin), {}));
-  for (std::string line; std::getline(std::cin, line);) use(line);
+  InputFile input;
+  if (!options.lines) return use(input.read_all(kMostBytes));
+  for (std::string line; input.next_line(line, kMostBytes);) use(line);
 }
 
 }  // namespace
 
-void add_tokenize(CLI::App& app) {
+void add_tokenize(CLI::App& app, int&) {
   auto options = std::make_shared<TokenizeOptions>();
   CLI::App* verb = app.add_subcommand("tokenize", "Standard input to token ids, or back");
   verb->add_option("--tokenizer", options->tokenizer, "tokenizer.json, a folder with one, or byte")

@@ -31,10 +31,11 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
   return arguments.resume.empty() ? RunFolder::Mode::kFresh : RunFolder::Mode::kResume;
 }
 
-void add_sinks(const Recipe& recipe, const Arguments& arguments, TrainingRun& run) {
+void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log, TrainingRun& run) {
   const char* columns = std::getenv("COLUMNS");
   const bool resumed = !arguments.resume.empty();
   ConsoleSink::Options console;
+  console.log = log;
   console.max_steps = run.max_steps();
   console.terminal = std::getenv("MOESAIC_TERMINAL") != nullptr;
   console.columns = columns != nullptr ? std::max(20, std::atoi(columns)) : 80;
@@ -71,7 +72,7 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
   TrainingRun run(recipe, context, {.resume = arguments.resume});
   if (context.is_chief()) {
     write_file_atomic(recipe.run_dir + "/recipe.yaml", to_yaml(recipe));
-    add_sinks(recipe, arguments, run);
+    add_sinks(recipe, arguments, place.log, run);
   }
   const int exit_code = run.run(stop);
   place.world.barrier("end");

@@ -56,8 +56,10 @@ bool Watchdog::others_moved() {
   return moved;
 }
 
-std::string Watchdog::report() const {
-  if (options_.folder.empty()) return "no state files are kept, so the rank behind is not known";
+Watchdog::Report Watchdog::report() const {
+  if (options_.folder.empty()) {
+    return {"no state files are kept, so the rank behind is not known", {}};
+  }
   std::string text;
   std::vector<int> behind;
   const double now = unix_time();
@@ -75,7 +77,7 @@ std::string Watchdog::report() const {
   const std::string head = behind.empty()
                                ? "no rank is behind: all entered a collective but not the same one"
                                : format("behind: rank {}", join(behind, ", "));
-  return head + text;
+  return {head + text, behind};
 }
 
 void Watchdog::write() {

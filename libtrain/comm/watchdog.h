@@ -6,11 +6,28 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/clock.h"
+#include "core/error.h"
 
 namespace moesaic {
+
+/// A collective did not finish in its time.
+class TimeOut : public Error {
+ public:
+  TimeOut(std::string message, std::string hint, std::vector<int> behind)
+      : Error(ErrorKind::kCommunication, std::move(message), std::move(hint)),
+        behind_(std::move(behind)) {}
+
+  /// Ranks of the job that had not come: in their logs the cause is to be found. Empty when it is
+  /// not known which.
+  const std::vector<int>& behind() const { return behind_; }
+
+ private:
+  std::vector<int> behind_;
+};
 
 class Watchdog {
  public:
@@ -38,8 +55,11 @@ class Watchdog {
   /// on.
   bool others_moved();
 
-  /// Text for the error message: each rank's last collective, and the ones behind.
-  std::string report() const;
+  struct Report {
+    std::string text;         // for an error message: each rank's last collective, who is behind
+    std::vector<int> behind;  // ranks that entered fewer collectives than this one
+  };
+  Report report() const;
 
  private:
   struct Record {

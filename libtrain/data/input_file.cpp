@@ -78,6 +78,15 @@ bool InputFile::next_line(std::string& line, std::size_t max_bytes) {
   }
 }
 
+std::string InputFile::read_all(std::size_t max_bytes) {
+  std::string all(std::exchange(rest_, {}));
+  for (std::string_view block; !(block = next_block()).empty(); all += block) {
+    MOESAIC_CHECK(all.size() + block.size() <= max_bytes, ErrorKind::kData,
+                  "{} has over {} bytes, at most so many are read", path_, max_bytes);
+  }
+  return all;
+}
+
 bool InputFile::next_filled_line(std::string& line, std::size_t max_bytes) {
   while (next_line(line, max_bytes)) {
     if (line.find_first_not_of(" \t\r") != std::string::npos) return true;

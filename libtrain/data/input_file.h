@@ -14,9 +14,9 @@ class InputFile {
  public:
   /// Error(kData) when it cannot be read or is not a regular file.
   explicit InputFile(const std::string& path);
-  /// Standard input, "<stdin>" in messages. While nothing comes, `idle` is called each `idle_s`
-  /// seconds.
-  InputFile(double idle_s, std::function<void()> idle);
+  /// Standard input, "<stdin>" in messages. While nothing comes, `idle` (if any) is called each
+  /// `idle_s` seconds.
+  explicit InputFile(double idle_s = 0, std::function<void()> idle = {});
   ~InputFile();
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
@@ -26,6 +26,9 @@ class InputFile {
   /// The next line without its line feed; false at the end. A last line needs no line feed.
   /// Error(kData) for a line of over `max_bytes`.
   bool next_line(std::string& line, std::size_t max_bytes);
+
+  /// All that is left. Error(kData) when it has over `max_bytes`.
+  std::string read_all(std::size_t max_bytes);
 
   /// The next line that is not blank.
   bool next_filled_line(std::string& line, std::size_t max_bytes);

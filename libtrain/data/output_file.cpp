@@ -1,10 +1,10 @@
 #include "data/output_file.h"
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 #include "core/error.h"
+#include "core/standard_streams.h"
 
 namespace moesaic {
 namespace {
@@ -50,8 +50,6 @@ void OutputFile::publish() {
   if (file_) file_->finish();
 }
 
-void OutputFile::fail() const {
-  throw Error(ErrorKind::kCheckpoint, format("cannot write {}: {}", name_, std::strerror(errno)));
-}
+void OutputFile::fail() const { throw_write_error(name_, errno); }
 
 }  // namespace moesaic

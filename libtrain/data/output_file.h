@@ -16,7 +16,7 @@ class OutputFile {
  public:
   /// "" = standard output. A regular file stays beside its name until publish() and is gone when
   /// that is never called; a device or pipe is written at once. Error(kCheckpoint) when it cannot
-  /// be written.
+  /// be written; NoReader when the reader of a pipe is gone.
   explicit OutputFile(const std::string& path);
 
   /// Hands the text to the kernel: a reader of a pipe has it.

@@ -123,6 +123,12 @@ bool TrainingRun::is_due(std::int64_t every_steps) const {
 }
 
 int TrainingRun::run(StopSignal& stop) {
+  if (step_ >= parts_.max_steps) {
+    context_.log.info(
+        "the run is finished: step {} of {} is done; a larger train.max_steps (or "
+        "train.epochs) trains on",
+        step_, parts_.max_steps);
+  }
   const bool stopped = train(stop);
   parts_.saver->finish();
   if (!stopped) return 0;

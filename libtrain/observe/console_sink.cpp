@@ -1,9 +1,13 @@
 #include "observe/console_sink.h"
 
+#include <stdio_ext.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 
 #include "core/format.h"
+#include "core/standard_streams.h"
 
 namespace moesaic {
 namespace {
@@ -55,24 +59,31 @@ std::string ConsoleSink::remaining(const MetricsRow& row) {
 
 void ConsoleSink::draw(const std::string& text, bool stays, const char* color) {
   if (!options_.terminal) {
-    std::fputs((text + "\n").c_str(), options_.out);
-    std::fflush(options_.out);
+    put(text + "\n");
     return;
   }
   const std::size_t room = static_cast<std::size_t>(std::max(1, options_.columns - 1));
   const bool colored = options_.color && *color != '\0';
   const std::string shown = stays ? text : text.substr(0, room);
-  std::fputs((kClearLine + (colored ? color + shown + kPlain : shown)).c_str(), options_.out);
+  put(kClearLine + (colored ? color + shown + kPlain : shown));
   open_ = true;
   if (stays) end_line();
-  std::fflush(options_.out);
 }
 
 void ConsoleSink::end_line() {
   if (!open_) return;
-  std::fputs("\n", options_.out);
-  std::fflush(options_.out);
+  put("\n");
   open_ = false;
+}
+
+void ConsoleSink::put(const std::string& text) {
+  if (lost_) return;
+  const bool all = std::fputs(text.c_str(), options_.out) >= 0;
+  if (all && std::fflush(options_.out) == 0) return;
+  lost_ = true;
+  options_.log.warn("{}", console_lost(errno));
+  __fpurge(options_.out);  // the loss is told: the end of the program finds nothing unwritten
+  std::clearerr(options_.out);
 }
 
 }  // namespace moesaic

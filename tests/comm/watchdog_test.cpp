@@ -37,8 +37,9 @@ TEST_F(WatchdogFiles, ReportNamesTheRanksThatAreBehind) {
   for (Watchdog* dog : {&first, &second, &third}) dog->enter("world", "start");
   first.enter("world", "sum of a, b");
   third.enter("expert", "dispatch");
-  const std::string report = first.report();
+  const auto [report, behind] = first.report();
   EXPECT_TRUE(contains(report, "behind: rank 1\n")) << report;
+  EXPECT_EQ(behind, std::vector<int>{1});
   EXPECT_TRUE(contains(report, "rank 0: collective 2, 'sum of a, b' of world")) << report;
   EXPECT_TRUE(contains(report, "rank 1: collective 1, 'start' of world")) << report;
   EXPECT_TRUE(contains(report, "rank 2: collective 2, 'dispatch' of expert")) << report;
@@ -48,15 +49,16 @@ TEST_F(WatchdogFiles, ReportSaysWhenNobodyIsBehind) {
   Watchdog first(options(0));
   Watchdog second(options(1));
   Watchdog third(options(2));
-  EXPECT_TRUE(contains(first.report(), "no rank is behind"));
+  EXPECT_TRUE(contains(first.report().text, "no rank is behind"));
+  EXPECT_TRUE(first.report().behind.empty());
 }
 
 TEST_F(WatchdogFiles, ARankWithoutAReadableFileIsBehind) {
   Watchdog first(options(0));
   Watchdog second(options(1));
-  EXPECT_TRUE(contains(first.report(), "behind: rank 2\n"));
+  EXPECT_TRUE(contains(first.report().text, "behind: rank 2\n"));
   std::ofstream(folder_ / "rank-1.state") << "torn";
-  EXPECT_TRUE(contains(first.report(), "behind: rank 1, 2\n"));
+  EXPECT_TRUE(contains(first.report().text, "behind: rank 1, 2\n"));
 }
 
 TEST_F(WatchdogFiles, SeesWhetherAnotherRankMoves) {
@@ -76,7 +78,7 @@ TEST_F(WatchdogFiles, ALabelOfAnyLengthKeepsTheRecordWhole) {
   Watchdog second(options(1));
   second.enter("world", std::string(1000, 'x'));
   second.enter("world", "short");
-  EXPECT_TRUE(contains(first.report(), "rank 1: collective 2, 'short' of world,"));
+  EXPECT_TRUE(contains(first.report().text, "rank 1: collective 2, 'short' of world,"));
   EXPECT_EQ(std::filesystem::file_size(folder_ / "rank-1.state"), 256U);
 }
 
@@ -85,7 +87,7 @@ TEST(Watchdog, KeepsNoFilesWithoutAFolder) {
   dog.enter("world", "sum");
   dog.alive();
   EXPECT_FALSE(dog.others_moved());
-  EXPECT_NE(dog.report().find("no state files"), std::string::npos);
+  EXPECT_NE(dog.report().text.find("no state files"), std::string::npos);
 }
 
 TEST(Watchdog, AFolderThatIsNotThereIsAnError) {

@@ -1,5 +1,6 @@
 #include "data/input_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -66,6 +67,41 @@ TEST(InputFile, StandardInputMayKeepItsReaderWaiting) {
     EXPECT_FALSE(file.next_line(line, 8));
   }
   EXPECT_EQ(idle, 2);
+}
+
+class WithStandardInput {
+ public:
+  explicit WithStandardInput(const std::string& path) : saved_(::dup(STDIN_FILENO)) {
+    const int fd = ::open(path.c_str(), O_RDONLY);
+    ::dup2(fd, STDIN_FILENO);
+    ::close(fd);
+  }
+  ~WithStandardInput() {
+    ::dup2(saved_, STDIN_FILENO);
+    ::close(saved_);
+  }
+
+ private:
+  int saved_;
+};
+
+TEST(InputFile, ReadsAllOfStandardInput) {
+  const TemporaryFolder folder;
+  const std::string text = std::string(3 << 20, 'a') + "\nb\r\n";
+  const WithStandardInput input(folder.file("a", text));
+  EXPECT_TRUE(InputFile().read_all(std::size_t{4} << 20) == text);
+  ::lseek(STDIN_FILENO, 0, SEEK_SET);
+  expect_error(ErrorKind::kData, "<stdin> has over 1000 bytes", [] { InputFile().read_all(1000); });
+}
+
+TEST(InputFile, AFolderAsStandardInputIsNoEmptyText) {
+  const TemporaryFolder folder;
+  const WithStandardInput input(folder.path());
+  std::string line;
+  expect_error(ErrorKind::kData, "cannot read <stdin>: Is a directory",
+               [] { InputFile().read_all(1000); });
+  expect_error(ErrorKind::kData, "cannot read <stdin>: Is a directory",
+               [&] { InputFile().next_line(line, 1000); });
 }
 
 TEST(InputFile, OnlyRegularFilesAreRead) {

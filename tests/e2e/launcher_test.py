@@ -267,6 +267,25 @@ class Failures(LauncherTest):
         self.worker("exit 7")
         self.assertNotIn("old", self.train(expect=7).stderr)
 
+    def test_a_hang_shows_the_log_of_the_rank_that_is_behind(self):
+        self.worker('if [ $rank = 1 ]; then sleep 30; fi; mkdir -p {folder}/run/logs; '
+                    'for r in 0 1; do echo log > {folder}/run/logs/rank-$r.log; done; '
+                    'echo \'{"rank": 0, "time": 1.5, "kind": "communication", "message": "it did not finish", '
+                    '"behind": [1]}\' > {folder}/run/logs/error.rank-0.json; exit 6')
+        result = self.train("-n", 2, "--json", expect=6)
+        self.assertIn("error: rank 0 failed: it did not finish\n", result.stderr)
+        self.assertIn(f"log: {self.folder}/run/logs/rank-1.log\n", result.stderr)
+        self.assertEqual(json.loads(result.stdout)["failure"]["behind"], [1])
+
+    def test_only_a_crash_is_called_a_defect(self):
+        for number, word in ((13, "a program that it wrote to has ended"), (24, "ulimit -t"), (1, "from outside"),
+                             (15, "from outside"), (11, "defect"), (6, "defect")):
+            self.worker(f"kill -{number} $$; sleep 30")
+            errors = self.train(expect=6).stderr
+            self.assertIn(f"killed by signal {number} ", errors)
+            self.assertIn(word, errors)
+            self.assertEqual("defect" in errors, word == "defect")
+
     def test_a_damaged_error_file_is_passed_over(self):
         self.worker('mkdir -p {folder}/run/logs; echo "{" > {folder}/run/logs/error.rank-0.json; exit 4')
         self.assertIn("exit code 4", self.train(expect=4).stderr)
@@ -352,6 +371,165 @@ class Signals(LauncherTest):
             process.kill()
             process.communicate(timeout=60)
             self.wait_gone(*pids)
+
+
+class Output(LauncherTest):
+    """What becomes of stdout on its way from the ranks."""
+
+    def score(self, ranks):
+        return self.program, "score", "--model", "x", "-n", str(ranks)
+
+    def test_of_several_ranks_arrives_whole(self):
+        self.worker('if [ $rank = 0 ]; then seq 200000; fi')
+        self.assertEqual(self.train("-n", 2).stdout, "".join(f"{i}\n" for i in range(1, 200001)))
+
+    def test_a_training_outlives_its_reader(self):
+        self.worker('trap "touch {folder}/saved.$rank; exit 75" USR1; trap "" PIPE; touch {folder}/ready.$rank; '
+                    'for i in $(seq 1000); do echo step $i; touch {folder}/step.$i.$rank; sleep 0.02; done 2> /dev/null')
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                for file in self.folder.glob("*.[01]"):
+                    file.unlink()
+                process = self.start("-n", ranks)
+                self.assertIn("step", process.stdout.readline())
+                process.stdout.close()
+                self.wait_for(lambda: (self.folder / "step.60.0").exists(), "the job has ended")
+                process.send_signal(signal.SIGINT)
+                errors = process.stderr.read()
+                self.assertEqual(process.wait(timeout=60), 75, errors)
+                self.assertEqual(len(list(self.folder.glob("saved.*"))), ranks)
+                self.assertEqual("no more progress is shown" in errors, ranks == 2)  # of one rank it says so itself
+                for word in ("error", "defect", "signal 13"):
+                    self.assertNotIn(word, errors)
+                process.stderr.close()
+                process.stdout, process.stderr = None, None  # for communicate()
+
+    def test_of_another_job_that_nobody_reads_ends_it_without_a_word(self):
+        self.worker("for i in $(seq 2000); do echo line || exit 141; sleep 0.01; done 2> /dev/null")
+        for ranks in (1, 2):
+            process = subprocess.Popen(self.score(ranks), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                       env=self.environment())
+            self.assertEqual(process.stdout.readline(), "line\n")
+            process.stdout.close()
+            self.assertEqual(process.stderr.read(), "")
+            process.stderr.close()
+            self.assertEqual(process.wait(timeout=60), 141)
+
+    def test_of_another_job_that_cannot_be_written_is_an_error(self):
+        self.worker("for i in $(seq 300); do echo line; sleep 0.1; done")
+        with open("/dev/full", "w") as full:
+            result = subprocess.run(self.score(2), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                                    env=self.environment())
+        self.assertEqual(result.returncode, 7)
+        self.assertIn("error: cannot write <stdout>: No space left on device\n", result.stderr)
+
+    def test_a_reader_that_sleeps_does_not_keep_signals_away(self):
+        self.worker('trap "touch {folder}/saved.$rank; exit 75" USR1; touch {folder}/ready.$rank; '
+                    'if [ $rank = 0 ]; then seq 100000; fi; for i in $(seq 300); do sleep 0.1; done')
+        process = self.start("-n", 2)
+        self.wait_ready(2)
+        time.sleep(0.5)  # the pipe is full by now
+        process.send_signal(signal.SIGINT)
+        self.wait_for(lambda: len(list(self.folder.glob("saved.*"))) == 2, "the ranks were not stopped")
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 75, errors)
+        self.assertTrue(output.startswith("1\n2\n3\n"))
+
+    def test_of_the_launcher_itself_is_written_or_an_error(self):
+        verbs = (("plan", self.recipe), ("plan", self.recipe, "--json"), ("schema",), ("schema", "--json"), ("recipes", "ls"),
+                 ("recipes", "show", "smoke/quickstart"), ("validate", self.recipe), ("validate", self.recipe, "--resolved"),
+                 ("train", self.recipe, "--dry-run"), ("train", self.recipe, "--print-command"), ("train", self.recipe, "--json"),
+                 ("doctor",), ("--version",), ("--help",), ("plan", "-h"))
+        for arguments in verbs:
+            with self.subTest(verb=arguments), open("/dev/full", "w") as full:
+                program = BIN / "moesaic" if arguments[0] == "recipes" else self.program  # they are found beside it
+                result = subprocess.run([program, *map(str, arguments)], stdout=full, stderr=subprocess.PIPE, text=True,
+                                        timeout=60, env=self.environment())
+                self.assertEqual(result.returncode, 7, result.stderr)
+                self.assertIn("error: cannot write <stdout>: No space left on device\n", result.stderr)
+        with open("/dev/full", "w") as full:  # a worse code stays
+            result = subprocess.run([self.program, "validate", self.recipe, "nope=1"], stdout=full, timeout=60)
+        self.assertEqual(result.returncode, 3)
+
+    def test_nobody_reads_what_the_launcher_itself_says(self):
+        for ignored in (False, True):  # by whoever started it: then a write fails, and nothing ends the process
+            reader, writer = os.pipe()
+            os.close(reader)
+            result = subprocess.run([self.program, "schema"], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60,
+                                    restore_signals=not ignored)
+            os.close(writer)
+            self.assertEqual((result.returncode, result.stderr), (141, ""))
+
+    def test_closed_streams_are_the_null_device(self):
+        self.worker("for i in 0 1 2; do readlink /proc/$$/fd/$i; done > {folder}/streams")
+        for ranks in (1, 2):
+            subprocess.run([self.program, "train", self.recipe, "-n", str(ranks)], timeout=60, check=True,
+                           env=self.environment(), preexec_fn=lambda: [os.close(i) for i in (0, 1, 2)])
+            streams = (self.folder / "streams").read_text().splitlines()
+            if ranks == 1:
+                self.assertEqual(streams[:2], ["/dev/null", "/dev/null"])
+            self.assertEqual(len(streams), 3)
+
+
+class Options(LauncherTest):
+    def warned(self, *arguments):
+        lines = self.moesaic(*arguments).stderr.splitlines()
+        return sorted(line.split()[1] for line in lines if line.startswith("warning: ") and "has no effect: " in line)
+
+    def test_without_effect_are_warned_of(self):
+        generate = ("generate", "--model", "x", "--prompt", "a")
+        drawn = ("--top-p", 0.9, "--top-k", 5, "--min-p", 0.1, "--seed", 7)
+        self.assertEqual(self.warned(*generate, *drawn), ["--min-p", "--seed", "--top-k", "--top-p"])
+        self.assertEqual(self.warned(*generate, *drawn, "--temperature", 0.5), [])
+        self.assertEqual(self.warned(*generate, "--stop", "", "--timeout", 5), ["--stop", "--timeout"])
+        self.assertEqual(self.warned(*generate, "--stop", "x", "-n", 2, "--timeout", 5), [])
+        evaluate = ("eval", "--model", "x", "--data", "y", "--output", "z", "--stride", 5)
+        self.assertEqual(self.warned(*evaluate), ["--output"])
+        self.assertEqual(self.warned(*evaluate, "--task", "multiple_choice"), ["--stride"])
+        self.assertEqual(self.warned("score", "--model", "x", "--json"), ["--json"])
+        self.assertEqual(self.warned("score", "--model", "x", "--json", "--output", "y"), [])
+        self.assertEqual(self.warned("validate", self.recipe, "--json", "--resolved"), ["--resolved"])
+        self.assertEqual(self.warned("train", self.recipe, "--dry-run", "--print-command"), ["--dry-run"])
+
+
+class Surroundings(LauncherTest):
+    """What a container may lack: ssh, or a host name that Open MPI can hold."""
+
+    def without_ssh(self):
+        folder = self.folder / "bin"
+        folder.mkdir()
+        for name in ("mpirun", "orted", "true", "false", "sleep", "cat"):
+            if program := shutil.which(name):
+                (folder / name).symlink_to(program)
+        return str(folder)
+
+    def named(self, length, *arguments):
+        """In a machine with a host name of that length."""
+        shell = f"hostname {'h' * length} && exec \"$@\""
+        result = subprocess.run(["unshare", "-u", "sh", "-c", shell, "sh", self.program, *map(str, arguments)], text=True,
+                                capture_output=True, timeout=120, env=self.environment(), cwd=self.folder)
+        if result.stderr.startswith(("unshare:", "hostname:")):
+            self.skipTest(result.stderr.strip())
+        return result
+
+    def test_several_ranks_need_no_ssh_on_one_machine(self):
+        path = self.without_ssh()
+        self.assertIn("plm_rsh_agent", self.train("-n", 2, "--print-command", PATH=path).stdout)
+        self.train("-n", 2, PATH=path)
+        checks = json.loads(self.moesaic("doctor", "--json", PATH=path).stdout)["checks"]
+        self.assertIn(("two ranks", "ok"), [(check["name"], check["verdict"]) for check in checks])
+        if shutil.which("ssh"):
+            self.assertNotIn("plm_rsh_agent", self.train("-n", 2, "--print-command").stdout)
+
+    def test_a_host_name_that_is_too_long_is_named(self):
+        words = "the host name has 60 characters"
+        result = self.named(60, "train", self.recipe, "-n", "2")
+        self.assertEqual(result.returncode, 6, result.stderr)
+        self.assertIn(words, result.stderr)
+        self.assertNotIn("defect", result.stderr)
+        self.assertIn(words, self.named(60, "doctor").stdout)
+        self.assertEqual(self.named(56, "train", self.recipe, "-n", "2").returncode, 0)
+        self.assertEqual(self.named(60, "train", self.recipe).returncode, 0)
 
 
 class Programs(LauncherTest):

@@ -171,14 +171,29 @@ class Streams(ScoreTest):
                 self.assertFalse(output.exists())
                 (self.folder / "out.jsonl.tmp").unlink(missing_ok=True)
 
-    def test_a_reader_that_is_gone_is_an_error(self):
-        process = self.start(ranks=1)
-        process.stdout.close()
-        process.stdin.write('{"ids": [1, 2]}\n')
-        process.stdin.close()
-        self.assertIn("cannot write <stdout>", process.stderr.read())
-        self.assertEqual(process.wait(), 7)
-        process.stdin, process.stdout = None, None  # for communicate()
+    def test_a_reader_that_has_seen_enough_ends_it_without_a_word(self):
+        for ranks in (1, 2):
+            yes = subprocess.Popen(["yes", '{"ids": [1, 2, 3]}'], stdout=subprocess.PIPE)
+            process = subprocess.Popen([MOESAIC, "score", "--model", self.run_folder, "-n", str(ranks)], text=True,
+                                       stdin=yes.stdout, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            yes.stdout.close()
+            self.assertEqual(json.loads(process.stdout.readline())["tokens"], 3)
+            process.stdout.close()
+            errors = process.stderr.read()
+            process.stderr.close()
+            self.assertEqual(process.wait(timeout=60), 141, errors)
+            yes.wait(timeout=60)
+            for word in ("error", "hint", "signal", "pipe"):
+                self.assertNotIn(word, errors)
+
+    def test_an_output_that_cannot_be_written_is_an_error(self):
+        for ranks in (1, 2):
+            with open("/dev/full", "w") as full:
+                result = subprocess.run([MOESAIC, "score", "--model", self.run_folder, "-n", str(ranks)], text=True,
+                                        input='{"ids": [1, 2]}\n', stdout=full, stderr=subprocess.PIPE, timeout=60)
+            self.assertEqual(result.returncode, 7, result.stderr)
+            self.assertIn("error: cannot write <stdout>: No space left on device\n", result.stderr)
+            self.assertEqual(result.stderr.count("error:"), 1)
 
 
 class Files(ScoreTest):

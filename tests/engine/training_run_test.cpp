@@ -121,6 +121,23 @@ TEST(TrainingRun, WritesARowForEachLoggedStepWithWhatItsPartsReport) {
   EXPECT_LT(*run.rows[2].find("loss"), *run.rows[0].find("loss"));
 }
 
+TEST(TrainingRun, SaysThatItIsFinishedWhenNoStepIsLeft) {
+  const TempFolder folder;
+  ::testing::internal::CaptureStderr();
+  OneRun(recipe_in(folder, 4)).go();
+  EXPECT_EQ(::testing::internal::GetCapturedStderr().find("the run is finished"),
+            std::string::npos);
+  for (const std::int64_t steps : {4, 3}) {
+    ::testing::internal::CaptureStderr();
+    OneRun again(recipe_in(folder, steps), "auto");
+    EXPECT_EQ(again.go(), 0);
+    EXPECT_TRUE(again.rows.empty());
+    const std::string said = ::testing::internal::GetCapturedStderr();
+    EXPECT_NE(said.find(format("the run is finished: step 4 of {}", steps)), std::string::npos)
+        << said;
+  }
+}
+
 TEST(TrainingRun, RefusesACheckpointOfWeightsAlone) {
   const TempFolder folder;
   const Recipe recipe = recipe_in(folder, 2);

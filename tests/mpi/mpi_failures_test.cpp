@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "comm/communicator.h"
+#include "comm/watchdog.h"
 #include "core/error.h"
 #include "support/mpi_test.h"
 #include "support/shared_folder.h"
@@ -92,8 +93,17 @@ TEST(Watchdog, ATimeOutNamesTheRankThatIsBehind) {
     world.barrier("together");
     if (agreed.rank() != last) {
       at::Tensor tensor = at::zeros({3});
-      const std::string message =
-          message_of([&] { world.all_reduce(tensor, ReduceOp::kSum, "alone"); });
+      std::vector<int> behind;
+      const std::string message = message_of([&] {
+        try {
+          world.all_reduce(tensor, ReduceOp::kSum, "alone");
+        } catch (const TimeOut& error) {
+          behind = error.behind();
+          EXPECT_TRUE(contains(error.hint(), format("the log of rank {};", last))) << error.hint();
+          throw;
+        }
+      });
+      EXPECT_EQ(behind, std::vector<int>{last});
       EXPECT_TRUE(
           contains(message, format("collective 'alone' of group world (rank {} of {}) did not "
                                    "finish in ",

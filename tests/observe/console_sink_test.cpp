@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/fs.h"
+#include "temp_folder.h"
+
 namespace moesaic {
 namespace {
 
@@ -80,6 +83,29 @@ TEST_F(ConsoleSinkTest, RowsWithAValidationLossStay) {
   const std::string text = written();
   EXPECT_NE(text.find("valid 2.7500\n"), std::string::npos);
   EXPECT_EQ(text.find("\x1b[32m"), std::string::npos);  // no colour unless asked for
+}
+
+TEST(ConsoleSink, IsGivenUpWithOneWarningWhenItCannotBeWritten) {
+  for (const bool terminal : {false, true}) {
+    const testing::TempFolder folder;
+    const std::unique_ptr<std::FILE, int (*)(std::FILE*)> full{std::fopen("/dev/full", "w"),
+                                                               &std::fclose};
+    ConsoleSink::Options options;
+    options.terminal = terminal;
+    options.out = full.get();
+    options.log = Log({.file = folder.file("log"), .console = false});
+    {
+      ConsoleSink sink(options);
+      for (const std::int64_t step : {1, 2, 3}) sink.write(row(step));
+    }
+    EXPECT_EQ(std::ferror(full.get()), 0) << "the end of the program would tell it again";
+    EXPECT_EQ(std::fflush(full.get()), 0);
+    const std::string log = read_file(folder.file("log"));
+    EXPECT_EQ(std::count(log.begin(), log.end(), '\n'), 1) << log;
+    EXPECT_NE(log.find("warning: standard output cannot be written (No space left on device)"),
+              std::string::npos)
+        << log;
+  }
 }
 
 TEST_F(ConsoleSinkTest, ColourIsAnOption) {

@@ -81,11 +81,13 @@ void MpiRuntime::progress() {
 }
 
 void MpiRuntime::time_out(const MpiOperation& operation, double seconds) const {
-  throw Error(
-      ErrorKind::kCommunication,
-      format("{} did not finish in {:.1f} s ({} is {}); {}", operation.where(), seconds,
-             options_.setting, options_.timeout_s, watchdog_.report()),
-      "look into the log of a rank that is behind; if it was only slow, raise " + options_.setting);
+  const auto [report, behind] = watchdog_.report();
+  const std::string logs =
+      behind.empty() ? "the logs of the ranks" : format("the log of rank {}", behind.front());
+  throw TimeOut(format("{} did not finish in {:.1f} s ({} is {}); {}", operation.where(), seconds,
+                       options_.setting, options_.timeout_s, report),
+                format("look into {}; if it was only slow, raise {}", logs, options_.setting),
+                behind);
 }
 
 void MpiRuntime::wait(MpiOperation& operation) {

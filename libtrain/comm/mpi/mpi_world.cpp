@@ -34,6 +34,10 @@ MpiSession::MpiSession(MpiThreads threads) : exceptions_(std::uncaught_exception
   const int wanted =
       threads == MpiThreads::kAtTheSameTime ? MPI_THREAD_MULTIPLE : MPI_THREAD_SERIALIZED;
   int provided = 0;
+  // A process that nobody launched would start a daemon of Open MPI's, which needs ssh, a network
+  // and a short host name, to be able to spawn others. It has none to spawn; for others this says
+  // nothing.
+  ::setenv("OMPI_MCA_ess_singleton_isolated", "1", 0);
   check_mpi(MPI_Init_thread(nullptr, nullptr, wanted, &provided), "MPI_Init_thread");
   MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
   MPI_Comm_rank(MPI_COMM_WORLD, &rank_);
