@@ -112,7 +112,7 @@ void add_train(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 1'000'000));
   auto* resume = verb->add_option("--resume", arguments->resume,
                                   "auto (the newest checkpoint of the run), or the path of one");
-  verb->add_flag("--overwrite", arguments->overwrite, "Empty the run folder first")
+  verb->add_flag("--overwrite", arguments->overwrite, "Remove the run that is in the run folder first")
       ->excludes(resume);
   verb->add_flag("--dry-run", arguments->dry_run, "Show costs, groups and command; start nothing");
   verb->add_flag("--print-command", arguments->print_command,
