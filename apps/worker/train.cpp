@@ -23,6 +23,7 @@ struct Arguments {
   std::vector<std::string> overrides;
   std::string resume;
   bool overwrite = false;
+  bool allow_changed_data = false;
 };
 
 RunFolder::Mode mode_of(const Arguments& arguments) {
@@ -68,7 +69,8 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
   const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
   place.log.info("run       {}, {} threads a rank", recipe.run_dir, place.threads);
 
-  TrainingRun run(recipe, context, {.resume = arguments.resume});
+  TrainingRun run(recipe, context,
+                  {.resume = arguments.resume, .allow_changed_data = arguments.allow_changed_data});
   if (context.is_chief()) {
     write_run_recipe(recipe);
     add_sinks(recipe, arguments, run);
@@ -111,7 +113,10 @@ void add_train(CLI::App& app, int& exit_code) {
   verb->add_option("recipe", arguments->recipe, "Recipe file")->required();
   verb->add_option("overrides", arguments->overrides, "KEY=VALUE ...");
   verb->add_option("--resume", arguments->resume, "auto, or a checkpoint or run folder");
-  verb->add_flag("--overwrite", arguments->overwrite, "Remove the run that is in the run folder first");
+  verb->add_flag("--overwrite", arguments->overwrite,
+                 "Remove the run that is in the run folder first");
+  verb->add_flag("--allow-changed-data", arguments->allow_changed_data,
+                 "Resume though the data have changed");
   verb->callback([arguments, &exit_code] { exit_code = run_rank(*arguments); });
 }
 

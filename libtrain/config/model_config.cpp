@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "config/gguf_config.h"
+#include "config/no_model.h"
 #include "core/fs.h"
 
 namespace moesaic {
@@ -42,10 +43,7 @@ Json read_config_file(const std::string& file, ErrorKind kind) {
 
 Json read_model_config(const std::string& path) {
   const std::optional<std::string> file = find_model_config(path);
-  if (!file) {
-    throw Error(ErrorKind::kCheckpoint, format("no model in {}: there is no config.json", path),
-                "give a Hugging Face folder, a GGUF file, a checkpoint folder or a run folder");
-  }
+  if (!file) refuse_no_model(path);
   return read_config_file(*file, ErrorKind::kCheckpoint);
 }
 

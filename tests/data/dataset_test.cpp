@@ -23,9 +23,9 @@ Recipe recipe_of(const TemporaryFolder& folder) {
 }
 
 CorpusPaths built(const TemporaryFolder& folder, const Recipe& recipe) {
-  const auto paths =
+  const auto corpora =
       build_corpora(recipe.data, *byte_tokenizer(), folder.path() + "/cache", silent());
-  return CorpusPaths::from_json(paths.to_json());  // as the other ranks get them
+  return CorpusPaths::unpacked(corpora.paths.packed());  // as the other ranks get them
 }
 
 TEST(Dataset, OpensWhatTheChiefBuilt) {
