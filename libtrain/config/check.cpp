@@ -251,7 +251,7 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
     if (!path) {
       const NoModel found = look_at_no_model(*model.from);
       return problems.error(place, "model.from",
-                            format("no model: {} {}; {}", *model.from, found.what, found.hint));
+                            format("no model in {}: {}; {}", *model.from, found.what, found.hint));
     }
     Json saved = read_config_file(*path, ErrorKind::kRecipe);
     arch::Options options = arch::require_options(saved, *path);

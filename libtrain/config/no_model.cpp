@@ -37,18 +37,18 @@ NoModel find_in_file(const std::string& path) {
   const auto begins = [&](std::string_view magic) { return bytes.starts_with(magic); };
   const std::string json = bytes.substr(std::min(bytes.find_first_not_of(" \t\r\n"), bytes.size()));
   if (begins("version https://git-lfs"))
-    return {"is a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"};
-  if (begins("MOESAICT")) return {"is a token file", "`moesaic data inspect` shows it"};
+    return {"it is a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"};
+  if (begins("MOESAICT")) return {"it is a token file", "`moesaic data inspect` shows it"};
   if (begins("\x89HDF\r\n\x1a\n"))
-    return {"is one file of a checkpoint", "give the folder that it lies in"};
+    return {"it is one file of a checkpoint", "give the folder that it lies in"};
   if (begins("PK\x03\x04") || begins("\x80\x02") || ends_with_any(path, {".bin", ".pt", ".pth"}))
-    return {"holds pickled tensors", kConvert};
+    return {"it holds pickled tensors", kConvert};
   if (path.ends_with(".safetensors"))
-    return {"is one file of weights", "give the folder that it lies in, with its config.json"};
-  if (json.starts_with('{')) return {"is a JSON file, no model", "give the folder of the model"};
+    return {"it is one file of weights", "give the folder that it lies in, with its config.json"};
+  if (json.starts_with('{')) return {"it is a JSON file, no model", "give the folder of the model"};
   if (ends_with_any(path, {".yaml", ".yml"}))
-    return {"is a recipe, no model", "give its run folder; `moesaic validate` checks a recipe"};
-  return {"is a file, and no model of a format that is known", kWanted};
+    return {"it is a recipe, no model", "give its run folder; `moesaic validate` checks a recipe"};
+  return {"it is a file, and no model of a format that is known", kWanted};
 }
 
 /// The first name that ends so; "" when there is none.
@@ -64,27 +64,33 @@ NoModel find_in_folder(const std::string& path) {
   const auto has = [&](const char* name) {
     return std::binary_search(names.begin(), names.end(), name);
   };
-  if (has("manifest.json")) return {"is a checkpoint, not a Hugging Face folder", kWanted};
-  if (has("checkpoints")) return {"is a run folder, not a Hugging Face folder", kWanted};
+  const bool has_config = has("config.json");
+  if (has("manifest.json") && has_config)
+    return {"it is a checkpoint, not a Hugging Face folder", kWanted};
+  if (has("checkpoints") && is_folder(path + "/checkpoints", kKind))
+    return names_in(path + "/checkpoints", kKind).empty()
+               ? NoModel{"it is a run folder, and there is no checkpoint in it yet", ""}
+               : NoModel{"it is a run folder, not a Hugging Face folder", kWanted};
   if (has("model.h5"))
-    return {"has no manifest.json: it is no whole checkpoint",
+    return {"it has no manifest.json: it is no whole checkpoint",
             "take another checkpoint, or fetch the folder again"};
   if (has("adapter_config.json"))
-    return {"holds an adapter, not a model",
+    return {"it holds an adapter, not a model",
             "merge it into its model first (PEFT: merge_and_unload)"};
-  if (const auto name = first_with(names, {".safetensors"}); !name.empty())
-    return {format("holds {}, but neither model.safetensors nor its index", name),
+  if (const auto name = first_with(names, {".safetensors"}); !name.empty()) {
+    if (!has_config) return {format("it holds {}, but no config.json", name), "fetch that, too"};
+    return {format("it holds {}, but neither model.safetensors nor its index", name),
             "fetch the folder again, or save the model with save_pretrained"};
+  }
   if (const auto name = first_with(names, {".gguf"}); !name.empty())
-    return {format("holds {}", name), "give the GGUF file itself"};
+    return {format("it holds {}", name), "give the GGUF file itself"};
   if (const auto name = first_with(names, {".bin", ".pt", ".pth", ".bin.index.json"});
       !name.empty())
-    return {format("has weights only as {}", name), kConvert};
+    return {format("it has weights only as {}", name), kConvert};
   if (has("snapshots") && has("refs"))
-    return {"is a folder of the hub's cache", "give the folder in its snapshots/"};
-  if (has("config.json")) return {"has a config.json, but no weights", "fetch them, too"};
-  if (names.empty()) return {"is an empty folder", ""};
-  return {"has no config.json with weights, and no checkpoints", kWanted};
+    return {"it is a folder of the hub's cache", "give the folder in its snapshots/"};
+  if (has_config) return {"it has a config.json, but no weights", "fetch them, too"};
+  return {"there is no config.json with weights, no manifest.json and no checkpoints", kWanted};
 }
 
 }  // namespace
@@ -92,23 +98,23 @@ NoModel find_in_folder(const std::string& path) {
 NoModel look_at_no_model(const std::string& path) {
   const PathKind kind = what_is_at(path, kKind);
   if (const std::string target = link_target(path); !target.empty() && kind == PathKind::kNothing)
-    return {format("is a link to {}, which is not there", target), "mend the link"};
+    return {format("it is a link to {}, which is not there", target), "mend the link"};
   switch (kind) {
     case PathKind::kNothing:
-      return {"is not there, so there is no config.json",
+      return {"there is no such folder or file, and no config.json",
               "check the path; relative paths start at the working folder"};
     case PathKind::kFile:
       return find_in_file(path);
     case PathKind::kFolder:
       return find_in_folder(path);
     default:
-      return {"is neither a file nor a folder", ""};
+      return {"it is neither a file nor a folder", ""};
   }
 }
 
 void refuse_no_model(const std::string& path) {
   const NoModel found = look_at_no_model(path);
-  throw Error(kKind, format("no model: {} {}", path, found.what), found.hint);
+  throw Error(kKind, format("no model in {}: {}", path, found.what), found.hint);
 }
 
 }  // namespace moesaic

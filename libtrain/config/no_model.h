@@ -8,7 +8,7 @@
 namespace moesaic {
 
 struct NoModel {
-  std::string what;  // goes on after the path: "is a token file"
+  std::string what;  // goes on after the path: "it is a token file"
   std::string hint;  // what to do about it
 };
 
