@@ -23,7 +23,8 @@ std::optional<std::string> config_of_last_step(const std::string& checkpoints) {
   std::filesystem::directory_iterator item(checkpoints, code);
   for (; !code && item != std::filesystem::directory_iterator(); item.increment(code)) {
     const std::string path = item->path().string();
-    const bool is_step = item->path().filename().string().starts_with("step-");
+    const std::string name = item->path().filename().string();
+    const bool is_step = name.starts_with("step-") && !name.ends_with(".tmp");
     if (is_step && path > last && file_at(path + "/config.json")) last = path;
   }
   return last.empty() ? std::nullopt : std::optional(last + "/config.json");

@@ -103,8 +103,7 @@ bool holds_run(const std::string& run_dir) {
   if (!is_file(path, kKind)) return false;
   const std::string text = read_file(path, kKind, 16U << 20);
   if (text.starts_with(kFirstLine)) return true;
-  return is_file(log_file(run_dir, 0), kKind) &&
-         (is_complete(text, path) || !list_checkpoints(run_dir + "/checkpoints").empty());
+  return is_file(log_file(run_dir, 0), kKind) && is_complete(text, path);
 }
 
 std::vector<std::string> files_of_run(const std::string& run_dir) {

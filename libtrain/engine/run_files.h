@@ -18,7 +18,7 @@ std::string recipe_file(const std::string& run_dir);
 void write_run_recipe(const Recipe& recipe);
 
 /// Whether a run wrote the recipe that is in the folder. Of former versions, which wrote no such
-/// first line, it is known by being complete, or by checkpoints beside it.
+/// first line, it is known by being complete.
 bool holds_run(const std::string& run_dir);
 
 /// What runs have written in the folder, sorted; not the recipe, and not the token cache.

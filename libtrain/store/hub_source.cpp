@@ -56,8 +56,8 @@ HubOrigin HubSource::origin(const RankContext& context) const {
 void HubSource::read(const std::string& name, std::int64_t first, const at::Tensor& into) const {
   const arch::ParameterInfo& info = parameter(name);
   const std::vector<HubPart>& parts = weights_.of(info.name);
-  const auto fill = [](const HubPart& part, std::int64_t first, const at::Tensor& values) {
-    part.item.file->read(*part.item.tensor, part.first + first, values);
+  const auto fill = [](const HubPart& part, std::int64_t value, const at::Tensor& values) {
+    part.item.file->read(*part.item.tensor, part.first + value, values);
   };
   if (info.scope == arch::Scope::kDense) {
     const std::int64_t row_values = info.numel() / info.shape[0];
