@@ -1,5 +1,7 @@
 #include "data/dataset.h"
 
+#include <fstream>
+
 #include "data/test_data.h"
 
 namespace moesaic {
