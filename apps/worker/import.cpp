@@ -22,7 +22,8 @@ void add_import(CLI::App& app, int&) {
   verb->add_option("FROM", a->from, "Folder with config.json and safetensors, or GGUF file")
       ->required();
   verb->add_option("TO", a->to, "Checkpoint folder to write")->required();
-  verb->add_flag("--overwrite", a->options.overwrite, "Replace what an export or import wrote to TO");
+  verb->add_flag("--overwrite", a->options.overwrite,
+                 "Replace what an export or import wrote to TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
                  "Take weights that are NaN or infinite");
   arch::UpcycleOptions& upcycle = a->options.upcycle;

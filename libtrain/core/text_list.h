@@ -1,4 +1,5 @@
-// Texts as one text, as ranks send paths to each other. JSON would not do: a path need not be UTF-8.
+// Texts as one text, as ranks send paths to each other. JSON would not do: a path need not be
+// UTF-8.
 #pragma once
 
 #include <string>

@@ -10,8 +10,8 @@ namespace moesaic {
 
 class FolderLock {
  public:
-  /// Waits for the lock file `folder`/.lock. Where the file system knows no locks, a warning, and no
-  /// lock.
+  /// Waits for the lock file `folder`/.lock. Where the file system knows no locks, a warning, and
+  /// no lock.
   FolderLock(const std::string& folder, const Log& log);
 
  private:

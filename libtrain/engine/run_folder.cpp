@@ -23,9 +23,9 @@ FileLock lock_folder(const std::string& path) {
                 "wait for it, stop it, or give this run another run_dir");
   }
   if (!lock.is_open()) {
-    throw Error(
-        kKind, format("cannot write in the run folder {}: {}", path, std::strerror(lock.error())),
-        "choose another run_dir, or check its permissions");
+    throw Error(kKind,
+                format("cannot write in the run folder {}: {}", path, std::strerror(lock.error())),
+                "choose another run_dir, or check its permissions");
   }
   return lock;  // perhaps not held, on a file system without locks: go on without
 }

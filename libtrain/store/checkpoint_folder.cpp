@@ -84,8 +84,8 @@ void make_way_for_link(const std::string& folder, const Log& log) {
   std::string other = folder + "/" + (step ? step_folder_name(*step) : "latest.copy");
   for (int i = 1; entry_exists(other, kKind); ++i) other = format("{}.copy-{}", latest, i);
   publish(latest, other);
-  log.warn("{} is no link, as in a run that was copied with its links followed; it is {} now", latest,
-           other);
+  log.warn("{} is no link, as in a run that was copied with its links followed; it is {} now",
+           latest, other);
 }
 
 bool is_temporary_of(const std::string& name, const std::string& suffix) {
@@ -133,9 +133,8 @@ std::vector<FoundCheckpoint> list_checkpoints(const std::string& folder) {
   }
   const std::string latest = folder + "/" + kLatest;
   const auto copied = step_of_copy(latest);
-  const bool alone = copied && std::none_of(found.begin(), found.end(), [&](const auto& one) {
-    return one.step == *copied;
-  });
+  const bool alone = copied && std::none_of(found.begin(), found.end(),
+                                            [&](const auto& one) { return one.step == *copied; });
   if (alone) found.push_back({latest, *copied, sequence_of(latest)});
   // Whole ones by their sequence, then each damaged one before the first whole one of a smaller
   // step.

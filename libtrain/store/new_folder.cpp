@@ -34,10 +34,10 @@ bool is_to_be_replaced(const std::string& path, bool overwrite) {
   MOESAIC_CHECK(is_folder(path, kKind) && link_target(path).empty(), kKind,
                 "cannot make the folder {}: something else has that name", path);
   if (lies_in(canonical_path(".", kKind), canonical_path(path, kKind))) {
-    throw Error(ErrorKind::kUsage,
-                format("cannot make the folder {}: the working folder is this one, or lies in it",
-                       path),
-                "name a folder that is not there yet");
+    throw Error(
+        ErrorKind::kUsage,
+        format("cannot make the folder {}: the working folder is this one, or lies in it", path),
+        "name a folder that is not there yet");
   }
   if (names_in(path, kKind).empty()) return false;
   if (!overwrite) {
