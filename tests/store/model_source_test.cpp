@@ -65,8 +65,8 @@ TEST_F(Source, LoadsExpertsThatAreInOneTensor) {
     test::HubTensors in_memory;  // where the block of every family is called mlp
     tensors_ = test::with_fused_experts(test::sample_hub_tensors(config_), config_);
     for (const auto& [name, values] : tensors_) {
-      const std::size_t at = name.find("block_sparse_moe.");
-      in_memory[at == std::string::npos ? name : std::string(name).replace(at, 17, "mlp.")] =
+      const std::size_t block = name.find("block_sparse_moe.");
+      in_memory[block == std::string::npos ? name : std::string(name).replace(block, 17, "mlp.")] =
           values;
     }
     for (const test::HubTensors& tensors : {tensors_, in_memory}) {

@@ -81,11 +81,11 @@ inline HubTensors with_fused_experts(const HubTensors& tensors, const Json& conf
   HubTensors fused;
   for (const auto& [name, values] : tensors) {
     const HubName parts = split_hub_name(name);
-    const std::size_t at = name.find("experts.");
-    std::string prefix = name.substr(0, at + 8);
+    const std::size_t begin = name.find("experts.");
+    const std::string prefix = name.substr(0, begin + 8);
     if (!parts.expert) {
       fused[name] = values;
-    } else if (name.find(names.gate, at) != std::string::npos) {
+    } else if (name.find(names.gate, begin) != std::string::npos) {
       for (const char* end : {"gate_up_proj", "down_proj"}) {
         auto& experts = layers[prefix + end];
         experts.resize(std::max(experts.size(), static_cast<std::size_t>(*parts.expert) + 1));
