@@ -34,7 +34,7 @@ FileLock lock_folder(const std::string& path) {
 void refuse_files_of_others(const std::string& path) {
   if (holds_run(path)) return;
   for (const char* name : {"recipe.yaml", "metrics.jsonl", "routing.png"}) {
-    if (!entry_exists(path + "/" + name, kKind)) continue;
+    if (!is_file(path + "/" + name, kKind)) continue;  // nothing is lost of a pipe
     throw Error(ErrorKind::kUsage,
                 format("{}/{} is there, and no run wrote it: a run in this folder would replace it",
                        path, name),
