@@ -45,7 +45,8 @@ int code_of(const std::string& kind, int otherwise) {
 std::string log_of(const std::string& run_dir, int rank) {
   if (run_dir.empty()) return "";
   const std::string path = format("{}/logs/rank-{}.log", run_dir, rank);
-  return fs::exists(path) ? path : "";
+  std::error_code code;
+  return fs::exists(path, code) ? path : "";
 }
 
 std::string hint_for(int signal, const Advice& advice) {

@@ -45,7 +45,8 @@ int count_cores(const cpu_set_t& set) {
 cpu_set_t online_cpus() {
   cpu_set_t set;
   CPU_ZERO(&set);
-  for (const auto& entry : fs::directory_iterator("/sys/devices/system/cpu")) {
+  std::error_code code;  // a container may have no such folder
+  for (const auto& entry : fs::directory_iterator("/sys/devices/system/cpu", code)) {
     const std::string name = entry.path().filename().string();
     const int cpu = name.starts_with("cpu") ? std::atoi(name.c_str() + 3) : 0;
     const bool is_cpu = name == format("cpu{}", cpu) && cpu < CPU_SETSIZE;
@@ -170,7 +171,8 @@ std::string find_on_path(const std::string& name) {
     const std::size_t end = folders.find(':');
     const std::string program = folders.substr(0, end) + "/" + name;
     folders = end == std::string::npos ? "" : folders.substr(end + 1);
-    if (::access(program.c_str(), X_OK) == 0 && !fs::is_directory(program)) return program;
+    std::error_code code;
+    if (::access(program.c_str(), X_OK) == 0 && !fs::is_directory(program, code)) return program;
   }
   return "";
 }

@@ -5,6 +5,7 @@
 
 #include "config/recipe_reader.h"
 #include "core/error.h"
+#include "core/json_text.h"
 #include "plan_report.h"
 #include "verbs.h"
 
@@ -23,7 +24,7 @@ void run(const Arguments& arguments) {
       require_recipe(arguments.recipe.path, arguments.recipe.overrides, arguments.ranks, &warnings);
   for (const Problem& warning : warnings) std::fputs((warning.text() + "\n").c_str(), stderr);
   if (arguments.json)
-    std::puts(plan_json(recipe).dump(2).c_str());
+    std::puts(json_text(plan_json(recipe), 2).c_str());
   else
     print_plan(recipe);
 }

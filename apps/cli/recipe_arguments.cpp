@@ -1,5 +1,4 @@
-#include <filesystem>
-
+#include "core/path.h"
 #include "shipped_recipes.h"
 #include "verbs.h"
 
@@ -12,7 +11,7 @@ std::string check_override(const std::string& text) {
 
 // A file of that name goes before a shipped recipe.
 std::string resolve(const std::string& path) {
-  if (std::filesystem::exists(path)) return path;
+  if (path_exists(path, ErrorKind::kRecipe)) return path;
   const std::string shipped = shipped_recipe(path);
   return shipped.empty() ? path : shipped;
 }

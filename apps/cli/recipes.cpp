@@ -3,11 +3,11 @@
 #include <filesystem>
 #include <memory>
 
-#include "shipped_recipes.h"
-#include "verbs.h"
 #include "core/error.h"
 #include "core/fs.h"
-#include "core/json.h"
+#include "core/json_text.h"
+#include "shipped_recipes.h"
+#include "verbs.h"
 
 namespace moesaic::cli {
 namespace {
@@ -45,7 +45,7 @@ void list(const Arguments& arguments) {
     else
       std::puts(format("{:<24} {}", name, title(name)).c_str());
   }
-  if (arguments.json) std::puts(all.dump(2).c_str());
+  if (arguments.json) std::puts(json_text(all, 2).c_str());
 }
 
 void show(const Arguments& arguments) {

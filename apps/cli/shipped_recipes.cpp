@@ -43,7 +43,9 @@ std::string recipe_folder() {
 std::vector<std::string> shipped_recipes() {
   const fs::path folder = recipe_folder();
   std::vector<std::string> names;
-  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+  std::error_code error;
+  const auto options = fs::directory_options::skip_permission_denied;
+  for (const auto& entry : fs::recursive_directory_iterator(folder, options, error)) {
     if (entry.path().extension() != ".yaml") continue;
     names.push_back(entry.path().lexically_relative(folder).replace_extension().string());
   }

@@ -22,6 +22,7 @@ struct Arguments {
   std::optional<std::int64_t> ranks;
   std::string resume;
   bool overwrite = false;
+  bool allow_changed_data = false;
   bool dry_run = false;
   bool print_command = false;
   bool json = false;
@@ -66,6 +67,7 @@ LaunchRequest request_of(const Recipe& recipe, const Arguments& arguments) {
     request.worker.insert(request.worker.end(), {"--resume", arguments.resume});
   }
   if (arguments.overwrite) request.worker.emplace_back("--overwrite");
+  if (arguments.allow_changed_data) request.worker.emplace_back("--allow-changed-data");
   return request;
 }
 
@@ -115,8 +117,12 @@ void add_train(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 1'000'000));
   auto* resume = verb->add_option("--resume", arguments->resume,
                                   "auto (the newest checkpoint of the run), or the path of one");
-  verb->add_flag("--overwrite", arguments->overwrite, "Empty the run folder first")
+  verb->add_flag("--overwrite", arguments->overwrite,
+                 "Remove the run that is in the run folder first")
       ->excludes(resume);
+  verb->add_flag("--allow-changed-data", arguments->allow_changed_data,
+                 "Resume though the data have changed since the checkpoint was saved")
+      ->needs(resume);
   verb->add_flag("--dry-run", arguments->dry_run, "Show costs, groups and command; start nothing");
   verb->add_flag("--print-command", arguments->print_command,
                  "Print the command that starts the ranks; start nothing");

@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "core/json_text.h"
 #include "data/corpus.h"
 #include "data/inspect.h"
 #include "verbs.h"
@@ -9,7 +10,8 @@ namespace moesaic::worker {
 namespace {
 
 void print(const Json& inspected, bool json) {
-  std::fputs((json ? inspected.dump(2) + "\n" : readable_token_file(inspected)).c_str(), stdout);
+  std::fputs((json ? json_text(inspected, 2) + "\n" : readable_token_file(inspected)).c_str(),
+             stdout);
 }
 
 void add_build(CLI::App& data) {

@@ -3,6 +3,7 @@
 
 #include "common/eval_arguments.h"
 #include "core/clock.h"
+#include "core/json_text.h"
 #include "inference/eval_run.h"
 #include "inference_job.h"
 #include "store/agreement.h"
@@ -12,10 +13,11 @@ namespace moesaic::worker {
 namespace {
 
 void report(const Json& result, const EvalArguments& a) {
-  std::string text = a.json ? result.dump(2) + "\n" : "";
+  std::string text = a.json ? json_text(result, 2) + "\n" : "";
   if (!a.json) {
     for (const auto& [key, value] : result.items())
-      text += format("{:16}{}\n", key, value.is_string() ? value.get<std::string>() : value.dump());
+      text +=
+          format("{:16}{}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
   }
   std::fputs(text.c_str(), stdout);
 }

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "core/json.h"
+#include "core/json_text.h"
 #include "store/shard_plan.h"
 #include "threads.h"
 #include "verbs.h"
@@ -29,7 +29,8 @@ void add_export(CLI::App& app, int&) {
                    "keep (that of the folder it came from) | float32 | bfloat16 | float16")
       ->check(CLI::IsMember({"keep", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
-  verb->add_flag("--overwrite", a->options.overwrite, "Replace a model that is at TO");
+  verb->add_flag("--overwrite", a->options.overwrite,
+                 "Replace what an export or import wrote to TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
                  "Write weights that are NaN or infinite");
   verb->add_flag("--json", a->json, "Machine output");
@@ -37,7 +38,7 @@ void add_export(CLI::App& app, int&) {
     use_threads(1, 1);  // the file system is what takes the time
     a->options.max_shard_bytes = parse_size(a->max_shard_size);
     export_model(a->from, a->to, a->options, Log());
-    const std::string text = a->json ? Json{{"from", a->from}, {"to", a->to}}.dump() : a->to;
+    const std::string text = a->json ? json_text({{"from", a->from}, {"to", a->to}}) : a->to;
     std::printf("%s\n", text.c_str());
   });
 }

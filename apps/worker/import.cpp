@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <memory>
 
-#include "core/json.h"
+#include "core/json_text.h"
 #include "threads.h"
 #include "verbs.h"
 
@@ -22,7 +22,8 @@ void add_import(CLI::App& app, int&) {
   verb->add_option("FROM", a->from, "Folder with config.json and safetensors, or GGUF file")
       ->required();
   verb->add_option("TO", a->to, "Checkpoint folder to write")->required();
-  verb->add_flag("--overwrite", a->options.overwrite, "Replace a model that is at TO");
+  verb->add_flag("--overwrite", a->options.overwrite,
+                 "Replace what an export or import wrote to TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
                  "Take weights that are NaN or infinite");
   arch::UpcycleOptions& upcycle = a->options.upcycle;
@@ -47,7 +48,7 @@ void add_import(CLI::App& app, int&) {
   verb->callback([a] {
     use_threads(1, 1);  // the file system is what takes the time
     import_model(a->from, a->to, a->options, Log());
-    const std::string text = a->json ? Json{{"from", a->from}, {"to", a->to}}.dump() : a->to;
+    const std::string text = a->json ? json_text({{"from", a->from}, {"to", a->to}}) : a->to;
     std::printf("%s\n", text.c_str());
   });
 }

@@ -3,7 +3,6 @@
 #include <string>
 
 #include "config/recipe_reader.h"
-#include "core/fs.h"
 #include "engine/assemble.h"
 #include "engine/run_folder.h"
 #include "engine/training_run.h"
@@ -24,6 +23,7 @@ struct Arguments {
   std::vector<std::string> overrides;
   std::string resume;
   bool overwrite = false;
+  bool allow_changed_data = false;
 };
 
 RunFolder::Mode mode_of(const Arguments& arguments) {
@@ -56,7 +56,8 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
   const CommOptions comm{recipe.parallel.timeout_s, recipe.log.check_collectives};
   std::unique_ptr<RunFolder> folder;
   if (job.session().rank() == 0) {
-    folder = std::make_unique<RunFolder>(recipe.run_dir, mode_of(arguments));
+    folder = std::make_unique<RunFolder>(recipe.run_dir, mode_of(arguments),
+                                         inputs_of(recipe, arguments.recipe));
   }
   job.session().world(comm, {}).barrier("run folder");  // from here on it is there
   const RankPlace place = job.place({.device = recipe.parallel.device,
@@ -69,9 +70,10 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
   const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
   place.log.info("run       {}, {} threads a rank", recipe.run_dir, place.threads);
 
-  TrainingRun run(recipe, context, {.resume = arguments.resume});
+  TrainingRun run(recipe, context,
+                  {.resume = arguments.resume, .allow_changed_data = arguments.allow_changed_data});
   if (context.is_chief()) {
-    write_file_atomic(recipe.run_dir + "/recipe.yaml", to_yaml(recipe));
+    write_run_recipe(recipe);
     add_sinks(recipe, arguments, place.log, run);
   }
   const int exit_code = run.run(stop);
@@ -112,7 +114,10 @@ void add_train(CLI::App& app, int& exit_code) {
   verb->add_option("recipe", arguments->recipe, "Recipe file")->required();
   verb->add_option("overrides", arguments->overrides, "KEY=VALUE ...");
   verb->add_option("--resume", arguments->resume, "auto, or a checkpoint or run folder");
-  verb->add_flag("--overwrite", arguments->overwrite, "Empty the run folder first");
+  verb->add_flag("--overwrite", arguments->overwrite,
+                 "Remove the run that is in the run folder first");
+  verb->add_flag("--allow-changed-data", arguments->allow_changed_data,
+                 "Resume though the data have changed");
   verb->callback([arguments, &exit_code] { exit_code = run_rank(*arguments); });
 }
 

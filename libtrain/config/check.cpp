@@ -1,12 +1,13 @@
 #include "config/check.h"
 
 #include <algorithm>
-#include <filesystem>
 
 #include "config/model_config.h"
+#include "config/no_model.h"
 #include "core/divisors.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "core/path.h"
 
 namespace moesaic {
 namespace {
@@ -151,11 +152,20 @@ void check_prediction(const Recipe& recipe, const arch::Options& options, const 
   }
 }
 
+// What the system cannot tell, of a name too long for it, is a mistake among others.
+bool is_there(const std::string& path) {
+  try {
+    return path_exists(path, ErrorKind::kRecipe);
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
   const bool text = reads_text(recipe.data);
-  if (text && recipe.tokenizer != "byte" && !std::filesystem::exists(recipe.tokenizer)) {
+  if (text && recipe.tokenizer != "byte" && !is_there(recipe.tokenizer)) {
     problems.error(place_of(places, "tokenizer"), "tokenizer",
                    format("'{}' is neither byte nor a tokenizer.json nor a folder with one",
                           recipe.tokenizer));
@@ -237,14 +247,12 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
   if (!model.from) return;
   const Place place = place_of(places, "model.from");
   const std::optional<std::string> path = find_model_config(*model.from);
-  if (!path) {
-    return problems.error(
-        place, "model.from",
-        format("no config.json in {}; expected a Hugging Face folder, a GGUF file, a checkpoint or "
-               "a run folder",
-               *model.from));
-  }
   try {
+    if (!path) {
+      const NoModel found = look_at_no_model(*model.from);
+      return problems.error(place, "model.from",
+                            format("no model in {}: {}; {}", *model.from, found.what, found.hint));
+    }
     Json saved = read_config_file(*path, ErrorKind::kRecipe);
     arch::Options options = arch::require_options(saved, *path);
     if (model.upcycle.num_experts > 0) {

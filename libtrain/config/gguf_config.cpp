@@ -75,6 +75,16 @@ void add_experts(const Keys& keys, Json& config) {
   if (type == "qwen2_moe" && shared) config["shared_expert_intermediate_size"] = *shared;
 }
 
+// A part knows its tensors, and the first alone the rest.
+void refuse_part(const GgufHeader& header) {
+  const std::int64_t parts = header.integer("split.count").value_or(0);
+  if (parts <= 1) return;
+  throw Error(ErrorKind::kCheckpoint,
+              format("{} is part {} of {} of a model", header.where,
+                     header.integer("split.no").value_or(0) + 1, parts),
+              "join the parts first: llama-gguf-split --merge FIRST_PART WHOLE.gguf");
+}
+
 void add_token_ids(const GgufHeader& header, Json& config) {
   for (const char* const name : {"bos", "eos"}) {
     const auto id = header.integer(format("tokenizer.ggml.{}_token_id", name));
@@ -86,6 +96,7 @@ void add_token_ids(const GgufHeader& header, Json& config) {
 
 Json gguf_config(const GgufHeader& header) {
   const Keys keys(header);
+  refuse_part(header);
   const GgufTensor* const embedding = header.find("token_embd.weight");
   if (embedding == nullptr || embedding->shape.size() != 2)
     keys.refuse("there is no token_embd.weight");

@@ -5,6 +5,7 @@
 #include <charconv>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 
 #include "core/format.h"
 #include "core/json.h"
@@ -315,7 +316,10 @@ std::vector<std::int64_t> GgufHeader::integers(std::string_view key) const {
 
 bool is_gguf(const std::string& path) {
   std::error_code ignored;
-  return path.ends_with(".gguf") && std::filesystem::is_regular_file(path, ignored);
+  if (!std::filesystem::is_regular_file(path, ignored)) return false;
+  char magic[4] = {};
+  std::ifstream(path, std::ios::binary).read(magic, sizeof magic);
+  return path.ends_with(".gguf") || std::string_view(magic, sizeof magic) == "GGUF";
 }
 
 }  // namespace moesaic

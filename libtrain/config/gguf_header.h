@@ -58,7 +58,7 @@ struct GgufHeader {
 /// is wrong, and the tensor or key, also for a tensor of a type that is not supported.
 GgufHeader read_gguf_header(std::string_view file, const std::string& where);
 
-/// Whether `path` is a regular file whose name ends in .gguf.
+/// Whether `path` is a regular file that begins as GGUF files do, or whose name ends in .gguf.
 bool is_gguf(const std::string& path);
 
 }  // namespace moesaic

@@ -11,6 +11,8 @@
 #include <filesystem>
 #include <utility>
 
+#include "core/path.h"
+
 namespace moesaic {
 namespace {
 
@@ -21,7 +23,10 @@ namespace fs = std::filesystem;
   if (code == ENOSPC || code == EDQUOT) hint = "free some space, or choose another folder";
   if (code == EACCES || code == EPERM || code == EROFS)
     hint = "check the permissions, or choose another folder";
-  throw Error(kind, format("cannot {} {}: {}", what, path, std::strerror(code)), hint);
+  std::string reason = std::strerror(code);
+  const std::string target = code == ENOENT ? link_target(path) : "";
+  if (!target.empty()) reason = format("it is a link to {}, which is not there", target);
+  throw Error(kind, format("cannot {} {}: {}", what, path, reason), hint);
 }
 
 class Descriptor {
@@ -151,7 +156,10 @@ std::uint64_t free_bytes(const std::string& path) {
 }
 
 std::string absolute_path(const std::string& path) {
-  return fs::absolute(path).lexically_normal().string();
+  std::error_code code;
+  const fs::path absolute = fs::absolute(path, code);
+  if (code) fail(ErrorKind::kUsage, "find the working folder for", path, code.value());
+  return absolute.lexically_normal().string();
 }
 
 MappedFile::MappedFile(const std::string& path, ErrorKind kind) {

@@ -32,12 +32,12 @@ std::string digest_of_content(const std::string& path) {
 }
 
 // Of all that decides the ids. File names do not: a corpus that moves is not tokenised again.
-std::string cache_key(const std::vector<std::string>& files, const std::string& format_name,
+std::string cache_key(const std::vector<std::string>& digests, const std::string& format_name,
                       const Tokenizer& tokenizer) {
   Digest digest;
   digest.update(format("{}\n{}\n", kBuilder, format_name));
   if (format_name != "tokens") digest.update(tokenizer.describe().dump() + "\n");
-  for (const auto& file : files) digest.update(digest_of_content(file) + "\n");
+  for (const auto& of_file : digests) digest.update(of_file + "\n");
   return digest.hex();
 }
 
@@ -90,7 +90,7 @@ bool usable(const std::string& path, const Log& log) {
   return false;
 }
 
-std::string checked_token_file(const std::vector<std::string>& files, const SourceOptions& source) {
+BuiltSource checked_token_file(const std::vector<std::string>& files, const SourceOptions& source) {
   if (files.size() != 1) {
     throw Error(ErrorKind::kData,
                 format("data source '{}' matches {} files, a token file (*.tokens) must be alone",
@@ -100,12 +100,12 @@ std::string checked_token_file(const std::vector<std::string>& files, const Sour
   const auto tokens = TokenFile::open(files[0], source.path);
   MOESAIC_CHECK(tokens->verify(), ErrorKind::kData,
                 "token file {} is damaged: the digest of its content is another", files[0]);
-  return files[0];
+  return {files[0], tokens->digest(), {}};
 }
 
 }  // namespace
 
-std::string build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
+BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
                              const std::string& cache, const Log& log) {
   const CorpusFormat kind = corpus_format(source.format);
   const auto files = expand_files(source.path, log);
@@ -114,14 +114,17 @@ std::string build_token_file(const SourceOptions& source, const Tokenizer& token
   }
   make_folder(cache);
   const FolderLock lock(cache, log);
-  const std::string path =
-      format("{}/{}.tokens", cache, cache_key(files, source.format, tokenizer));
-  if (usable(path, log)) {
-    log.info("data: {} as tokenised before, in {}", source.path, path);
+  BuiltSource built;
+  std::vector<std::string> digests;
+  for (const auto& file : files) digests.push_back(built.inputs[file] = digest_of_content(file));
+  built.token_file = format("{}/{}.tokens", cache, cache_key(digests, source.format, tokenizer));
+  if (usable(built.token_file, log)) {
+    log.info("data: {} as tokenised before, in {}", source.path, built.token_file);
   } else {
-    write_corpus(path, files, source.format, tokenizer, log);
+    write_corpus(built.token_file, files, source.format, tokenizer, log);
   }
-  return path;
+  built.digest = TokenFile::open(built.token_file)->digest();
+  return built;
 }
 
 Json build_output(const BuildOptions& options, const Log& log) {

@@ -2,6 +2,7 @@
 // from.
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -11,11 +12,19 @@
 
 namespace moesaic {
 
+/// What a source was when its token file was made or checked.
+struct BuiltSource {
+  std::string token_file;
+  /// Digest of what the token file holds: equal ones mean the same sequences.
+  std::string digest;
+  std::map<std::string, std::string> inputs;  // file -> digest of its content; none of a token file
+};
+
 /// The token file of `source` in the folder `cache`: the one that is there, or a new one where
 /// there is none or a damaged one. A source that is a single token file (*.tokens) is checked and
-/// taken as it is. Called by one rank; the others open the path that it returns. Error(kData) for
+/// taken as it is. Called by one rank; the others open the file that it returns. Error(kData) for
 /// input that is missing, malformed or empty, Error(kCheckpoint) when the folder cannot be written.
-std::string build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
+BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
                              const std::string& cache, const Log& log);
 
 struct BuildOptions {

@@ -1,6 +1,9 @@
 #include "data/dataset.h"
 
+#include <algorithm>
+
 #include "core/error.h"
+#include "core/text_list.h"
 #include "data/corpus.h"
 #include "data/token_file.h"
 
@@ -33,27 +36,46 @@ std::vector<Sequences> open_sources(const std::vector<SourceOptions>& sources,
   return opened;
 }
 
-}  // namespace
-
-std::string CorpusPaths::to_json() const { return Json{{"train", train}, {"valid", valid}}.dump(); }
-
-CorpusPaths CorpusPaths::from_json(const std::string& text) {
-  const Json json = parse_json(text, "paths of the token files", ErrorKind::kInternal);
-  return {json.at("train").get<std::vector<std::string>>(),
-          json.at("valid").get<std::vector<std::string>>()};
+Json description_of(const SourceOptions& source, const BuiltSource& built) {
+  constexpr std::size_t kMostFiles = 1000;
+  Json description = {{"path", source.path}, {"digest", built.digest}};
+  if (!built.inputs.empty() && built.inputs.size() <= kMostFiles)
+    description["files"] = built.inputs;
+  return description;
 }
 
-CorpusPaths build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
-                          const std::string& cache, const Log& log) {
+}  // namespace
+
+std::string CorpusPaths::packed() const {
+  std::vector<std::string> all = train;
+  all.emplace_back();  // no path is empty
+  all.insert(all.end(), valid.begin(), valid.end());
+  return pack_texts(all);
+}
+
+CorpusPaths CorpusPaths::unpacked(const std::string& text) {
+  const std::vector<std::string> all = unpack_texts(text);
+  const auto middle = std::find(all.begin(), all.end(), "");
+  MOESAIC_ASSERT(middle != all.end());
+  return {{all.begin(), middle}, {middle + 1, all.end()}};
+}
+
+BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
+                           const std::string& cache, const Log& log) {
   MOESAIC_CHECK(!options.train.empty(), ErrorKind::kRecipe, "data.train names no source");
-  CorpusPaths paths;
-  for (const auto& source : options.train) {
-    paths.train.push_back(build_token_file(source, tokenizer, cache, log));
-  }
-  for (const auto& source : options.valid) {
-    paths.valid.push_back(build_token_file(source, tokenizer, cache, log));
-  }
-  return paths;
+  BuiltCorpora corpora;
+  const auto build = [&](const std::vector<SourceOptions>& sources, const char* key,
+                         std::vector<std::string>& paths) {
+    corpora.description[key] = Json::array();
+    for (const SourceOptions& source : sources) {
+      const BuiltSource built = build_token_file(source, tokenizer, cache, log);
+      paths.push_back(built.token_file);
+      corpora.description[key].push_back(description_of(source, built));
+    }
+  };
+  build(options.train, "train", corpora.paths.train);
+  build(options.valid, "valid", corpora.paths.valid);
+  return corpora;
 }
 
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/recipe.h"
+#include "core/json.h"
 #include "core/log.h"
 #include "data/eval_batches.h"
 #include "data/token_stream.h"
@@ -17,13 +18,20 @@ struct CorpusPaths {
   std::vector<std::string> train;
   std::vector<std::string> valid;
 
-  std::string to_json() const;  // as the chief broadcasts them
-  static CorpusPaths from_json(const std::string& text);
+  std::string packed() const;  // as the chief broadcasts them
+  static CorpusPaths unpacked(const std::string& text);
+};
+
+struct BuiltCorpora {
+  CorpusPaths paths;
+  /// {"train": [{"path": of the recipe, "digest", "files": {name: digest}}, ...], "valid": [...]}:
+  /// by which a checkpoint knows its data again. Sources of very many files have no "files".
+  Json description;
 };
 
 /// Chief only. Token files that are not there yet go to the folder `cache`.
-CorpusPaths build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
-                          const std::string& cache, const Log& log);
+BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
+                           const std::string& cache, const Log& log);
 
 /// Error(kData), naming the source, for token ids of `vocab_size` or above.
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);

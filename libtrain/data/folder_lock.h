@@ -3,21 +3,19 @@
 
 #include <string>
 
+#include "core/file_lock.h"
 #include "core/log.h"
 
 namespace moesaic {
 
 class FolderLock {
  public:
-  /// Waits for the lock file `folder`/.lock. The system releases it when its process ends, however
-  /// it ends. Where the file system knows no locks, a warning, and no lock.
+  /// Waits for the lock file `folder`/.lock. Where the file system knows no locks, a warning, and
+  /// no lock.
   FolderLock(const std::string& folder, const Log& log);
-  ~FolderLock();
-  FolderLock(const FolderLock&) = delete;
-  FolderLock& operator=(const FolderLock&) = delete;
 
  private:
-  int descriptor_;
+  FileLock lock_;
 };
 
 }  // namespace moesaic

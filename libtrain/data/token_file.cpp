@@ -199,7 +199,7 @@ std::string_view TokenFile::owner_name(std::int64_t owner) const {
 
 bool TokenFile::verify() const {
   const auto bytes = map_.bytes().substr(sizeof header_);
-  return digest_of(bytes) == std::string(header_.payload_digest, sizeof header_.payload_digest);
+  return digest_of(bytes) == digest();
 }
 
 void TokenFile::damaged(const std::string& why) const {

@@ -56,6 +56,10 @@ class TokenFile {
   const std::string& path() const { return path_; }
   const std::string& name() const { return name_; }
   const TokenFileHeader& header() const { return header_; }
+  /// Of all that follows the header, as the header says; verify() computes it.
+  std::string digest() const {
+    return std::string(header_.payload_digest, sizeof header_.payload_digest);
+  }
   std::int64_t ids() const { return static_cast<std::int64_t>(header_.ids); }
   std::int64_t documents() const { return static_cast<std::int64_t>(header_.documents); }
   std::int64_t max_id() const { return static_cast<std::int64_t>(header_.max_id); }

@@ -1,8 +1,8 @@
 #include "data/tokenizer.h"
 
 #include <algorithm>
-#include <filesystem>
 
+#include "core/path.h"
 #include "data/text/text_tokenizer.h"
 
 namespace moesaic {
@@ -47,7 +47,7 @@ std::unique_ptr<Tokenizer> byte_tokenizer() { return std::make_unique<ByteTokeni
 
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& spec) {
   if (spec == "byte") return byte_tokenizer();
-  MOESAIC_CHECK(std::filesystem::exists(spec), ErrorKind::kRecipe,
+  MOESAIC_CHECK(path_exists(spec, ErrorKind::kRecipe), ErrorKind::kRecipe,
                 "tokenizer: '{}' is neither byte nor a tokenizer.json nor a folder with one", spec);
   return read_tokenizer(spec);
 }

@@ -104,6 +104,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
   RunData data = open_data(recipe, arch.vocab_size, *tokenizer, context);
   parts.tokenizer = tokenizer->describe();
+  parts.data = std::move(data.description);
   parts.train = std::move(data.train);
   parts.valid = std::move(data.valid);
   parts.max_steps = data.max_steps;

@@ -20,13 +20,15 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t sequences) {
 
 RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
                   const RankContext& context) {
+  RunData data;
   std::string paths;
   if (context.is_chief()) {
     const std::string cache = recipe.data.cache.value_or(recipe.run_dir + "/cache");
-    paths = build_corpora(recipe.data, tokenizer, cache, context.log).to_json();
+    BuiltCorpora built = build_corpora(recipe.data, tokenizer, cache, context.log);
+    data.description = std::move(built.description);
+    paths = built.paths.packed();
   }
-  const auto corpora = CorpusPaths::from_json(context.world.broadcast(paths, 0, "data.paths"));
-  RunData data;
+  const auto corpora = CorpusPaths::unpacked(context.world.broadcast(paths, 0, "data.paths"));
   auto train = std::make_unique<TokenStream>(open_train(recipe, corpora, vocab_size));
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);

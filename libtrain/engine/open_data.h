@@ -16,6 +16,7 @@ namespace moesaic {
 struct RunData {
   std::unique_ptr<StepData> train;
   std::optional<EvalBatches> valid;
+  Json description;  // chief only: BuiltCorpora
   std::int64_t train_sequences = 0;
   std::int64_t max_steps = 0;  // of the recipe, or of its epochs
 };

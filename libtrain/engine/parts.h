@@ -41,6 +41,7 @@ struct TrainingParts {
   // For the checkpoints.
   Json config;       // config.json
   Json tokenizer;    // description
+  Json data;         // description; chief only
   HubOrigin origin;  // of the weights that the run started from
   std::optional<CheckpointStore> store;
   std::unique_ptr<CheckpointSaver> saver;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <vector>
 
 #include "config/difference.h"
 #include "core/error.h"
@@ -20,7 +21,46 @@ bool may_change(const std::string& path) {
                      [&](const char* section) { return path.starts_with(section); });
 }
 
+const Json& member(const Json& object, const std::string& key) {
+  static const Json kNone;
+  const auto found = object.find(key);  // of what is no object too: then the end
+  return found == object.end() ? kNone : *found;
+}
+
+/// " (a.txt has changed, b.txt is new)"; "" where the files are not known.
+std::string changed_files(const Json& saved, const Json& current) {
+  constexpr std::size_t kMostShown = 5;
+  std::vector<std::string> changes;
+  if (!saved.is_object() || !current.is_object()) return "";
+  for (const auto& [name, digest] : current.items()) {
+    if (!saved.contains(name)) changes.push_back(name + " is new");
+    if (saved.contains(name) && saved[name] != digest) changes.push_back(name + " has changed");
+  }
+  for (const auto& [name, digest] : saved.items())
+    if (!current.contains(name)) changes.push_back(name + " is gone");
+  if (changes.empty()) return "";
+  if (changes.size() > kMostShown) {
+    changes.resize(kMostShown);
+    changes.emplace_back("...");
+  }
+  return format(" ({})", join(changes, ", "));
+}
+
 }  // namespace
+
+std::string changed_data(const Json& saved, const Json& current) {
+  std::string lines;
+  for (const auto& [key, sources] : current.items()) {
+    const Json& before = member(saved, key);
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      if (!before.is_array() || i >= before.size()) continue;
+      if (member(before[i], "digest") == sources[i].at("digest")) continue;
+      lines += format("\n  data.{}[{}]: {}{}", key, i, sources[i].at("path").get<std::string>(),
+                      changed_files(member(before[i], "files"), member(sources[i], "files")));
+    }
+  }
+  return lines;
+}
 
 void check_resumable(const Recipe& saved, const Recipe& current, const std::string& checkpoint) {
   std::string lines;

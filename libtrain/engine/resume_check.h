@@ -4,6 +4,7 @@
 #include <string>
 
 #include "config/recipe.h"
+#include "core/json.h"
 
 namespace moesaic {
 
@@ -11,5 +12,10 @@ namespace moesaic {
 /// layout, run_dir, max_steps, checkpoint_activations, data.cache, moe.placement,
 /// moe.diagnose_every and the blocks log, eval and checkpoint.
 void check_resumable(const Recipe& saved, const Recipe& current, const std::string& checkpoint);
+
+/// How the data differ from those of the run that saved, a line for each source, with the files of
+/// it that have changed; "" when they do not. Both are descriptions of BuiltCorpora; checkpoints of
+/// former versions have none, and nothing is known then.
+std::string changed_data(const Json& saved, const Json& current);
 
 }  // namespace moesaic

@@ -1,88 +1,110 @@
 #include "engine/run_folder.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <utility>
 
 #include "core/fs.h"
+#include "core/path.h"
 
 namespace moesaic {
 namespace {
 
-namespace fs = std::filesystem;
+constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
+constexpr const char* kOwnFolder = "give this run a run_dir of its own";
 
-int lock_folder(const std::string& path) {
-  const std::string file = path + "/.lock";
-  const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-  if (fd < 0) {
-    throw Error(ErrorKind::kCheckpoint,
-                format("cannot write in the run folder {}: {}", path, std::strerror(errno)),
+FileLock lock_folder(const std::string& path) {
+  FileLock lock(path + "/.lock", FileLock::Wait::kNo);
+  if (lock.is_taken()) {
+    throw Error(ErrorKind::kUsage, format("another job is working in the run folder {}", path),
+                "wait for it, stop it, or give this run another run_dir");
+  }
+  if (!lock.is_open()) {
+    throw Error(kKind,
+                format("cannot write in the run folder {}: {}", path, std::strerror(lock.error())),
                 "choose another run_dir, or check its permissions");
   }
-  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return fd;
-  const int code = errno;
-  ::close(fd);
-  if (code != EWOULDBLOCK) return -1;  // a file system without locks: go on without
-  throw Error(ErrorKind::kUsage, format("another job is working in the run folder {}", path),
-              "wait for it, stop it, or give this run another run_dir");
+  return lock;  // perhaps not held, on a file system without locks: go on without
 }
 
-void remove_files(const std::string& folder, const char* begin, const char* end) {
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
-    if (name.starts_with(begin) && name.ends_with(end)) fs::remove(entry.path());
+// A folder may be one for other things too, such as that of the recipe.
+void refuse_files_of_others(const std::string& path) {
+  if (holds_run(path)) return;
+  for (const char* name : {"recipe.yaml", "metrics.jsonl", "routing.png"}) {
+    if (!is_file(path + "/" + name, kKind)) continue;  // nothing is lost of a pipe
+    throw Error(ErrorKind::kUsage,
+                format("{}/{} is there, and no run wrote it: a run in this folder would replace it",
+                       path, name),
+                kOwnFolder);
   }
 }
 
-void remove_run(const std::string& path) {
-  for (const char* name : {"recipe.yaml", "metrics.jsonl", "metrics.prom", "report.html", "logs",
-                           "tensorboard", "checkpoints"}) {
-    std::error_code code;
-    fs::remove_all(fs::path(path) / name, code);
-    MOESAIC_CHECK(!code, ErrorKind::kCheckpoint, "cannot remove {}/{}: {}", path, name,
-                  code.message());
+void refuse_inputs(const std::vector<std::string>& doomed, const std::vector<std::string>& inputs,
+                   const std::string& path) {
+  std::vector<std::string> places;
+  for (const std::string& file : doomed) places.push_back(canonical_path(file, kKind));
+  std::sort(places.begin(), places.end());
+  for (const std::string& input : inputs) {
+    if (!std::binary_search(places.begin(), places.end(), canonical_path(input, kKind))) continue;
+    throw Error(ErrorKind::kUsage,
+                format("cannot start anew in {}: {}, which this run reads, is of the run there and "
+                       "would be removed",
+                       path, input),
+                kOwnFolder);
   }
-  remove_files(path, "trace-", ".json");
+}
+
+void remove_file(const std::string& path) {
+  const bool gone = ::unlink(path.c_str()) == 0 || errno == ENOENT;
+  MOESAIC_CHECK(gone, kKind, "cannot remove {}: {}", path, std::strerror(errno));
+}
+
+// Folders of a run that are empty now; others stay.
+void remove_empty_folders(const std::string& file, const std::string& run_dir) {
+  std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  while (folder.string().size() > run_dir.size() && ::rmdir(folder.c_str()) == 0)
+    folder = folder.parent_path();
+}
+
+void remove_run(const std::string& path, const std::vector<std::string>& inputs) {
+  if (!holds_run(path)) return;
+  const std::vector<std::string> files = files_of_run(path);
+  refuse_inputs(files, inputs, path);
+  for (const std::string& file : files) {
+    remove_file(file);
+    remove_empty_folders(file, path);
+  }
+  // Last: a removal that is cut short can be repeated. An input is replaced, and at no time gone.
+  const std::string recipe = recipe_file(path);
+  const bool is_input = std::any_of(inputs.begin(), inputs.end(), [&](const std::string& input) {
+    return canonical_path(input, kKind) == canonical_path(recipe, kKind);
+  });
+  if (!is_input) remove_file(recipe);
 }
 
 void remove_old_errors(const std::string& path) {
-  remove_files(logs_folder(path), "error.rank-", "");
+  for (const std::string& file : files_of_run(path)) {
+    if (file.starts_with(logs_folder(path) + "/error.rank-")) remove_file(file);
+  }
 }
 
 }  // namespace
 
-RunFolder::RunFolder(const std::string& path, Mode mode) {
+RunFolder::RunFolder(const std::string& path, Mode mode, const std::vector<std::string>& inputs) {
   make_folder(path);
+  refuse_files_of_others(path);
   lock_ = lock_folder(path);
-  const bool used = fs::exists(fs::path(path) / "recipe.yaml");
-  if (used && mode == Mode::kFresh) {
-    ::close(lock_);
+  if (mode == Mode::kFresh && path_exists(recipe_file(path), kKind)) {
     throw Error(ErrorKind::kUsage, format("the run folder {} already holds a run", path),
                 "go on with it by --resume auto, start again by --overwrite, or give this run "
                 "another run_dir");
   }
-  if (mode == Mode::kOverwrite) remove_run(path);
+  if (mode == Mode::kOverwrite) remove_run(path, inputs);
   make_folder(logs_folder(path));
   remove_old_errors(path);
-}
-
-RunFolder::RunFolder(RunFolder&& other) noexcept : lock_(std::exchange(other.lock_, -1)) {}
-
-RunFolder::~RunFolder() {
-  if (lock_ >= 0) ::close(lock_);
-}
-
-std::string logs_folder(const std::string& run_dir) { return run_dir + "/logs"; }
-std::string log_file(const std::string& run_dir, int rank) {
-  return format("{}/rank-{}.log", logs_folder(run_dir), rank);
-}
-std::string error_file(const std::string& run_dir, int rank) {
-  return format("{}/error.rank-{}.json", logs_folder(run_dir), rank);
 }
 
 }  // namespace moesaic

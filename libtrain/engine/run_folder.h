@@ -3,6 +3,10 @@
 #pragma once
 
 #include <string>
+#include <vector>
+
+#include "core/file_lock.h"
+#include "engine/run_files.h"
 
 namespace moesaic {
 
@@ -11,23 +15,17 @@ class RunFolder {
   enum class Mode {
     kFresh,      // refused when the folder holds a run already
     kResume,     // goes on with what is there
-    kOverwrite,  // removes what an earlier run left, but not the token cache
+    kOverwrite,  // removes what an earlier run left, but not the token cache, and nothing else
   };
 
-  /// Chief only. Makes and locks the folder; error files of an earlier job go. Error(kUsage) when
-  /// it holds a run or another job works in it, Error(kCheckpoint) when it cannot be written.
-  RunFolder(const std::string& path, Mode mode);
-  ~RunFolder();
-  RunFolder(RunFolder&& other) noexcept;
-  RunFolder& operator=(RunFolder&&) = delete;
+  /// Chief only. Makes and locks the folder; error files of an earlier job go. `inputs` are the
+  /// files that the run reads. Error(kUsage) when the folder holds a run, another job works in it,
+  /// or a file that the run would write or remove is an input or was written by no run;
+  /// Error(kCheckpoint) when it cannot be written.
+  RunFolder(const std::string& path, Mode mode, const std::vector<std::string>& inputs = {});
 
  private:
-  int lock_ = -1;
+  FileLock lock_;
 };
-
-/// Paths inside the folder.
-std::string logs_folder(const std::string& run_dir);
-std::string log_file(const std::string& run_dir, int rank);
-std::string error_file(const std::string& run_dir, int rank);
 
 }  // namespace moesaic

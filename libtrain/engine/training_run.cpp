@@ -7,6 +7,7 @@
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
+#include "store/agreement.h"
 
 namespace moesaic {
 namespace {
@@ -61,18 +62,38 @@ TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const
 TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options,
                          TrainingParts parts)
     : recipe_(recipe), context_(context), parts_(std::move(parts)), trainer_(context, parts_) {
-  if (!options.resume.empty()) restore(options.resume);
+  if (!options.resume.empty()) restore(options);
 }
 
-void TrainingRun::restore(const std::string& resume) {
-  std::optional<CheckpointInfo> info =
-      resume == "auto" ? parts_.store->newest(context_) : CheckpointStore::open(context_, resume);
+void TrainingRun::check_data(const CheckpointInfo& info, bool allow_changed) const {
+  agreed(context_.world, "resume: data", [&] {
+    if (!context_.is_chief()) return;
+    const Json saved = info.manifest.at("training").value("data", Json());
+    const std::string changes = changed_data(saved, parts_.data);
+    if (changes.empty()) return;
+    const std::string message =
+        format("the data have changed since {} was saved:{}", info.path, changes);
+    if (!allow_changed) {
+      throw Error(
+          ErrorKind::kData, message,
+          "put the old files back, go on with the new ones by --allow-changed-data, or start "
+          "a new run from its weights with model.from");
+    }
+    context_.log.warn("{}", message);
+  });
+}
+
+void TrainingRun::restore(const Options& options) {
+  std::optional<CheckpointInfo> info = options.resume == "auto"
+                                           ? parts_.store->newest(context_)
+                                           : CheckpointStore::open(context_, options.resume);
   if (!info) {
     context_.log.info("no checkpoint in {} yet: starting anew", recipe_.run_dir);
     return;
   }
   const SavedTraining training = saved_training(*info);
   check_resumable(recipe_from_yaml(training.recipe, info->path), recipe_, info->path);
+  check_data(*info, options.allow_changed_data);
   CheckpointContent saved = content();
   CheckpointStore::load(context_, *info, saved);
   copy_back(saved.model, state_of(*parts_.parameters));
@@ -104,6 +125,7 @@ CheckpointContent TrainingRun::content() const {
   content.tokenizer = parts_.tokenizer;
   content.hub = parts_.origin;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
+  if (!parts_.data.is_null()) content.training["data"] = parts_.data;
   for (const auto& part : parts_.around) part->add_notes(content.training);
   return content;
 }

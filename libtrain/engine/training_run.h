@@ -21,6 +21,7 @@ class TrainingRun {
  public:
   struct Options {
     std::string resume;  // "" = from the start | "auto" | path of a checkpoint or run folder
+    bool allow_changed_data = false;  // resuming, though the data are not those of the checkpoint
   };
 
   /// Collective over world: assembles the parts and restores a checkpoint.
@@ -47,7 +48,8 @@ class TrainingRun {
     double sync_s = 0, checkpoint_s = 0;
   };
 
-  void restore(const std::string& resume);
+  void restore(const Options& options);
+  void check_data(const CheckpointInfo& info, bool allow_changed) const;
   /// All steps that are left. True when a signal ended it.
   bool train(StopSignal& stop);
   /// One step with all that is due after it. True when the ranks agreed to stop.

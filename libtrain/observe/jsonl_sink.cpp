@@ -1,11 +1,11 @@
 #include "observe/jsonl_sink.h"
 
 #include <cmath>
-#include <filesystem>
 #include <optional>
 #include <string_view>
 
 #include "core/fs.h"
+#include "core/path.h"
 
 namespace moesaic {
 namespace {
@@ -53,7 +53,7 @@ std::string kept_rows(std::string_view content, std::int64_t last_step, const st
 }
 
 void cut_back(const std::string& path, std::int64_t last_step) {
-  if (!std::filesystem::is_regular_file(path)) return;  // a pipe or a device has no past to cut
+  if (!is_file(path, ErrorKind::kCheckpoint)) return;  // a pipe or a device has no past to cut
   const std::string content = last_step > 0 ? read_file(path, ErrorKind::kCheckpoint) : "";
   const std::string kept = kept_rows(content, last_step, path);
   if (last_step <= 0 || kept != content) write_file_atomic(path, kept);

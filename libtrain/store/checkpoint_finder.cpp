@@ -1,9 +1,11 @@
 // CheckpointStore::newest and open: which checkpoint is whole.
-#include <filesystem>
 #include <optional>
 
+#include "config/no_model.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "core/path.h"
+#include "core/text_list.h"
 #include "store/agreement.h"
 #include "store/checkpoint.h"
 #include "store/checkpoint_folder.h"
@@ -12,10 +14,8 @@
 namespace moesaic {
 namespace {
 
-namespace fs = std::filesystem;
-
 void check_step(const std::string& path, std::int64_t step) {
-  const std::string name = fs::path(absolute_path(path)).filename().string();
+  const std::string name = file_name(absolute_path(path));
   const auto expected = step_of_folder(name);
   MOESAIC_CHECK(!expected || *expected == step, ErrorKind::kCheckpoint,
                 "{} is damaged: its manifest is of step {}", path, step);
@@ -44,13 +44,12 @@ CheckpointInfo verify(const RankContext& context, const std::string& path) {
 
 /// Collective over world: what the chief sees.
 std::vector<std::string> listed(const RankContext& context, const std::string& folder) {
-  Json paths = Json::array();
+  std::vector<std::string> paths;
   agreed(context.world, "checkpoint: list", [&] {
     if (!context.is_chief()) return;
     for (const FoundCheckpoint& found : list_checkpoints(folder)) paths.push_back(found.path);
   });
-  const std::string text = context.world.broadcast(paths.dump(), 0, "checkpoint: list");
-  return Json::parse(text).get<std::vector<std::string>>();
+  return unpack_texts(context.world.broadcast(pack_texts(paths), 0, "checkpoint: list"));
 }
 
 /// Collective over world. Where `path` points: a checkpoint folder itself, or where to look for the
@@ -60,20 +59,21 @@ struct Place {
   bool is_checkpoint = false;
 };
 
+constexpr const char* kCheckpoint = "checkpoint";
+constexpr const char* kFolder = "folder of checkpoints";
+
 Place locate(const RankContext& context, const std::string& path) {
-  Json place;
+  std::vector<std::string> place;
   agreed(context.world, "checkpoint: locate", [&] {
     if (!context.is_chief()) return;
-    const bool run = fs::is_directory(path + "/checkpoints");
-    const bool has_manifest = fs::exists(path + "/" + kManifestName);
-    const bool is_checkpoint = has_manifest || (!run && list_checkpoints(path).empty());
-    MOESAIC_CHECK(fs::is_directory(path), ErrorKind::kCheckpoint,
-                  "cannot open the checkpoint {}: there is no such folder", path);
-    place = {{"path", run && !has_manifest ? path + "/checkpoints" : path},
-             {"checkpoint", is_checkpoint}};
+    constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
+    if (is_folder(path + "/checkpoints", kKind)) place = {path + "/checkpoints", kFolder};
+    if (place.empty() && !list_checkpoints(path).empty()) place = {path, kFolder};
+    if (path_exists(path + "/" + kManifestName, kKind)) place = {path, kCheckpoint};
+    if (place.empty()) refuse_no_model(path);
   });
-  place = Json::parse(context.world.broadcast(place.dump(), 0, "checkpoint: place"));
-  return {place["path"].get<std::string>(), place["checkpoint"].get<bool>()};
+  place = unpack_texts(context.world.broadcast(pack_texts(place), 0, "checkpoint: place"));
+  return {place.at(0), place.at(1) == kCheckpoint};
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "core/error.h"
 #include "core/fs.h"
+#include "core/path.h"
 #include "store/manifest.h"
 #include "store/new_folder.h"
 
@@ -20,7 +21,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
 constexpr const char* kTemporary = ".tmp";
+constexpr const char* kLatest = "latest";
 constexpr const char* kMakeRoom =
     "free some space, lower checkpoint.keep, or choose another run_dir";
 
@@ -31,7 +34,7 @@ std::optional<std::int64_t> sequence_of(const std::string& path) {
     const Json manifest = unseal_manifest(read_manifest(path), path);
     // A file that is missing or cut off shows without reading it.
     for (const auto& [name, entry] : manifest.at("files").items()) {
-      if (fs::file_size(path + "/" + name) != entry.at("size").get<std::uint64_t>())
+      if (file_size(path + "/" + name, kKind) != entry.at("size").get<std::uint64_t>())
         return std::nullopt;
     }
     return manifest.value("sequence", std::int64_t{0});
@@ -46,16 +49,64 @@ bool newer(const FoundCheckpoint& a, const FoundCheckpoint& b) {
 }
 
 void remove_leftovers(const std::string& folder) {
-  for (const auto& item : fs::directory_iterator(folder)) {
-    const std::string name = item.path().filename().string();
+  for (const std::string& name : names_in(folder, kKind)) {
     if (!name.starts_with("step-") || !name.ends_with(kTemporary)) continue;
+    const std::string path = folder + "/" + name;
     const std::string replaced =
-        name.substr(0, name.size() - std::min(name.size(), std::strlen(kReplacedSuffix)));
-    if (name.ends_with(kReplacedSuffix) && !fs::exists(folder + "/" + replaced)) {
-      fs::rename(item.path(), folder + "/" + replaced);  // a crash came before its successor
+        path.substr(0, path.size() - std::min(name.size(), std::strlen(kReplacedSuffix)));
+    if (name.ends_with(kReplacedSuffix) && !path_exists(replaced, kKind)) {
+      publish(path, replaced);  // a crash came before its successor
     } else {
-      fs::remove_all(item.path());
+      remove_tree(path);
     }
+  }
+}
+
+bool is_no_link(const std::string& path) {
+  return entry_exists(path, kKind) && link_target(path).empty();
+}
+
+/// The step of what should be a link and is a checkpoint folder; nullopt for anything else.
+std::optional<std::int64_t> step_of_copy(const std::string& latest) {
+  if (!is_no_link(latest) || !is_folder(latest, kKind)) return std::nullopt;
+  try {
+    return unseal_manifest(read_manifest(latest), latest).at("step").get<std::int64_t>();
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// A rename cannot put the link in the place of a folder.
+void make_way_for_link(const std::string& folder, const Log& log) {
+  const std::string latest = folder + "/" + kLatest;
+  if (!is_no_link(latest)) return;
+  const auto step = step_of_copy(latest);
+  std::string other = folder + "/" + (step ? step_folder_name(*step) : "latest.copy");
+  for (int i = 1; entry_exists(other, kKind); ++i) other = format("{}.copy-{}", latest, i);
+  publish(latest, other);
+  log.warn("{} is no link, as in a run that was copied with its links followed; it is {} now",
+           latest, other);
+}
+
+bool is_temporary_of(const std::string& name, const std::string& suffix) {
+  return name.ends_with(suffix) && step_of_folder(name.substr(0, name.size() - suffix.size()));
+}
+
+bool is_of_saves(const std::string& folder, const std::string& name) {
+  if (name == kLatest) return link_target(folder + "/" + name).empty();
+  return step_of_folder(name) || is_temporary_of(name, kTemporary) ||
+         is_temporary_of(name, kReplacedSuffix);
+}
+
+void add_checkpoint_files(const std::string& path, std::vector<std::string>& files) {
+  for (const char* name : {kManifestName, kModelFile, kStateFile, kConfigFile}) {
+    for (const std::string& file : {path + "/" + name, path + "/" + name + kTemporary})
+      if (is_file(file, kKind)) files.push_back(file);
+  }
+  const std::string hub = path + "/" + kHubPrefix;
+  if (!is_folder(hub, kKind)) return;
+  for (const std::string& name : names_in(hub, kKind)) {
+    if (is_file(hub + name, kKind)) files.push_back(hub + name);
   }
 }
 
@@ -74,12 +125,17 @@ std::optional<std::int64_t> step_of_folder(const std::string& name) {
 
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& folder) {
   std::vector<FoundCheckpoint> found;
-  if (!fs::is_directory(folder)) return found;
-  for (const auto& item : fs::directory_iterator(folder)) {
-    const auto step = step_of_folder(item.path().filename().string());
-    if (!step || !item.is_directory()) continue;
-    found.push_back({item.path().string(), *step, sequence_of(item.path().string())});
+  if (!is_folder(folder, kKind)) return found;
+  for (const std::string& name : names_in(folder, kKind)) {
+    const std::string path = folder + "/" + name;
+    const auto step = step_of_folder(name);
+    if (step && is_folder(path, kKind)) found.push_back({path, *step, sequence_of(path)});
   }
+  const std::string latest = folder + "/" + kLatest;
+  const auto copied = step_of_copy(latest);
+  const bool alone = copied && std::none_of(found.begin(), found.end(),
+                                            [&](const auto& one) { return one.step == *copied; });
+  if (alone) found.push_back({latest, *copied, sequence_of(latest)});
   // Whole ones by their sequence, then each damaged one before the first whole one of a smaller
   // step.
   const auto damaged = std::stable_partition(
@@ -96,9 +152,23 @@ std::vector<FoundCheckpoint> list_checkpoints(const std::string& folder) {
   return found;
 }
 
-std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::uint64_t bytes) {
+std::vector<std::string> files_of_checkpoints(const std::string& folder) {
+  std::vector<std::string> files;
+  if (!is_folder(folder, kKind)) return files;
+  for (const std::string& name : names_in(folder, kKind)) {
+    const std::string path = folder + "/" + name;
+    const bool is_link = name == kLatest || name == std::string(kLatest) + kTemporary;
+    if (is_link && step_of_folder(link_target(path))) files.push_back(path);
+    if (is_of_saves(folder, name) && is_folder(path, kKind)) add_checkpoint_files(path, files);
+  }
+  return files;
+}
+
+std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::uint64_t bytes,
+                             const Log& log) {
   make_folder(folder);
   remove_leftovers(folder);
+  make_way_for_link(folder, log);
   check_room(folder, bytes, kMakeRoom);
   std::string temporary = folder + "/" + step_folder_name(step) + kTemporary;
   make_folder(temporary);
@@ -130,7 +200,7 @@ void publish_checkpoint(const std::string& temporary, const std::string& folder,
                         std::int64_t step) {
   const std::string name = step_folder_name(step);
   publish_folder(temporary, folder + "/" + name);
-  point_link(folder + "/latest", name);
+  point_link(folder + "/" + kLatest, name);
 }
 
 void prune_checkpoints(const std::string& folder, std::int64_t keep, const Log& log) {

@@ -26,13 +26,19 @@ struct FoundCheckpoint {
 };
 
 /// The step folders, newest save first. Those with a damaged manifest come at the place of their
-/// step.
+/// step. Where `latest` is a folder, of a run that was copied with its links followed, it counts
+/// for its step when the step's own folder is not there.
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& folder);
 
+/// The files that saves have written into `folder`: those of its checkpoints, of saves that were
+/// cut short, and the link `latest`.
+std::vector<std::string> files_of_checkpoints(const std::string& folder);
+
 /// Makes `folder`, removes what crashed saves have left in it, and makes an empty temporary folder
-/// for `step`, whose path comes back. Error when the folder cannot be written or has less than
-/// `bytes` free.
-std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::uint64_t bytes);
+/// for `step`, whose path comes back. What is in the way of the link `latest` gets another name, as
+/// a warning says. Error when the folder cannot be written or has less than `bytes` free.
+std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::uint64_t bytes,
+                             const Log& log);
 
 /// Reserves disk space for a file that will grow to `bytes`, without changing its size. Does
 /// nothing where the file system cannot.

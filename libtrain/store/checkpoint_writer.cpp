@@ -166,7 +166,7 @@ void CheckpointStore::save(const RankContext& context, std::int64_t step,
     manifest["training"] = content.training;
     agreed(context.world, "checkpoint: begin", [&] {
       if (!context.is_chief()) return;
-      begin_checkpoint(options_.folder, step, files.bytes());
+      begin_checkpoint(options_.folder, step, files.bytes(), context.log);
       manifest["sequence"] = next_sequence(options_.folder);
     });
     write_checkpoint(context, temporary, files, std::move(manifest));

@@ -15,6 +15,7 @@
 #include "store/manifest.h"
 #include "store/model_source.h"
 #include "store/new_folder.h"
+#include "store/own_folder.h"
 #include "store/safetensors.h"
 #include "store/shard_plan.h"
 
@@ -206,6 +207,7 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
   check_room(folder.temporary(), total_bytes(tensors));
   write_weights(Exporter(*source, options), tensors, num_shards, folder.temporary());
   write_small_files(*source, origin, main_dtype(tensors), folder.temporary());
+  mark_export(folder.temporary());
   folder.publish();
 }
 

@@ -74,14 +74,61 @@ bool same_shape(std::vector<std::int64_t> here, std::vector<std::int64_t> there)
   return here == there;
 }
 
-void check_tensor(const GgufTensor& tensor, const arch::ParameterInfo& info,
+void check_tensor(const GgufTensor& tensor, const std::vector<std::int64_t>& shape,
                   Differences& differences) {
-  if (info.shape.size() == 1 && tensor.type->values > 1) {
+  if (shape.size() == 1 && tensor.type->values > 1) {
     differences.differs(format("{} is {} (only matrices are)", tensor.name, tensor.type->name));
-  } else if (!same_shape(tensor.shape, info.shape)) {
+  } else if (!same_shape(tensor.shape, shape)) {
     differences.differs(format("{} has shape [{}] (here [{}])", tensor.name,
-                               join(tensor.shape, ", "), join(info.shape, ", ")));
+                               join(tensor.shape, ", "), join(shape, ", ")));
   }
+}
+
+using Tensors = std::map<std::string_view, const GgufTensor*>;
+
+/// Takes the tensor of that name out of `unused`; nullptr where there is none.
+const GgufTensor* take(Tensors& unused, const std::string& name) {
+  const auto found = unused.find(name);
+  if (found == unused.end()) return nullptr;
+  const GgufTensor* const tensor = found->second;
+  unused.erase(found);
+  return tensor;
+}
+
+/// "blk.0.ffn_up.3.weight" for "blk.0.ffn_up_exps.weight": of one expert, as older files have it.
+std::string name_of_expert(std::string name, std::int64_t expert) {
+  constexpr std::string_view kAll = "_exps";
+  const std::size_t at = name.rfind(kAll);
+  MOESAIC_ASSERT(at != std::string::npos);
+  return name.replace(at, kAll.size(), format(".{}", expert));
+}
+
+/// The tensor of a parameter, or those of its experts; empty where one is missing.
+std::vector<const GgufTensor*> take_all(const arch::ParameterInfo& info, const std::string& name,
+                                        Tensors& unused, Differences& differences) {
+  if (const GgufTensor* const tensor = take(unused, name)) {
+    check_tensor(*tensor, info.shape, differences);
+    return {tensor};
+  }
+  std::vector<const GgufTensor*> tensors;
+  const bool experts = info.scope == arch::Scope::kExpert;
+  const std::vector<std::int64_t> shape(info.shape.begin() + (experts ? 1 : 0), info.shape.end());
+  const bool named = name.find("_exps") != std::string::npos;
+  for (std::int64_t i = 0; experts && named && i < info.shape[0]; ++i) {
+    const GgufTensor* const tensor = take(unused, name_of_expert(name, i));
+    if (tensor == nullptr) break;
+    check_tensor(*tensor, shape, differences);
+    tensors.push_back(tensor);
+  }
+  if (experts && std::ssize(tensors) == info.shape[0]) return tensors;
+  differences.missing(info.name);
+  return {};
+}
+
+at::ScalarType widest(const std::vector<const GgufTensor*>& tensors) {
+  at::ScalarType type = dtype_of(*tensors[0]->type);
+  for (const GgufTensor* tensor : tensors) type = c10::promoteTypes(type, dtype_of(*tensor->type));
+  return type;
 }
 
 }  // namespace
@@ -98,22 +145,18 @@ GgufSource::GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& 
 }
 
 void GgufSource::find_parts() {
-  std::map<std::string_view, const GgufTensor*> unused;
+  Tensors unused;
   for (const GgufTensor& tensor : header_.tensors) unused.emplace(tensor.name, &tensor);
   const bool interleaved = header_.text("general.architecture") == "llama";
   Differences differences("the file");
   for (const arch::ParameterInfo& info : arch::parameter_table(arch())) {
-    const auto found = unused.find(gguf_name(info.name, arch::network_names(arch())));
-    if (found == unused.end()) {
-      differences.missing(info.name);
-      continue;
-    }
-    const GgufTensor& tensor = *found->second;
-    unused.erase(found);
-    check_tensor(tensor, info, differences);
-    parts_.emplace(info.name,
-                   Part{&tensor, interleaved && is_query_or_key(info.name) ? arch().head_dim : 0});
-    dtypes_.emplace(info.name, dtype_of(*tensor.type));
+    const std::string name = gguf_name(info.name, arch::network_names(arch()));
+    std::vector<const GgufTensor*> tensors = take_all(info, name, unused, differences);
+    if (tensors.empty()) continue;
+    dtypes_.emplace(info.name, widest(tensors));
+    parts_.emplace(
+        info.name,
+        Part{std::move(tensors), interleaved && is_query_or_key(info.name) ? arch().head_dim : 0});
   }
   for (const auto& [name, tensor] : unused) differences.unexpected(tensor->name);
   differences.require_none(format("the weights in {} are not those of its metadata", path_),
@@ -139,12 +182,22 @@ HubOrigin GgufSource::origin(const RankContext& context) const {
   return origin;
 }
 
+std::pair<std::uint64_t, const GgufTensorType*> GgufSource::place_of(const Part& part,
+                                                                     std::int64_t row,
+                                                                     std::int64_t width) const {
+  const bool each_has_one = part.tensors.size() > 1;
+  const GgufTensor& tensor = *part.tensors[each_has_one ? static_cast<std::size_t>(row) : 0];
+  const auto bytes = static_cast<std::uint64_t>(width / tensor.type->values * tensor.type->bytes);
+  const std::uint64_t place =
+      tensor.begin + (each_has_one ? 0 : static_cast<std::uint64_t>(row) * bytes);
+  MOESAIC_ASSERT(place + bytes <= tensor.end);
+  return {place, tensor.type};
+}
+
 void GgufSource::read(const std::string& name, std::int64_t first, const at::Tensor& into) const {
   if (into.numel() == 0) return;
   const Part& part = parts_.at(name);
-  const GgufTensorType& type = *part.tensor->type;
   const std::int64_t rows = into.size(0), width = into.numel() / rows, half = part.head_dim / 2;
-  const auto row_bytes = static_cast<std::uint64_t>(width / type.values * type.bytes);
   const bool same = into.is_cpu() && into.scalar_type() == at::kFloat && into.is_contiguous();
   const std::int64_t step =
       same ? rows : std::min(rows, std::max<std::int64_t>(1, kStaged / width));
@@ -158,15 +211,15 @@ void GgufSource::read(const std::string& name, std::int64_t first, const at::Ten
         const std::int64_t inside = row % part.head_dim;
         row += 2 * (inside % half) + inside / half - inside;
       }
-      const std::uint64_t place = part.tensor->begin + static_cast<std::uint64_t>(row) * row_bytes;
-      MOESAIC_ASSERT(place + row_bytes <= part.tensor->end);
-      dequantise(type, file_.bytes().data() + place, width, out + r * width);
+      const auto [place, type] = place_of(part, row, width);
+      dequantise(*type, file_.bytes().data() + place, width, out + r * width);
     }
     if (!same)
       into.narrow(0, begin, count)
           .copy_(staging.narrow(0, 0, count).view_as(into.narrow(0, begin, count)));
   }
-  file_.release(part.tensor->begin, part.tensor->end - part.tensor->begin);
+  for (const GgufTensor* tensor : part.tensors)
+    file_.release(tensor->begin, tensor->end - tensor->begin);
 }
 
 void GgufSource::fill(const RankContext& context, const StateDict& model) const {

@@ -5,6 +5,8 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "config/gguf_header.h"
 #include "core/fs.h"
@@ -28,15 +30,19 @@ class GgufSource : public ModelSource {
   void fill(const RankContext& context, const StateDict& model) const override;
 
  private:
-  /// A parameter's tensor. Files of the architecture llama hold the rows of q and k in the order of
-  /// interleaved rotary pairs; `head_dim` is then the width of a head, else 0.
+  /// A parameter's tensor, or in older files one for each of its experts. Files of the architecture
+  /// llama hold the rows of q and k in the order of interleaved rotary pairs; `head_dim` is then
+  /// the width of a head, else 0.
   struct Part {
-    const GgufTensor* tensor = nullptr;
+    std::vector<const GgufTensor*> tensors;
     std::int64_t head_dim = 0;
   };
   GgufSource(const std::string& path, MappedFile&& file);
   GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& header);
   void find_parts();
+  /// Where row `row` of a parameter begins in the file, and its type.
+  std::pair<std::uint64_t, const GgufTensorType*> place_of(const Part& part, std::int64_t row,
+                                                           std::int64_t width) const;
 
   MappedFile file_;
   GgufHeader header_;

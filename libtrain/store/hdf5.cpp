@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <fstream>
+#include <string_view>
 
 #include "core/error.h"
 #include "store/chunk_grid.h"
@@ -146,6 +148,13 @@ Hdf5File Hdf5File::open(const std::string& path) {
   return {
       Hdf5Id(must(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), "open " + path), H5Fclose),
       path};
+}
+
+bool Hdf5File::is_at(const std::string& path) {
+  constexpr std::string_view kSignature = "\x89HDF\r\n\x1a\n";
+  char bytes[kSignature.size()] = {};
+  std::ifstream(path, std::ios::binary).read(bytes, sizeof bytes);
+  return path.ends_with(".h5") || std::string_view(bytes, sizeof bytes) == kSignature;
 }
 
 Hdf5Dataset Hdf5File::create_dataset(const Hdf5Spec& spec) {

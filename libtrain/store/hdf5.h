@@ -47,6 +47,8 @@ class Hdf5File {
   /// A new file that gets everything but values: place_chunks() says where those go.
   static Hdf5File lay_out(const std::string& path);
   static Hdf5File open(const std::string& path);  // read-only
+  /// Whether a file begins as HDF5 files do, or its name ends in .h5.
+  static bool is_at(const std::string& path);
 
   /// Fletcher32 on; no time stamps, so equal content gives equal files.
   Hdf5Dataset create_dataset(const Hdf5Spec& spec);

@@ -1,36 +1,36 @@
 #include "store/hub_folder.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <optional>
 #include <tuple>
 
+#include "config/gguf_header.h"
 #include "config/model_config.h"
+#include "config/no_model.h"
+#include "core/path.h"
 #include "store/differences.h"
 #include "store/hub_index.h"
+#include "store/hub_names.h"
 #include "store/manifest.h"
 
 namespace moesaic {
 namespace {
 
-namespace fs = std::filesystem;
-
+constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
 constexpr std::size_t kMaxTensors = 500'000;  // of all shards together
 constexpr std::uint64_t kMaxSmallFile = 64U << 20;
 constexpr std::uint64_t kMaxSmallFiles = 128U << 20;  // together
 constexpr std::size_t kMaxSmallFileCount = 200;
 
 void check_is_model(const std::string& path) {
-  MOESAIC_CHECK(fs::is_directory(path), ErrorKind::kCheckpoint, "there is no folder {}", path);
-  if (HubFolder::is_at(path)) return;
-  throw Error(ErrorKind::kCheckpoint,
-              format("{} holds neither {} nor {}", path, kHubSingleFile, kHubIndexFile),
-              "a Hugging Face folder with safetensors is needed; weights in other formats (.bin, "
-              ".pt) are not read, convert them first");
+  if (!is_folder(path, kKind) || !HubFolder::is_at(path)) refuse_no_model(path);
 }
 
 /// Where both are there, the single file counts, as for Transformers.
-bool has_index(const std::string& path) { return !fs::exists(path + "/" + kHubSingleFile); }
+bool has_index(const std::string& path) {
+  return !path_exists(path + "/" + kHubSingleFile, kKind) &&
+         entry_exists(path + "/" + kHubIndexFile, kKind);
+}
 
 HubIndex read_index(const std::string& path) {
   if (!has_index(path)) return {.shards = {kHubSingleFile}, .weights = {}};
@@ -57,6 +57,10 @@ void compare(const HubIndex& index, const std::vector<HubTensor>& tensors,
             : std::nullopt;
     if (listed == found) {
       ++i, ++j;
+    } else if (found && is_computed(found->first) && (!listed || *found < *listed)) {
+      ++j;  // older models have them in the files and not in the index
+    } else if (listed && is_computed(listed->first) && (!found || *listed < *found)) {
+      ++i;
     } else if (!found || (listed && *listed < *found)) {
       differences.missing(shown(listed->first, listed->second)), ++i;
     } else {
@@ -86,7 +90,9 @@ bool is_plain(const std::string& name) {
 }  // namespace
 
 bool HubFolder::is_at(const std::string& path) {
-  return fs::exists(path + "/" + kHubSingleFile) || fs::exists(path + "/" + kHubIndexFile);
+  // A link that leads to nothing says that a model was here.
+  return entry_exists(path + "/" + kHubSingleFile, kKind) ||
+         entry_exists(path + "/" + kHubIndexFile, kKind);
 }
 
 HubFolder::HubFolder(const std::string& path) : path_(path) {
@@ -104,25 +110,28 @@ HubFolder::HubFolder(const std::string& path) : path_(path) {
   tensors_.reserve(count);
   for (const SafetensorsFile& file : files_) {
     for (const SafetensorsTensor& tensor : file.header().tensors)
-      tensors_.push_back({&file, &tensor});
+      tensors_.push_back({&file, &tensor, {}});
   }
   std::sort(tensors_.begin(), tensors_.end(),
             [](const HubTensor& a, const HubTensor& b) { return a.tensor->name < b.tensor->name; });
   if (has_index(path)) compare(index, tensors_, files_.data(), path);
+  ModelNames names;
+  for (const HubTensor& item : tensors_) names.see(item.tensor->name);
+  for (HubTensor& item : tensors_) item.name = names.in_model(item.tensor->name);
 }
 
 std::map<std::string, std::string> read_small_files(const std::string& folder, const Log& log) {
   std::vector<std::string> names;
-  for (const auto& item : fs::directory_iterator(folder)) {
-    const std::string name = item.path().filename().string();
-    if (item.is_regular_file() && is_carried(name)) names.push_back(name);
+  for (std::string& name : names_in(folder, kKind)) {
+    const std::string path = folder + "/" + name;
+    if (is_carried(name) && is_file(path, kKind) && !is_gguf(path))
+      names.push_back(std::move(name));
   }
-  std::sort(names.begin(), names.end());
   std::map<std::string, std::string> files;
   std::uint64_t total = 0;
   for (const std::string& name : names) {
     const std::string path = folder + "/" + name;
-    const std::uint64_t size = fs::file_size(path);
+    const std::uint64_t size = file_size(path, kKind);
     if (size > kMaxSmallFile || total + size > kMaxSmallFiles || !is_plain(name) ||
         files.size() == kMaxSmallFileCount) {
       log.warn(

@@ -16,6 +16,7 @@ namespace moesaic {
 struct HubTensor {
   const SafetensorsFile* file = nullptr;
   const SafetensorsTensor* tensor = nullptr;
+  std::string name = {};  // in the model: without what a wrapper around it has added to its name
 };
 
 class HubFolder {
@@ -30,7 +31,7 @@ class HubFolder {
 
   const std::string& path() const { return path_; }
   const Json& config() const { return config_; }
-  /// In the order of their names.
+  /// In the order of their names in the files.
   const std::vector<HubTensor>& tensors() const { return tensors_; }
   /// In the order of the names of the shards.
   const std::vector<SafetensorsFile>& files() const { return files_; }

@@ -15,9 +15,8 @@ Json config_of_weights(const HubFolder& folder) {
   const std::string needed = arch::layer_prefix(options.num_hidden_layers) +
                              arch::PredictionNames::kProjection + ".weight";
   const auto tensors = folder.tensors();
-  const bool there = std::any_of(tensors.begin(), tensors.end(), [&](const HubTensor& item) {
-    return item.tensor->name == needed;
-  });
+  const bool there = std::any_of(tensors.begin(), tensors.end(),
+                                 [&](const HubTensor& item) { return item.name == needed; });
   if (there) return config;
   config.erase("num_mtp_layers");
   config["num_nextn_predict_layers"] = 0;
@@ -56,14 +55,16 @@ HubOrigin HubSource::origin(const RankContext& context) const {
 
 void HubSource::read(const std::string& name, std::int64_t first, const at::Tensor& into) const {
   const arch::ParameterInfo& info = parameter(name);
-  const std::vector<HubTensor>& parts = weights_.of(info.name);
+  const std::vector<HubPart>& parts = weights_.of(info.name);
+  const auto fill = [](const HubPart& part, std::int64_t value, const at::Tensor& values) {
+    part.item.file->read(*part.item.tensor, part.first + value, values);
+  };
   if (info.scope == arch::Scope::kDense) {
     const std::int64_t row_values = info.numel() / info.shape[0];
-    return parts[0].file->read(*parts[0].tensor, first * row_values, into);
+    return fill(parts[0], first * row_values, into);
   }
   for (std::int64_t i = 0; i < into.size(0); ++i) {
-    const HubTensor& part = parts[static_cast<std::size_t>(first + i)];
-    part.file->read(*part.tensor, 0, into.select(0, i));
+    fill(parts[static_cast<std::size_t>(first + i)], 0, into.select(0, i));
   }
 }
 

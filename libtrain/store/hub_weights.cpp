@@ -18,53 +18,95 @@ constexpr std::int64_t kValuesPerCompare = 4 << 20;
 
 struct Part {
   std::int64_t expert;  // -1: of no expert
-  HubTensor item;
+  HubPart values;
+  std::vector<std::int64_t> shape;
+
+  const std::string& name() const { return values.item.tensor->name; }
 };
 using Groups = std::map<std::string, std::vector<Part>>;
 
-Groups group(const HubFolder& folder) {
+/// A name as the hub has it: Transformers 5 calls the block of every family `mlp` in memory.
+std::string name_of_hub(std::string name, const arch::NetworkNames& names) {
+  constexpr std::string_view kInMemory = ".mlp.";
+  const std::string block = std::string(".") + names.block;
+  const std::size_t at = block == kInMemory ? std::string::npos : name.find(kInMemory);
+  return at == std::string::npos ? name : name.replace(at, kInMemory.size(), block);
+}
+
+/// The parts of a tensor of all experts, which go to the parameters that they would be in if each
+/// expert had tensors of its own.
+void add_fused(const HubTensor& item, const FusedExperts& fused, const arch::Options& options,
+               Groups& groups, Differences& differences) {
+  const arch::NetworkNames& names = arch::network_names(options);
+  const std::int64_t inner = options.moe_intermediate_size, width = options.hidden_size;
+  const std::vector<std::int64_t> slice =
+      fused.gate_and_up ? std::vector{inner, width} : std::vector{width, inner};
+  const std::int64_t pieces = fused.gate_and_up ? 2 : 1;
+  const std::vector<std::int64_t> all = {options.num_experts, pieces * slice[0], slice[1]};
+  if (item.tensor->shape != all) {
+    return differences.differs(format("{} has shape [{}] (here [{}])", item.tensor->name,
+                                      join(item.tensor->shape, ", "), join(all, ", ")));
+  }
+  const auto stems =
+      fused.gate_and_up ? std::vector{names.gate, names.up} : std::vector{names.down};
+  for (std::int64_t i = 0; i < pieces * options.num_experts; ++i) {
+    const char* const stem = stems[static_cast<std::size_t>(i % pieces)];
+    groups[format("{}{}.weight", fused.prefix, stem)].push_back(
+        {i / pieces, {item, i * slice[0] * slice[1]}, slice});
+  }
+}
+
+Groups group(const HubFolder& folder, const arch::Options& options, Differences& differences) {
   Groups groups;
   for (const HubTensor& item : folder.tensors()) {
-    const HubName name = split_hub_name(item.tensor->name);
-    groups[name.parameter].push_back({name.expert.value_or(-1), item});
+    const std::string full = name_of_hub(item.name, arch::network_names(options));
+    if (const auto fused = fused_experts(full); fused && options.is_moe()) {
+      add_fused(item, *fused, options, groups, differences);
+      continue;
+    }
+    const HubName name = split_hub_name(full);
+    groups[name.parameter].push_back({name.expert.value_or(-1), {item}, item.tensor->shape});
   }
   for (auto& [name, parts] : groups) {
-    std::sort(parts.begin(), parts.end(),
-              [](const Part& a, const Part& b) { return a.expert < b.expert; });
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const Part& a, const Part& b) { return a.expert < b.expert; });
   }
   return groups;
 }
 
-void check_tensor(const SafetensorsTensor& tensor, const std::vector<std::int64_t>& shape,
-                  Differences& differences) {
-  if (tensor.shape != shape) {
-    differences.differs(format("{} has shape [{}] (here [{}])", tensor.name,
-                               join(tensor.shape, ", "), join(shape, ", ")));
+void check_part(const Part& part, const std::vector<std::int64_t>& shape,
+                Differences& differences) {
+  const SafetensorsTensor& tensor = *part.values.item.tensor;
+  if (part.shape != shape) {
+    differences.differs(format("{} has shape [{}] (here [{}])", tensor.name, join(part.shape, ", "),
+                               join(shape, ", ")));
   } else if (!weight_dtype(*tensor.dtype)) {
     differences.differs(
         format("{} is {} (only F64, F32, F16 and BF16 are read)", tensor.name, tensor.dtype->name));
   }
 }
 
-/// The tensors of one parameter in order, as far as they are there. The work grows with the tensors
+/// The parts of one parameter in order, as far as they are there. The work grows with the tensors
 /// that exist, not with the experts that config.json claims.
-std::vector<HubTensor> pick(const arch::ParameterInfo& info, const std::vector<Part>& parts,
-                            Differences& differences) {
+std::vector<HubPart> pick(const arch::ParameterInfo& info, const std::vector<Part>& parts,
+                          Differences& differences) {
   const bool experts = info.scope == arch::Scope::kExpert;
   const std::int64_t first = experts ? 0 : -1;
   const std::int64_t count = experts ? info.shape[0] : 1;
   const std::vector<std::int64_t> shape(info.shape.begin() + (experts ? 1 : 0), info.shape.end());
-  std::vector<HubTensor> picked;
+  std::vector<HubPart> picked;
   std::int64_t gap = first + count;  // the first that is missing
+  std::int64_t last = first - 1;
   for (const Part& part : parts) {
-    if (part.expert < first || part.expert >= first + count) {
-      differences.unexpected(part.item.tensor->name);
+    if (part.expert <= last || part.expert >= first + count) {
+      differences.unexpected(part.name());
       continue;
     }
     const auto next = first + std::ssize(picked);
     if (part.expert != next) gap = std::min(gap, next);
-    check_tensor(*part.item.tensor, shape, differences);
-    picked.push_back(part.item);
+    check_part(part, shape, differences);
+    picked.push_back(part.values);
+    last = part.expert;
   }
   const std::int64_t missing = count - std::ssize(picked);
   if (missing > 0) {
@@ -94,18 +136,32 @@ std::int64_t unused_layers(const Json& config, const arch::Options& options, con
   return count;
 }
 
-at::ScalarType widest(const std::vector<HubTensor>& parts) {
-  at::ScalarType type = *weight_dtype(*parts[0].tensor->dtype);
-  for (const HubTensor& part : parts) {
-    type = c10::promoteTypes(type, *weight_dtype(*part.tensor->dtype));
-  }
+const SafetensorsDtype& dtype_of(const HubPart& part) { return *part.item.tensor->dtype; }
+
+at::ScalarType widest(const std::vector<HubPart>& parts) {
+  at::ScalarType type = *weight_dtype(dtype_of(parts[0]));
+  for (const HubPart& part : parts) type = c10::promoteTypes(type, *weight_dtype(dtype_of(part)));
   return type;
 }
 
-bool all_alike(const std::vector<HubTensor>& parts) {
-  return std::all_of(parts.begin(), parts.end(), [&](const HubTensor& part) {
-    return part.tensor->dtype == parts[0].tensor->dtype;
+bool all_alike(const std::vector<HubPart>& parts) {
+  return std::all_of(parts.begin(), parts.end(),
+                     [&](const HubPart& part) { return &dtype_of(part) == &dtype_of(parts[0]); });
+}
+
+// What the weights were saved from shows in what is missing, or in what is there.
+std::string hint_for(const std::map<std::string, std::vector<HubPart>>& parts,
+                     const HubFolder& folder) {
+  const auto head = parts.find(kHead);
+  const auto embedding = parts.find(kEmbedding);
+  if (head != parts.end() && head->second.empty() && !embedding->second.empty())
+    return "save the model with its output head (AutoModelForCausalLM), or correct its config.json";
+  const auto& tensors = folder.tensors();
+  const bool adapted = std::any_of(tensors.begin(), tensors.end(), [](const HubTensor& item) {
+    return item.name.find(".lora_") != std::string::npos;
   });
+  if (adapted) return "merge the adapter into the model first (PEFT: merge_and_unload)";
+  return "fetch the folder again, or correct its config.json";
 }
 
 bool equal_values(const HubTensor& a, const HubTensor& b) {
@@ -126,8 +182,8 @@ bool equal_values(const HubTensor& a, const HubTensor& b) {
 }  // namespace
 
 HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
-  Groups groups = group(folder);
   Differences differences("the folder");
+  Groups groups = group(folder, options, differences);
   static const std::vector<Part> kNone;
   for (const arch::ParameterInfo& info : arch::parameter_table(options)) {
     const auto found = groups.find(info.name);
@@ -140,21 +196,21 @@ HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
     const auto layer = layer_of(name);
     if (layer && *layer >= layers && *layer < layers + options.num_nextn_predict_layers &&
         is_copy_for_prediction(name)) {
-      copies_.emplace_back(parts[0].item, name.ends_with(arch::PredictionNames::kHead));
+      copies_.emplace_back(parts[0].values.item, name.ends_with(arch::PredictionNames::kHead));
     } else if (layer && *layer >= layers && *layer < layers + unused) {
       skipped_ += parts.size();
     } else if (name == kHead && parts_.contains(kEmbedding)) {
-      tied_head_ = parts[0].item;
-    } else if (!name.ends_with(".rotary_emb.inv_freq")) {
-      for (const Part& part : parts) differences.unexpected(part.item.tensor->name);
+      tied_head_ = parts[0].values.item;
+    } else if (!is_computed(name)) {
+      for (const Part& part : parts) differences.unexpected(part.name());
     }
   }
   differences.require_none(
       format("the weights in {} are not those of its config.json", folder.path()),
-      "fetch the folder again, or correct its config.json");
+      hint_for(parts_, folder));
 }
 
-const std::vector<HubTensor>& HubWeights::of(const std::string& parameter) const {
+const std::vector<HubPart>& HubWeights::of(const std::string& parameter) const {
   return parts_.at(parameter);
 }
 
@@ -184,14 +240,14 @@ void HubWeights::check_copies() const {
   for (const auto& [copy, is_head] : copies_) {
     const auto head = parts_.find(kHead);
     const bool of_head = is_head && head != parts_.end();
-    if (equal_values(copy, of_head ? head->second[0] : parts_.at(kEmbedding)[0])) continue;
+    if (equal_values(copy, (of_head ? head->second : parts_.at(kEmbedding))[0].item)) continue;
     throw Error(ErrorKind::kCheckpoint,
                 format("{} in {} is not the {} of the model, which the layers for multi-token "
                        "prediction share",
                        copy.tensor->name, copy.file->path(), of_head ? "output head" : "embedding"),
                 "set num_nextn_predict_layers to 0 in config.json to do without these layers");
   }
-  if (tied_head_.file == nullptr || equal_values(tied_head_, parts_.at(kEmbedding)[0])) return;
+  if (tied_head_.file == nullptr || equal_values(tied_head_, parts_.at(kEmbedding)[0].item)) return;
   throw Error(
       ErrorKind::kCheckpoint,
       format("{} in {} is not the embedding, to which tie_word_embeddings in config.json ties it",

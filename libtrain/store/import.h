@@ -10,7 +10,7 @@
 namespace moesaic {
 
 struct ImportOptions {
-  bool overwrite = false;        // replace a model that is at the target
+  bool overwrite = false;        // replace what an export or import wrote
   bool allow_nonfinite = false;  // take weights that are NaN or infinite
   arch::UpcycleOptions upcycle;  // num_experts 0 = the model as it is
   std::uint64_t seed = 1234;     // of upcycling

@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
 #include <vector>
 
 #include "config/gguf_header.h"
+#include "config/no_model.h"
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/json_text.h"
+#include "core/path.h"
 #include "parallel/row_blocks.h"
 #include "store/checkpoint_folder.h"
 #include "store/hdf5.h"
@@ -15,11 +17,10 @@
 #include "store/inspect_gguf.h"
 #include "store/inspect_hub.h"
 #include "store/manifest.h"
+#include "store/safetensors.h"
 
 namespace moesaic {
 namespace {
-
-namespace fs = std::filesystem;
 
 constexpr std::int64_t kBytesPerRead = 16 << 20;
 constexpr std::size_t kLongestValue = 100;  // of a training entry in the text
@@ -63,7 +64,7 @@ std::string read_all(const Hdf5Dataset& dataset, const std::vector<std::string>*
 
 Json inspect_dataset(const Hdf5File& file, const std::string& name, const DatasetDigests* digests) {
   const Hdf5Dataset dataset = file.dataset(name);
-  Json row = {{"file", fs::path(file.path()).filename().string()},
+  Json row = {{"file", file_name(file.path())},
               {"name", name},
               {"shape", dataset.spec().shape},
               {"dtype", dtype_name(dataset.spec().dtype)},
@@ -181,19 +182,18 @@ std::string status_text(const Json& item) {
 }  // namespace
 
 Json inspect_path(const std::string& path) {
-  MOESAIC_CHECK(fs::exists(path), ErrorKind::kCheckpoint,
-                "cannot inspect {}: there is no such file or folder", path);
+  constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
   if (is_gguf(path)) return inspect_gguf(path);
-  if (fs::is_regular_file(path)) {
-    return path.ends_with(".safetensors") ? inspect_safetensors(path) : inspect_hdf5(path);
+  if (is_file(path, kKind)) {
+    if (Hdf5File::is_at(path)) return inspect_hdf5(path);
+    if (SafetensorsFile::is_at(path)) return inspect_safetensors(path);
+    refuse_no_model(path);
   }
   if (HubFolder::is_at(path)) return inspect_hub(path);
-  if (fs::exists(path + "/" + kManifestName)) return inspect_checkpoint(path);
-  if (fs::is_directory(path + "/checkpoints")) return inspect_run(path, path + "/checkpoints");
+  if (path_exists(path + "/" + kManifestName, kKind)) return inspect_checkpoint(path);
+  if (is_folder(path + "/checkpoints", kKind)) return inspect_run(path, path + "/checkpoints");
   if (!list_checkpoints(path).empty()) return inspect_run(path, path);
-  throw Error(ErrorKind::kCheckpoint, format("cannot inspect {}: it holds no model", path),
-              "give a run folder, a checkpoint folder (with manifest.json), a Hugging Face folder, "
-              "or a .h5, .safetensors or .gguf file");
+  refuse_no_model(path);
 }
 
 std::string inspect_text(const Json& inspected) {
@@ -206,11 +206,11 @@ std::string inspect_text(const Json& inspected) {
   }
   for (const char* key : {"step", "model_type", "parameters", "dtype", "layout", "tokenizer",
                           "metadata", "unsupported"}) {
-    if (inspected.contains(key)) text += format("{}: {}\n", key, inspected[key].dump());
+    if (inspected.contains(key)) text += format("{}: {}\n", key, json_text(inspected[key]));
   }
   if (inspected.contains("training") && inspected["training"].is_object()) {
     for (const auto& [key, value] : inspected["training"].items()) {
-      const std::string shown = value.dump();
+      const std::string shown = json_text(value);
       if (shown.size() <= kLongestValue) text += format("training.{}: {}\n", key, shown);
     }
   }

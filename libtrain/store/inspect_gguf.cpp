@@ -2,12 +2,11 @@
 
 #include <c10/util/accumulate.h>
 
-#include <filesystem>
-
 #include "config/gguf_header.h"
 #include "core/digest.h"
 #include "core/format.h"
 #include "core/fs.h"
+#include "core/path.h"
 #include "store/gguf_source.h"
 
 namespace moesaic {
@@ -23,7 +22,7 @@ std::string shown(const GgufValue& value) {
 }
 
 Json row_of(const GgufTensor& tensor, const std::string& path, std::string_view file) {
-  return {{"file", std::filesystem::path(path).filename().string()},
+  return {{"file", file_name(path)},
           {"name", tensor.name},
           {"shape", tensor.shape},
           {"dtype", tensor.type->name},

@@ -2,9 +2,8 @@
 
 #include <c10/util/accumulate.h>
 
-#include <filesystem>
-
 #include "arch/parameter_table.h"
+#include "core/path.h"
 #include "store/hdf5_spec.h"
 #include "store/hub_folder.h"
 #include "store/hub_weights.h"
@@ -13,11 +12,9 @@
 namespace moesaic {
 namespace {
 
-namespace fs = std::filesystem;
-
 Json row_of(const SafetensorsFile& file, const SafetensorsTensor& tensor) {
   const auto dtype = weight_dtype(*tensor.dtype);
-  return {{"file", fs::path(file.path()).filename().string()},
+  return {{"file", file_name(file.path())},
           {"name", tensor.name},
           {"shape", tensor.shape},
           {"dtype", dtype ? dtype_name(*dtype) : tensor.dtype->name},
@@ -76,8 +73,7 @@ Json inspect_hub(const std::string& path) {
     report["parameters"] = 0;
     report["files"] = Json::object();
     for (const SafetensorsFile& file : folder.files()) {
-      report["files"][fs::path(file.path()).filename().string()] = {
-          {"size", fs::file_size(file.path())}};
+      report["files"][file_name(file.path())] = {{"size", file_size(file.path())}};
     }
     Json rows = Json::array();
     std::int64_t values = 0;

@@ -6,6 +6,8 @@
 
 #include "core/digest.h"
 #include "core/fs.h"
+#include "core/json_text.h"
+#include "core/path.h"
 
 namespace moesaic {
 namespace {
@@ -47,9 +49,7 @@ void check_structure(const Json& manifest, const std::string& where) {
   require(manifest["files"].size() <= kMaxFiles, "'files' has too many entries");
   for (const auto& [name, entry] : manifest["files"].items()) {
     require(is_inside(name), format("the file name '{}' leaves the folder", name));
-    require(entry.is_object() && entry.contains("size") && is_count(entry["size"]) &&
-                entry.contains("xxh3_128") && is_digest(entry["xxh3_128"]),
-            format("the entry of '{}' has no size and digest", name));
+    require(is_file_entry(entry), format("the entry of '{}' has no size and digest", name));
   }
   require(manifest.contains("datasets") && manifest["datasets"].is_object(),
           "'datasets' is not an object");
@@ -61,8 +61,13 @@ void check_structure(const Json& manifest, const std::string& where) {
 
 }  // namespace
 
+bool is_file_entry(const Json& entry) {
+  return entry.is_object() && entry.contains("size") && is_count(entry["size"]) &&
+         entry.contains("xxh3_128") && is_digest(entry["xxh3_128"]);
+}
+
 std::string seal_manifest(const Json& content) {
-  std::string text = content.dump(1);
+  std::string text = json_text(content, 1);
   MOESAIC_ASSERT(content.is_object() && !content.empty() && text.ends_with("\n}"));
   text.resize(text.size() - 2);
   text += ",\n";
@@ -85,13 +90,14 @@ Json unseal_manifest(std::string_view text, const std::string& where) {
 
 std::string read_manifest(const std::string& folder) {
   const std::string path = folder + "/" + kManifestName;
-  MOESAIC_CHECK(std::filesystem::exists(path), ErrorKind::kCheckpoint,
+  MOESAIC_CHECK(path_exists(path, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
                 "{} has no {}: it is no whole checkpoint", folder, kManifestName);
   return read_file(path, ErrorKind::kCheckpoint, kMaxBytes);
 }
 
 Json describe_file(const std::string& path, const std::function<void()>& alive) {
-  return {{"size", std::filesystem::file_size(path)}, {"xxh3_128", digest_of_file(path, alive)}};
+  return {{"size", file_size(path, ErrorKind::kCheckpoint)},
+          {"xxh3_128", digest_of_file(path, alive)}};
 }
 
 void check_file(const std::string& folder, const std::string& name, const Json& entry,

@@ -37,6 +37,9 @@ std::string read_manifest(const std::string& folder);
 /// and then while it is read.
 Json describe_file(const std::string& path, const std::function<void()>& alive);
 
+/// Whether an entry has size and digest, as describe_file() makes them.
+bool is_file_entry(const Json& entry);
+
 /// Compares a file with its entry in `files`. Error(kCheckpoint) says how it differs.
 void check_file(const std::string& folder, const std::string& name, const Json& entry,
                 const std::function<void()>& alive = {});

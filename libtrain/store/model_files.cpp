@@ -1,10 +1,12 @@
 #include "store/model_files.h"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "config/gguf_header.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "core/path.h"
 #include "data/text/text_tokenizer.h"
 
 namespace moesaic {
@@ -28,7 +30,7 @@ std::map<std::string, std::string> files_of(const std::string& spec) {
   if (!texts.config.empty()) files[kTokenizerConfig] = texts.config;
   const fs::path folder = fs::path(texts.where).parent_path();
   for (const char* const name : kOfTokenizer) {
-    if (is_gguf(spec) || files.contains(name) || !fs::is_regular_file(folder / name)) continue;
+    if (is_gguf(spec) || files.contains(name) || !is_file((folder / name).string())) continue;
     files[name] = read_file((folder / name).string(), ErrorKind::kData);
   }
   return files;
@@ -56,6 +58,11 @@ std::unique_ptr<Tokenizer> ModelFiles::tokenizer() const {
   if (tokenizer_.is_object() && tokenizer_.value("type", "") == "byte") return byte_tokenizer();
   if (!files_.contains(kTokenizer)) return nullptr;
   return text_tokenizer({path_ + "/" + kTokenizer, text(kTokenizer), text(kTokenizerConfig)});
+}
+
+bool is_tokenizer_file(const std::string& name) {
+  return std::find(std::begin(kOfTokenizer), std::end(kOfTokenizer), name) !=
+         std::end(kOfTokenizer);
 }
 
 void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,

@@ -32,6 +32,9 @@ class ModelFiles {
   Json tokenizer_;  // as a checkpoint describes it
 };
 
+/// Whether a folder describes its tokenizer, and how it is used, in a file of that name.
+bool is_tokenizer_file(const std::string& name);
+
 /// The files of the tokenizer that a recipe names take the place of those in `files`, by name: with
 /// them Transformers loads an export. The byte tokenizer has none.
 void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,

@@ -3,11 +3,14 @@
 #include <fcntl.h>
 #include <stdio.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 
 #include "core/error.h"
 #include "core/fs.h"
-#include "store/manifest.h"
+#include "core/path.h"
+#include "store/own_folder.h"
 
 namespace moesaic {
 namespace {
@@ -24,17 +27,41 @@ std::string without_trailing_slash(const std::string& path) {
   return normal.has_filename() ? normal.string() : normal.parent_path().string();
 }
 
-void check_place(const std::string& path, bool overwrite) {
-  if (!fs::exists(fs::symlink_status(path))) return;
-  MOESAIC_CHECK(fs::is_directory(path) && !fs::is_symlink(path), ErrorKind::kCheckpoint,
+/// Whether a folder is there that is to be replaced. Error for anything that must stay.
+bool is_to_be_replaced(const std::string& path, bool overwrite) {
+  constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
+  if (!entry_exists(path, kKind)) return false;
+  MOESAIC_CHECK(is_folder(path, kKind) && link_target(path).empty(), kKind,
                 "cannot make the folder {}: something else has that name", path);
-  if (fs::is_empty(path)) return;
-  if (!overwrite) {
-    throw Error(ErrorKind::kCheckpoint, format("{} is there already and is not empty", path),
-                "choose another place, or replace it with --overwrite");
+  if (lies_in(canonical_path(".", kKind), canonical_path(path, kKind))) {
+    throw Error(
+        ErrorKind::kUsage,
+        format("cannot make the folder {}: the working folder is this one, or lies in it", path),
+        "name a folder that is not there yet");
   }
-  MOESAIC_CHECK(fs::exists(path + "/" + kConfigFile), ErrorKind::kCheckpoint,
-                "{} is not overwritten: it holds no model (no {})", path, kConfigFile);
+  if (names_in(path, kKind).empty()) return false;
+  if (!overwrite) {
+    throw Error(kKind, format("{} is there already and is not empty", path),
+                "choose another place; --overwrite replaces what an export or import wrote");
+  }
+  require_own_folder(path);
+  return true;
+}
+
+/// The lock of the temporary folder, which is made.
+FileLock lock_temporary(const std::string& temporary, const std::string& path) {
+  for (;;) {
+    make_folder(temporary);
+    FileLock lock(temporary, FileLock::Wait::kNo);
+    if (lock.is_taken()) {
+      throw Error(ErrorKind::kUsage, format("another job is writing {}", path),
+                  "wait for it, or choose another place");
+    }
+    if (lock.is_at(temporary)) return lock;
+    // Another job has just finished, and moved or removed what was opened.
+    MOESAIC_CHECK(lock.is_open() || lock.error() == ENOENT, ErrorKind::kCheckpoint,
+                  "cannot open {}: {}", temporary, std::strerror(lock.error()));
+  }
 }
 
 }  // namespace
@@ -42,22 +69,22 @@ void check_place(const std::string& path, bool overwrite) {
 void publish_folder(const std::string& temporary, const std::string& path) {
   sync_path(temporary);
   const std::string parent = fs::path(path).parent_path().string();
-  if (!fs::exists(path)) return publish(temporary, path);
+  if (!path_exists(path, ErrorKind::kCheckpoint)) return publish(temporary, path);
   if (exchange(temporary, path)) {
     sync_path(parent.empty() ? "." : parent);
-    fs::remove_all(temporary);
+    remove_tree(temporary);
     return;
   }
   // Two steps: a crash between them leaves both the old and the new one, under other names.
   publish(path, path + kReplacedSuffix);
   publish(temporary, path);
-  fs::remove_all(path + kReplacedSuffix);
+  remove_tree(path + kReplacedSuffix);
 }
 
 void check_apart(const std::string& from, const std::string& to) {
-  const std::string a = fs::weakly_canonical(from).string() + "/";
-  const std::string b = fs::weakly_canonical(without_trailing_slash(to)).string() + "/";
-  MOESAIC_CHECK(!a.starts_with(b) && !b.starts_with(a), ErrorKind::kUsage,
+  const std::string a = canonical_path(from, ErrorKind::kUsage);
+  const std::string b = canonical_path(to, ErrorKind::kUsage);
+  MOESAIC_CHECK(!lies_in(a, b) && !lies_in(b, a), ErrorKind::kUsage,
                 "cannot read {} and write {}: one lies inside the other", from, to);
 }
 
@@ -71,11 +98,18 @@ void check_room(const std::string& folder, std::uint64_t bytes, const std::strin
 }
 
 NewFolder::NewFolder(const std::string& path, const Options& options)
-    : path_(without_trailing_slash(path)), temporary_(path_ + ".moesaic.tmp") {
-  check_place(path_, options.overwrite);
-  std::error_code code;
-  fs::remove_all(temporary_, code);  // of a process that was killed
-  make_folder(temporary_);
+    : path_(without_trailing_slash(path)),
+      temporary_(path_ + ".moesaic.tmp"),
+      lock_(lock_temporary(temporary_, path_)) {
+  try {
+    replaces_ = is_to_be_replaced(path_, options.overwrite);
+    for (const std::string& name : names_in(temporary_, ErrorKind::kCheckpoint))
+      remove_tree(temporary_ + "/" + name);  // of a process that was killed
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove_all(temporary_, ignored);
+    throw;
+  }
 }
 
 NewFolder::~NewFolder() {
@@ -84,7 +118,14 @@ NewFolder::~NewFolder() {
 }
 
 void NewFolder::publish() {
-  publish_folder(temporary_, path_);
+  if (replaces_) {
+    // While it has the temporary name, nobody may take the old one for a leftover.
+    const FileLock old(path_, FileLock::Wait::kNo);
+    publish_folder(temporary_, path_);
+  } else {
+    sync_path(temporary_);
+    moesaic::publish(temporary_, path_);  // fails where a folder with files has appeared meanwhile
+  }
   published_ = true;
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/file_lock.h"
+
 namespace moesaic {
 
 /// Of a folder that another one replaces, for the moment between two renames.
@@ -25,11 +27,12 @@ void check_room(const std::string& folder, std::uint64_t bytes,
 class NewFolder {
  public:
   struct Options {
-    bool overwrite = false;  // a model that is at `path` is replaced
+    bool overwrite = false;  // what an export or import wrote to `path` is replaced
   };
 
   /// Error(kCheckpoint) when something is at `path` already: anything but an empty folder, or with
-  /// `overwrite` anything that is not a model (config.json). Makes the folder to write to.
+  /// `overwrite` anything that require_own_folder() refuses. Error(kUsage) when `path` is the
+  /// working folder or holds it, or another job is writing there. Makes the folder to write to.
   NewFolder(const std::string& path, const Options& options);
   ~NewFolder();
   NewFolder(const NewFolder&) = delete;
@@ -42,6 +45,8 @@ class NewFolder {
  private:
   std::string path_;
   std::string temporary_;
+  FileLock lock_;
+  bool replaces_ = false;
   bool published_ = false;
 };
 

@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <bit>
 #include <cstring>
+#include <fstream>
 #include <tuple>
 
 #include "core/digest.h"
 #include "core/json.h"
+#include "core/path.h"
 
 namespace moesaic {
 namespace {
@@ -63,6 +65,16 @@ SafetensorsFile::SafetensorsFile(const std::string& path)
       file_(path, ErrorKind::kCheckpoint),
       header_(read_safetensors_header(file_.bytes(), file_.bytes().size(), path)) {
   file_.release(0, std::min<std::uint64_t>(file_.bytes().size(), kMaxSafetensorsHeader));
+}
+
+bool SafetensorsFile::is_at(const std::string& path) {
+  if (path.ends_with(".safetensors")) return true;
+  char bytes[9] = {};
+  std::ifstream(path, std::ios::binary).read(bytes, sizeof bytes);
+  std::uint64_t length = 0;
+  std::memcpy(&length, bytes, sizeof length);
+  return bytes[8] == '{' && length <= kMaxSafetensorsHeader &&
+         length + sizeof length <= file_size(path, ErrorKind::kCheckpoint);
 }
 
 void SafetensorsFile::read(const SafetensorsTensor& tensor, std::int64_t first,

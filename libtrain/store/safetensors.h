@@ -22,6 +22,10 @@ class SafetensorsFile {
   /// Error(kCheckpoint) when it cannot be read or its header is wrong.
   explicit SafetensorsFile(const std::string& path);
 
+  /// Whether the name of a file ends in .safetensors, or it begins with the length of a header in
+  /// it.
+  static bool is_at(const std::string& path);
+
   const std::string& path() const { return path_; }
   const SafetensorsHeader& header() const { return header_; }
 

@@ -13,7 +13,8 @@ using Ids = std::vector<std::int64_t>;
 std::string build(const TemporaryFolder& folder, const std::string& pattern,
                   const std::string& kind) {
   return build_token_file({.path = folder.path() + "/" + pattern, .format = kind},
-                          *byte_tokenizer(), folder.path() + "/cache", silent());
+                          *byte_tokenizer(), folder.path() + "/cache", silent())
+      .token_file;
 }
 
 Ids ids_in(const std::string& path) {

@@ -1,5 +1,7 @@
 #include "data/dataset.h"
 
+#include <fstream>
+
 #include "data/test_data.h"
 
 namespace moesaic {
@@ -23,9 +25,9 @@ Recipe recipe_of(const TemporaryFolder& folder) {
 }
 
 CorpusPaths built(const TemporaryFolder& folder, const Recipe& recipe) {
-  const auto paths =
+  const auto corpora =
       build_corpora(recipe.data, *byte_tokenizer(), folder.path() + "/cache", silent());
-  return CorpusPaths::from_json(paths.to_json());  // as the other ranks get them
+  return CorpusPaths::unpacked(corpora.paths.packed());  // as the other ranks get them
 }
 
 TEST(Dataset, OpensWhatTheChiefBuilt) {
@@ -69,6 +71,33 @@ TEST(Dataset, TooLittleTextNamesItsSource) {
   const auto paths = built(folder, recipe);
   expect_error(ErrorKind::kData, "v.txt: 6 token ids make no sequence, one needs 7",
                [&] { open_valid(recipe, paths, 257); });
+}
+
+TEST(Dataset, IsDescribedByWhatItsSourcesHold) {
+  const TemporaryFolder folder;
+  Recipe recipe = recipe_of(folder);
+  const std::string strange = folder.path() + "/a-\xff.txt";
+  std::ofstream(strange) << "text";
+  recipe.data.train = {{.path = folder.path() + "/a*.txt"}};
+  const auto build = [&] {
+    return build_corpora(recipe.data, *byte_tokenizer(), folder.path() + "/cache", silent());
+  };
+  const BuiltCorpora before = build();
+  EXPECT_EQ(CorpusPaths::unpacked(before.paths.packed()).train, before.paths.train);
+  const Json& train = before.description.at("train").at(0);
+  EXPECT_EQ(train.at("path"), recipe.data.train[0].path);
+  EXPECT_EQ(train.at("files").size(), 2U);
+  EXPECT_EQ(build().description, before.description);
+  std::ofstream(strange) << "another text";
+  const Json after = build().description.at("train").at(0);
+  EXPECT_NE(after.at("digest"), train.at("digest"));
+  EXPECT_NE(after.at("files").at(strange), train.at("files").at(strange));
+  EXPECT_EQ(after.at("files").at(folder.path() + "/a.txt"),
+            train.at("files").at(folder.path() + "/a.txt"));
+  // A token file says by itself what it holds.
+  recipe.data.train = {{.path = before.paths.train[0], .format = "tokens"}};
+  EXPECT_EQ(build().description.at("train").at(0),
+            (Json{{"path", before.paths.train[0]}, {"digest", train.at("digest")}}));
 }
 
 TEST(Dataset, NoTrainingSourceIsARecipeError) {

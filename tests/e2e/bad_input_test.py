@@ -1,6 +1,7 @@
 """What a careless user or a bad day does: each gives a clear message, the right exit code, and loses nothing."""
 import json
 import resource
+import shutil
 import subprocess
 import unittest
 
@@ -50,6 +51,38 @@ class BadInput(RunTest):
         self.assertEqual((self.folder / "run/metrics.jsonl").read_text(), before)
         self.train("train.max_steps=6", "--overwrite")
         self.assertEqual(len(self.rows()), 6)
+
+    def test_a_run_in_a_folder_with_other_things_removes_what_it_wrote_alone(self):
+        others = {name: self.folder / name for name in ("logs/important.txt", "checkpoints/other.pt", "thesis.tex")}
+        for path in others.values():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("mine")
+        self.recipe = self.recipe.rename(self.folder / "mine.yaml")
+        before = self.recipe.read_text()
+        here = lambda *more, expect=0: self.moesaic("train", "mine.yaml", "run_dir=.", "train.max_steps=2", *more, expect=expect,
+                                                    cwd=self.folder)
+        here("--overwrite")
+        self.assertIn("--overwrite", here(expect=2).stderr)
+        here("--overwrite")
+        self.assertEqual(len((self.folder / "metrics.jsonl").read_text().splitlines()), 2)
+        corpus = here("--overwrite", f"data.train=[{{path: {self.folder}/logs/rank-0.log}}]", expect=2)
+        self.assertIn("rank-0.log, which this run reads", corpus.stderr)
+        (self.folder / "recipe.yaml").write_text(before)  # by hand, where the run keeps its own
+        for more in ((), ("--overwrite",), ("--resume", "auto")):
+            refused = here(*more, expect=2).stderr
+            self.assertIn("recipe.yaml is there, and no run wrote it", refused)
+            self.assertNotIn("--overwrite", refused)
+        self.assertEqual([path.read_text() for path in others.values()], ["mine"] * 3)
+        self.assertEqual([self.recipe.read_text(), (self.folder / "recipe.yaml").read_text()], [before] * 2)
+
+    def test_a_run_folder_that_was_copied_with_its_links_followed_goes_on(self):
+        self.train("train.max_steps=5")
+        shutil.copytree(self.folder / "run", self.folder / "copy")  # follows links
+        self.assertTrue((self.folder / "copy/checkpoints/latest").is_dir())
+        resumed = self.train("--resume", "auto", "train.max_steps=10", run="copy")
+        self.assertIn("latest is no link", resumed.stderr)
+        self.assertTrue((self.folder / "copy/checkpoints/latest").is_symlink())
+        self.assertEqual([row["step"] for row in self.rows("copy")], list(range(1, 11)))
 
     def test_a_run_folder_that_cannot_be_written(self):
         (self.folder / "file").write_text("in the way")

@@ -105,6 +105,25 @@ class Resume(RunTest):
                 self.assertEqual(row["step"], other["step"])
                 self.assertAlmostEqual(row["loss"], other["loss"], delta=1e-5 * row["loss"])
 
+    def test_data_that_have_changed_are_refused_unless_allowed(self):
+        ids = self.folder / "ids.jsonl"
+        ids.write_text(json.dumps({"ids": list(range(200))}) + "\n")
+        more = f"data.train=[{{path: {self.folder}/text/train-*.txt}}, {{path: {ids}, format: tokens}}]"
+        self.train(more, "train.max_steps=5")
+        (self.folder / "text/train-b.txt").write_text("another text " * 300)
+        for ranks, expert in ((1, 1), (2, 2)):
+            refused = self.train(more, "--resume", "auto", "train.max_steps=10", ranks=ranks, expert=expert, expect=4)
+            self.assertIn("text/train-b.txt has changed", refused.stderr)
+            self.assertNotIn("train-a.txt", refused.stderr)
+            self.assertNotIn("ids.jsonl", refused.stderr)
+            self.assertIn("--allow-changed-data", refused.stderr)
+        self.train(more, "--resume", "auto", "--allow-changed-data", "train.max_steps=6")
+        ids.write_text(json.dumps({"ids": list(range(1, 201))}) + "\n")
+        refused = self.train(more, "--resume", "auto", "train.max_steps=10", expect=4)
+        self.assertIn("data.train[1]", refused.stderr)
+        self.assertIn("ids.jsonl has changed", refused.stderr)
+        self.assertEqual(len(self.rows()), 6)
+
     def test_an_imported_checkpoint_cannot_be_resumed_and_says_what_can(self):
         self.train("train.max_steps=1")
         self.moesaic("export", self.folder / "run", self.folder / "hub")

@@ -43,5 +43,35 @@ TEST(ResumeCheck, NamesEveryOtherKeyThatDiffersWithBothValues) {
   }
 }
 
+TEST(ChangedData, NamesTheSourcesAndTheirFiles) {
+  const Json saved = {
+      {"train",
+       {{{"path", "a-*.txt"}, {"digest", "1"}, {"files", {{"a-1.txt", "x"}, {"a-2.txt", "y"}}}},
+        {{"path", "b.tokens"}, {"digest", "2"}}}},
+      {"valid", {{{"path", "v.txt"}, {"digest", "3"}, {"files", {{"v.txt", "z"}}}}}}};
+  EXPECT_EQ(changed_data(saved, saved), "");
+  EXPECT_EQ(changed_data(Json(), saved), "");  // a checkpoint of a former version
+  Json now = saved;
+  now["train"][0]["digest"] = "7";
+  now["train"][0]["files"] = {{"a-2.txt", "changed"}, {"a-3.txt", "new"}};
+  EXPECT_EQ(changed_data(saved, now),
+            "\n  data.train[0]: a-*.txt (a-2.txt has changed, a-3.txt is new, a-1.txt is gone)");
+  now = saved;
+  now["train"][1]["digest"] = "7";
+  now["valid"][0]["digest"] = "8";
+  EXPECT_EQ(changed_data(saved, now), "\n  data.train[1]: b.tokens\n  data.valid[0]: v.txt");
+  // Other files that give the same ids are the same data.
+  now = saved;
+  now["train"][0]["files"]["a-1.txt"] = "w";
+  EXPECT_EQ(changed_data(saved, now), "");
+}
+
+TEST(ChangedData, OfADamagedDescriptionIsNoCrash) {
+  const Json now = {{"train", {{{"path", "a"}, {"digest", "1"}, {"files", {{"a", "x"}}}}}}};
+  for (const char* text : {"[]", "5", R"({"train": 5})", R"({"train": [5, []]})",
+                           R"({"train": [{"digest": {}, "files": [1]}]})"})
+    EXPECT_NO_THROW(changed_data(Json::parse(text), now)) << text;
+}
+
 }  // namespace
 }  // namespace moesaic

@@ -62,14 +62,16 @@ struct OneRun {
   std::unique_ptr<TrainingRun> run;
   std::vector<at::Tensor> weights;
 
-  OneRun(const Recipe& recipe, const std::string& resume = "") {
+  OneRun(const Recipe& recipe, const std::string& resume = "", const Json& data = {},
+         bool allow_changed_data = false) {
     TrainingParts parts = test::small_parts(recipe, context);
+    parts.data = data;
     auto part = std::make_unique<Counter>();
     counter = part.get();
     parts.around.push_back(std::move(part));
     for (const Parameter& p : *parts.parameters) weights.push_back(p.tensor);  // live
-    run = std::make_unique<TrainingRun>(recipe, context, TrainingRun::Options{resume},
-                                        std::move(parts));
+    run = std::make_unique<TrainingRun>(
+        recipe, context, TrainingRun::Options{resume, allow_changed_data}, std::move(parts));
     run->add_sink(std::make_unique<Rows>(rows));
   }
   int go() {
@@ -136,6 +138,27 @@ TEST(TrainingRun, SaysThatItIsFinishedWhenNoStepIsLeft) {
     EXPECT_NE(said.find(format("the run is finished: step 4 of {}", steps)), std::string::npos)
         << said;
   }
+}
+
+TEST(TrainingRun, RefusesDataThatHaveChangedUnlessAllowed) {
+  const auto data = [](const char* digest) {
+    return Json{{"train", Json::array({{{"path", "a.txt"}, {"digest", digest}}})}};
+  };
+  const TempFolder folder;
+  OneRun(recipe_in(folder, 2), "", data("1")).go();
+  EXPECT_EQ(OneRun(recipe_in(folder, 4), "auto", data("1")).run->step(), 2);
+  try {
+    OneRun(recipe_in(folder, 4), "auto", data("2"));
+    FAIL() << "nothing was refused";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_NE(std::string(error.what()).find("data.train[0]: a.txt"), std::string::npos);
+    EXPECT_NE(error.hint().find("--allow-changed-data"), std::string::npos);
+  }
+  EXPECT_EQ(OneRun(recipe_in(folder, 4), "auto", data("2"), true).run->step(), 2);
+  const TempFolder former;  // whose checkpoints say nothing of the data
+  OneRun(recipe_in(former, 2)).go();
+  EXPECT_EQ(OneRun(recipe_in(former, 4), "auto", data("2")).run->step(), 2);
 }
 
 TEST(TrainingRun, RefusesACheckpointOfWeightsAlone) {

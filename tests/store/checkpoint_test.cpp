@@ -238,6 +238,48 @@ TEST_F(Checkpoint, OpenSaysWhatIsMissing) {
       std::string::npos);
 }
 
+// As a run is that was copied with its links followed.
+TEST_F(Checkpoint, IsSavedAndFoundWhereLatestIsAFolder) {
+  save(100);
+  fs::remove(path("latest"));
+  fs::copy(path("step-00000100"), path("latest"), fs::copy_options::recursive);
+  EXPECT_EQ(store().newest(context_)->path, path("step-00000100"));
+  save(200);
+  EXPECT_EQ(names(), (std::vector<std::string>{"latest", "latest.copy-1", "step-00000100",
+                                               "step-00000200"}));
+  EXPECT_EQ(fs::read_symlink(path("latest")), "step-00000200");
+  EXPECT_EQ(CheckpointStore::open(context_, path("latest.copy-1")).step, 100);
+}
+
+TEST_F(Checkpoint, IsFoundAndKeptWhereThereIsOnlyAFolderLatest) {
+  save(100);
+  fs::remove(path("latest"));
+  fs::rename(path("step-00000100"), path("latest"));
+  EXPECT_EQ(store().newest(context_)->step, 100);
+  save(200);
+  EXPECT_EQ(names(), (std::vector<std::string>{"latest", "step-00000100", "step-00000200"}));
+  EXPECT_EQ(CheckpointStore::open(context_, path("step-00000100")).step, 100);
+}
+
+TEST_F(Checkpoint, MovesAsideWhatElseIsCalledLatest) {
+  fs::create_directories(path("latest"));
+  std::ofstream(path("latest/notes.txt")) << "mine";
+  save(100);
+  EXPECT_EQ(names(), (std::vector<std::string>{"latest", "latest.copy", "step-00000100"}));
+  EXPECT_EQ(read_file(path("latest.copy/notes.txt")), "mine");
+}
+
+// A path need not be UTF-8.
+TEST_F(Checkpoint, IsFoundUnderAnyName) {
+  const std::string folder = folder_.file("run-\xff");
+  CheckpointStore({.folder = folder + "/checkpoints"})
+      .save(context_, 100, sample_content(context_));
+  EXPECT_EQ(CheckpointStore::open(context_, folder).step, 100);
+  const std::string too_long = folder_.file(std::string(300, 'x'));
+  EXPECT_NE(error_of([&] { CheckpointStore::open(context_, too_long); }).find("too long"),
+            std::string::npos);
+}
+
 TEST_F(Checkpoint, UnderTheNameOfAnotherStepIsRefused) {
   save(100);
   fs::rename(path("step-00000100"), path("step-00000900"));

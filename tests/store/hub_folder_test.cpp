@@ -30,6 +30,51 @@ TEST(HubName, IsTakenApartAtTheExpertAndPutTogetherAgain) {
   EXPECT_FALSE(layer_of("model.norm.weight"));
 }
 
+TEST(HubName, OfExpertsInOneTensorIsKnown) {
+  const auto both = fused_experts("model.layers.3.mlp.experts.gate_up_proj");
+  ASSERT_TRUE(both);
+  EXPECT_EQ(both->prefix, "model.layers.3.mlp.experts.");
+  EXPECT_TRUE(both->gate_and_up);
+  EXPECT_FALSE(fused_experts("model.layers.3.mlp.experts.down_proj")->gate_and_up);
+  for (const char* other : {"model.layers.3.mlp.down_proj", "a.experts.3.down_proj",
+                            "a.experts.down_proj.weight", "a.shared_experts.down_proj"})
+    EXPECT_FALSE(fused_experts(other)) << other;
+}
+
+TEST(HubName, OfWhatIsComputedIsKnown) {
+  for (const char* name : {"model.layers.0.self_attn.rotary_emb.inv_freq", "rotary_emb.inv_freq",
+                           "model.rotary_emb.original_inv_freq", "a.rotary_emb.cos_cached"})
+    EXPECT_TRUE(is_computed(name)) << name;
+  for (const char* name : {"inv_freq", "model.norm.weight", "my_rotary_emb.inv_freq"})
+    EXPECT_FALSE(is_computed(name)) << name;
+}
+
+TEST(ModelNames, LoseWhatWrappersAdd) {
+  struct Case {
+    const char* embedding;
+    const char* norm;
+    const char* head;
+  };
+  for (const Case& saved :
+       {Case{"model.embed_tokens.weight", "model.norm.weight", "lm_head.weight"},
+        {"_orig_mod.model.embed_tokens.weight", "_orig_mod.model.norm.weight",
+         "_orig_mod.lm_head.weight"},
+        {"module._orig_mod.model.embed_tokens.weight", "module._orig_mod.model.norm.weight",
+         "module._orig_mod.lm_head.weight"},
+        {"model._orig_mod.embed_tokens.weight", "model._orig_mod.norm._orig_mod.weight",
+         "lm_head.weight"},
+        {"base_model.model.model.embed_tokens.weight", "base_model.model.model.norm.weight",
+         "base_model.model.lm_head.weight"},
+        {"embed_tokens.weight", "norm.weight", "lm_head.weight"},
+        {"module.embed_tokens.weight", "module.norm.weight", "module.lm_head.weight"}}) {
+    ModelNames names;
+    for (const char* name : {saved.norm, saved.embedding, saved.head}) names.see(name);
+    EXPECT_EQ(names.in_model(saved.embedding), "model.embed_tokens.weight") << saved.embedding;
+    EXPECT_EQ(names.in_model(saved.norm), "model.norm.weight") << saved.norm;
+    EXPECT_EQ(names.in_model(saved.head), "lm_head.weight") << saved.head;
+  }
+}
+
 std::string index_refusal(const std::string& text) {
   return test::refusal_of([&] { parse_hub_index(text, "index"); });
 }
@@ -129,10 +174,16 @@ TEST_F(Folder, WhoseIndexAndShardsDisagreeIsRefused) {
 }
 
 TEST_F(Folder, WithoutWeightsOrConfigIsRefused) {
-  EXPECT_TRUE(contains(refusal(), "there is no folder"));
+  EXPECT_TRUE(contains(refusal(), "there is no such folder"));
   std::filesystem::create_directory(path());
   test::write_text(path() + "/pytorch_model.bin", "x");
-  EXPECT_TRUE(contains(refusal(), "model.safetensors"));
+  EXPECT_TRUE(contains(refusal(), "only as pytorch_model.bin"));
+  EXPECT_FALSE(HubFolder::is_at(path()));
+  std::filesystem::create_symlink("../blobs/abc", path() + "/model.safetensors");
+  test::write_text(path() + "/config.json", "{}");
+  EXPECT_TRUE(HubFolder::is_at(path()));
+  EXPECT_TRUE(contains(refusal(), "a link to ../blobs/abc, which is not there"));
+  std::filesystem::remove(path() + "/model.safetensors");
   write();
   std::filesystem::remove(path() + "/config.json");
   EXPECT_TRUE(contains(refusal(), "config.json"));
@@ -181,6 +232,66 @@ TEST_F(Folder, WithAQuantisedWeightIsRefused) {
 
 TEST_F(Folder, MayHoldRotaryFrequencies) {
   EXPECT_EQ(refusal_with("model.layers.0.self_attn.rotary_emb.inv_freq", at::ones({2})), "");
+}
+
+TEST_F(Folder, MayHoldRotaryFrequenciesThatTheIndexDoesNotName) {
+  const char* name = "model.layers.0.self_attn.rotary_emb.inv_freq";
+  tensors_[name] = at::ones({2});
+  write(3);
+  const std::string index = path() + "/" + kHubIndexFile;
+  Json without = read_json(index);
+  without["weight_map"].erase(name);
+  test::write_text(index, without.dump());
+  EXPECT_EQ(refusal(), "");
+  tensors_.erase(name);  // named, and not there
+  write(3);
+  Json with = read_json(index);
+  with["weight_map"][name] = "model-00001-of-00003.safetensors";
+  test::write_text(index, with.dump());
+  EXPECT_EQ(refusal(), "");
+}
+
+TEST_F(Folder, OfWrappedWeightsIsRead) {
+  const test::HubTensors plain = tensors_;
+  for (const char* prefix : {"_orig_mod.", "module.", "module._orig_mod."}) {
+    tensors_.clear();
+    for (const auto& [name, values] : plain) tensors_[prefix + name] = values;
+    write();
+    EXPECT_EQ(refusal(), "") << prefix;
+  }
+  tensors_[kNorm] = plain.at(kNorm);  // beside module._orig_mod.model.norm.weight
+  write();
+  EXPECT_TRUE(contains(refusal(), "1 only in the folder: module._orig_mod."));
+}
+
+TEST_F(Folder, OfTheClassWithoutAHeadSaysWhatIsMissing) {
+  test::HubTensors bare;
+  for (const auto& [name, values] : tensors_)
+    if (name.starts_with("model.")) bare[name.substr(6)] = values;
+  const at::Tensor head = tensors_["lm_head.weight"];
+  tensors_ = bare;
+  EXPECT_TRUE(contains(refusal_with("rotary_emb.inv_freq", at::ones({2})),
+                       "1 missing from the folder: lm_head.weight"));
+  EXPECT_TRUE(contains(refusal(), "AutoModelForCausalLM"));
+  EXPECT_EQ(refusal_with("lm_head.weight", head), "");
+}
+
+TEST_F(Folder, WithAnAdapterSaysSo) {
+  EXPECT_TRUE(
+      contains(refusal_with("model.layers.0.self_attn.q_proj.lora_A.default.weight", at::ones({2})),
+               "merge_and_unload"));
+}
+
+TEST_F(Folder, WhoseExpertsInOneTensorDoNotFitIsRefused) {
+  tensors_ = test::with_fused_experts(tensors_, config_);
+  write();
+  EXPECT_EQ(refusal(), "");
+  const char* name = "model.layers.1.mlp.experts.gate_up_proj";
+  EXPECT_TRUE(contains(refusal_with(name, at::ones({12, 16, 24})),
+                       "has shape [12, 16, 24] (here [12, 24, 16])"));
+  EXPECT_TRUE(contains(refusal_with(name, at::ones({1'000'000'000, 0, 0})), "has shape"));
+  tensors_ = test::with_fused_experts(test::sample_hub_tensors(config_), config_);
+  EXPECT_TRUE(contains(refusal_with(kExpert, at::ones({12, 16})), "only in the folder"));
 }
 
 TEST_F(Folder, OfATiedModelMayHoldTheHeadOnlyAsTheEmbedding) {

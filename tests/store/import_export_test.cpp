@@ -8,6 +8,7 @@
 #include "store/hub_folder.h"
 #include "store/import.h"
 #include "store/model_source.h"
+#include "store/new_folder.h"
 #include "support/sample_hub.h"
 
 namespace moesaic {
@@ -31,8 +32,13 @@ class Exchange : public testing::Test {
   void run_import(const ImportOptions& options = {}) const {
     import_model(hub(), at_("checkpoint"), options, quiet_);
   }
-  void run_export(const ExportOptions& options = {}) const {
-    export_model(at_("checkpoint"), at_("out"), options, quiet_);
+  void run_export(const ExportOptions& options = {}, const std::string& to = "out") const {
+    export_model(at_("checkpoint"), at_(to), options, quiet_);
+  }
+  /// The path of a file whose folder is there.
+  std::string make(const std::string& name) const {
+    make_folder(std::filesystem::path(at_(name)).parent_path().string());
+    return at_(name);
   }
   std::vector<std::string> names(const std::string& name) const {
     std::vector<std::string> found;
@@ -54,8 +60,9 @@ TEST_F(Exchange, GivesBackEveryBitTypeAndSmallFile) {
   EXPECT_EQ(names("checkpoint"),
             (std::vector<std::string>{"config.json", "hub", "manifest.json", "model.h5"}));
   run_export();
-  EXPECT_EQ(names("out"), (std::vector<std::string>{"config.json", "generation_config.json",
-                                                    "model.safetensors", "tokenizer.json"}));
+  EXPECT_EQ(names("out"), (std::vector<std::string>{".moesaic-export.json", "config.json",
+                                                    "generation_config.json", "model.safetensors",
+                                                    "tokenizer.json"}));
   EXPECT_EQ(test::different_tensor(tensors_, test::read_hub_tensors(at_("out"))), "");
   for (const char* file : {"config.json", "generation_config.json", "tokenizer.json"}) {
     EXPECT_EQ(read_file(at_("out/") + file), read_file(hub() + "/" + file));
@@ -138,12 +145,124 @@ TEST_F(Exchange, ReplacesAModelOnlyWhenToldAndNothingElse) {
   EXPECT_TRUE(contains(test::refusal_of([&] { run_export(); }), "--overwrite"));
   run_export({.overwrite = true});
   EXPECT_EQ(test::different_tensor(tensors_, test::read_hub_tensors(at_("out"))), "");
+  import_model(hub(), at_("out"), {.overwrite = true}, quiet_);
+  run_export({.dtype = "float32"}, "again");
+}
+
+TEST_F(Exchange, ReplacesNothingThatNeitherAnExportNorAnImportWrote) {
+  run_import();
+  const auto refused = [&](const std::string& part) {
+    for (const bool import : {false, true}) {
+      const std::string error = test::refusal_of([&] {
+        if (import)
+          import_model(hub(), at_("out"), {.overwrite = true}, quiet_);
+        else
+          run_export({.overwrite = true});
+      });
+      EXPECT_TRUE(contains(error, part)) << error;
+    }
+  };
+  test::write_text(make("out/thesis.tex"), "x");
+  refused("no export or import");
+  test::write_text(at_("out/config.json"), R"({"name": "app"})");
+  refused("no export or import");
   std::filesystem::remove_all(at_("out"));
-  std::filesystem::create_directory(at_("out"));
-  test::write_text(at_("out/thesis.txt"), "x");
-  EXPECT_TRUE(
-      contains(test::refusal_of([&] { run_export({.overwrite = true}); }), "holds no model"));
-  EXPECT_EQ(read_file(at_("out/thesis.txt")), "x");
+  test::write_hub_folder(at_("out"), config_, tensors_);  // of another program
+  refused("no export or import");
+  for (const bool exported : {true, false}) {
+    std::filesystem::remove_all(at_("out"));
+    if (exported)
+      run_export();
+    else
+      import_model(hub(), at_("out"), {}, quiet_);
+    test::write_text(make("out/notes/thesis.tex"), "x");
+    refused("notes in it is something else");
+    std::filesystem::remove_all(at_("out/notes"));
+    test::write_text(make("out/hub/thesis.tex"), "x");
+    refused("in it is something else");
+    std::filesystem::remove(at_("out/hub/thesis.tex"));
+    if (exported) std::filesystem::remove(at_("out/hub"));
+    test::write_text(at_("out/config.json"), "{}");
+    refused("config.json has changed");
+  }
+}
+
+TEST_F(Exchange, ReplacesNoCheckpointOfARun) {
+  run_import();
+  const RankContext context = RankContext::single();
+  CheckpointContent content{.model = test::empty_slices(context, config_)};
+  content.config = config_;
+  content.training = {{"step", 7}};
+  CheckpointStore({.folder = at_("run")}).save(context, 7, content);
+  for (const char* place : {"run/step-00000007", "run"}) {
+    const std::string to = at_(place);
+    EXPECT_NE(
+        test::refusal_of([&] { export_model(at_("checkpoint"), to, {.overwrite = true}, quiet_); }),
+        "");
+    EXPECT_NE(test::refusal_of([&] { import_model(hub(), to, {.overwrite = true}, quiet_); }), "");
+  }
+  EXPECT_EQ(CheckpointStore({.folder = at_("run")}).newest(context)->step, 7);
+}
+
+TEST_F(Exchange, ReplacesAnExportOfAFormerVersionThatOnlyMoesaicCanHaveWritten) {
+  CheckpointContent content{.model = test::empty_slices(RankContext::single(), config_)};
+  content.config = arch::to_config(arch::require_options(config_, "sample"));
+  content.hub.files = {{"tokenizer.json", "{}"}};
+  CheckpointStore({.folder = at_("run")}).save(RankContext::single(), 1, content);
+  const auto again = [&] {
+    return test::refusal_of(
+        [&] { export_model(at_("run"), at_("out"), {.overwrite = true}, quiet_); });
+  };
+  for (const std::uint64_t bytes : {5'000ULL, 5'000'000ULL}) {
+    export_model(at_("run"), at_("out"), {.max_shard_bytes = bytes, .overwrite = true}, quiet_);
+    std::filesystem::remove(at_("out/.moesaic-export.json"));
+    EXPECT_EQ(again(), "");
+    std::filesystem::remove(at_("out/.moesaic-export.json"));
+    test::write_text(at_("out/README.md"), "mine");
+    EXPECT_TRUE(contains(again(), "README.md in it is something else"));
+    std::filesystem::remove_all(at_("out"));
+  }
+}
+
+TEST_F(Exchange, WritesNotOverTheWorkingFolder) {
+  run_import();
+  std::filesystem::create_directories(at_("work/inner"));
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(at_("work/inner"));
+  for (const char* to : {".", "..", "../inner", "../../work/"}) {
+    const std::string error =
+        test::refusal_of([&] { export_model(at_("checkpoint"), to, {.overwrite = true}, quiet_); });
+    EXPECT_TRUE(contains(error, "the working folder")) << error;
+    EXPECT_FALSE(contains(error, "--overwrite")) << error;
+  }
+  std::filesystem::current_path(before);
+  EXPECT_TRUE(std::filesystem::is_directory(at_("work/inner")));
+}
+
+TEST_F(Exchange, IsWrittenByOneJobAtATime) {
+  run_import();
+  run_export();
+  {
+    NewFolder first(at_("out"), {.overwrite = true});
+    test::write_text(first.temporary() + "/mine", "x");
+    EXPECT_TRUE(contains(test::refusal_of([&] { run_export({.overwrite = true}); }),
+                         "another job is writing"));
+    EXPECT_EQ(read_file(first.temporary() + "/mine"), "x");
+  }
+  // Of a job that was killed.
+  std::filesystem::create_directory(at_("out.moesaic.tmp"));
+  test::write_text(at_("out.moesaic.tmp/half.safetensors"), "x");
+  run_export({.overwrite = true});
+  EXPECT_EQ(names("out").size(), 5U);
+  EXPECT_FALSE(std::filesystem::exists(at_("out.moesaic.tmp")));
+}
+
+TEST_F(Exchange, ReplacesNothingThatAppearedMeanwhile) {
+  NewFolder folder(at_("out"), {});
+  test::write_text(folder.temporary() + "/model", "new");
+  test::write_text(make("out/thesis.tex"), "x");
+  EXPECT_NE(test::refusal_of([&] { folder.publish(); }), "");
+  EXPECT_EQ(names("out"), std::vector<std::string>{"thesis.tex"});
 }
 
 TEST_F(Exchange, RefusesToWriteIntoWhatItReads) {

@@ -1,5 +1,6 @@
 #include "store/inspect.h"
 
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -126,6 +127,32 @@ TEST_F(Inspect, OfAHubFolderReportsDamageAndAnUnknownModel) {
   fs::resize_file(folder_.file("hub/model.safetensors"), 1000);
   EXPECT_FALSE(inspect_path(folder_.file("hub"))["whole"].get<bool>());
   EXPECT_FALSE(inspect_path(folder_.file("hub/model.safetensors"))["whole"].get<bool>());
+}
+
+TEST_F(Inspect, KnowsFilesByTheirBytes) {
+  save(100);
+  fs::copy_file(path("step-00000100/model.h5"), folder_.file("weights"));
+  EXPECT_EQ(inspect_path(folder_.file("weights"))["kind"], "hdf5");
+  test::write_safetensors(folder_.file("blob"), {{"x", at::ones({3})}});
+  EXPECT_EQ(inspect_path(folder_.file("blob"))["kind"], "safetensors");
+  test::write_text(folder_.file("model"), "GGUF and then nothing");
+  EXPECT_EQ(inspect_path(folder_.file("model"))["kind"], "gguf");
+}
+
+TEST_F(Inspect, OfWhatHoldsNoModelSaysWhatItIs) {
+  const std::map<std::string, std::pair<std::string, std::string>> files = {
+      {"recipe.yaml", {"name: x\n", "recipe"}},
+      {"config.json", {"{}", "JSON"}},
+      {"data.tokens", {"MOESAICT", "data inspect"}},
+      {"model.bin", {"x", "pickled"}}};
+  for (const auto& [name, content] : files) {
+    test::write_text(folder_.file(name), content.first);
+    const std::string error = test::refusal_of([&] { inspect_path(folder_.file(name)); });
+    EXPECT_TRUE(test::contains(error, content.second)) << error;
+    EXPECT_FALSE(test::contains(error, "signature")) << error;
+  }
+  EXPECT_TRUE(test::contains(
+      test::refusal_of([&] { inspect_path(folder_.file(std::string(300, 'x'))); }), "too long"));
 }
 
 TEST_F(Inspect, OfNothingIsAnError) {

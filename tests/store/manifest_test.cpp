@@ -25,6 +25,13 @@ std::string error_of(const std::string& text) {
   return "";
 }
 
+TEST(Manifest, TakesNamesThatAreNoUtf8) {
+  Json content = sample();
+  content["training"] = {{"file", "a\xff"}};
+  const Json read = unseal_manifest(seal_manifest(content), "m");
+  EXPECT_EQ(read["training"]["file"], "a\xef\xbf\xbd");
+}
+
 TEST(Manifest, EndsWithTheDigestOfAllBytesBeforeItsLastLine) {
   const std::string text = seal_manifest(sample());
   const std::size_t line = text.rfind('\n', text.size() - 2) + 1;

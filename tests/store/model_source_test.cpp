@@ -54,6 +54,46 @@ TEST_F(Source, LoadsAHubFolderIntoAnyFloatingType) {
   }
 }
 
+TEST_F(Source, LoadsExpertsThatAreInOneTensor) {
+  for (const std::string type : {"olmoe", "mixtral"}) {
+    config_["model_type"] = type;
+    config_.erase("architectures");
+    if (type == "mixtral") {
+      config_["num_local_experts"] = config_["num_experts"];
+      config_.erase("num_experts");
+    }
+    test::HubTensors in_memory;  // where the block of every family is called mlp
+    tensors_ = test::with_fused_experts(test::sample_hub_tensors(config_), config_);
+    for (const auto& [name, values] : tensors_) {
+      const std::size_t block = name.find("block_sparse_moe.");
+      in_memory[block == std::string::npos ? name : std::string(name).replace(block, 17, "mlp.")] =
+          values;
+    }
+    for (const test::HubTensors& tensors : {tensors_, in_memory}) {
+      test::write_hub_folder(path(), config_, tensors);
+      const auto source = ModelSource::open(context_, path());
+      const StateDict model = test::empty_slices(context_, config_);
+      source->load(context_, model, {});
+      expect_sample(model);
+      const std::string up =
+          type == "olmoe" ? "mlp.experts.up_proj" : "block_sparse_moe.experts.w3";
+      const std::string name = "model.layers.1." + up + ".weight";
+      EXPECT_TRUE(at::equal(source->rows(name, 5, 3),
+                            test::sample_tensor(name, {3, 12, 16}, at::kFloat, 5)));
+    }
+  }
+}
+
+TEST_F(Source, LoadsWeightsThatAWrapperWasAround) {
+  test::HubTensors wrapped;
+  for (const auto& [name, values] : tensors_) wrapped["module._orig_mod." + name] = values;
+  tensors_ = wrapped;
+  write();
+  const StateDict model = test::empty_slices(context_, config_);
+  ModelSource::open(context_, path())->load(context_, model, {});
+  expect_sample(model);
+}
+
 TEST_F(Source, GivesTheOriginOfAHubFolder) {
   tensors_["model.norm.weight"] = tensors_["model.norm.weight"].to(at::kBFloat16);
   write();

@@ -2,8 +2,11 @@
 // sample_checkpoint.h, and its files written byte by byte, also wrongly.
 #pragma once
 
+#include <ATen/ops/cat.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cstring>
 #include <fstream>
 #include <functional>
@@ -69,6 +72,33 @@ inline HubTensors sample_hub_tensors(const Json& config, at::ScalarType dtype = 
     }
   }
   return tensors;
+}
+
+/// The experts of each layer in two tensors, as Transformers 5 holds them.
+inline HubTensors with_fused_experts(const HubTensors& tensors, const Json& config) {
+  const auto& names = arch::network_names(arch::require_options(config, "sample"));
+  std::map<std::string, std::vector<at::Tensor>> layers;
+  HubTensors fused;
+  for (const auto& [name, values] : tensors) {
+    const HubName parts = split_hub_name(name);
+    const std::size_t begin = name.find("experts.");
+    const std::string prefix = name.substr(0, begin + 8);
+    if (!parts.expert) {
+      fused[name] = values;
+    } else if (name.find(names.gate, begin) != std::string::npos) {
+      for (const char* end : {"gate_up_proj", "down_proj"}) {
+        auto& experts = layers[prefix + end];
+        experts.resize(std::max(experts.size(), static_cast<std::size_t>(*parts.expert) + 1));
+      }
+      const std::string stem = format("{}{}.", prefix, *parts.expert);
+      const auto of = [&](const char* kind) { return tensors.at(stem + kind + ".weight"); };
+      const auto expert = static_cast<std::size_t>(*parts.expert);
+      layers[prefix + "gate_up_proj"][expert] = at::cat({of(names.gate), of(names.up)});
+      layers[prefix + "down_proj"][expert] = of(names.down);
+    }
+  }
+  for (const auto& [name, experts] : layers) fused[name] = at::stack(experts);
+  return fused;
 }
 
 inline void write_safetensors(const std::string& path, const HubTensors& tensors) {

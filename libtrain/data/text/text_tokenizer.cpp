@@ -9,6 +9,7 @@
 #include "core/digest.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "core/path.h"
 #include "data/text/added_tokens.h"
 #include "data/text/gguf_tokenizer.h"
 #include "data/text/normalizer.h"
@@ -318,12 +319,14 @@ TokenizerTexts read_tokenizer_texts(const std::string& path) {
     MOESAIC_CHECK(!json.empty(), ErrorKind::kData, "{}: there is no tokenizer in it", path);
     return {path, json, gguf_tokenizer_config(header)};
   }
-  const fs::path file = fs::is_directory(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
-  MOESAIC_CHECK(fs::exists(file), ErrorKind::kData, "{}: no such tokenizer", file.string());
+  const fs::path file = is_folder(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
+  MOESAIC_CHECK(path_exists(file.string()), ErrorKind::kData, "{}: no such tokenizer",
+                file.string());
   const fs::path config = file.parent_path() / "tokenizer_config.json";
-  return {
-      file.string(), read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes),
-      fs::exists(config) ? read_file(config.string(), ErrorKind::kData, JsonLimits{}.bytes) : ""};
+  return {file.string(), read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes),
+          path_exists(config.string())
+              ? read_file(config.string(), ErrorKind::kData, JsonLimits{}.bytes)
+              : ""};
 }
 
 std::unique_ptr<Tokenizer> text_tokenizer(const TokenizerTexts& texts) {

@@ -1,0 +1,134 @@
+#include "engine/run_files.h"
+
+#include <algorithm>
+#include <cctype>
+#include <sstream>
+#include <string_view>
+
+#include "config/model_config.h"
+#include "config/recipe_reader.h"
+#include "core/fs.h"
+#include "core/path.h"
+#include "data/file_glob.h"
+#include "store/checkpoint_folder.h"
+
+namespace moesaic {
+namespace {
+
+constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
+constexpr std::string_view kFirstLine = "# The complete recipe of a run; moesaic train wrote it.\n";
+
+/// `begin`, a digit, anything, and one of the ends; files that were being written end in .tmp too.
+bool is_numbered(std::string name, std::string_view begin,
+                 std::initializer_list<std::string_view> ends) {
+  if (name.ends_with(".tmp")) name.resize(name.size() - 4);
+  return name.starts_with(begin) && name.size() > begin.size() &&
+         std::isdigit(static_cast<unsigned char>(name[begin.size()])) != 0 &&
+         std::any_of(ends.begin(), ends.end(), [&](auto end) { return name.ends_with(end); });
+}
+
+template <class Wanted>
+void add_files(const std::string& folder, const Wanted& wanted, std::vector<std::string>& files) {
+  if (!is_folder(folder, kKind) || !link_target(folder).empty()) return;
+  for (const std::string& name : names_in(folder, kKind)) {
+    const std::string path = folder + "/" + name;
+    if (wanted(name) && is_file(path, kKind)) files.push_back(path);
+  }
+}
+
+bool is_at_top(const std::string& name) {
+  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png"})
+    if (name == own || name == own + std::string(".tmp")) return true;
+  return is_numbered(name, "trace-", {".json"});
+}
+
+bool is_log(const std::string& name) {
+  return is_numbered(name, "rank-", {".log", ".state"}) ||
+         is_numbered(name, "error.rank-", {".json"});
+}
+
+// Other programs write files of events too; ours say their second and its fraction.
+bool is_events(const std::string& name) {
+  constexpr std::string_view kBegin = "events.out.tfevents.";
+  constexpr std::size_t kSecond = 10, kFraction = 6;
+  if (!name.starts_with(kBegin)) return false;
+  const std::string rest = name.substr(kBegin.size());
+  return rest.size() > kSecond + kFraction + 1 && rest.find_first_not_of("0123456789") == kSecond &&
+         rest.find_first_not_of("0123456789", kSecond + 1) == kSecond + 1 + kFraction;
+}
+
+// Every line of `text`, in order, is one of the recipe as it is written now, which has more keys.
+bool is_complete(const std::string& text, const std::string& path) {
+  try {
+    std::istringstream lines(text);
+    std::istringstream all(to_yaml(recipe_from_yaml(text, path)));
+    for (std::string line, now; std::getline(lines, line);) {
+      do {
+        if (!std::getline(all, now)) return false;
+      } while (now != line);
+    }
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+void add_data(const std::vector<SourceOptions>& sources, std::vector<std::string>& inputs) {
+  const Log quiet({.console = false});
+  for (const SourceOptions& source : sources) {
+    try {
+      for (std::string& file : expand_files(source.path, quiet)) inputs.push_back(std::move(file));
+    } catch (const Error&) {  // told when the data are opened
+    }
+  }
+}
+
+}  // namespace
+
+std::string logs_folder(const std::string& run_dir) { return run_dir + "/logs"; }
+std::string log_file(const std::string& run_dir, int rank) {
+  return format("{}/rank-{}.log", logs_folder(run_dir), rank);
+}
+std::string error_file(const std::string& run_dir, int rank) {
+  return format("{}/error.rank-{}.json", logs_folder(run_dir), rank);
+}
+std::string recipe_file(const std::string& run_dir) { return run_dir + "/recipe.yaml"; }
+
+void write_run_recipe(const Recipe& recipe) {
+  write_file_atomic(recipe_file(recipe.run_dir), std::string(kFirstLine) + to_yaml(recipe));
+}
+
+bool holds_run(const std::string& run_dir) {
+  const std::string path = recipe_file(run_dir);
+  if (!is_file(path, kKind)) return false;
+  const std::string text = read_file(path, kKind, 16U << 20);
+  if (text.starts_with(kFirstLine)) return true;
+  return is_file(log_file(run_dir, 0), kKind) && is_complete(text, path);
+}
+
+std::vector<std::string> files_of_run(const std::string& run_dir) {
+  std::vector<std::string> files;
+  add_files(run_dir, is_at_top, files);
+  add_files(logs_folder(run_dir), is_log, files);
+  add_files(run_dir + "/tensorboard", is_events, files);
+  for (std::string& file : files_of_checkpoints(run_dir + "/checkpoints"))
+    files.push_back(std::move(file));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<std::string> inputs_of(const Recipe& recipe, const std::string& recipe_path) {
+  std::vector<std::string> inputs = {recipe_path};
+  add_data(recipe.data.train, inputs);
+  add_data(recipe.data.valid, inputs);
+  for (const char* name : {"", "/tokenizer.json", "/tokenizer_config.json"}) {
+    const std::string file = recipe.tokenizer + name;
+    if (is_file(file, ErrorKind::kRecipe)) inputs.push_back(file);
+  }
+  if (recipe.model.from) {
+    if (const auto config = find_model_config(*recipe.model.from)) inputs.push_back(*config);
+  }
+  return inputs;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,77 @@
+"""What is given as weights: files under other names, parts of files, links to nothing, names that are no UTF-8."""
+import json
+import os
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "parity"))
+from make_gguf import METADATA, model  # noqa: E402
+from moesaic import MOESAIC, RunTest, subprocess  # noqa: E402
+
+MOE = [*METADATA, ("llama.expert_count", "u32", 4), ("llama.expert_used_count", "u32", 2)]
+DENSE = [("token_embd.weight", [256, 4], "F32"), ("output_norm.weight", [256], "F32"), ("blk.0.attn_norm.weight", [256], "F32"),
+         ("blk.0.ffn_norm.weight", [256], "F32"), ("blk.0.attn_q.weight", [256, 256], "F32"), ("blk.0.attn_k.weight", [256, 128], "F32"),
+         ("blk.0.attn_v.weight", [256, 128], "F32"), ("blk.0.attn_output.weight", [256, 256], "F32"),
+         ("blk.0.ffn_gate_inp.weight", [256, 4], "F32")]
+EXPERTS = [("ffn_gate", [256, 32]), ("ffn_up", [256, 32]), ("ffn_down", [32, 256])]
+TOGETHER = DENSE + [(f"blk.0.{name}_exps.weight", [*shape, 4], "F32") for name, shape in EXPERTS]
+ONE_BY_ONE = DENSE + [(f"blk.0.{name}.{i}.weight", shape, "F32") for name, shape in EXPERTS for i in range(4)]
+
+
+class WeightsInput(RunTest):
+    def test_gguf_files_by_their_first_bytes_with_a_tensor_for_each_expert_and_in_parts(self):
+        (self.folder / "together.gguf").write_bytes(model(MOE, TOGETHER))
+        (self.folder / "one-by-one").write_bytes(model(MOE, ONE_BY_ONE))
+        for name in ("together.gguf", "one-by-one"):
+            self.moesaic("export", self.folder / name, self.folder / f"{name}-hub")
+        weights = [(self.folder / f"{name}-hub/model.safetensors").read_bytes() for name in ("together.gguf", "one-by-one")]
+        self.assertEqual(*weights)
+        for missing in (9, 12):
+            (self.folder / "torn.gguf").write_bytes(model(MOE, ONE_BY_ONE[:missing] + ONE_BY_ONE[missing + 1:]))
+            torn = self.moesaic("export", self.folder / "torn.gguf", self.folder / "out", expect=7)
+            self.assertIn("1 missing from the file", torn.stderr)
+        part = self.folder / "model-00002-of-00003.gguf"
+        part.write_bytes(model([("split.no", "u32", 1), ("split.count", "u32", 3)], DENSE))
+        refused = self.moesaic("export", part, self.folder / "out", expect=7)
+        self.assertIn("is part 2 of 3", refused.stderr)
+        self.assertIn("gguf-split --merge", refused.stderr)
+
+    def test_paths_that_no_system_takes_and_names_that_are_no_utf8(self):
+        too_long = str(self.folder / ("x" * 300))
+        for code, *arguments in ((7, "inspect", too_long), (7, "score", "--model", too_long), (7, "export", too_long, self.folder / "out"),
+                                 (7, "import", too_long, self.folder / "out"), (3, "tokenize", "--tokenizer", too_long),
+                                 (4, "data", "inspect", too_long), (3, "validate", too_long), (7, "train", self.recipe, f"run_dir={too_long}"),
+                                 (3, "validate", self.recipe, f"tokenizer={too_long}"), (3, "validate", self.recipe, f"model.from={too_long}")):
+            result = self.moesaic(*arguments, expect=code, stdin=subprocess.DEVNULL)
+            self.assertNotIn("filesystem error", result.stderr)
+            self.assertIn("xxxx", result.stderr + result.stdout)
+        file = self.folder / "model.gguf"
+        file.write_bytes(model(MOE, TOGETHER))
+        self.assertIn("too long", self.moesaic("export", file, too_long, expect=2).stderr)
+        strange = os.fsencode(self.folder) + b"/\xff"
+        os.mkdir(strange)
+        os.rename(file, strange + b"/\xfe")
+        for arguments in ((b"inspect", strange + b"/\xfe", b"--json"), (b"export", strange + b"/\xfe", strange + b"/hub", b"--json"),
+                          (b"import", strange + b"/hub", strange + b"/in", b"--json"), (b"inspect", strange + b"/in", b"--json"),
+                          (b"export", strange + b"/in", strange + b"/hub", b"--overwrite")):
+            result = subprocess.run([os.fsencode(MOESAIC), *arguments], capture_output=True)
+            self.assertEqual(result.returncode, 0, result.stderr)
+            if arguments[-1] == b"--json":
+                json.loads(result.stdout.decode())
+
+    def test_links_to_nothing_and_pickled_weights_are_named(self):
+        hub = self.folder / "hub"
+        hub.mkdir()
+        (hub / "config.json").write_text(json.dumps({"model_type": "llama"}))
+        (hub / "pytorch_model.bin").write_bytes(b"PK\x03\x04")
+        for arguments in (("import", hub, self.folder / "out"), ("export", hub, self.folder / "out"), ("score", "--model", hub)):
+            self.assertIn("only as pytorch_model.bin", self.moesaic(*arguments, expect=7, stdin=subprocess.DEVNULL).stderr)
+        (hub / "model.safetensors").symlink_to("../../blobs/1234")
+        self.assertIn("a link to ../../blobs/1234, which is not there", self.moesaic("export", hub, self.folder / "out", expect=7).stderr)
+        (self.folder / "link").symlink_to("gone")
+        self.assertIn("a link to gone, which is not there", self.moesaic("inspect", self.folder / "link", expect=7).stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
