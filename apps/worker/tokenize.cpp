@@ -1,14 +1,15 @@
 #include <cstdio>
-#include <iostream>
-#include <iterator>
 #include <memory>
 #include <string>
 
+#include "data/input_file.h"
 #include "data/tokenizer.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
 namespace {
+
+constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 30U;  // of one document
 
 struct TokenizeOptions {
   std::string tokenizer;
@@ -16,8 +17,9 @@ struct TokenizeOptions {
 };
 
 void print_ids(const Tokenizer& tokenizer, const TokenizeOptions& options,
-               std::string_view document) {
+               std::string_view document, const std::string& where) {
   std::vector<std::uint32_t> ids;
+  tokenizer.require_text(document, where);
   if (options.special)
     tokenizer.encode_with_special(document, ids);
   else
@@ -30,8 +32,7 @@ void print_ids(const Tokenizer& tokenizer, const TokenizeOptions& options,
 }
 
 void print_text(const Tokenizer& tokenizer, const TokenizeOptions& options, std::string_view array,
-                std::int64_t number) {
-  const std::string where = format("standard input, array {}", number);
+                const std::string& where) {
   const Json json = parse_json(array, where);
   std::vector<std::uint32_t> ids;
   for (const Json& id : json) {
@@ -47,16 +48,16 @@ void print_text(const Tokenizer& tokenizer, const TokenizeOptions& options, std:
 
 void run(const TokenizeOptions& options) {
   const auto tokenizer = make_tokenizer(options.tokenizer);
-  std::int64_t number = 0;
-  const auto use = [&](const std::string& input) {
-    ++number;
+  InputFile input;
+  const auto use = [&](const std::string& text) {
+    const std::string where = options.lines ? input.where() : input.path();
     if (options.decode)
-      print_text(*tokenizer, options, input, number);
+      print_text(*tokenizer, options, text, where);
     else
-      print_ids(*tokenizer, options, input);
+      print_ids(*tokenizer, options, text, where);
   };
-  if (!options.lines) return use(std::string(std::istreambuf_iterator<char>(std::cin), {}));
-  for (std::string line; std::getline(std::cin, line);) use(line);
+  if (!options.lines) return use(input.rest(kMostBytes));
+  for (std::string line; input.next_line(line, kMostBytes);) use(line);
 }
 
 }  // namespace

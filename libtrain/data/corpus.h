@@ -11,22 +11,28 @@
 
 namespace moesaic {
 
+struct CorpusFile {
+  std::string path;     // of a token file
+  bool of_text = true;  // made of text here; false: its ids were given
+};
+
 /// The token file of `source` in the folder `cache`: the one that is there, or a new one where
-/// there is none or a damaged one. A source that is a single token file (*.tokens) is checked and
+/// there is none or a damaged one. A source that is a single token file is checked and
 /// taken as it is. Called by one rank; the others open the path that it returns. Error(kData) for
 /// input that is missing, malformed or empty, Error(kCheckpoint) when the folder cannot be written.
-std::string build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
-                             const std::string& cache, const Log& log);
+CorpusFile build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
+                            const std::string& cache, const Log& log);
 
 struct BuildOptions {
   std::vector<std::string> inputs;  // files or globs
-  std::string format = "text";      // text | jsonl | tokens
+  std::string format = "auto";      // auto | text | jsonl | tokens
   std::string tokenizer = "byte";
   std::string output;  // FILE.tokens
   int threads = 0;     // that tokenise; 0 = the cores that there are
 };
 
-/// `moesaic data build`: one token file of all inputs. Returns what inspect_token_file says of it.
+/// `moesaic data build`: one token file of all inputs, which have one format. Returns what
+/// inspect_token_file says of it.
 Json build_output(const BuildOptions& options, const Log& log);
 
 }  // namespace moesaic

@@ -1,15 +1,16 @@
 #include "data/dataset.h"
 
+#include <algorithm>
+
 #include "core/error.h"
-#include "data/corpus.h"
 #include "data/token_file.h"
 
 namespace moesaic {
 namespace {
 
-Sequences open_source(const SourceOptions& source, const std::string& path,
+Sequences open_source(const SourceOptions& source, const CorpusFile& file,
                       const DataOptions& options, std::int64_t vocab_size) {
-  const auto tokens = TokenFile::open(path, source.path);
+  const auto tokens = TokenFile::open(file.path, source.path);
   if (tokens->max_id() >= vocab_size) {
     throw Error(ErrorKind::kData,
                 format("{}: token id {} is outside the model's vocabulary, vocab_size is {}",
@@ -17,30 +18,51 @@ Sequences open_source(const SourceOptions& source, const std::string& path,
                 "raise model.config.vocab_size, or use the tokenizer of the model");
   }
   if (options.packing) return Sequences::packed(tokens, options.sequence_length);
-  const auto long_documents = source.format == "tokens" ? Sequences::LongDocuments::kRefuse
-                                                        : Sequences::LongDocuments::kCut;
+  const auto long_documents =
+      file.of_text ? Sequences::LongDocuments::kCut : Sequences::LongDocuments::kRefuse;
   return Sequences::per_document(tokens, options.sequence_length, long_documents);
 }
 
 std::vector<Sequences> open_sources(const std::vector<SourceOptions>& sources,
-                                    const std::vector<std::string>& paths,
+                                    const std::vector<CorpusFile>& files,
                                     const DataOptions& options, std::int64_t vocab_size) {
-  MOESAIC_ASSERT(sources.size() == paths.size());
+  MOESAIC_ASSERT(sources.size() == files.size());
   std::vector<Sequences> opened;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    opened.push_back(open_source(sources[i], paths[i], options, vocab_size));
+    opened.push_back(open_source(sources[i], files[i], options, vocab_size));
   }
   return opened;
 }
 
+Json to_json(const std::vector<CorpusFile>& files) {
+  Json json = Json::array();
+  for (const CorpusFile& file : files)
+    json.push_back({{"path", file.path}, {"of_text", file.of_text}});
+  return json;
+}
+
+std::vector<CorpusFile> files_in(const Json& json) {
+  std::vector<CorpusFile> files;
+  for (const Json& file : json)
+    files.push_back({file.at("path").get<std::string>(), file.at("of_text").get<bool>()});
+  return files;
+}
+
 }  // namespace
 
-std::string CorpusPaths::to_json() const { return Json{{"train", train}, {"valid", valid}}.dump(); }
+bool CorpusPaths::any_of_text() const {
+  const auto of_text = [](const CorpusFile& file) { return file.of_text; };
+  return std::any_of(train.begin(), train.end(), of_text) ||
+         std::any_of(valid.begin(), valid.end(), of_text);
+}
+
+std::string CorpusPaths::to_json() const {
+  return Json{{"train", moesaic::to_json(train)}, {"valid", moesaic::to_json(valid)}}.dump();
+}
 
 CorpusPaths CorpusPaths::from_json(const std::string& text) {
   const Json json = parse_json(text, "paths of the token files", ErrorKind::kInternal);
-  return {json.at("train").get<std::vector<std::string>>(),
-          json.at("valid").get<std::vector<std::string>>()};
+  return {files_in(json.at("train")), files_in(json.at("valid"))};
 }
 
 CorpusPaths build_corpora(const DataOptions& options, const Tokenizer& tokenizer,

@@ -6,6 +6,7 @@
 
 #include "config/recipe.h"
 #include "core/log.h"
+#include "data/corpus.h"
 #include "data/eval_batches.h"
 #include "data/token_stream.h"
 #include "data/tokenizer.h"
@@ -14,9 +15,11 @@ namespace moesaic {
 
 /// Token files of `data.train` and `data.valid`, in the order of the recipe.
 struct CorpusPaths {
-  std::vector<std::string> train;
-  std::vector<std::string> valid;
+  std::vector<CorpusFile> train;
+  std::vector<CorpusFile> valid;
 
+  /// Whether a tokenizer made ids for any of them.
+  bool any_of_text() const;
   std::string to_json() const;  // as the chief broadcasts them
   static CorpusPaths from_json(const std::string& text);
 };

@@ -25,6 +25,7 @@ TEST(InputFile, SplitsLines) {
   EXPECT_EQ(lines_of(folder.file("b", "x\n\ny\n")), (Lines{"x", "", "y"}));
   EXPECT_EQ(lines_of(folder.file("c", "x\ny")), (Lines{"x", "y"}));
   EXPECT_EQ(lines_of(folder.file("d", "\n")), (Lines{""}));
+  EXPECT_EQ(lines_of(folder.file("e", "x\r\n\r\ny\rz\r\n")), (Lines{"x", "", "y\rz"}));
 }
 
 TEST(InputFile, LinesMayCrossBlocks) {
@@ -66,6 +67,28 @@ TEST(InputFile, StandardInputMayKeepItsReaderWaiting) {
     EXPECT_FALSE(file.next_line(line, 8));
   }
   EXPECT_EQ(idle, 2);
+}
+
+TEST(InputFile, GivesTheRestAsOneText) {
+  const TemporaryFolder folder;
+  const std::string text = "x\r\n" + std::string(3 << 20, 'y');
+  InputFile file(folder.file("a", text));
+  std::string line;
+  ASSERT_TRUE(file.next_line(line, 8));
+  EXPECT_TRUE(file.rest(4 << 20) == text.substr(3));
+  EXPECT_EQ(file.rest(4 << 20), "");
+  InputFile large(folder.path() + "/a");
+  expect_error(ErrorKind::kData, "/a: over 1024 bytes", [&] { large.rest(1024); });
+}
+
+TEST(InputFile, LinesOfJsonAreNotReadFromCompressedOrWideText) {
+  const TemporaryFolder folder;
+  std::string line;
+  for (const auto& [content, what] : std::vector<std::pair<std::string, std::string>>{
+           {"\x1f\x8b\x08", "/a is gzip data"}, {{"\xff\xfe{\0", 4}, "/a is UTF-16"}}) {
+    InputFile file(folder.file("a", content));
+    expect_error(ErrorKind::kData, what, [&] { file.next_filled_line(line, 100); });
+  }
 }
 
 TEST(InputFile, OnlyRegularFilesAreRead) {

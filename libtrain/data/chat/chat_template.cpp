@@ -79,9 +79,9 @@ struct ChatTemplate::Parts {
 ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& where) {
   MOESAIC_CHECK(source.size() <= kMostBytes, ErrorKind::kData,
                 "{}: a template of {} bytes, of at most {}", where, source.size(), kMostBytes);
+  unicode::require_valid(source, where);
   ChatTemplate made;
-  made.parts_ = std::make_shared<const Parts>(
-      Parts{chat::parse_template(unicode::repaired(source), where), where});
+  made.parts_ = std::make_shared<const Parts>(Parts{chat::parse_template(source, where), where});
   return made;
 }
 
