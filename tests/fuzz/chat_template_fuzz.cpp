@@ -1,6 +1,6 @@
-// fuzz: libtrain/core/{error,file_kind,json*,fs}.cpp libtrain/data/chat/*.cpp
-// libtrain/data/text/unicode.cpp libraries: -lutf8proc A chat template, rendered with a short
-// conversation.
+// fuzz: libtrain/{core/{error,file_kind,fs,json*},data/{chat/*,text/unicode}}.cpp
+// libraries: -lutf8proc
+// A chat template, rendered with a short conversation.
 #include "data/chat/chat_template.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
