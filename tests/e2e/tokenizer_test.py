@@ -52,8 +52,9 @@ class TokenizerTest(RunTest):
         bad = subprocess.run(command, input=b"the\ncaf\xe9\n", capture_output=True)
         self.assertEqual(bad.returncode, 4)
         self.assertIn(b"<stdin>:2: the byte 0xe9 at offset 3 is not valid UTF-8", bad.stderr)
-        with open(os.open(self.folder, os.O_RDONLY)) as folder:
-            nothing = subprocess.run(command[:-1], stdin=folder, capture_output=True)
+        folder = os.open(self.folder, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        nothing = subprocess.run(command[:-1], stdin=folder, capture_output=True)
         self.assertEqual(nothing.returncode, 4)
         self.assertIn(b"cannot read <stdin>", nothing.stderr)
 
