@@ -3,8 +3,12 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "common/without_effect.h"
+#include "config/check.h"
+#include "config/data_format.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
 #include "verbs.h"
@@ -28,23 +32,63 @@ Json to_json(const Problem& problem) {
           {"message", problem.message}};
 }
 
+// What there is to say of the data on this machine. The recipe is valid all the same: it may be
+// meant for another one.
+void look_at_source(const SourceOptions& source, const std::string& key, const Places& places,
+                    ProblemList& found) {
+  const Place place = place_of(places, key);
+  try {
+    const DataFiles data = find_data(source, Log({.console = false}));
+    for (const std::string& warning : data.warnings) found.warning(place, key, warning);
+  } catch (const Error& error) {
+    const std::string hint = error.hint().empty() ? "" : format(" ({})", error.hint());
+    found.warning(place, key, error.what() + hint);
+  }
+}
+
+std::vector<Problem> look_at_data(const LoadedRecipe& loaded) {
+  ProblemList found;
+  const DataOptions& data = loaded.recipe.data;
+  const std::pair<const char*, const std::vector<SourceOptions>*> lists[] = {
+      {"data.train", &data.train}, {"data.valid", &data.valid}};
+  for (const auto& [name, sources] : lists) {
+    for (std::size_t i = 0; i < sources->size(); ++i) {
+      const SourceOptions& source = (*sources)[i];
+      if (source.path.empty()) continue;  // a mistake of the recipe
+      look_at_source(source, format("{}[{}].path", name, i), loaded.places, found);
+    }
+  }
+  return found.sorted();
+}
+
+Json to_json(const std::vector<Problem>& problems) {
+  Json list = Json::array();
+  for (const Problem& problem : problems) list.push_back(to_json(problem));
+  return list;
+}
+
 void print_json(const std::string& path, const LoadedRecipe& loaded) {
-  Json result = {{"recipe", path}, {"valid", !loaded.has_errors()}, {"problems", Json::array()}};
-  for (const Problem& problem : loaded.problems) result["problems"].push_back(to_json(problem));
+  const Json result = {{"recipe", path},
+                       {"valid", !loaded.has_errors()},
+                       {"problems", to_json(loaded.problems)},
+                       {"data", to_json(look_at_data(loaded))}};
   std::puts(result.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
-std::string counted(std::ptrdiff_t number, const char* what) {
-  return number == 0 ? "" : format(", {} {}{}", number, what, number == 1 ? "" : "s");
+std::string counted(std::ptrdiff_t number, const char* what, const char* where = "") {
+  return number == 0 ? "" : format(", {} {}{}{}", number, what, number == 1 ? "" : "s", where);
 }
 
 void print_text(const std::string& path, const LoadedRecipe& loaded) {
   for (const Problem& problem : loaded.problems) std::puts(problem.text().c_str());
+  const std::vector<Problem> data = look_at_data(loaded);
+  for (const Problem& problem : data) std::puts(problem.text().c_str());
   const auto warnings = std::count_if(loaded.problems.begin(), loaded.problems.end(),
                                       [](const Problem& p) { return p.warning; });
   const auto errors = static_cast<std::ptrdiff_t>(loaded.problems.size()) - warnings;
-  std::puts(format("{}: {}{}{}", path, errors == 0 ? "valid" : "not valid",
-                   counted(errors, "error"), counted(warnings, "warning"))
+  std::puts(format("{}: {}{}{}{}", path, errors == 0 ? "valid" : "not valid",
+                   counted(errors, "error"), counted(warnings, "warning"),
+                   counted(std::ssize(data), "doubt", " about the data"))
                 .c_str());
 }
 

@@ -13,9 +13,14 @@ void add_eval_arguments(CLI::App& verb, EvalArguments& arguments) {
       ->check(CLI::IsMember({"perplexity", "multiple_choice"}))
       ->capture_default_str();
   verb.add_option("--data", a.data,
-                  "perplexity: a text, or JSONL with {\"text\"} or {\"ids\"}, a document a line; "
+                  "perplexity: a text, a token file, or JSONL with {\"text\"} or {\"ids\"}, a "
+                  "document a line; "
                   "multiple_choice: JSONL with {\"context\", \"choices\", \"answer\"}")
       ->required();
+  verb.add_option("--format", a.format,
+                  "perplexity: auto (by what the file holds) | text | jsonl | tokens")
+      ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens"}))
+      ->capture_default_str();
   verb.add_option("--limit", a.limit, "Documents or items to use; 0 = all")
       ->check(CLI::Range(std::int64_t{0}, kMost));
   verb.add_option("--context", a.context,
@@ -38,6 +43,7 @@ std::vector<std::string> to_argv(const EvalArguments& arguments) {
   append_arguments(argv, a.inference);
   argv.push_back("--task=" + a.task);
   argv.push_back("--data=" + a.data);
+  if (a.format != "auto") argv.push_back("--format=" + a.format);
   if (a.limit > 0) argv.push_back(format("--limit={}", a.limit));
   if (a.context > 0) argv.push_back(format("--context={}", a.context));
   if (a.stride > 0) argv.push_back(format("--stride={}", a.stride));

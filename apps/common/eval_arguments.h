@@ -11,6 +11,7 @@ struct EvalArguments {
   InferenceArguments inference;
   std::string task = "perplexity";  // perplexity | multiple_choice
   std::string data, output;
+  std::string format = "auto";  // auto | text | jsonl | tokens
   std::int64_t limit = 0, context = 0, stride = 0, batch_tokens = 1024;
   bool json = false;
 };

@@ -4,6 +4,7 @@
 #include "core/json_text.h"
 #include "data/corpus.h"
 #include "data/inspect.h"
+#include "data/tokenizer.h"
 #include "verbs.h"
 
 namespace moesaic::worker {
@@ -20,8 +21,9 @@ void add_build(CLI::App& data) {
   CLI::App* verb = data.add_subcommand("build", "Corpora to one token file");
   verb->add_option("inputs", options->inputs, "Files or globs")->required();
   verb->add_option("--output,-o", options->output, "Token file to write (FILE.tokens)")->required();
-  verb->add_option("--format", options->format, "text | jsonl | tokens")
-      ->check(CLI::IsMember({"text", "jsonl", "tokens"}))
+  verb->add_option("--format", options->format,
+                   "auto (by what the files hold) | text | jsonl | tokens")
+      ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens"}))
       ->capture_default_str();
   verb->add_option("--tokenizer", options->tokenizer,
                    "byte, a tokenizer.json, or a folder with one")
@@ -34,12 +36,17 @@ void add_build(CLI::App& data) {
 
 void add_inspect_verb(CLI::App& data, int& exit_code) {
   auto path = std::make_shared<std::string>();
+  auto tokenizer = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
   CLI::App* verb = data.add_subcommand("inspect", "What a token file holds");
   verb->add_option("path", *path, "Token file")->required();
+  verb->add_option("--tokenizer", *tokenizer,
+                   "That it was made with, to show how it begins as text: byte, a tokenizer.json, "
+                   "or a folder with one");
   verb->add_flag("--json", *json, "Machine output");
-  verb->callback([path, json, &exit_code] {
-    const Json inspected = inspect_token_file(*path);
+  verb->callback([path, tokenizer, json, &exit_code] {
+    const auto given = tokenizer->empty() ? nullptr : make_tokenizer(*tokenizer);
+    const Json inspected = inspect_token_file(*path, given.get());
     print(inspected, *json);
     if (!inspected.at("digest_ok").get<bool>()) exit_code = static_cast<int>(ErrorKind::kData);
   });

@@ -12,12 +12,16 @@
 namespace moesaic::worker {
 namespace {
 
+// As people read it: six digits tell what there is to tell; --json has all of them.
+std::string shown(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  return value.is_number_float() ? format("{:.6g}", value.get<double>()) : json_text(value);
+}
+
 void report(const Json& result, const EvalArguments& a) {
   std::string text = a.json ? json_text(result, 2) + "\n" : "";
   if (!a.json) {
-    for (const auto& [key, value] : result.items())
-      text +=
-          format("{:16}{}\n", key, value.is_string() ? value.get<std::string>() : json_text(value));
+    for (const auto& [key, value] : result.items()) text += format("{:16}{}\n", key, shown(value));
   }
   std::fputs(text.c_str(), stdout);
 }
@@ -32,11 +36,12 @@ int eval(const EvalArguments& a, const RankJob& job) {
     if (!context.is_chief()) return;
     task = make_eval_task(a.task,
                           {.data = a.data,
+                           .format = a.format,
                            .limit = a.limit,
                            .context = a.context,
                            .stride = a.stride,
                            .output = a.output},
-                          model);
+                          model, context.log);
   });
   const Stopwatch watch;
   const Json result = run_eval(context, model, task.get(), a.batch_tokens);

@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -24,7 +25,7 @@ void show(const std::string& text) {
 
 // Chief.
 Prompt read_prompt(const GenerateArguments& a, const InferenceModel& model) {
-  const std::string text = a.prompt ? *a.prompt : InputFile().read_all(kMostPromptBytes);
+  const std::string text = a.prompt ? *a.prompt : InputFile().rest(kMostPromptBytes);
   return Prompt::make(model.files(), text,
                       {.chat = a.chat, .system = a.system, .vocab_size = model.arch().vocab_size});
 }
@@ -49,12 +50,10 @@ void report(const Generator::Result& result, const std::string& text, const Prom
 
 void generate_on(const RankContext& context, InferenceModel& model, const GenerateArguments& a,
                  const Prompt& prompt) {
-  const std::int64_t positions = model.arch().max_position_embeddings;
-  if (std::ssize(prompt.ids) + a.max_new_tokens > positions) {
-    context.log.warn(
-        "the prompt's {} tokens and {} new ones may pass the {} positions of the model",
-        prompt.ids.size(), a.max_new_tokens, positions);
-  }
+  const std::int64_t longest = std::ssize(prompt.ids) + a.max_new_tokens;
+  warn_beyond_positions(
+      context.log, model.arch(), longest,
+      format("the prompt's {} tokens and {} new ones", prompt.ids.size(), a.max_new_tokens));
   Generator generator(context, model,
                       {.max_new_tokens = a.max_new_tokens,
                        .sampling = {.temperature = a.temperature,

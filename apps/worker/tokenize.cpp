@@ -1,3 +1,4 @@
+#include <cstdio>
 #include <memory>
 #include <string>
 
@@ -10,7 +11,7 @@
 namespace moesaic::worker {
 namespace {
 
-constexpr std::size_t kMostBytes = std::size_t{4} << 30U;  // of a document
+constexpr std::uint64_t kMostBytes = std::uint64_t{4} << 30U;  // of one document
 
 struct TokenizeOptions {
   std::string tokenizer;
@@ -18,8 +19,9 @@ struct TokenizeOptions {
 };
 
 void print_ids(const Tokenizer& tokenizer, const TokenizeOptions& options,
-               std::string_view document) {
+               std::string_view document, const std::string& where) {
   std::vector<std::uint32_t> ids;
+  tokenizer.require_text(document, where);
   if (options.special)
     tokenizer.encode_with_special(document, ids);
   else
@@ -32,8 +34,7 @@ void print_ids(const Tokenizer& tokenizer, const TokenizeOptions& options,
 }
 
 void print_text(const Tokenizer& tokenizer, const TokenizeOptions& options, std::string_view array,
-                std::int64_t number) {
-  const std::string where = format("standard input, array {}", number);
+                const std::string& where) {
   const Json json = parse_json(array, where);
   std::vector<std::uint32_t> ids;
   for (const Json& id : json) {
@@ -57,16 +58,15 @@ void check_effects(const TokenizeOptions& options) {
 void run(const TokenizeOptions& options) {
   check_effects(options);
   const auto tokenizer = make_tokenizer(options.tokenizer);
-  std::int64_t number = 0;
-  const auto use = [&](const std::string& input) {
-    ++number;
-    if (options.decode)
-      print_text(*tokenizer, options, input, number);
-    else
-      print_ids(*tokenizer, options, input);
-  };
   InputFile input;
-  if (!options.lines) return use(input.read_all(kMostBytes));
+  const auto use = [&](const std::string& text) {
+    const std::string where = options.lines ? input.where() : input.path();
+    if (options.decode)
+      print_text(*tokenizer, options, text, where);
+    else
+      print_ids(*tokenizer, options, text, where);
+  };
+  if (!options.lines) return use(input.rest(kMostBytes));
   for (std::string line; input.next_line(line, kMostBytes);) use(line);
 }
 

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 
+#include "config/data_format.h"
 #include "config/model_config.h"
 #include "config/no_model.h"
 #include "core/divisors.h"
 #include "core/error.h"
+#include "core/file_glob.h"
 #include "core/fs.h"
 #include "core/path.h"
 
@@ -161,6 +163,16 @@ bool is_there(const std::string& path) {
   }
 }
 
+// The first file tells; what is wrong with it is told by what reads it.
+bool holds_text(const SourceOptions& source) {
+  try {
+    const auto files = expand_files(source.path, Log({.console = false}));
+    return is_of_text(with_format({files.front()}, source.format).format);
+  } catch (const Error&) {
+    return true;
+  }
+}
+
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
@@ -184,7 +196,9 @@ void check_tokens(const Recipe& recipe, const arch::Options& options, const Plac
 }  // namespace
 
 bool reads_text(const DataOptions& data) {
-  const auto is_text = [](const SourceOptions& source) { return source.format != "tokens"; };
+  const auto is_text = [](const SourceOptions& source) {
+    return source.format == "auto" ? holds_text(source) : source.format != "tokens";
+  };
   return std::any_of(data.train.begin(), data.train.end(), is_text) ||
          std::any_of(data.valid.begin(), data.valid.end(), is_text);
 }

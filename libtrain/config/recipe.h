@@ -26,7 +26,7 @@ struct ModelOptions {
 
 struct SourceOptions {
   std::string path;             // file or glob
-  std::string format = "text";  // text | jsonl | tokens
+  std::string format = "auto";  // auto (by what the files hold) | text | jsonl | tokens
   double weight = 1.0;          // share of the sequences drawn, relative to the other sources
 };
 

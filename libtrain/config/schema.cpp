@@ -163,9 +163,10 @@ void add_running(std::vector<Key>& keys) {
 std::vector<KeyOf<SourceOptions>> source_keys() {
   std::vector<KeyOf<SourceOptions>> keys;
   add_key(keys, FIELD(path), {.path = true, .required = true}, "File or glob.");
-  add_key(keys, FIELD(format), one_of({"text", "jsonl", "tokens"}, {"chat", "prompt_completion"}),
+  add_key(keys, FIELD(format),
+          one_of({"auto", "text", "jsonl", "tokens"}, {"chat", "prompt_completion"}),
           "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line.");
+          "line, or a token file; auto: which of them the files hold.");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
   return keys;

@@ -12,16 +12,24 @@
 
 namespace moesaic {
 
+/// A token file, and whether it was made of text here.
+struct CorpusFile {
+  std::string path;
+  bool of_text = true;  // false: its ids were given
+
+  bool operator==(const CorpusFile&) const = default;
+};
+
 /// What a source was when its token file was made or checked.
 struct BuiltSource {
-  std::string token_file;
+  CorpusFile file;
   /// Digest of what the token file holds: equal ones mean the same sequences.
   std::string digest;
   std::map<std::string, std::string> inputs;  // file -> digest of its content; none of a token file
 };
 
 /// The token file of `source` in the folder `cache`: the one that is there, or a new one where
-/// there is none or a damaged one. A source that is a single token file (*.tokens) is checked and
+/// there is none or a damaged one. A source that is a single token file is checked and
 /// taken as it is. Called by one rank; the others open the file that it returns. Error(kData) for
 /// input that is missing, malformed or empty, Error(kCheckpoint) when the folder cannot be written.
 BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
@@ -29,13 +37,14 @@ BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& token
 
 struct BuildOptions {
   std::vector<std::string> inputs;  // files or globs
-  std::string format = "text";      // text | jsonl | tokens
+  std::string format = "auto";      // auto | text | jsonl | tokens
   std::string tokenizer = "byte";
   std::string output;  // FILE.tokens
   int threads = 0;     // that tokenise; 0 = the cores that there are
 };
 
-/// `moesaic data build`: one token file of all inputs. Returns what inspect_token_file says of it.
+/// `moesaic data build`: one token file of all inputs, which have one format. Returns what
+/// inspect_token_file says of it.
 Json build_output(const BuildOptions& options, const Log& log);
 
 }  // namespace moesaic

@@ -1,8 +1,5 @@
 #include "data/corpus_writer.h"
 
-#include <algorithm>
-#include <array>
-
 #include "core/fs.h"
 #include "data/input_file.h"
 #include "data/json_line.h"
@@ -14,42 +11,36 @@ constexpr std::size_t kMaxLineBytes = std::size_t{256} << 20U;
 constexpr std::size_t kWaitingBytes = std::size_t{16} << 20U;     // of documents encoded together
 constexpr std::uint64_t kMaxWholeText = std::uint64_t{4} << 30U;  // of one document held in memory
 
-int id_bytes(CorpusFormat format, const Tokenizer& tokenizer) {
-  return format != CorpusFormat::kTokens && tokenizer.vocab_size() <= 65536 ? 2 : 4;
+int id_bytes(DataFormat format, const Tokenizer& tokenizer) {
+  return format != DataFormat::kTokens && tokenizer.vocab_size() <= 65536 ? 2 : 4;
 }
 
 }  // namespace
 
-CorpusFormat corpus_format(const std::string& name) {
-  if (name == "text") return CorpusFormat::kText;
-  if (name == "jsonl") return CorpusFormat::kJsonl;
-  if (name == "tokens") return CorpusFormat::kTokens;
-  const std::array<std::string, 3> names = {"text", "jsonl", "tokens"};
-  const std::string near = nearest(name, names);
-  throw Error(ErrorKind::kRecipe,
-              format("data format '{}' is unknown, allowed are text, jsonl, tokens", name),
-              near.empty() ? "" : format("did you mean {}?", near));
-}
-
-CorpusWriter::CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer,
+CorpusWriter::CorpusWriter(const std::string& path, DataFormat format, const Tokenizer& tokenizer,
                            int threads)
     : format_(format),
       tokenizer_(tokenizer),
       writer_(path, id_bytes(format, tokenizer)),
-      encoder_(tokenizer, threads) {}
+      encoder_(tokenizer, threads) {
+  MOESAIC_ASSERT(format != DataFormat::kTokenFile);
+}
 
 void CorpusWriter::add_file(const std::string& path) {
   InputFile file(path);
   bytes_ += file.size();
-  if (format_ == CorpusFormat::kText)
+  if (format_ == DataFormat::kText)
     add_text_file(file);
   else
     add_lines(file);
 }
 
 void CorpusWriter::add_text_file(InputFile& file) {
-  if (!tokenizer_.encodes_in_pieces())
-    return add_document(read_file(file.path(), ErrorKind::kData, kMaxWholeText));
+  if (!tokenizer_.encodes_in_pieces()) {
+    std::string text = read_file(file.path(), ErrorKind::kData, kMaxWholeText);
+    tokenizer_.require_text(text, file.path());
+    return add_document(std::move(text));
+  }
   encode_waiting();
   const std::uint64_t before = writer_.ids();
   for (auto block = file.next_block(); !block.empty(); block = file.next_block()) {
@@ -63,7 +54,7 @@ void CorpusWriter::add_text_file(InputFile& file) {
 void CorpusWriter::add_lines(InputFile& file) {
   std::string line;
   while (file.next_filled_line(line, kMaxLineBytes)) {
-    if (format_ == CorpusFormat::kJsonl) {
+    if (format_ == DataFormat::kJsonl) {
       add_document(read_text_line(line, file.where()));
       continue;
     }
@@ -94,7 +85,7 @@ void CorpusWriter::end_document(bool empty) {
     return;
   }
   const auto end_of_text = tokenizer_.end_of_text();
-  if (format_ != CorpusFormat::kTokens && end_of_text) writer_.add({&*end_of_text, 1});
+  if (format_ != DataFormat::kTokens && end_of_text) writer_.add({&*end_of_text, 1});
   writer_.end_document();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "config/data_format.h"
 #include "data/parallel_encoder.h"
 #include "data/token_file_writer.h"
 #include "data/tokenizer.h"
@@ -13,19 +14,16 @@ namespace moesaic {
 
 class InputFile;
 
-enum class CorpusFormat { kText, kJsonl, kTokens };
-
-/// Of the name in a recipe: text | jsonl | tokens. Error(kRecipe) otherwise.
-CorpusFormat corpus_format(const std::string& name);
-
 class CorpusWriter {
  public:
-  /// Id width 2 where the vocabulary allows it; `tokens` are not known before, so 4. 0 threads =
-  /// all cores; their number changes no byte of the file.
-  CorpusWriter(const std::string& path, CorpusFormat format, const Tokenizer& tokenizer,
+  /// Of files in `format`, which is not kTokenFile. Id width 2 where the vocabulary allows it;
+  /// `tokens` are not known before, so 4. 0 threads = all cores; their number changes no byte of
+  /// the file.
+  CorpusWriter(const std::string& path, DataFormat format, const Tokenizer& tokenizer,
                int threads = 0);
 
-  /// text: one document; jsonl and tokens: one a line. Empty documents are skipped.
+  /// text: one document; jsonl and tokens: one a line. Empty documents are skipped. Error(kData)
+  /// with the file and line or byte for what cannot be read.
   void add_file(const std::string& path);
   /// After the last file: all documents are in the counts below.
   void finish() { encode_waiting(); }
@@ -43,7 +41,7 @@ class CorpusWriter {
   void encode_waiting();
   void end_document(bool empty);
 
-  CorpusFormat format_;
+  DataFormat format_;
   const Tokenizer& tokenizer_;
   TokenFileWriter writer_;
   ParallelEncoder encoder_;

@@ -1,18 +1,18 @@
 #include "data/dataset.h"
 
 #include <algorithm>
+#include <span>
 
 #include "core/error.h"
 #include "core/text_list.h"
-#include "data/corpus.h"
 #include "data/token_file.h"
 
 namespace moesaic {
 namespace {
 
-Sequences open_source(const SourceOptions& source, const std::string& path,
+Sequences open_source(const SourceOptions& source, const CorpusFile& file,
                       const DataOptions& options, std::int64_t vocab_size) {
-  const auto tokens = TokenFile::open(path, source.path);
+  const auto tokens = TokenFile::open(file.path, source.path);
   if (tokens->max_id() >= vocab_size) {
     throw Error(ErrorKind::kData,
                 format("{}: token id {} is outside the model's vocabulary, vocab_size is {}",
@@ -20,18 +20,18 @@ Sequences open_source(const SourceOptions& source, const std::string& path,
                 "raise model.config.vocab_size, or use the tokenizer of the model");
   }
   if (options.packing) return Sequences::packed(tokens, options.sequence_length);
-  const auto long_documents = source.format == "tokens" ? Sequences::LongDocuments::kRefuse
-                                                        : Sequences::LongDocuments::kCut;
+  const auto long_documents =
+      file.of_text ? Sequences::LongDocuments::kCut : Sequences::LongDocuments::kRefuse;
   return Sequences::per_document(tokens, options.sequence_length, long_documents);
 }
 
 std::vector<Sequences> open_sources(const std::vector<SourceOptions>& sources,
-                                    const std::vector<std::string>& paths,
+                                    const std::vector<CorpusFile>& files,
                                     const DataOptions& options, std::int64_t vocab_size) {
-  MOESAIC_ASSERT(sources.size() == paths.size());
+  MOESAIC_ASSERT(sources.size() == files.size());
   std::vector<Sequences> opened;
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    opened.push_back(open_source(sources[i], paths[i], options, vocab_size));
+    opened.push_back(open_source(sources[i], files[i], options, vocab_size));
   }
   return opened;
 }
@@ -44,12 +44,35 @@ Json description_of(const SourceOptions& source, const BuiltSource& built) {
   return description;
 }
 
+constexpr const char* kText = "text";  // of files whose ids a tokenizer made; "ids" of others
+
+void append(const std::vector<CorpusFile>& files, std::vector<std::string>& texts) {
+  for (const CorpusFile& file : files) {
+    texts.push_back(file.path);
+    texts.emplace_back(file.of_text ? kText : "ids");
+  }
+}
+
+std::vector<CorpusFile> files_in(std::span<const std::string> texts) {
+  std::vector<CorpusFile> files;
+  for (std::size_t i = 0; i + 1 < texts.size(); i += 2)
+    files.push_back({texts[i], texts[i + 1] == kText});
+  return files;
+}
+
 }  // namespace
 
+bool CorpusPaths::any_of_text() const {
+  const auto of_text = [](const CorpusFile& file) { return file.of_text; };
+  return std::any_of(train.begin(), train.end(), of_text) ||
+         std::any_of(valid.begin(), valid.end(), of_text);
+}
+
 std::string CorpusPaths::packed() const {
-  std::vector<std::string> all = train;
+  std::vector<std::string> all;
+  append(train, all);
   all.emplace_back();  // no path is empty
-  all.insert(all.end(), valid.begin(), valid.end());
+  append(valid, all);
   return pack_texts(all);
 }
 
@@ -57,7 +80,7 @@ CorpusPaths CorpusPaths::unpacked(const std::string& text) {
   const std::vector<std::string> all = unpack_texts(text);
   const auto middle = std::find(all.begin(), all.end(), "");
   MOESAIC_ASSERT(middle != all.end());
-  return {{all.begin(), middle}, {middle + 1, all.end()}};
+  return {files_in({all.begin(), middle}), files_in({middle + 1, all.end()})};
 }
 
 BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
@@ -65,11 +88,11 @@ BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenize
   MOESAIC_CHECK(!options.train.empty(), ErrorKind::kRecipe, "data.train names no source");
   BuiltCorpora corpora;
   const auto build = [&](const std::vector<SourceOptions>& sources, const char* key,
-                         std::vector<std::string>& paths) {
+                         std::vector<CorpusFile>& files) {
     corpora.description[key] = Json::array();
     for (const SourceOptions& source : sources) {
       const BuiltSource built = build_token_file(source, tokenizer, cache, log);
-      paths.push_back(built.token_file);
+      files.push_back(built.file);
       corpora.description[key].push_back(description_of(source, built));
     }
   };

@@ -7,6 +7,7 @@
 #include "config/recipe.h"
 #include "core/json.h"
 #include "core/log.h"
+#include "data/corpus.h"
 #include "data/eval_batches.h"
 #include "data/token_stream.h"
 #include "data/tokenizer.h"
@@ -15,9 +16,11 @@ namespace moesaic {
 
 /// Token files of `data.train` and `data.valid`, in the order of the recipe.
 struct CorpusPaths {
-  std::vector<std::string> train;
-  std::vector<std::string> valid;
+  std::vector<CorpusFile> train;
+  std::vector<CorpusFile> valid;
 
+  /// Whether a tokenizer made ids for any of them.
+  bool any_of_text() const;
   std::string packed() const;  // as the chief broadcasts them
   static CorpusPaths unpacked(const std::string& text);
 };

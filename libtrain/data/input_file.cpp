@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/error.h"
+#include "core/file_kind.h"
 
 namespace moesaic {
 namespace {
@@ -74,24 +75,28 @@ bool InputFile::next_line(std::string& line, std::size_t max_bytes) {
                   "{}: a line of over {} bytes; give each document a line of its own", where(),
                   max_bytes);
     rest_ = end == std::string_view::npos ? std::string_view{} : rest_.substr(end + 1);
-    if (end != std::string_view::npos) return true;
+    if (end == std::string_view::npos) continue;
+    if (line.ends_with('\r')) line.pop_back();
+    return true;
   }
-}
-
-std::string InputFile::read_all(std::size_t max_bytes) {
-  std::string all(std::exchange(rest_, {}));
-  for (std::string_view block; !(block = next_block()).empty(); all += block) {
-    MOESAIC_CHECK(all.size() + block.size() <= max_bytes, ErrorKind::kData,
-                  "{} has over {} bytes, at most so many are read", path_, max_bytes);
-  }
-  return all;
 }
 
 bool InputFile::next_filled_line(std::string& line, std::size_t max_bytes) {
+  if (line_number_ == 0 && rest_.empty()) require_plain_text(rest_ = next_block(), path_);
   while (next_line(line, max_bytes)) {
     if (line.find_first_not_of(" \t\r") != std::string::npos) return true;
   }
   return false;
+}
+
+std::string InputFile::rest(std::uint64_t max_bytes) {
+  std::string text;
+  while (!rest_.empty() || !(rest_ = next_block()).empty()) {
+    text.append(std::exchange(rest_, {}));
+    MOESAIC_CHECK(text.size() <= max_bytes, ErrorKind::kData, "{}: over {} bytes of text", path_,
+                  max_bytes);
+  }
+  return text;
 }
 
 std::string InputFile::where() const { return format("{}:{}", path_, line_number_); }

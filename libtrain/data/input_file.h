@@ -23,15 +23,16 @@ class InputFile {
 
   /// The next bytes, empty at the end; valid until the next call.
   std::string_view next_block();
-  /// The next line without its line feed; false at the end. A last line needs no line feed.
-  /// Error(kData) for a line of over `max_bytes`.
+  /// The next line without its line feed, or carriage return and line feed; false at the end. A
+  /// last line needs none. Error(kData) for a line of over `max_bytes`.
   bool next_line(std::string& line, std::size_t max_bytes);
 
-  /// All that is left. Error(kData) when it has over `max_bytes`.
-  std::string read_all(std::size_t max_bytes);
-
-  /// The next line that is not blank.
+  /// The next line of JSON: one that is not blank. Error(kData) that names what the file is where
+  /// it has no lines of text, such as one that is compressed.
   bool next_filled_line(std::string& line, std::size_t max_bytes);
+
+  /// All that is left, as one text. Error(kData) for over `max_bytes`.
+  std::string rest(std::uint64_t max_bytes);
 
   const std::string& path() const { return path_; }
   std::uint64_t size() const { return size_; }  // 0 for standard input
@@ -46,7 +47,7 @@ class InputFile {
   std::string path_;
   int descriptor_ = -1;
   double idle_s_ = 0;
-  std::function<void()> idle_;  // empty: a file never waits
+  std::function<void()> idle_;  // empty: reading waits by itself
   std::uint64_t size_ = 0;
   std::int64_t line_number_ = 0;
   std::vector<char> buffer_;

@@ -4,7 +4,6 @@
 #include <vector>
 
 #include "data/token_file.h"
-#include "data/tokenizer.h"
 
 namespace moesaic {
 namespace {
@@ -19,7 +18,7 @@ std::string valid_utf8(const std::string& text) {
 
 }  // namespace
 
-Json inspect_token_file(const std::string& path) {
+Json inspect_token_file(const std::string& path, const Tokenizer* tokenizer) {
   const auto tokens = TokenFile::open(path);
   const auto& header = tokens->header();
   const bool whole = tokens->verify();
@@ -37,10 +36,12 @@ Json inspect_token_file(const std::string& path) {
   std::vector<std::int64_t> first(static_cast<std::size_t>(std::min(kSampleIds, tokens->ids())));
   tokens->copy_ids(0, static_cast<std::int64_t>(first.size()), first.data());
   result["first_ids"] = first;
-  const auto bytes = byte_tokenizer();
-  if (tokens->max_id() < bytes->vocab_size()) {
+  if (tokenizer != nullptr) {
+    MOESAIC_CHECK(tokens->max_id() < tokenizer->vocab_size(), ErrorKind::kData,
+                  "{}: its largest id is {}, and the tokenizer has 0 to {}: another one made it",
+                  path, tokens->max_id(), tokenizer->vocab_size() - 1);
     const std::vector<std::uint32_t> ids(first.begin(), first.end());
-    result["first_text"] = valid_utf8(bytes->decode(ids));
+    result["first_text"] = valid_utf8(tokenizer->decode(ids));
   }
   return result;
 }

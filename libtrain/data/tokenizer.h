@@ -17,13 +17,16 @@ class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
 
-  /// Appends the ids of `text` to `ids`, without those that are written around a text. What is no
-  /// UTF-8 counts as U+FFFD where ids are not bytes. One object serves one thread at a time.
+  /// Appends the ids of `text` to `ids`, without those that are written around a text. Error(kData)
+  /// as of require_text(). One object serves one thread at a time.
   virtual void encode(std::string_view text, std::vector<std::uint32_t>& ids) const = 0;
   /// As above with those that the tokenizer's post-processor writes around it.
   virtual void encode_with_special(std::string_view text, std::vector<std::uint32_t>& ids) const {
     encode(text, ids);
   }
+  /// Error(kData) that names `where` and the byte for what is no text to this tokenizer: all bytes
+  /// are where ids are bytes, UTF-8 alone elsewhere.
+  virtual void require_text(std::string_view /*text*/, const std::string& /*where*/) const {}
   /// Text of `ids`; special tokens are left out unless asked for. Error(kData) for an id that is
   /// not in the vocabulary.
   virtual std::string decode(std::span<const std::uint32_t> ids,

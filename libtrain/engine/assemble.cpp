@@ -1,6 +1,5 @@
 #include "engine/assemble.h"
 
-#include "config/check.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
 #include "engine/open_data.h"
@@ -110,7 +109,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   parts.max_steps = data.max_steps;
   make_model(recipe, arch, context, parts);
   // Token ids come from a tokenizer that nobody names: then the model keeps its own.
-  const bool named = reads_text(recipe.data) || recipe.tokenizer != "byte";
+  const bool named = data.of_text || recipe.tokenizer != "byte";
   if (named && context.is_chief())
     carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
   parts.losses = make_losses(recipe, arch);

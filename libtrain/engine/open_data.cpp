@@ -30,6 +30,7 @@ RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer
   }
   const auto corpora = CorpusPaths::unpacked(context.world.broadcast(paths, 0, "data.paths"));
   auto train = std::make_unique<TokenStream>(open_train(recipe, corpora, vocab_size));
+  data.of_text = corpora.any_of_text();
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);
   data.train = std::move(train);

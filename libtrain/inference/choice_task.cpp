@@ -35,7 +35,12 @@ Item read_item(std::string_view line, const std::string& where) {
   MOESAIC_CHECK(choices.size() >= 2 && choices.size() <= kMostChoices &&
                     std::all_of(choices.begin(), choices.end(), has_text),
                 ErrorKind::kData, "{}: choices must be 2 to {} texts", where, kMostChoices);
-  for (const Json& choice : choices) item.choices.push_back(choice);
+  for (const Json& choice : choices) {
+    item.choices.push_back(choice);
+    MOESAIC_CHECK(!item.choices.back().empty(), ErrorKind::kData,
+                  "{}: choices[{}] is empty: nothing of it can be scored", where,
+                  item.choices.size() - 1);
+  }
   MOESAIC_CHECK(item.answer >= 0 && item.answer < std::ssize(item.choices), ErrorKind::kData,
                 "{}: the answer is {}, of 0 to {}", where, item.answer, item.choices.size() - 1);
   return item;
@@ -73,8 +78,10 @@ class ChoiceTask : public EvalTask {
       if (options_.limit > 0 && items_ + std::ssize(asked_) == options_.limit) return false;
       if (!input_.next_filled_line(line, kItemBytes)) return false;
       asked_.push_back(read_item(line, input_.where()));
-      for (const std::string& choice : asked_.back().choices)
-        add(asked_.back().context, choice, window);
+      bool cut = false;
+      for (std::size_t i = 0; i < asked_.back().choices.size(); ++i)
+        cut = add(asked_.back(), i, window) || cut;
+      contexts_cut_ += cut;
     }
     return true;
   }
@@ -103,36 +110,62 @@ class ChoiceTask : public EvalTask {
     const auto error = [&](double p) {
       return items_ > 1 ? std::sqrt(p * (1 - p) / (n - 1)) : 0.0;
     };
-    return {
-        {"task", "multiple_choice"}, {"items", items_},      {"acc", acc},
-        {"acc_stderr", error(acc)},  {"acc_norm", acc_norm}, {"acc_norm_stderr", error(acc_norm)}};
+    return {{"task", "multiple_choice"},
+            {"items", items_},
+            {"acc", acc},
+            {"acc_stderr", error(acc)},
+            {"acc_norm", acc_norm},
+            {"acc_norm_stderr", error(acc_norm)},
+            {"context", options_.context},
+            {"contexts_cut", contexts_cut_}};
   }
 
  private:
-  // The ids of a choice are those that the context alone does not have.
-  void add(const std::string& context, const std::string& choice, SequenceWindow& window) {
+  // Whether the beginning of the context had to be cut off.
+  bool add(const Item& item, std::size_t choice, SequenceWindow& window) {
+    std::size_t known = 0;
+    const std::vector<std::uint32_t> all = ids_of(item.context, item.choices[choice], known);
+    const auto most = static_cast<std::size_t>(options_.context);
+    check_length(all.size(), known, choice);
+    const std::size_t cut = all.size() > most ? all.size() - most : 0;  // the end counts
+    require_in_vocabulary(all, model_.vocab_size, input_.where());
+    window.add({all.data() + cut, all.size() - cut});
+    first_.push_back(static_cast<std::int64_t>(known - cut));
+    return cut > 0;
+  }
+
+  // Of context and choice. The ids of the choice are those that the context alone, of `known` ids,
+  // does not have.
+  std::vector<std::uint32_t> ids_of(const std::string& context, const std::string& choice,
+                                    std::size_t& known) const {
     const std::size_t last = context.find_last_not_of(" \t\r\n\f\v");
     const std::string before = context.substr(0, last == std::string::npos ? 0 : last + 1);
     std::vector<std::uint32_t> all, first;
     model_.tokenizer->encode_with_special(context + choice, all);
     model_.tokenizer->encode_with_special(before, first);
-    std::size_t known = first.size();
-    if (known == 0) {  // something must come before the first id
-      const auto end = model_.tokenizer->end_of_text();
-      MOESAIC_CHECK(end.has_value(), ErrorKind::kData,
-                    "{}: the context is empty, and the tokenizer has no end of text to begin with",
-                    input_.where());
-      all.insert(all.begin(), *end);
-      known = 1;
-    }
-    known = std::min(known, all.size());
-    const auto most = static_cast<std::size_t>(options_.context);
-    const std::size_t cut = all.size() > most ? all.size() - most : 0;  // the end counts
-    require_in_vocabulary(all, model_.vocab_size, input_.where());
-    window.add({all.data() + cut, all.size() - cut});
-    first_.push_back(
-        static_cast<std::int64_t>(std::max<std::size_t>(known > cut ? known - cut : 0, 1)));
-    first_.back() = std::min(first_.back(), static_cast<std::int64_t>(all.size() - cut));
+    known = first.size();
+    if (known > 0) return all;
+    const auto end = model_.tokenizer->end_of_text();  // something must come before the first id
+    MOESAIC_CHECK(end.has_value(), ErrorKind::kData,
+                  "{}: the context is empty, and the tokenizer has no end of text to begin with",
+                  input_.where());
+    all.insert(all.begin(), *end);
+    known = 1;
+    return all;
+  }
+
+  // All ids of a choice are scored, and at least one is: a sum of nothing would always win.
+  void check_length(std::size_t ids, std::size_t known, std::size_t choice) const {
+    MOESAIC_CHECK(ids > known, ErrorKind::kData,
+                  "{}: choices[{}] adds no token id to those of the context", input_.where(),
+                  choice);
+    const auto room = static_cast<std::size_t>(options_.context) - 1;
+    if (ids - known <= room) return;
+    throw Error(ErrorKind::kData,
+                format("{}: choices[{}] has {} token ids, at most {} fit after one of the context "
+                       "(--context {})",
+                       input_.where(), choice, ids - known, room, options_.context),
+                "raise --context, or shorten the choice");
   }
 
   void count(const Item& item, const std::vector<double>& sums,
@@ -155,7 +188,7 @@ class ChoiceTask : public EvalTask {
   std::optional<OutputFile> output_;
   std::vector<Item> asked_;
   std::vector<std::int64_t> first_;  // by sequence: the first id of the choice
-  std::int64_t items_ = 0, right_ = 0, right_norm_ = 0;
+  std::int64_t items_ = 0, right_ = 0, right_norm_ = 0, contexts_cut_ = 0;
 };
 
 }  // namespace

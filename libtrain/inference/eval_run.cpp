@@ -34,13 +34,17 @@ Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
 }
 
 std::unique_ptr<EvalTask> make_eval_task(const std::string& name, EvalTask::Options options,
-                                         const InferenceModel& model) {
+                                         const InferenceModel& model, const Log& log) {
+  const bool choices = name == "multiple_choice";
+  MOESAIC_CHECK(!choices || options.format == "auto", ErrorKind::kUsage,
+                "--format {} has no meaning with --task multiple_choice, which reads JSONL",
+                options.format);
   const std::int64_t positions = model.arch().max_position_embeddings;
   if (options.context == 0) options.context = std::min(positions, kMostContext);
   if (options.stride == 0) options.stride = std::max<std::int64_t>(1, options.context / 2);
   EvalTask::Model brings{model.files().tokenizer(), model.arch().vocab_size};
-  return name == "perplexity" ? perplexity_task(options, std::move(brings))
-                              : choice_task(options, std::move(brings));
+  return choices ? choice_task(options, std::move(brings))
+                 : perplexity_task(options, std::move(brings), log);
 }
 
 }  // namespace moesaic

@@ -71,6 +71,14 @@ Plan inference_plan(int ranks, int expert, std::int64_t num_experts) {
   return Plan::make(ranks, expert, num_experts);
 }
 
+bool warn_beyond_positions(const Log& log, const arch::Options& arch, std::int64_t tokens,
+                           const std::string& what) {
+  if (tokens <= arch.max_position_embeddings) return false;
+  log.warn("{} pass the {} positions of the model (max_position_embeddings)", what,
+           arch.max_position_embeddings);
+  return true;
+}
+
 InferenceModel::InferenceModel(const RankContext& context, const Options& options)
     : computation_{.precision = Precision::named(options.precision),
                    .matmul = chiefs_matmul(context.world, "auto"),

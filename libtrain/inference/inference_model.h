@@ -22,6 +22,11 @@ arch::Options model_architecture(const Communicator& world, const std::string& p
 /// sizes that fit, when it does not.
 Plan inference_plan(int ranks, int expert, std::int64_t num_experts);
 
+/// A warning where `what`, of `tokens` tokens, goes beyond max_position_embeddings: the model may
+/// never have seen such positions. Returns whether it does.
+bool warn_beyond_positions(const Log& log, const arch::Options& arch, std::int64_t tokens,
+                           const std::string& what);
+
 class InferenceModel {
  public:
   struct Options {

@@ -53,9 +53,10 @@ std::string chat_text(const ModelFiles& files, const std::string& text, const st
   const ChatTemplate chat =
       ChatTemplate::parse(chat_template_of(files, config), files.path() + ": chat_template");
   Json messages = Json::array();
-  if (!system.empty())
-    messages.push_back({{"role", "system"}, {"content", unicode::repaired(system)}});
-  messages.push_back({{"role", "user"}, {"content", unicode::repaired(text)}});
+  unicode::require_valid(text, "the prompt");
+  unicode::require_valid(system, "--system");
+  if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
+  messages.push_back({{"role", "user"}, {"content", text}});
   ChatTemplate::Options options;
   for (const char* const key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
     const std::string token = special_token(config, key);
@@ -84,6 +85,7 @@ Prompt Prompt::make(const ModelFiles& files, const std::string& text, const Opti
   if (options.chat) {
     prompt.tokenizer->encode(chat_text(files, text, options.system), prompt.ids);
   } else {
+    prompt.tokenizer->require_text(text, "the prompt");
     prompt.tokenizer->encode_with_special(text, prompt.ids);
   }
   check_ids(prompt.ids, options.vocab_size);

@@ -21,7 +21,7 @@ struct Prompt {
 
   /// By this process alone. A text is encoded as the tokenizer's post-processor says, a chat as its
   /// template writes it. Error(kData, kCheckpoint) when the model has no tokenizer, no template, or
-  /// too few embeddings for an id.
+  /// too few embeddings for an id, and for a text that is no UTF-8 where it must be.
   static Prompt make(const ModelFiles& files, const std::string& text, const Options& options);
 
   std::unique_ptr<Tokenizer> tokenizer;

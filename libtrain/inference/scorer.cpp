@@ -97,7 +97,17 @@ std::vector<Indices> micro_batches(const SequenceWindow& window, std::int64_t ba
   return batches;
 }
 
+// Once: a file may have millions of such sequences.
+void Scorer::warn_of_length(const SequenceWindow& window) {
+  for (std::int64_t i = 0; i < window.sequences() && !warned_; ++i) {
+    const std::int64_t length = length_of(window, i);
+    warned_ = warn_beyond_positions(context_.log, model_.arch(), length,
+                                    format("the {} tokens of a sequence", length));
+  }
+}
+
 std::vector<double> Scorer::score(const SequenceWindow& window) {
+  warn_of_length(window);
   const auto batches = micro_batches(window, options_.batch_tokens);
   const auto count = std::ssize(batches);
   // Each number is computed on one rank and 0 on the others: the sum is exact, and in order.

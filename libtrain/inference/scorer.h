@@ -38,15 +38,18 @@ class Scorer {
   Scorer(const RankContext& context, InferenceModel& model, const Options& options)
       : context_(context), model_(model), options_(options) {}
 
-  /// Collective over world; `window` is the same on all ranks. For each id of the window the
-  /// natural log of its probability given those before it in its sequence; 0 for the first one. On
-  /// all ranks.
+  /// Collective over world; `window` is the same on all ranks. The first sequence that is longer
+  /// than the model's positions is warned of. For each id of the window the natural log of its
+  /// probability given those before it in its sequence; 0 for the first one. On all ranks.
   std::vector<double> score(const SequenceWindow& window);
 
  private:
   const RankContext& context_;
   InferenceModel& model_;
   Options options_;
+  bool warned_ = false;  // of a sequence beyond the model's positions
+
+  void warn_of_length(const SequenceWindow& window);
 };
 
 }  // namespace moesaic

@@ -50,7 +50,7 @@ void BM_BuildTokenFile(benchmark::State& state, const std::string& kind) {
   const auto tokenizer = byte_tokenizer();
   for (auto _ : state) {
     const std::string built =
-        build_token_file(source, *tokenizer, folder.path + "/cache", silent()).token_file;
+        build_token_file(source, *tokenizer, folder.path + "/cache", silent()).file.path;
     state.PauseTiming();
     fs::remove(built);
     state.ResumeTiming();
@@ -66,7 +66,7 @@ BENCHMARK_CAPTURE(BM_BuildTokenFile, tokens, "tokens")
 
 void BM_ReuseTokenFile(benchmark::State& state) {
   const Folder folder;
-  const SourceOptions source{.path = folder.corpus("text")};
+  const SourceOptions source{.path = folder.corpus("text"), .format = "text"};
   const auto tokenizer = byte_tokenizer();
   const std::string cache = folder.path + "/cache";
   build_token_file(source, *tokenizer, cache, silent());
@@ -80,9 +80,9 @@ BENCHMARK(BM_ReuseTokenFile)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void BM_MicroBatch(benchmark::State& state) {
   const Folder folder;
-  const SourceOptions source{.path = folder.corpus("text")};
+  const SourceOptions source{.path = folder.corpus("text"), .format = "text"};
   const auto path =
-      build_token_file(source, *byte_tokenizer(), folder.path + "/cache", silent()).token_file;
+      build_token_file(source, *byte_tokenizer(), folder.path + "/cache", silent()).file.path;
   const auto sequences = Sequences::packed(TokenFile::open(path), 512);
   const std::vector<double> weights(static_cast<std::size_t>(state.range(0)), 1.0);
   const TokenStream stream(std::vector<Sequences>(weights.size(), sequences), weights,
@@ -95,9 +95,9 @@ BENCHMARK(BM_MicroBatch)->ArgName("sources")->Arg(1)->Arg(3)->Unit(benchmark::kM
 
 void BM_StepSize(benchmark::State& state) {
   const Folder folder;
-  const SourceOptions source{.path = folder.corpus("text")};
+  const SourceOptions source{.path = folder.corpus("text"), .format = "text"};
   const auto path =
-      build_token_file(source, *byte_tokenizer(), folder.path + "/cache", silent()).token_file;
+      build_token_file(source, *byte_tokenizer(), folder.path + "/cache", silent()).file.path;
   const TokenStream stream({Sequences::packed(TokenFile::open(path), 512)}, {1.0},
                            {.seed = 1, .global_batch_size = 32, .micro_batch_size = 4});
   std::int64_t step = 0;

@@ -14,7 +14,7 @@ std::string build(const TemporaryFolder& folder, const std::string& pattern,
                   const std::string& kind) {
   return build_token_file({.path = folder.path() + "/" + pattern, .format = kind},
                           *byte_tokenizer(), folder.path() + "/cache", silent())
-      .token_file;
+      .file.path;
 }
 
 Ids ids_in(const std::string& path) {
@@ -162,6 +162,37 @@ TEST(BuildTokenFile, ATokenFileIsASourceOfItsOwn) {
                [&] { build(folder, "a.tokens", "tokens"); });
 }
 
+TEST(BuildTokenFile, AutoGoesByWhatTheFilesHold) {
+  const TemporaryFolder folder;
+  folder.file("a.JSONL", "{\"text\": \"ab\"}\r\n{\"text\": \"c\"}\r\n");
+  const auto path = build(folder, "a.JSONL", "auto");
+  EXPECT_EQ(ids_in(path), (Ids{'a', 'b', 256, 'c', 256}));
+  EXPECT_EQ(build(folder, "a.JSONL", "jsonl"), path);  // one file for both names of the format
+  folder.file("b.jsonl", "{\"ids\": [5, 6]}\n");
+  EXPECT_EQ(ids_in(build(folder, "b.jsonl", "auto")), (Ids{5, 6}));
+  const std::string tokens = folder.path() + "/c.bin";
+  testing::write_tokens(tokens, {{1, 2, 3}});
+  EXPECT_EQ(build(folder, "c.bin", "auto"), tokens);
+  folder.file("d.jsonl", "prose\n");
+  expect_error(ErrorKind::kData, "/d.jsonl:1: invalid JSON",
+               [&] { build(folder, "d.jsonl", "auto"); });
+}
+
+TEST(BuildTokenFile, TextThatIsNoUtf8IsRefusedByATokenizerOfText) {
+  const TemporaryFolder folder;
+  folder.file("tokenizer.json",
+              R"({"model": {"type": "BPE", "vocab": {"a": 0, "b": 1}, "merges": []}})");
+  const auto tokenizer = make_tokenizer(folder.path() + "/tokenizer.json");
+  const auto with = [&](const std::string& text) {
+    const std::string path = folder.file("a.txt", text);
+    return build_token_file({.path = path}, *tokenizer, folder.path() + "/cache", silent()).path;
+  };
+  EXPECT_EQ(ids_in(with("abba")), (Ids{0, 1, 1, 0}));
+  expect_error(ErrorKind::kData, "/a.txt: the byte 0xe9 at offset 3 is not valid UTF-8",
+               [&] { with("abb\xe9 a"); });
+  EXPECT_EQ(folder.names("cache").size(), 2U);  // the lock and the whole one
+}
+
 TEST(BuildTokenFile, AFolderThatCannotBeWrittenIsNamed) {
   const TemporaryFolder folder;
   folder.file("a.txt", "x");
@@ -177,6 +208,9 @@ TEST(BuildOutput, WritesOneFileOfAllInputs) {
   const Json made = build_output({.inputs = {b, a}, .format = "jsonl", .output = output}, silent());
   EXPECT_EQ(made.at("ids"), 4);
   EXPECT_EQ(ids_in(output), (Ids{'b', 256, 'a', 256}));
+  EXPECT_EQ(made.at("first_text"), "ba");
+  const Json again = build_output({.inputs = {b, a}, .output = output}, silent());
+  EXPECT_EQ(again.at("digest"), made.at("digest")) << "the files say that they are jsonl";
 }
 
 TEST(BuildOutput, RefusesWhatItCannotDo) {
@@ -190,6 +224,9 @@ TEST(BuildOutput, RefusesWhatItCannotDo) {
   expect_error(ErrorKind::kUsage, "must end in .tokens", with({a}, a));
   expect_error(ErrorKind::kUsage, "no input files", with({}, tokens));
   expect_error(ErrorKind::kData, "tokenised already", with({tokens}, tokens));
+  const std::string renamed = folder.path() + "/t.bin";
+  testing::write_tokens(renamed, {{1, 2, 3}});
+  expect_error(ErrorKind::kData, "tokenised already", with({renamed}, tokens));
   EXPECT_TRUE(TokenFile::open(tokens)->verify());
 }
 

@@ -54,6 +54,23 @@ TEST(Dataset, WithoutPackingTextIsCutAndLongTokenLinesAreRefused) {
                [&] { open_train(recipe, paths, 257); });
 }
 
+TEST(Dataset, LongLinesOfIdsAreRefusedWithoutAFormatToo) {
+  const TemporaryFolder folder;
+  Recipe recipe = recipe_of(folder);
+  recipe.data.packing = false;
+  recipe.data.sequence_length = 1;
+  for (auto& source : recipe.data.train) source.format = "auto";
+  const auto paths = built(folder, recipe);
+  EXPECT_TRUE(paths.train[0].of_text);
+  EXPECT_FALSE(paths.train[1].of_text);
+  EXPECT_TRUE(paths.any_of_text());
+  expect_error(ErrorKind::kData, "b.jsonl: document 1 has 3 token ids, at most 2",
+               [&] { open_train(recipe, paths, 257); });
+  recipe.data.train.erase(recipe.data.train.begin());
+  recipe.data.valid.clear();
+  EXPECT_FALSE(built(folder, recipe).any_of_text());
+}
+
 TEST(Dataset, IdsOutsideTheVocabularyNameTheirSource) {
   const TemporaryFolder folder;
   const Recipe recipe = recipe_of(folder);

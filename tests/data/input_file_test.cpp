@@ -26,6 +26,7 @@ TEST(InputFile, SplitsLines) {
   EXPECT_EQ(lines_of(folder.file("b", "x\n\ny\n")), (Lines{"x", "", "y"}));
   EXPECT_EQ(lines_of(folder.file("c", "x\ny")), (Lines{"x", "y"}));
   EXPECT_EQ(lines_of(folder.file("d", "\n")), (Lines{""}));
+  EXPECT_EQ(lines_of(folder.file("e", "x\r\n\r\ny\rz\r\n")), (Lines{"x", "", "y\rz"}));
 }
 
 TEST(InputFile, LinesMayCrossBlocks) {
@@ -89,9 +90,9 @@ TEST(InputFile, ReadsAllOfStandardInput) {
   const TemporaryFolder folder;
   const std::string text = std::string(3 << 20, 'a') + "\nb\r\n";
   const WithStandardInput input(folder.file("a", text));
-  EXPECT_TRUE(InputFile().read_all(std::size_t{4} << 20) == text);
+  EXPECT_TRUE(InputFile().rest(std::size_t{4} << 20) == text);
   ::lseek(STDIN_FILENO, 0, SEEK_SET);
-  expect_error(ErrorKind::kData, "<stdin> has over 1000 bytes", [] { InputFile().read_all(1000); });
+  expect_error(ErrorKind::kData, "<stdin>: over 1000 bytes", [] { InputFile().rest(1000); });
 }
 
 TEST(InputFile, AFolderAsStandardInputIsNoEmptyText) {
@@ -99,9 +100,31 @@ TEST(InputFile, AFolderAsStandardInputIsNoEmptyText) {
   const WithStandardInput input(folder.path());
   std::string line;
   expect_error(ErrorKind::kData, "cannot read <stdin>: Is a directory",
-               [] { InputFile().read_all(1000); });
+               [] { InputFile().rest(1000); });
   expect_error(ErrorKind::kData, "cannot read <stdin>: Is a directory",
                [&] { InputFile().next_line(line, 1000); });
+}
+
+TEST(InputFile, GivesTheRestAsOneText) {
+  const TemporaryFolder folder;
+  const std::string text = "x\r\n" + std::string(3 << 20, 'y');
+  InputFile file(folder.file("a", text));
+  std::string line;
+  ASSERT_TRUE(file.next_line(line, 8));
+  EXPECT_TRUE(file.rest(4 << 20) == text.substr(3));
+  EXPECT_EQ(file.rest(4 << 20), "");
+  InputFile large(folder.path() + "/a");
+  expect_error(ErrorKind::kData, "/a: over 1024 bytes", [&] { large.rest(1024); });
+}
+
+TEST(InputFile, LinesOfJsonAreNotReadFromCompressedOrWideText) {
+  const TemporaryFolder folder;
+  std::string line;
+  for (const auto& [content, what] : std::vector<std::pair<std::string, std::string>>{
+           {"\x1f\x8b\x08", "/a is gzip data"}, {{"\xff\xfe{\0", 4}, "/a is UTF-16"}}) {
+    InputFile file(folder.file("a", content));
+    expect_error(ErrorKind::kData, what, [&] { file.next_filled_line(line, 100); });
+  }
 }
 
 TEST(InputFile, OnlyRegularFilesAreRead) {

@@ -13,7 +13,7 @@ TEST(InspectTokenFile, CountsAndShowsTheBeginning) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/a.tokens";
   write_tokens(path, {{'H', 'i', 256}, {0xe9, 256}});  // 0xe9 alone is not UTF-8
-  const Json seen = inspect_token_file(path);
+  const Json seen = inspect_token_file(path, byte_tokenizer().get());
   EXPECT_EQ(seen.at("ids"), 5);
   EXPECT_EQ(seen.at("documents"), 2);
   EXPECT_EQ(seen.at("max_id"), 256);
@@ -25,11 +25,17 @@ TEST(InspectTokenFile, CountsAndShowsTheBeginning) {
   EXPECT_NE(readable_token_file(seen).find("(matches)"), std::string::npos);
 }
 
-TEST(InspectTokenFile, IdsOfOtherTokenizersHaveNoText) {
+// The file does not say whose ids they are: small ones may be those of any tokenizer.
+TEST(InspectTokenFile, ShowsTextByTheGivenTokenizerAlone) {
   const TemporaryFolder folder;
   const std::string path = folder.path() + "/a.tokens";
-  write_tokens(path, {{1000, 2}});
+  write_tokens(path, {{'H', 'i', 256}});
   EXPECT_FALSE(inspect_token_file(path).contains("first_text"));
+  EXPECT_NE(readable_token_file(inspect_token_file(path)).find("begins     [72,105,256]"),
+            std::string::npos);
+  write_tokens(path, {{1000, 2}});
+  expect_error(ErrorKind::kData, "its largest id is 1000, and the tokenizer has 0 to 256",
+               [&] { inspect_token_file(path, byte_tokenizer().get()); });
 }
 
 TEST(InspectTokenFile, CountsTargetsAndOwnersWhereTheFileTellsThem) {

@@ -63,9 +63,19 @@ TEST(TextTokenizer, GivesTheSameIdsForShortAndLongPieces) {
   }
 }
 
-TEST(TextTokenizer, TakesBytesThatAreNoUtf8ForTheReplacementCharacter) {
+TEST(TextTokenizer, RefusesBytesThatAreNoUtf8) {
   EXPECT_EQ(encode(small_bpe(), "\xC3\xA4"), (Ids{10, 11}));
-  EXPECT_EQ(encode(small_bpe(), "h\xC3"), encode(small_bpe(), "h\xEF\xBF\xBD"));
+  for (const auto& [text, message] : std::vector<std::pair<std::string, std::string>>{
+           {"h\xC3", "text: the byte 0xc3 at offset 1 is not valid UTF-8"},
+           {"he\xFF", "text: the byte 0xff at offset 2 is not valid UTF-8"},
+           {"\xED\xA0\x80", "at offset 0"}}) {  // a surrogate
+    try {
+      encode(small_bpe(), text);
+      ADD_FAILURE() << text;
+    } catch (const Error& error) {
+      EXPECT_NE(std::string(error.what()).find(message), std::string::npos) << error.what();
+    }
+  }
 }
 
 TEST(TextTokenizer, NamesWhatItDoesNotSupport) {

@@ -1,4 +1,5 @@
 """What a careless user or a bad day does: each gives a clear message, the right exit code, and loses nothing."""
+import gzip
 import json
 import resource
 import shutil
@@ -31,6 +32,19 @@ class BadInput(RunTest):
             self.refused(4, f"{bad}:2", arguments=[f"data.train=[{{path: {bad}, format: jsonl}}]", "--overwrite"])
         bad.write_bytes(b'{"text": "good"}\n{"text": "\xff\xfe"}\n')
         self.refused(4, f"{bad}:2", arguments=[f"data.train=[{{path: {bad}, format: jsonl}}]", "--overwrite"])
+
+    def test_data_are_what_they_hold_and_not_what_they_are_called(self):
+        lines = self.folder / "a.ndjson"
+        lines.write_text(json.dumps({"text": "the rank of a matrix " * 20}) + "\n")
+        source = f"data.train=[{{path: {lines}, format: FORMAT}}]"
+        warned = self.refused(0, "warning", "a.ndjson: lines of JSON",
+                              arguments=[source.replace("FORMAT", "text"), "train.max_steps=1"])
+        self.assertIn("1 file of text", warned.stderr)
+        read = self.refused(0, "1 file of jsonl", run="b", arguments=[source.replace(", format: FORMAT", ""), "train.max_steps=1"])
+        self.assertNotIn("lines of JSON", read.stderr)
+        packed = self.folder / "a.jsonl.gz"
+        packed.write_bytes(gzip.compress(lines.read_bytes()))
+        self.refused(4, "a.jsonl.gz is gzip data", "gunzip", run="c", arguments=[f"data.train=[{{path: {packed}}}]"])
 
     def test_bytes_that_are_no_utf8_are_text_for_the_byte_tokenizer(self):
         (self.folder / "bytes.txt").write_bytes(bytes(range(256)) * 20)

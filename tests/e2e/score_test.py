@@ -118,6 +118,23 @@ class Scores(ScoreTest):
         self.assert_close(self.scores(records, "--precision", "bfloat16"), self.scores(records), 0.1)
 
 
+class LongInput(ScoreTest):
+    def test_beyond_the_positions_of_the_model_is_warned_of_once(self):
+        """The model has 512 positions."""
+        lines = self.folder / "long.ndjson"
+        lines.write_text(jsonl({"ids": [1 + i % 9 for i in range(600)]} for _ in range(3)))
+        warning = "of a sequence pass the 512 positions of the model"
+        errors = self.score(lines.read_text(), "--batch-tokens", 64).stderr
+        self.assertEqual(errors.count(warning), 1, errors)
+        self.assertNotIn(warning, self.score('{"ids": [1, 2]}').stderr)
+        result = self.moesaic("eval", "--model", self.run_folder, "--data", lines, "--context", 600, "--stride", 300)
+        self.assertEqual(result.stderr.count(warning), 1, result.stderr)
+        table = dict(line.split(maxsplit=1) for line in result.stdout.splitlines())
+        self.assertEqual((table["documents"], table["tokens"]), ("3", "1800"))
+        for name in ("nll", "loss", "perplexity"):
+            self.assertLessEqual(len(table[name].replace(".", "")), 7, table[name])
+
+
 class Streams(ScoreTest):
     def test_an_empty_input_has_an_empty_output(self):
         for ranks in (1, 2):

@@ -55,9 +55,11 @@ class CliTest(unittest.TestCase):
         self.assertEqual(done.returncode, code, done.stdout + done.stderr)
         return done.stdout
 
+    def shipped(self):
+        return subprocess.run([PROGRAM, "recipes", "show", "smoke/quickstart"], capture_output=True, text=True).stdout
+
     def small(self):
-        text = subprocess.run([PROGRAM, "recipes", "show", "smoke/quickstart"], capture_output=True, text=True).stdout
-        return self.write(text)
+        return self.write(self.shipped())
 
 
 class Validate(CliTest):
@@ -92,6 +94,20 @@ class Validate(CliTest):
     def test_warnings_alone_are_no_failure(self):
         found = json.loads(self.run_cli("validate", self.small(), "optimizer.momentum=0.5", "--json"))
         self.assertEqual([p["severity"] for p in found["problems"]], ["warning"])
+
+    def test_looks_whether_the_data_are_there_and_what_they_hold(self):
+        path = self.write("extends: base.yaml\ndata:\n  train: [{path: a.jsonl}, {path: none-*.txt}]\n  valid: [{path: a.jsonl, format: text}]\n")
+        self.write(self.shipped(), "base.yaml")
+        (self.folder / "a.jsonl").write_text('{"text": "a"}\n')
+        found = json.loads(self.run_cli("validate", path, "--json"))
+        self.assertEqual((found["valid"], found["problems"]), (True, []))
+        self.assertEqual([(p["line"], p["key"]) for p in found["data"]], [(3, "data.train[1].path"), (4, "data.valid[0].path")])
+        self.assertIn("none-*.txt' matches no file", found["data"][0]["message"])
+        self.assertIn("lines of JSON", found["data"][1]["message"])
+        lines = self.run_cli("validate", path).splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertTrue(lines[0].startswith(f"{path}:3:"), lines[0])
+        self.assertEqual(lines[2], f"{path}: valid, 2 doubts about the data")
 
     def test_the_resolved_recipe_is_complete_and_resolves_to_itself(self):
         resolved = self.run_cli("validate", self.small(), "--resolved")

@@ -1,4 +1,4 @@
-// fuzz: libtrain/core/{error,json*,fs}.cpp libtrain/data/chat/*.cpp libtrain/data/text/unicode.cpp
+// fuzz: libtrain/{core/{error,file_kind,fs,json*},data/{chat/*,text/unicode}}.cpp
 // libraries: -lutf8proc
 // A chat template, rendered with a short conversation.
 #include "data/chat/chat_template.h"

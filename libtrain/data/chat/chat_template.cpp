@@ -80,9 +80,9 @@ ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& whe
   MOESAIC_CHECK(source.size() <= kMostSourceBytes, ErrorKind::kData,
                 "{}: a template of {} bytes, of at most {}", where, source.size(),
                 kMostSourceBytes);
+  unicode::require_valid(source, where);
   ChatTemplate made;
-  made.parts_ = std::make_shared<const Parts>(
-      Parts{chat::parse_template(unicode::repaired(source), where), where});
+  made.parts_ = std::make_shared<const Parts>(Parts{chat::parse_template(source, where), where});
   return made;
 }
 

@@ -56,9 +56,12 @@ class TextTokenizer : public Tokenizer {
         model_(std::move(model)) {}
 
   void encode(std::string_view text, Ids& ids) const override {
-    if (unicode::valid_prefix(text) == text.size()) return encode_valid(text, ids);
-    const std::string repaired = unicode::repaired(text);
-    encode_valid(repaired, ids);
+    require_text(text, "text");
+    encode_valid(text, ids);
+  }
+
+  void require_text(std::string_view text, const std::string& where) const override {
+    unicode::require_valid(text, where);
   }
 
   void encode_with_special(std::string_view text, Ids& ids) const override {

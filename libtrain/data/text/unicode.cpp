@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/file_kind.h"
 
 namespace moesaic::unicode {
 namespace {
@@ -95,6 +96,17 @@ std::size_t valid_prefix(std::string_view text) {
     at += n;
   }
   return text.size();
+}
+
+void require_valid(std::string_view text, const std::string& where) {
+  const std::size_t at = valid_prefix(text);
+  if (at == text.size()) return;
+  const auto kind = file_kind(text);
+  throw Error(
+      ErrorKind::kData,
+      format("{}: the byte {:#04x} at offset {} is not valid UTF-8", where, byte(text, at), at),
+      kind ? format("it is {}: {}", kind->name, kind->remedy)
+           : "write it as UTF-8, for instance: iconv -f WINDOWS-1252 -t UTF-8 FILE");
 }
 
 std::string repaired(std::string_view text) {

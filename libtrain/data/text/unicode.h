@@ -14,6 +14,8 @@ void append(std::string& text, char32_t c);
 
 /// Bytes of `text` up to the first that is not valid UTF-8.
 std::size_t valid_prefix(std::string_view text);
+/// Error(kData) that names `where` and the offset of the first byte that is not valid UTF-8.
+void require_valid(std::string_view text, const std::string& where);
 /// `text`, in which U+FFFD stands for each maximal part that is not valid UTF-8 (Unicode 15,
 /// section 3.9, table 3-8).
 std::string repaired(std::string_view text);

@@ -1,6 +1,6 @@
-#include "data/file_glob.h"
+#include "core/file_glob.h"
 
-#include "data/test_data.h"
+#include "support/temporary_folder.h"
 
 namespace moesaic {
 namespace {

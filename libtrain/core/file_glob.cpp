@@ -1,4 +1,4 @@
-#include "data/file_glob.h"
+#include "core/file_glob.h"
 
 #include <glob.h>
 
