@@ -94,6 +94,16 @@ std::int64_t unused_layers(const Json& config, const arch::Options& options, con
   return count;
 }
 
+// Transformers makes a shared expert of width 0 and its gate where there is none.
+bool is_of_no_shared_expert(const SafetensorsTensor& tensor, const arch::Options& options) {
+  if (options.shared_intermediate_size > 0 || options.num_experts == 0) return false;
+  const bool empty = std::find(tensor.shape.begin(), tensor.shape.end(), 0) != tensor.shape.end();
+  const arch::NetworkNames& names = arch::network_names(options);
+  const std::string gate = format(".{}{}.weight", names.block, names.shared_gate);
+  return (empty && tensor.name.find(names.shared) != std::string::npos) ||
+         (options.shared_expert_gate && tensor.name.ends_with(gate));
+}
+
 at::ScalarType widest(const std::vector<HubTensor>& parts) {
   at::ScalarType type = *weight_dtype(*parts[0].tensor->dtype);
   for (const HubTensor& part : parts) {
@@ -145,7 +155,8 @@ HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
       skipped_ += parts.size();
     } else if (name == kHead && parts_.contains(kEmbedding)) {
       tied_head_ = parts[0].item;
-    } else if (!name.ends_with(".rotary_emb.inv_freq")) {
+    } else if (!name.ends_with(".rotary_emb.inv_freq") &&
+               !is_of_no_shared_expert(*parts[0].item.tensor, options)) {
       for (const Part& part : parts) differences.unexpected(part.item.tensor->name);
     }
   }
