@@ -1,5 +1,4 @@
-// Torch-free description of an architecture: options read from the keys of Hugging Face
-// config.json. Its parameters are in arch/parameter_table.h.
+// Torch-free description of an architecture: options read from the keys of config.json.
 #pragma once
 
 #include <cstdint>
