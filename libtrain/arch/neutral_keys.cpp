@@ -14,18 +14,9 @@ struct NeutralKey {
   std::string reason;
 };
 
-std::vector<NeutralKey> of_every_layer(const Options& o) {
-  const std::string dropout = "dropout is not part of this version; set it to 0 to do without";
+std::vector<NeutralKey> of_attention(const Options& o) {
   const std::string biases = "the model's own keys for biases say otherwise";
-  const std::string scales = "only 1 is; no model here scales there";
   return {
-      {{"hidden_act", "hidden_activation", "mlp_hidden_act", "activation_function"},
-       {"silu", "swish"},
-       "only silu is"},
-      {{"attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "resid_pdrop",
-        "embd_pdrop", "hidden_dropout", "hidden_dropout_prob", "dropout"},
-       {0},
-       dropout},
       {{"attention_bias"}, {o.output_bias}, "o_proj has no bias"},
       {{"use_bias", "bias"}, {o.attention_bias || o.mlp_bias}, biases},
       {{"qkv_bias"}, {o.attention_bias}, biases},
@@ -39,13 +30,28 @@ std::vector<NeutralKey> of_every_layer(const Options& o) {
       {{"rope_interleave", "rope_interleaved"},
        {o.rope.interleaved},
        format("{} rotates {} pairs", o.model_type, o.rope.interleaved ? "adjacent" : "half-split")},
+      {{"attn_logit_softcapping"}, {}, "logits are not capped"},
+  };
+}
+
+std::vector<NeutralKey> of_every_model() {
+  const std::string dropout = "dropout is not part of this version; set it to 0 to do without";
+  const std::string scales = "only 1 is; no model here scales there";
+  return {
+      {{"hidden_act", "hidden_activation", "mlp_hidden_act", "activation_function"},
+       {"silu", "swish"},
+       "only silu is"},
+      {{"attention_dropout", "attention_probs_dropout_prob", "attn_pdrop", "resid_pdrop",
+        "embd_pdrop", "hidden_dropout", "hidden_dropout_prob", "dropout"},
+       {0},
+       dropout},
       {{"use_mrope", "alibi", "use_alibi", "use_parallel_residual"},
        {false},
        "no model here has that"},
       {{"embedding_multiplier", "residual_multiplier", "logits_scaling", "logit_scale"},
        {1},
        scales},
-      {{"attn_logit_softcapping", "final_logit_softcapping"}, {}, "logits are not capped"},
+      {{"final_logit_softcapping"}, {}, "logits are not capped"},
       {{"is_encoder_decoder", "add_cross_attention"}, {false}, "only decoders are"},
       {{"pruned_heads"}, {Json::object(), Json::array()}, "heads are not pruned"},
       {{"per_layer_config"}, {Json::object()}, "all layers are alike"},
@@ -123,7 +129,7 @@ void read_sliding_window(ConfigReader& reader, bool unless_asked, const Options&
 void read_neutral_keys(ConfigReader& reader, const Options& o) {
   if (!reader.known().contains("sliding_window")) read_sliding_window(reader, false, o);
   check_layer_types(reader);
-  for (const auto& keys : {of_every_layer(o), of_experts(o)}) {
+  for (const auto& keys : {of_attention(o), of_every_model(), of_experts(o)}) {
     for (const NeutralKey& key : keys) {
       for (const char* name : key.names)
         if (!reader.known().contains(name)) reader.only(name, key.values, key.reason);

@@ -84,7 +84,8 @@ void add_attention(GgufKeys& keys, std::int64_t width, Json& config) {
   keys.only("attention.scale", {0, 1 / std::sqrt(wide)}, "only 1 / sqrt(head width) is");
   const std::int64_t window = keys.integer("attention.sliding_window").value_or(0);
   if (window != 0 && window < keys.required("context_length"))
-    keys.refuse(format("attention sees a window of {} tokens; only the whole context is", window));
+    keys.refuse(
+        format("attention.sliding_window is {}: attention covers the whole context", window));
   if (config["model_type"] != "olmoe") {
     keys.only("attention.clamp_kqv", {0}, "only olmoe clips");
   } else if (const double most = keys.number("attention.clamp_kqv").value_or(0); most != 0) {
