@@ -75,6 +75,7 @@ Options read_options(const Json& config, std::vector<Problem>& problems) {
   std::vector<Problem> found;
   ConfigReader reader(config, found);
   const Options options = read_family(*family, reader);
+  read_neutral_keys(reader, options);
   reader.refuse_unknown(model_type);
   if (const double values = count_values(options); values > kMostParameters) {
     reader.error("", format("the sizes give {:.2g} parameters, at most {:.0e} are possible", values,

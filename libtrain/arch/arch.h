@@ -1,5 +1,4 @@
-// Torch-free description of an architecture: options read from the keys of Hugging Face
-// config.json. Its parameters are in arch/parameter_table.h.
+// Torch-free description of an architecture: options read from the keys of config.json.
 #pragma once
 
 #include <cstdint>
@@ -51,9 +50,9 @@ struct Options {
   bool norm_topk_prob = false;                // the chosen weights are divided by their sum
   std::string scoring_func = "softmax";       // softmax | sigmoid
   bool correction_bias = false;               // added to the scores for the choice alone
-  double router_top_p = 0.0;         // a token chooses experts until their probabilities reach it;
-                                     // 0 = always num_experts_per_tok
+  double router_top_p = 0.0;         // of the probabilities chosen; 0 = num_experts_per_tok always
   std::int64_t zero_expert_num = 0;  // further experts that give the token back as it is
+  bool rsqrt_router_logits = false;  // the router's logits are divided by sqrt(hidden_size)
   std::int64_t n_group = 1;          // experts are chosen from topk_group of n_group groups
   std::int64_t topk_group = 1;
   std::int64_t group_score_top = 1;  // a group's score is the sum of its best 1 or 2 scores
@@ -69,10 +68,10 @@ struct Options {
   bool is_moe() const { return num_moe_layers() > 0; }
   bool is_moe_layer(std::int64_t layer) const;
   std::int64_t num_moe_layers() const;
-  /// MoE layers, those for multi-token prediction included.
-  std::int64_t num_routers() const;
+  std::int64_t num_routers() const;  // with those of layers for multi-token prediction
   std::int64_t router_columns() const { return num_experts + zero_expert_num; }
-  /// Choices, or scores that they are made by, that no model class of Transformers knows.
+  double router_logit_scale() const;  // of the router's products with a token
+  /// Choices that no model class of Transformers knows; a scale of logits goes into the weights.
   bool has_own_routing() const;
   bool is_mla() const { return kv_lora_rank > 0; }
   std::int64_t query_head_dim() const {  // also of a key
@@ -101,9 +100,9 @@ struct Problem {
 };
 
 /// Reads the keys of `config`; absent keys take the defaults of that family's configuration class
-/// in Transformers. A key that changes the mathematics and is not supported is a problem, never
-/// ignored. All mistakes at once; the options are meaningful only when no problem other than
-/// warnings came back.
+/// in Transformers. A key that could change the mathematics and is not supported is a problem; one
+/// that cannot is passed over (arch/passed_over.h). All mistakes at once; the options are
+/// meaningful only when no problem other than warnings came back.
 Options read_options(const Json& config, std::vector<Problem>& problems);
 
 /// As above, but throws Error(kRecipe) with every problem in its message, each after `where`.

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "arch/passed_over.h"
+
 namespace moesaic::arch {
 
 std::string ConfigReader::shown(const Json& value) {
@@ -70,7 +72,7 @@ bool ConfigReader::flag(const std::string& key, bool fallback) {
   return value->is_boolean() ? value->get<bool>() : fallback;
 }
 
-void ConfigReader::only(const std::string& key, std::initializer_list<Json> allowed,
+void ConfigReader::only(const std::string& key, const std::vector<Json>& allowed,
                         const std::string& reason) {
   const Json* value = find(key);
   if (value == nullptr) return;
@@ -116,7 +118,8 @@ void ConfigReader::refuse_unknown(const std::string& model_type) {
   constexpr std::int64_t kMostNamed = 20;  // a hostile file has millions, each costs a comparison
   std::int64_t unknown = 0;
   for (const auto& [key, value] : config_.items()) {
-    if (value.is_null() || known_.count(key) > 0 || ++unknown > kMostNamed) continue;
+    if (value.is_null() || known_.contains(key) || is_passed_over(key)) continue;
+    if (++unknown > kMostNamed) continue;
     const std::string best = key.size() <= 60 ? nearest(key, known_) : "";
     error(key, format("unknown key for model_type {}{}", model_type,
                       best.empty() ? "" : format(" (did you mean '{}'?)", best)));

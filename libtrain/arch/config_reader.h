@@ -28,9 +28,9 @@ class ConfigReader {
   bool flag(const std::string& key, bool fallback);
 
   /// A key that is supported only with one of `allowed`; `null` and absence are always fine.
-  void only(const std::string& key, std::initializer_list<Json> allowed, const std::string& reason);
+  void only(const std::string& key, const std::vector<Json>& allowed, const std::string& reason);
 
-  /// Keys that do not change the mathematics of a model.
+  /// Marks keys as known whose values are looked at elsewhere, or do not matter for this family.
   void accept(std::initializer_list<const char*> keys);
 
   /// A set of integers 0..most in a list, sorted; absent = empty.
@@ -43,7 +43,7 @@ class ConfigReader {
   double read_number(const Json& value, const std::string& key, double fallback, double least,
                      double most);
 
-  /// Every key that was not asked for, with the nearest that was.
+  /// Every key that was not asked for and is not passed over, with the nearest that was.
   void refuse_unknown(const std::string& model_type);
 
   void error(const std::string& key, std::string message);

@@ -29,61 +29,9 @@ void check_heads(ConfigReader& reader, const HeadRule& rule, const Options& o) {
   }
 }
 
-void accept_without_effect(ConfigReader& reader) {
-  reader.accept({"model_type",
-                 "architectures",
-                 "torch_dtype",
-                 "dtype",
-                 "transformers_version",
-                 "bos_token_id",
-                 "eos_token_id",
-                 "pad_token_id",
-                 "use_cache",
-                 "output_router_logits",
-                 "output_attentions",
-                 "output_hidden_states",
-                 "return_dict",
-                 "use_return_dict",
-                 "_name_or_path",
-                 "name_or_path",
-                 "auto_map",
-                 "id2label",
-                 "label2id",
-                 "problem_type",
-                 "_attn_implementation",
-                 "attn_implementation",
-                 "experts_implementation",
-                 "_experts_implementation",
-                 "_commit_hash",
-                 "tokenizer_class",
-                 "is_decoder",
-                 "tie_encoder_decoder",
-                 "torchscript",
-                 "_flash_attn_2_enabled",
-                 "unsloth_version",
-                 "model_max_length"});
-}
-
-void refuse_other_mathematics(ConfigReader& reader) {
-  reader.only("hidden_act", {"silu", "swish"}, "only silu is");
-  reader.only("attention_dropout", {0, 0.0}, "dropout is not part of this version");
-  reader.only("attn_pdrop", {0, 0.0}, "dropout is not part of this version");
-  reader.only("resid_pdrop", {0, 0.0}, "dropout is not part of this version");
-  reader.only("embd_pdrop", {0, 0.0}, "dropout is not part of this version");
-  reader.only("hidden_dropout", {0, 0.0}, "dropout is not part of this version");
-  reader.only("per_layer_config", {}, "all layers are alike");
-  reader.only("partial_rotary_factor", {1, 1.0}, "the whole head is rotated");
-  reader.only("pretraining_tp", {1}, "weights are read as one piece");
-  reader.only("chunk_size_feed_forward", {0}, "the MLP runs in one piece");
-  reader.only("is_encoder_decoder", {false}, "only decoders are");
-  reader.only("quantization_config", {}, "only plain weights are");
-}
-
 }  // namespace
 
 void read_decoder(ConfigReader& reader, const HeadRule& rule, Options& o) {
-  accept_without_effect(reader);
-  refuse_other_mathematics(reader);
   o.vocab_size = reader.size("vocab_size", o.vocab_size, kMostWidth);
   o.hidden_size = reader.size("hidden_size", o.hidden_size, kMostWidth);
   o.intermediate_size = reader.size("intermediate_size", o.intermediate_size, kMostWidth);

@@ -49,7 +49,10 @@ void read_deepseek_experts(ConfigReader& reader, std::int64_t default_shared, Op
   read_experts(reader, "n_routed_experts", "num_local_experts", o);
   o.moe_intermediate_size =
       reader.size("moe_intermediate_size", o.moe_intermediate_size, kMostWidth);
-  const std::int64_t shared = reader.size("n_shared_experts", default_shared, kMostExperts);
+  // null is a value here, too, as in DeepSeek's code: none.
+  const bool none = reader.json().contains("n_shared_experts") && !reader.has("n_shared_experts");
+  const std::int64_t shared =
+      reader.count("n_shared_experts", none ? 0 : default_shared, kMostExperts);
   o.shared_intermediate_size = shared * o.moe_intermediate_size;
   if (o.shared_intermediate_size > kMostWidth)
     reader.error("n_shared_experts", format("{} is too many", shared));
@@ -57,10 +60,6 @@ void read_deepseek_experts(ConfigReader& reader, std::int64_t default_shared, Op
   o.first_k_dense_replace =
       reader.count("first_k_dense_replace", o.first_k_dense_replace, kMostLayers);
   read_groups(reader, o);
-  reader.only("moe_layer_freq", {1}, "every layer from first_k_dense_replace on has experts");
-  reader.only("ep_size", {1}, "the layout is the recipe's (parallel.expert)");
-  // Of DeepSeek's own training code: the recipe has its own.
-  reader.accept({"aux_loss_alpha", "seq_aux"});
 }
 
 void write_deepseek(const Options& o, Json& config) {

@@ -52,15 +52,19 @@ void read_attention_bias(ConfigReader& reader, Options& options);  // q, k, v an
 /// meets `num_experts_per_tok`.
 void read_experts(ConfigReader& reader, const std::string& key, const std::string& alias,
                   Options& options);
-/// Keys of our own that change how any family with experts routes: use_expert_bias, router_top_p,
-/// zero_expert_num. Written only where they differ from their defaults.
+/// Keys of our own that change how any family with experts routes: router_logit_scale,
+/// use_expert_bias, router_top_p, zero_expert_num. Written only where they differ from their
+/// defaults.
 void read_own_routing(ConfigReader& reader, Options& options);
 void write_own_routing(const Options& options, Json& config);
 /// A balance coefficient in config.json has no effect: the recipe has its own.
 void warn_balance(ConfigReader& reader, double class_default);
 
-/// The sliding window of Qwen's families, which is off unless `use_sliding_window`.
-void refuse_sliding_window(ConfigReader& reader);
+/// Keys that the family has not read itself: errors, unless they say what `options` do anyway.
+void read_neutral_keys(ConfigReader& reader, const Options& options);
+/// A sliding window, which must not hide anything. In Qwen's families it is off `unless_asked` for
+/// by `use_sliding_window`.
+void read_sliding_window(ConfigReader& reader, bool unless_asked, const Options& options);
 /// Experts in every decoder_sparse_step-th layer that mlp_only_layers does not name;
 /// `default_width` is that of one expert.
 void read_qwen_experts(ConfigReader& reader, std::int64_t default_width, Options& options);

@@ -16,9 +16,7 @@ Options read(ConfigReader& reader) {
   read_decoder(reader, {}, o);
   read_attention_bias(reader, o);
   o.mlp_bias = reader.flag("mlp_bias", o.mlp_bias);
-  // Left in some configurations by the trainers that wrote them.
-  reader.only("rope_interleaved", {false}, "Llama rotates half-split pairs");
-  reader.accept({"is_llama_config", "transformers.js_config"});
+  reader.accept({"is_llama_config"});  // left by the trainer that wrote some
   return o;
 }
 

@@ -23,8 +23,6 @@ Options read(ConfigReader& reader) {
   read_decoder(reader, {.must_divide = false}, o);
   o.moe_intermediate_size = o.intermediate_size;
   read_experts(reader, "num_local_experts", "num_experts", o);
-  reader.only("router_jitter_noise", {0, 0.0}, "the router gets no noise");
-  reader.only("sliding_window", {}, "attention covers the whole sequence");
   warn_balance(reader, 0.001);
   return o;
 }

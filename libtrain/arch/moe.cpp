@@ -1,11 +1,14 @@
 // What the families with experts share.
 #include <algorithm>
+#include <cmath>
 
 #include "arch/family.h"
 
 namespace moesaic::arch {
 namespace {
 
+constexpr const char* kLogitScale = "router_logit_scale";
+constexpr const char* kRsqrt = "rsqrt_hidden_size";
 constexpr const char* kCorrectionBias = "gate.e_score_correction_bias";
 
 }  // namespace
@@ -45,6 +48,10 @@ std::int64_t Options::num_routers() const {
   return count;
 }
 
+double Options::router_logit_scale() const {
+  return rsqrt_router_logits ? 1.0 / std::sqrt(static_cast<double>(hidden_size)) : 1.0;
+}
+
 bool Options::has_own_routing() const {
   return router_top_p > 0 || zero_expert_num > 0 ||
          (correction_bias && model_type != kDeepseekV3.model_type);
@@ -52,6 +59,8 @@ bool Options::has_own_routing() const {
 
 void read_own_routing(ConfigReader& reader, Options& o) {
   if (o.num_experts == 0) return;
+  reader.only(kLogitScale, {1, kRsqrt}, format("1 and {} are", kRsqrt));
+  o.rsqrt_router_logits = reader.has(kLogitScale) && reader.json().at(kLogitScale) == kRsqrt;
   if (!o.correction_bias) o.correction_bias = reader.flag("use_expert_bias", false);
   o.router_top_p = reader.number("router_top_p", 0.0, 0.0, 1.0);
   o.zero_expert_num = reader.count("zero_expert_num", 0, kMostExperts);
@@ -60,7 +69,7 @@ void read_own_routing(ConfigReader& reader, Options& o) {
 }
 
 void write_own_routing(const Options& o, Json& config) {
-  if (!o.has_own_routing()) return;
+  if (o.rsqrt_router_logits) config[kLogitScale] = kRsqrt;
   if (o.correction_bias && o.model_type != kDeepseekV3.model_type) config["use_expert_bias"] = true;
   if (o.router_top_p > 0) config["router_top_p"] = o.router_top_p;
   if (o.zero_expert_num > 0) config["zero_expert_num"] = o.zero_expert_num;

@@ -25,7 +25,6 @@ Options read(ConfigReader& reader) {
   reader.accept({"clip_qkv"});
   read_experts(reader, "num_experts", "num_local_experts", o);
   o.norm_topk_prob = reader.flag("norm_topk_prob", o.norm_topk_prob);
-  reader.only("mlp_bias", {false}, "olmoe experts have no bias");
   warn_balance(reader, 0.01);
   return o;
 }

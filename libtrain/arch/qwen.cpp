@@ -1,20 +1,7 @@
-// What Qwen's families share: experts in some layers, and a sliding window that must be off.
-#include <algorithm>
-
+// What Qwen's families with experts share: they are in some layers.
 #include "arch/family.h"
 
 namespace moesaic::arch {
-
-void refuse_sliding_window(ConfigReader& reader) {
-  reader.only("use_sliding_window", {false}, "attention covers the whole sequence");
-  reader.accept({"sliding_window", "max_window_layers", "layer_types"});
-  if (!reader.has("layer_types")) return;
-  const Json& types = reader.json().at("layer_types");
-  const bool full = types.is_array() && std::all_of(types.begin(), types.end(), [](const Json& t) {
-                      return t == "full_attention";
-                    });
-  if (!full) reader.error("layer_types", "only full_attention is supported");
-}
 
 void read_qwen_experts(ConfigReader& reader, std::int64_t default_width, Options& o) {
   read_experts(reader, "num_experts", "num_local_experts", o);

@@ -21,8 +21,8 @@ Options read(ConfigReader& reader) {
   read_decoder(reader, {.must_divide = false}, o);
   o.attention_bias = reader.flag("qkv_bias", true);
   read_qwen_experts(reader, 1408, o);
-  o.shared_intermediate_size = reader.size("shared_expert_intermediate_size", 5632, kMostWidth);
-  refuse_sliding_window(reader);
+  o.shared_intermediate_size = reader.count("shared_expert_intermediate_size", 5632, kMostWidth);
+  read_sliding_window(reader, true, o);
   return o;
 }
 

@@ -18,7 +18,7 @@ Options read(ConfigReader& reader) {
   o.qk_norm = QkNorm::kEachHead;
   read_decoder(reader, {.head_dim = 128, .must_divide = false}, o);
   read_attention_bias(reader, o);
-  refuse_sliding_window(reader);
+  read_sliding_window(reader, true, o);
   return o;
 }
 

@@ -21,7 +21,7 @@ Options read(ConfigReader& reader) {
   read_decoder(reader, {.must_divide = false}, o);
   read_attention_bias(reader, o);
   read_qwen_experts(reader, 768, o);
-  refuse_sliding_window(reader);
+  read_sliding_window(reader, true, o);
   return o;
 }
 

@@ -35,19 +35,19 @@ class RopeBlock {
       : reader_(reader), key_(std::move(key)), block_(block) {}
 
   Rope read(Rope rope, std::int64_t max_position_embeddings) {
-    rope.type = type();
-    if (!check_keys(rope.type)) return rope;
+    rope.type = type_ = type();
+    if (!check_keys()) return rope;
     rope.theta = positive("rope_theta", rope.theta);
     if (rope.type == "default") return rope;
     const auto most = static_cast<double>(max_position_embeddings);
     if (rope.type == "llama3" || rope.type == "yarn") {
-      // Beside the block it goes first, as in Transformers.
-      const double inner = positive("original_max_position_embeddings", most);
-      rope.original_max_position_embeddings =
-          reader_.positive("original_max_position_embeddings", inner);
+      rope.original_max_position_embeddings = trained_length(most);
     }
-    const bool derived = rope.type == "yarn" && !has("factor");
+    const bool derived = rope.type == "yarn" && !has("factor") && knows_trained_length();
     rope.factor = derived ? most / rope.original_max_position_embeddings : required("factor");
+    if (has("factor") && rope.factor < 1)
+      reader_.warning(path("factor"),
+                      format("{} is below 1: it shortens the context", rope.factor));
     if (rope.type == "llama3") read_llama3(rope);
     if (rope.type == "yarn") read_yarn(rope);
     return rope;
@@ -63,6 +63,11 @@ class RopeBlock {
   std::string type() const {
     const std::string name = has("rope_type") ? "rope_type" : "type";
     if (!has(name)) return "default";
+    if (has("type") && block_.at("type") != block_.at(name)) {
+      reader_.error(path("type"), format("is {}, and rope_type is {}: remove one of them",
+                                         ConfigReader::shown(block_.at("type")),
+                                         ConfigReader::shown(block_.at(name))));
+    }
     const Json& value = block_.at(name);
     if (value.is_string() && variants().contains(value.get<std::string>())) return value;
     std::vector<std::string> known;
@@ -72,19 +77,41 @@ class RopeBlock {
     return "default";
   }
 
-  bool check_keys(const std::string& type) {
+  bool check_keys() {
     bool good = true;
     for (const auto& [name, value] : block_.items()) {
+      // `finetuned` is a note of how the model was made.
       const bool known = name == "rope_type" || name == "type" || name == "rope_theta" ||
-                         variants().at(type).contains(name) || value.is_null() ||
-                         (name == "partial_rotary_factor" && value == 1);
+                         name == "finetuned" || variants().at(type_).contains(name) ||
+                         value.is_null() || (name == "partial_rotary_factor" && value == 1);
       if (known) continue;
-      const bool partial = name == "partial_rotary_factor";
-      reader_.error(path(name), partial ? "is not supported: the whole head is rotated"
-                                        : format("is not a key of the rope_type {}", type));
+      reader_.error(path(name), reason_against(name));
       good = false;
     }
     return good;
+  }
+
+  std::string reason_against(const std::string& name) const {
+    if (name == "partial_rotary_factor") return "is not supported: the whole head is rotated";
+    if (!has("rope_type") && !has("type"))
+      return "says nothing without a rope_type (linear, dynamic, llama3, yarn)";
+    return format("is not a key of the rope_type {}", type_);
+  }
+
+  bool knows_trained_length() const {
+    constexpr const char* kKey = "original_max_position_embeddings";
+    return has(kKey) || reader_.has(kKey);
+  }
+  // Beside the block it goes first, as in Transformers, which takes all positions where it is
+  // absent.
+  double trained_length(double most) {
+    constexpr const char* kKey = "original_max_position_embeddings";
+    if (!knows_trained_length() && has("factor")) {
+      reader_.warning(path(kKey), format("is missing: {}, all positions of the model, is taken for "
+                                         "it, as Transformers does",
+                                         most));
+    }
+    return reader_.positive(kKey, positive(kKey, most));
   }
 
   double positive(const std::string& name, double fallback) {
@@ -92,16 +119,17 @@ class RopeBlock {
                      : fallback;
   }
   double required(const std::string& name) {
-    if (!has(name)) reader_.error(path(name), "is missing");
+    if (!has(name))
+      reader_.error(path(name), format("is missing; the rope_type {} needs it", type_));
     return positive(name, 1.0);
   }
 
   void read_llama3(Rope& rope) {
     rope.low_freq_factor = required("low_freq_factor");
     rope.high_freq_factor = required("high_freq_factor");
-    if (rope.low_freq_factor == rope.high_freq_factor && has("low_freq_factor")) {
-      reader_.error(path("high_freq_factor"), "must differ from low_freq_factor");
-    }
+    const bool both = has("low_freq_factor") && has("high_freq_factor");
+    if (both && rope.low_freq_factor >= rope.high_freq_factor)
+      reader_.error(path("high_freq_factor"), "must be above low_freq_factor");
   }
 
   // Absent, null and 0 mean the same, as in Transformers.
@@ -125,12 +153,16 @@ class RopeBlock {
         rope.truncate = value.get<bool>();
       }
     }
+    if (rope.beta_fast < rope.beta_slow)
+      reader_.error(path("beta_fast"),
+                    format("is {}, below beta_slow {}", rope.beta_fast, rope.beta_slow));
     if (rope.theta <= 1) reader_.error(path("rope_theta"), "must be above 1 for yarn");
   }
 
   ConfigReader& reader_;
   std::string key_;
   const Json& block_;
+  std::string type_ = "default";
 };
 
 }  // namespace

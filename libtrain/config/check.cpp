@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "arch/passed_over.h"
 #include "config/data_format.h"
 #include "config/model_config.h"
 #include "config/no_model.h"
@@ -238,6 +239,7 @@ bool upcycle(arch::Options& options, const Recipe& recipe, const Places& places,
 void check_changes(arch::Options given, const arch::Options& weights, const std::string& path,
                    const Place& place, ProblemList& problems) {
   given.router_top_p = weights.router_top_p;
+  given.rsqrt_router_logits = weights.rsqrt_router_logits;
   if (given.correction_bias) given.correction_bias = weights.correction_bias;
   given.num_nextn_predict_layers =
       std::min(given.num_nextn_predict_layers, weights.num_nextn_predict_layers);
@@ -250,7 +252,7 @@ void check_changes(arch::Options given, const arch::Options& weights, const std:
   if (keys.empty()) return;
   problems.error(place, "model.config",
                  format("{} differs from the weights' {}; beside model.from there may be "
-                        "router_top_p, use_expert_bias: true and a larger "
+                        "router_top_p, router_logit_scale, use_expert_bias: true and a larger "
                         "num_nextn_predict_layers",
                         join(keys, ", "), path));
 }
@@ -287,6 +289,17 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
   }
 }
 
+// In a config.json of the hub they are passed over; who writes one into a recipe means something.
+void warn_of_generation_keys(const Json& config, const Places& places, ProblemList& problems) {
+  for (const auto& [name, value] : config.items()) {
+    const std::string key = "model.config." + name;
+    if (!arch::is_generation_key(name) || !places.contains(key)) continue;
+    problems.warning(place_of(places, key), key,
+                     "has no effect: it says how text is generated, as options of moesaic generate "
+                     "do; the experts of a token are num_experts_per_tok and router_top_p");
+  }
+}
+
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems) {
   if (recipe.model.config.empty() || problems.has_error("model.from")) return;
   std::vector<arch::Problem> found;
@@ -302,6 +315,7 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
       problems.error(place, shortened(key), problem.message);
     }
   }
+  warn_of_generation_keys(recipe.model.config, places, problems);
   if (!readable) return;
   check_layout(recipe, options, places, problems);
   check_tokens(recipe, options, places, problems);

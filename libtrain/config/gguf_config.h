@@ -7,7 +7,8 @@
 namespace moesaic {
 
 /// Of the architectures llama (with experts: Mixtral), qwen3, qwen2moe, qwen3moe and olmoe.
-/// Error(kCheckpoint) for others, and for rotary settings that are not supported, by name.
+/// Error(kCheckpoint), by name, for others, and for every key that could change what the model
+/// computes and is not supported.
 Json gguf_config(const GgufHeader& header);
 
 }  // namespace moesaic

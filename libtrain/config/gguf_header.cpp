@@ -280,6 +280,9 @@ std::optional<std::int64_t> GgufHeader::integer(std::string_view key) const {
 }
 
 std::optional<double> GgufHeader::number(std::string_view key) const {
+  const auto found = metadata.find(key);
+  if (found != metadata.end() && std::holds_alternative<std::int64_t>(found->second))
+    return static_cast<double>(std::get<std::int64_t>(found->second));
   return value_of<double>(*this, key, "number");
 }
 

@@ -70,6 +70,7 @@ Router make_router(const arch::Options& arch, const std::string& prefix, int rou
   options.zero_expert_num = arch.zero_expert_num;
   options.num_experts_per_tok = arch.num_experts_per_tok;
   options.router_top_p = arch.router_top_p;
+  options.logit_scale = arch.router_logit_scale();
   options.layer = router;
   options.training = training;
   options.norm_topk_prob = arch.norm_topk_prob;

@@ -70,6 +70,10 @@ at::Tensor Router::jittered(const ForwardContext& context, const at::Tensor& x_T
   return x_TD.mul(u_TD.mul(2).sub(1).mul(training.jitter_noise).add(1));
 }
 
+at::Tensor Router::scaled(const at::Tensor& x) const {
+  return options_.logit_scale == 1 ? x : x.mul(options_.logit_scale);
+}
+
 at::Tensor Router::scores(const at::Tensor& logits_TE) const {
   return options_.scoring == Scoring::kSoftmax ? at::softmax(logits_TE, -1)
                                                : at::sigmoid(logits_TE);
@@ -167,17 +171,19 @@ Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) con
   const Span span("router");
   Routing routing;
   const at::Tensor input_TD = jittered(context, x_TD.to(context.precision.master));
-  const at::Tensor logits_TE = weight_.forward(context, input_TD);
+  const at::Tensor logits_TE = scaled(weight_.forward(context, input_TD));
   const at::Tensor score_TE = scores(logits_TE);
   const bool watched = context.probe != nullptr;
+  // What the weight is multiplied by in the logits: the probe makes its gradient of that.
+  const at::Tensor factor_TD = watched ? scaled(input_TD) : input_TD;
   const at::Tensor task_logits_TE =
-      watched ? context.probe->watch(options_.layer, logits_TE, input_TD) : logits_TE;
+      watched ? context.probe->watch(options_.layer, logits_TE, factor_TD) : logits_TE;
   // In training the task loss has scores of its own, watched or not: gradients then add up in one
   // order, and looking changes no bit.
   weigh(context, task_logits_TE, context.training ? scores(task_logits_TE) : score_TE, routing);
   send(context, routing);
   if (watched && context.probe->wants_dense())
-    show_dense_gradient(context, input_TD, score_TE, routing);
+    show_dense_gradient(context, factor_TD, score_TE, routing);
   if (routing.gates_TE.defined() || routing.missing_weight_TE.defined())
     routing.missing_TE = not_among(routing.sent_TC, options_.num_experts);
   const bool softmax = options_.scoring == Scoring::kSoftmax;

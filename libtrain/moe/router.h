@@ -42,6 +42,7 @@ class Router {
     std::int64_t num_experts_per_tok = 0;
     double router_top_p = 0;      // 0 = always so many
     bool norm_topk_prob = false;  // the chosen weights are divided by their sum
+    double logit_scale = 1;       // of the products, before anything looks at them
     Scoring scoring = Scoring::kSoftmax;
     std::int64_t n_group = 1;  // only the topk_group best groups of experts are chosen from
     std::int64_t topk_group = 1;
@@ -68,6 +69,7 @@ class Router {
  private:
   DenseGates dense_gates() const;
   at::Tensor jittered(const ForwardContext& context, const at::Tensor& x_TD) const;
+  at::Tensor scaled(const at::Tensor& x) const;
   at::Tensor scores(const at::Tensor& logits_TE) const;
   at::Tensor select(const ForwardContext& context, const at::Tensor& score_TE) const;
   at::Tensor weights(const at::Tensor& score_TE, const at::Tensor& selected_TK) const;

@@ -131,7 +131,8 @@ class Exporter {
   void write_rows(const ExportTensor& tensor, std::int64_t first, std::int64_t count,
                   SafetensorsWriter& writer) const {
     const at::Tensor values =
-        source_.rows(tensor.parameter->name, first, count).to(tensor.spec.dtype);
+        scaled(*tensor.parameter, source_.rows(tensor.parameter->name, first, count))
+            .to(tensor.spec.dtype);
     if (!options_.allow_nonfinite && !all_finite(values)) {
       throw Error(ErrorKind::kCheckpoint,
                   format("{} of {} holds NaN, infinity or what is too large for {}",
@@ -139,6 +140,13 @@ class Exporter {
                   "choose another --dtype, or accept it with --allow-nonfinite");
     }
     writer.write(values);
+  }
+
+  // Transformers' routers do not scale their logits: a factor goes into their weights.
+  at::Tensor scaled(const arch::ParameterInfo& info, const at::Tensor& values) const {
+    const double scale = source_.arch().router_logit_scale();
+    if (scale == 1 || info.group != arch::Group::kRouter || info.correction_bias) return values;
+    return values.to(c10::promoteTypes(values.scalar_type(), at::kFloat)).mul(scale);
   }
 
   const ModelSource& source_;
@@ -183,9 +191,11 @@ void write_small_files(const ModelSource& source, const HubOrigin& origin, at::S
     if (name != kConfigFile) write_file_atomic(folder + "/" + name, text);
   }
   const auto original = origin.files.find(kConfigFile);
+  arch::Options exported = source.arch();
+  exported.rsqrt_router_logits = false;
   write_file_atomic(
       folder + "/" + kConfigFile,
-      hub_config_text(source.arch(), original == origin.files.end() ? "" : original->second,
+      hub_config_text(exported, original == origin.files.end() ? "" : original->second,
                       dtype_name(dtype)));
 }
 

@@ -136,6 +136,17 @@ std::int64_t unused_layers(const Json& config, const arch::Options& options, con
   return count;
 }
 
+// Transformers makes a shared expert of width 0 and its gate where there is none.
+bool is_of_no_shared_expert(const Part& part, const arch::Options& options) {
+  if (options.shared_intermediate_size > 0 || options.num_experts == 0) return false;
+  const std::string name = part.name();
+  const bool empty = std::find(part.shape.begin(), part.shape.end(), 0) != part.shape.end();
+  const arch::NetworkNames& names = arch::network_names(options);
+  const std::string gate = format(".{}{}.weight", names.block, names.shared_gate);
+  return (empty && name.find(names.shared) != std::string::npos) ||
+         (options.shared_expert_gate && name.ends_with(gate));
+}
+
 const SafetensorsDtype& dtype_of(const HubPart& part) { return *part.item.tensor->dtype; }
 
 at::ScalarType widest(const std::vector<HubPart>& parts) {
@@ -201,7 +212,7 @@ HubWeights::HubWeights(const HubFolder& folder, const arch::Options& options) {
       skipped_ += parts.size();
     } else if (name == kHead && parts_.contains(kEmbedding)) {
       tied_head_ = parts[0].values.item;
-    } else if (!is_computed(name)) {
+    } else if (!is_computed(name) && !is_of_no_shared_expert(parts[0], options)) {
       for (const Part& part : parts) differences.unexpected(part.name());
     }
   }

@@ -145,6 +145,28 @@ TEST_F(RecipeReader, RefusesWaysToRouteThatDoNotGoTogether) {
           "teaches the router nothing");
 }
 
+TEST_F(RecipeReader, WarnsOfKeysForGenerationThatItSetsItself) {
+  const std::string message = problem({"model.config.top_k=2"});
+  EXPECT_NE(message.find("warning"), std::string::npos) << message;
+  EXPECT_NE(message.find("num_experts_per_tok"), std::string::npos) << message;
+  write("hub/config.json", R"({"model_type": "llama", "vocab_size": 257, "temperature": 0.7})");
+  EXPECT_EQ(problems(kSmall, {"model.config=null", "model.from=" + (folder_ / "hub").string()}),
+            std::vector<std::string>{});
+}
+
+TEST_F(RecipeReader, TakesAScaleOfTheRoutersLogitsBesideTheWeights) {
+  const std::string scale = "model.config.router_logit_scale=rsqrt_hidden_size";
+  EXPECT_TRUE(architecture_of(load(kSmall, {scale}).recipe).rsqrt_router_logits);
+  EXPECT_EQ(problems(kSmall, {"model.config.router_logit_scale=1"}), std::vector<std::string>{});
+  EXPECT_NE(problem({"model.config.router_logit_scale=0.5"}).find("rsqrt_hidden_size"),
+            std::string::npos);
+  write("run/config.json", arch::to_config(architecture_of(load(kSmall).recipe)).dump());
+  const std::string from = "model.from=" + (folder_ / "run").string();
+  const LoadedRecipe loaded = load(kSmall, {from, scale});
+  EXPECT_EQ(lines(loaded), std::vector<std::string>{});
+  EXPECT_TRUE(architecture_of(loaded.recipe).rsqrt_router_logits);
+}
+
 TEST_F(RecipeReader, RequiresWhatARunNeeds) {
   const std::vector<std::string> expected = {"r.yaml:1:1: data.train: is missing",
                                              "r.yaml:1:1: name: is missing",

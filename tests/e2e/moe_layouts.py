@@ -43,7 +43,8 @@ def with_routing(draw, config, chosen):
     if config["model_type"] != "deepseek_v3" and biased:
         config["use_expert_bias"] = True
     if chosen["routing"] == "top_p":
-        config |= {"router_top_p": draw.choice([0.3, 0.6]), "num_experts_per_tok": 3}
+        config |= {"router_top_p": draw.choice([0.3, 0.6]), "num_experts_per_tok": 3,
+                   "router_logit_scale": "rsqrt_hidden_size"}
     if chosen["routing"] == "identity":
         config |= {"zero_expert_num": draw.choice([2, 4]), "num_experts_per_tok": 3}
     if config.get("n_group"):

@@ -74,7 +74,7 @@ struct Layer : test::Fixture {
   // Gradient of the router's weight when expert j of token t is worth worth_TE.
   at::Tensor brute_force(const at::Tensor& worth_TE) const {
     const auto w = gate_weight.tensor.clone().set_requires_grad(true);
-    const auto logits = x.matmul(w.t());
+    const auto logits = x.matmul(w.t()).mul(options.logit_scale);
     auto gates =
         options.scoring == Router::Scoring::kSoftmax ? at::softmax(logits, 1) : at::sigmoid(logits);
     if (options.norm_topk_prob) gates = gates.div(gates.sum(1, true));
@@ -94,6 +94,7 @@ std::vector<Router::Options> all_gates() {
       for (const std::int64_t k : {1, 2, 3})
         gates.push_back({.num_experts_per_tok = k,
                          .norm_topk_prob = norm,
+                         .logit_scale = k == 2 ? 0.3 : 1.0,
                          .scoring = scoring,
                          .scaling_factor = 2.5});
     }

@@ -109,6 +109,56 @@ TEST(Router, GivesTheTokenBackForExpertsThatComputeNothing) {
   EXPECT_TRUE(routing.record.count_E.equal(at::tensor({1, 0, 1, 1}, at::kLong)));
 }
 
+// softmax(x E^T / sqrt(D)): the router of the weight that is divided itself.
+TEST(Router, ScalesItsLogitsBeforeAnythingLooksAtThem) {
+  test::Fixture f;
+  const double scale = 1 / std::sqrt(4.0) / 1.7;
+  const auto value = at::randn({6, 4}, at::kDouble);
+  const auto &plain = f.parameter(value), &folded = f.parameter(value.mul(scale));
+  const auto x = at::randn({11, 4}, at::kDouble);
+  for (const auto scoring : {Router::Scoring::kSoftmax, Router::Scoring::kSigmoid}) {
+    Router::Options options{.num_experts = 6, .num_experts_per_tok = 2, .scoring = scoring};
+    const Routing wanted = Router(options, Linear(folded)).route(f.context, x);
+    options.logit_scale = scale;
+    const Routing got = Router(options, Linear(plain)).route(f.context, x);
+    EXPECT_TRUE(got.record.selected_TK.equal(wanted.record.selected_TK));
+    EXPECT_TRUE(at::allclose(got.weight_TC, wanted.weight_TC, 1e-12, 1e-12));
+    EXPECT_TRUE(at::allclose(got.record.logits_TE, x.matmul(value.t()).mul(scale), 1e-12, 1e-12));
+    EXPECT_TRUE(
+        at::allclose(got.record.probabilities_TE, wanted.record.probabilities_TE, 1e-12, 1e-12));
+  }
+}
+
+TEST(Router, GivesWeightAndInputTheGradientOfScaledLogits) {
+  test::Fixture f;
+  const auto& weight = f.parameter(at::randn({6, 4}, at::kDouble));
+  const Router router({.num_experts = 6, .num_experts_per_tok = 2, .logit_scale = 0.5},
+                      Linear(weight));
+  const auto x = at::randn({11, 4}, at::kDouble), c = at::randn({11, 2}, at::kDouble);
+  const auto value = [&](const at::Tensor& input) {
+    const Routing routing = router.route(f.context, input);
+    return routing.weight_TC.mul(c).sum().add(routing.record.logits_TE.square().sum());
+  };
+  const auto input = x.clone().set_requires_grad(true);
+  value(input).backward();
+  // Of every element, by what its change does to the value.
+  const auto expect_slopes = [&](const at::Tensor& of, const at::Tensor& gradient) {
+    constexpr double kStep = 1e-5;
+    const at::Tensor flat = of.view({-1}), slopes = gradient.reshape({-1});
+    for (std::int64_t i = 0; i < flat.numel(); ++i) {
+      const auto moved = [&](double step) {
+        flat[i].add_(step);
+        const double result = value(x).item<double>();
+        flat[i].sub_(step);
+        return result;
+      };
+      EXPECT_NEAR(slopes[i].item<double>(), (moved(kStep) - moved(-kStep)) / (2 * kStep), 1e-7);
+    }
+  };
+  expect_slopes(weight.tensor, f.sink.gradients.at(weight.index));
+  expect_slopes(x, input.grad());
+}
+
 TEST(Router, JittersItsInputInTrainingOnlyAndAlikeForTheSameToken) {
   test::Fixture f;
   const auto weight = f.parameter(at::eye(4, at::kDouble));

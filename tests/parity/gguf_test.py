@@ -38,10 +38,14 @@ class Gguf(RunTest):
         for seed in (1, 2):
             with self.subTest(seed):
                 file = self.folder / f"model-{seed}.gguf"
-                file.write_bytes(model(seed=seed))
+                # Rotary scaling without a type is linear.
+                metadata = METADATA if seed == 1 else [*METADATA, ("llama.rope.scale_linear", "f32", 4.0)]
+                file.write_bytes(model(metadata, seed=seed))
                 hub = self.folder / f"hub-{seed}"
                 self.moesaic("export", file, hub)
                 self.assertIn("blk.0.attn_q.weight", self.moesaic("inspect", file).stdout)
+                scaling = json.loads((hub / "config.json").read_text())["rope_parameters"]
+                self.assertEqual(scaling.get("factor", 1), 1 if seed == 1 else 4)
                 self.check_values(file, hub)
                 self.check_scores(file, hub)
 

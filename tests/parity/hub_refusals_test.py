@@ -24,6 +24,7 @@ CONFIGS = [
     ("llama-biases", {"rope_parameters": LONGROPE}, ["rope_parameters", "longrope"]),
     ("llama-linear-hub", {"rope_scaling": {"type": "longrope"}}, ["rope_scaling", "longrope"]),
     ("llama-linear-hub", {"rope_scaling": {"type": "linear"}}, ["rope_scaling", "factor"]),
+    ("llama-linear-hub", {"rope_scaling": {"type": "yarn"}}, ["rope_scaling", "factor"]),
     ("llama-linear", {"rope_theta": 2e4}, ["rope_theta"]),  # rope_parameters say 500
     ("llama-biases", {"quantization_config": {"quant_method": "fp8"}}, ["quantization_config"]),
     ("llama-biases", {"hidden_act": "gelu"}, ["hidden_act", "gelu"]),

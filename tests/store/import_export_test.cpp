@@ -1,5 +1,7 @@
 #include "store/export.h"
 
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -305,6 +307,56 @@ TEST_F(Exchange, WritesAConfigOfItsOwnWhenTheOriginalDescribesAnotherModel) {
   const Json written = read_json(at_("out/config.json"));
   EXPECT_EQ(written["num_experts_per_tok"], 2);
   EXPECT_EQ(written["torch_dtype"], "float32");
+}
+
+// Transformers' routers know no scale of the logits: their weights get it.
+TEST_F(Exchange, MultipliesTheRoutersByTheScaleOfTheirLogits) {
+  const RankContext context = RankContext::single();
+  Json scaled = config_;
+  scaled["router_logit_scale"] = "rsqrt_hidden_size";
+  CheckpointContent content{.model = test::empty_slices(context, scaled)};
+  for (StateEntry& entry : content.model)
+    entry.tensor = test::sample_tensor(entry.name, entry.global_shape, at::kFloat);
+  content.config = arch::to_config(arch::require_options(scaled, "scaled"));
+  content.hub.files = {{"config.json", config_.dump()}};
+  CheckpointStore({.folder = at_("run")}).save(context, 1, content);
+  EXPECT_TRUE(ModelSource::open(context, at_("run"))->arch().rsqrt_router_logits);
+  export_model(at_("run"), at_("out"), {.dtype = "float32"}, quiet_);
+  const Json written = read_json(at_("out/config.json"));
+  EXPECT_FALSE(written.contains("router_logit_scale"));
+  EXPECT_EQ(written.at("bos_token_id"), 5) << "that of the origin, which still describes it";
+  for (const auto& [name, values] : test::read_hub_tensors(at_("out"))) {
+    if (contains(name, ".experts.")) continue;
+    const bool router = name.ends_with(".mlp.gate.weight");
+    const at::Tensor plain = test::sample_tensor(name, values.sizes().vec(), at::kFloat);
+    EXPECT_TRUE(at::equal(values, router ? plain.mul(0.25) : plain)) << name;  // 16 wide
+  }
+}
+
+// A shared expert of width 0 is none; Transformers makes one, and a gate for it.
+TEST_F(Exchange, PassesOverASharedExpertOfWidthZero) {
+  config_ = {{"model_type", "qwen2_moe"}, {"vocab_size", 31},
+             {"hidden_size", 16},         {"intermediate_size", 12},
+             {"num_hidden_layers", 1},    {"num_attention_heads", 4},
+             {"num_key_value_heads", 2},  {"num_experts", test::kSampleExperts},
+             {"num_experts_per_tok", 3},  {"moe_intermediate_size", 8},
+             {"torch_dtype", "float32"},  {"shared_expert_intermediate_size", 0}};
+  tensors_ = test::sample_hub_tensors(config_);
+  test::HubTensors with_shared = tensors_;
+  const std::string prefix = "model.layers.0.mlp.shared_expert";
+  for (const char* name : {".gate_proj.weight", ".up_proj.weight"})
+    with_shared[prefix + name] = at::empty({0, 16}, at::kFloat);
+  with_shared[prefix + ".down_proj.weight"] = at::empty({16, 0}, at::kFloat);
+  with_shared[prefix + "_gate.weight"] = at::ones({1, 16}, at::kFloat);
+  std::filesystem::remove_all(hub());
+  test::write_hub_folder(hub(), config_, with_shared);
+  run_import();
+  run_export();
+  EXPECT_EQ(test::different_tensor(tensors_, test::read_hub_tensors(at_("out"))), "");
+  with_shared[prefix + ".up_proj.weight"] = at::ones({2, 16}, at::kFloat);
+  std::filesystem::remove_all(hub());
+  test::write_hub_folder(hub(), config_, with_shared);
+  EXPECT_TRUE(contains(test::refusal_of([&] { run_import({.overwrite = true}); }), "up_proj"));
 }
 
 TEST(ParseSize, KnowsBytesAndTheirUnits) {
