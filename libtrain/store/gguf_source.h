@@ -37,6 +37,7 @@ class GgufSource : public ModelSource {
   GgufSource(const std::string& path, MappedFile&& file);
   GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& header);
   void find_parts();
+  void add_tokenizer(const RankContext& context, HubOrigin& origin) const;
 
   MappedFile file_;
   GgufHeader header_;
