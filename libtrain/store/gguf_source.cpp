@@ -126,7 +126,7 @@ std::unique_ptr<GgufSource> GgufSource::open(const RankContext& context, const s
   return source;
 }
 
-// A tokenizer that is not supported stays behind: the weights do without.
+// A tokenizer that is not supported is left out: the weights do without.
 void GgufSource::add_tokenizer(const RankContext& context, HubOrigin& origin) const {
   std::string tokenizer;
   try {
