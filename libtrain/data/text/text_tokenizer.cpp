@@ -319,8 +319,8 @@ TokenizerTexts read_tokenizer_texts(const std::string& path) {
   }
   const fs::path file = fs::is_directory(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
   MOESAIC_CHECK(fs::exists(file), ErrorKind::kData, "{}: no such tokenizer", file.string());
-  const auto text_of = [](const fs::path& path) {
-    return fs::exists(path) ? read_file(path.string(), ErrorKind::kData, JsonLimits{}.bytes) : "";
+  const auto text_of = [](const fs::path& one) {
+    return fs::exists(one) ? read_file(one.string(), ErrorKind::kData, JsonLimits{}.bytes) : "";
   };
   const fs::path folder = file.parent_path();
   return {file.string(), text_of(file), text_of(folder / "tokenizer_config.json"),

@@ -22,8 +22,17 @@ unsigned byte(std::string_view text, std::size_t at) {
   return static_cast<unsigned char>(text[at]);
 }
 
-// Bits of properties().
-enum Property { kNumeric, kPunctuation, kMark, kNonspacingMark, kControl, kComposing, kWord, kCapital };
+// Bits of a byte.
+enum Property {
+  kNumeric,
+  kPunctuation,
+  kMark,
+  kNonspacingMark,
+  kControl,
+  kComposing,
+  kWord,
+  kCapital
+};
 
 const auto& capitals() {
   static const std::vector<std::pair<char32_t, char32_t>> kCapitals = capital_letters();
