@@ -36,9 +36,8 @@ TEST(CharacterSet, IsUnitedCutAndInverted) {
 TEST(CharacterMap, TellsSetsApart) {
   const std::vector<CharacterSet> sets = {CharacterSet({{10, 600}}),
                                           CharacterSet({{20, 30}, {0x10FFFF, 0x110000}})};
-  const CharacterMap map(sets, [](const Membership& in) {
-    return static_cast<std::uint8_t>(in[0] + 2 * in[1]);
-  });
+  const CharacterMap map(
+      sets, [](const Membership& in) { return static_cast<std::uint8_t>(in[0] + 2 * in[1]); });
   EXPECT_EQ(map[9], 0);
   EXPECT_EQ(map[10], 1);
   EXPECT_EQ(map[25], 3);
@@ -61,7 +60,8 @@ TEST(Characters, AreThoseOfOneVersionOfUnicode) {
 }
 
 TEST(Characters, AreLoweredAndNormalised) {
-  EXPECT_EQ(unicode::lowercase("\u00C9\u0130\U00010D50\uA7CBa1"), "\u00E9i\u0307\U00010D70\u0264a1");
+  EXPECT_EQ(unicode::lowercase("\u00C9\u0130\U00010D50\uA7CBa1"),
+            "\u00E9i\u0307\U00010D70\u0264a1");
   using unicode::Form;
   EXPECT_EQ(unicode::normalize("e\u0301 \u212B", Form::kNfc), "\u00E9 \u00C5");
   EXPECT_EQ(unicode::normalize("\uFB01\u1E9B\u0323", Form::kNfkd), "fis\u0323\u0307");

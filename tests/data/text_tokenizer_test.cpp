@@ -86,8 +86,9 @@ TEST(TextTokenizer, DecodesAddedTokensAsTheyAreFound) {
   Ids ids;
   tokenizer->encode("<a><A><B>", ids);
   EXPECT_EQ(ids, (Ids{13, 13, 14}));
-  EXPECT_EQ(tokenizer->decode({{13, 14, 15}}, /*keep_special=*/true), "<a><b><C>");
-  EXPECT_EQ(tokenizer->decode({{13, 14, 15}}), "<a><b>");  // what is left out is called "<B>"
+  ids = {13, 14, 15};
+  EXPECT_EQ(tokenizer->decode(ids, /*keep_special=*/true), "<a><b><C>");
+  EXPECT_EQ(tokenizer->decode(ids), "<a><b>");  // what is left out is called "<B>"
 }
 
 TEST(TextTokenizer, NamesWhatItDoesNotSupport) {

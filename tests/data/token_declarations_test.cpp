@@ -12,7 +12,8 @@ namespace {
 
 using Ids = std::vector<std::uint32_t>;
 
-constexpr const char* kTokenizer = R"({"added_tokens": [{"id": 8, "content": "<p>", "special": true}],
+constexpr const char* kTokenizer =
+    R"({"added_tokens": [{"id": 8, "content": "<p>", "special": true}],
   "pre_tokenizer": null, "decoder": null,
   "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "<": 2, ">": 3, "x": 4, "y": 5, " ": 6, "<s>": 7},
   "merges": []}})";
@@ -37,7 +38,8 @@ TEST(TokenDeclarations, NamedTokensAreFoundInTexts) {
   for (const Files& files :
        {Files{.config = R"({"eos_token": "<s>"})"},
         Files{.special_tokens_map = R"({"eos_token": {"content": "<s>", "lstrip": false}})"},
-        Files{.config = R"({"eos_token": "<p>"})", .special_tokens_map = R"({"eos_token": "<s>"})"}}) {
+        Files{.config = R"({"eos_token": "<p>"})",
+        .special_tokens_map = R"({"eos_token": "<s>"})"}}) {
     EXPECT_EQ(encode(files, "a<s>b"), (Ids{0, 7, 1}));
     EXPECT_EQ(tokenizer(files)->end_of_text(), 7U);
   }
@@ -54,23 +56,26 @@ TEST(TokenDeclarations, NewTokensGetTheNextIds) {
                     .added_tokens = R"({"<y>": 10})"},
                    "<x><y>"),
             (Ids{9, 2, 5, 3}));
-  EXPECT_EQ(encode({.config = R"({"pad_token": "<y>", "additional_special_tokens": ["<x>"]})"},
-                   "<x><y>"),
-            (Ids{10, 9}));
+  EXPECT_EQ(
+      encode({.config = R"({"pad_token": "<y>", "additional_special_tokens": ["<x>"]})"}, "<x><y>"),
+      (Ids{10, 9}));
 }
 
 TEST(TokenDeclarations, TheirPropertiesHold) {
   const Files lstrip{
-      .config = R"({"added_tokens_decoder": {"8": {"content": "<p>", "lstrip": true, "special": true}}})"};
+      .config =
+          R"({"added_tokens_decoder": {"8": {"content": "<p>", "lstrip": true, "special": true}}})"};
   EXPECT_EQ(encode(lstrip, "a <p>"), (Ids{0, 8}));
   EXPECT_EQ(encode({}, "a <p>"), (Ids{0, 6, 8}));
-  const Files split{.config = R"({"eos_token": "<s>", "split_special_tokens": true})"};
+  const Files split{.config = R"({"eos_token": "<x>", "split_special_tokens": true})"};
   EXPECT_EQ(encode(split, "a<x>"), (Ids{0, 2, 4, 3}));
 }
 
 TEST(TokenDeclarations, AreInTheDescriptionWhereTheyChangeIds) {
-  EXPECT_EQ(tokenizer({})->describe(), tokenizer({.config = R"({"pad_token": "<p>"})"})->describe());
-  EXPECT_NE(tokenizer({})->describe(), tokenizer({.config = R"({"pad_token": "<s>"})"})->describe());
+  EXPECT_EQ(tokenizer({})->describe(),
+            tokenizer({.config = R"({"pad_token": "<p>"})"})->describe());
+  EXPECT_NE(tokenizer({})->describe(),
+            tokenizer({.config = R"({"pad_token": "<s>"})"})->describe());
 }
 
 TEST(TokenDeclarations, DamagedFilesAreRefused) {

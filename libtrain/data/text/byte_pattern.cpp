@@ -28,7 +28,7 @@ CharacterSet beyond_ascii(const CharacterSet& set) {
 // Reads the pattern into pieces of the other syntax.
 class Translator {
  public:
-  explicit Translator(PatternText& text) : text_(text) {}
+  explicit Translator(PatternText& text) : text_(text) { groups_.push_back(Group{}); }
 
   Pieces translate() {
     while (text_.more()) element(text_.next());
@@ -86,7 +86,7 @@ class Translator {
     return c == '#' || c == ' ' || (c >= '\t' && c <= '\r');
   }
 
-  void write(std::string text) { pieces_.push_back({std::move(text), std::nullopt}); }
+  void write(std::string text) { pieces_.push_back(Piece{std::move(text), std::nullopt}); }
 
   void begin_atom() {
     atom_ = pieces_.size();
@@ -98,7 +98,7 @@ class Translator {
   }
   void atom(CharacterSet set) {
     begin_atom();
-    pieces_.push_back({"", std::move(set)});
+    pieces_.push_back(Piece{"", std::move(set)});
   }
   void character(char32_t c) { atom(options_.any_case ? of_any_case(one(c)) : one(c)); }
 
@@ -115,7 +115,7 @@ class Translator {
     }
     if (c == 'A' || c == 'z' || c == 'Z' || c == 'G') {
       text_.next();
-      return atom(std::string("\\") + static_cast<char>(c));
+      return atom(std::string{'\\', static_cast<char>(c)});
     }
     character(read_escaped_character(text_));
   }
@@ -126,7 +126,7 @@ class Translator {
     begin_atom();
     const auto look = [&](const char* how) {
       write(how);
-      pieces_.push_back({"", word});
+      pieces_.push_back(Piece{"", word});
     };
     look("(?:(?<=");
     look(just_one ? ")(?!" : ")(?=");
@@ -149,14 +149,15 @@ class Translator {
       return character('{');
     }
     const bool exact = comma == std::string::npos;
-    repeat("{" + std::string(comma == 0 ? "0" : "") + *inside + "}", /*takes_suffix=*/false);
+    repeat(format("{{{}{}}}", comma == 0 ? "0" : "", *inside), /*takes_suffix=*/false);
     if (!exact && text_.skip("?")) write("?");  // after {n} it repeats that, at most once
   }
 
   // What is repeated already, or ends with a brace, is repeated as a whole.
   void repeat(const std::string& how, bool takes_suffix) {
     if (repeated_) {
-      pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(atom_), {"(?:", std::nullopt});
+      pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(atom_),
+                     Piece{"(?:", std::nullopt});
       write(")");
     }
     write(how);
@@ -229,9 +230,9 @@ class Translator {
   PatternText& text_;
   Pieces pieces_;
   Options options_;
-  std::vector<Group> groups_ = {{}};  // those that are open; the first is the whole pattern
-  std::size_t atom_ = 0;              // where what would be repeated begins
-  bool repeated_ = false;             // it has been
+  std::vector<Group> groups_;  // those that are open; the first is the whole pattern
+  std::size_t atom_ = 0;       // where what would be repeated begins
+  bool repeated_ = false;      // it has been
 };
 
 std::string escaped(unsigned symbol) { return format("\\x{:02x}", symbol); }

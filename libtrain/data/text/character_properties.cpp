@@ -12,30 +12,59 @@ namespace {
 using Run = CharacterSet::Run;
 using Named = std::pair<std::string_view, std::string_view>;
 
-constexpr Named kLongNames[] = {
-    {"letter", "l"},           {"casedletter", "lc"},         {"uppercaseletter", "lu"},
-    {"lowercaseletter", "ll"}, {"titlecaseletter", "lt"},     {"modifierletter", "lm"},
-    {"otherletter", "lo"},     {"mark", "m"},                 {"combiningmark", "m"},
-    {"nonspacingmark", "mn"},  {"spacingmark", "mc"},         {"enclosingmark", "me"},
-    {"number", "n"},           {"decimalnumber", "nd"},       {"letternumber", "nl"},
-    {"othernumber", "no"},     {"punctuation", "p"},          {"punct", "p"},
-    {"symbol", "s"},           {"connectorpunctuation", "pc"}, {"dashpunctuation", "pd"},
-    {"openpunctuation", "ps"}, {"closepunctuation", "pe"},    {"initialpunctuation", "pi"},
-    {"finalpunctuation", "pf"}, {"otherpunctuation", "po"},   {"mathsymbol", "sm"},
-    {"currencysymbol", "sc"},  {"modifiersymbol", "sk"},      {"othersymbol", "so"},
-    {"separator", "z"},        {"spaceseparator", "zs"},      {"lineseparator", "zl"},
-    {"paragraphseparator", "zp"}, {"other", "c"},             {"control", "cc"},
-    {"cntrl", "cc"},           {"format", "cf"},              {"surrogate", "cs"},
-    {"privateuse", "co"},      {"unassigned", "cn"},          {"digit", "nd"},
-    {"alpha", "alphabetic"},   {"upper", "uppercase"},        {"lower", "lowercase"}};
+constexpr Named kLongNames[] = {{"letter", "l"},
+                                {"casedletter", "lc"},
+                                {"uppercaseletter", "lu"},
+                                {"lowercaseletter", "ll"},
+                                {"titlecaseletter", "lt"},
+                                {"modifierletter", "lm"},
+                                {"otherletter", "lo"},
+                                {"mark", "m"},
+                                {"combiningmark", "m"},
+                                {"nonspacingmark", "mn"},
+                                {"spacingmark", "mc"},
+                                {"enclosingmark", "me"},
+                                {"number", "n"},
+                                {"decimalnumber", "nd"},
+                                {"letternumber", "nl"},
+                                {"othernumber", "no"},
+                                {"punctuation", "p"},
+                                {"punct", "p"},
+                                {"symbol", "s"},
+                                {"connectorpunctuation", "pc"},
+                                {"dashpunctuation", "pd"},
+                                {"openpunctuation", "ps"},
+                                {"closepunctuation", "pe"},
+                                {"initialpunctuation", "pi"},
+                                {"finalpunctuation", "pf"},
+                                {"otherpunctuation", "po"},
+                                {"mathsymbol", "sm"},
+                                {"currencysymbol", "sc"},
+                                {"modifiersymbol", "sk"},
+                                {"othersymbol", "so"},
+                                {"separator", "z"},
+                                {"spaceseparator", "zs"},
+                                {"lineseparator", "zl"},
+                                {"paragraphseparator", "zp"},
+                                {"other", "c"},
+                                {"control", "cc"},
+                                {"cntrl", "cc"},
+                                {"format", "cf"},
+                                {"surrogate", "cs"},
+                                {"privateuse", "co"},
+                                {"unassigned", "cn"},
+                                {"digit", "nd"},
+                                {"alpha", "alphabetic"},
+                                {"upper", "uppercase"},
+                                {"lower", "lowercase"}};
 
 // Small letters whose capital is that of another small letter, and that one.
 constexpr std::pair<char32_t, char32_t> kTwins[] = {
-    {0xB5, 0x3BC},     {0x17F, 's'},      {0x345, 0x3B9},    {0x3C2, 0x3C3},    {0x3D0, 0x3B2},
-    {0x3D1, 0x3B8},    {0x3D5, 0x3C6},    {0x3D6, 0x3C0},    {0x3F0, 0x3BA},    {0x3F1, 0x3C1},
-    {0x3F5, 0x3B5},    {0x1C80, 0x432},   {0x1C81, 0x434},   {0x1C82, 0x43E},   {0x1C83, 0x441},
-    {0x1C84, 0x442},   {0x1C85, 0x442},   {0x1C86, 0x44A},   {0x1C87, 0x463},   {0x1C88, 0xA64B},
-    {0x1E9B, 0x1E61},  {0x1FBE, 0x3B9}};
+    {0xB5, 0x3BC},    {0x17F, 's'},    {0x345, 0x3B9},  {0x3C2, 0x3C3},  {0x3D0, 0x3B2},
+    {0x3D1, 0x3B8},   {0x3D5, 0x3C6},  {0x3D6, 0x3C0},  {0x3F0, 0x3BA},  {0x3F1, 0x3C1},
+    {0x3F5, 0x3B5},   {0x1C80, 0x432}, {0x1C81, 0x434}, {0x1C82, 0x43E}, {0x1C83, 0x441},
+    {0x1C84, 0x442},  {0x1C85, 0x442}, {0x1C86, 0x44A}, {0x1C87, 0x463}, {0x1C88, 0xA64B},
+    {0x1E9B, 0x1E61}, {0x1FBE, 0x3B9}};
 
 char small(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -63,9 +92,7 @@ CharacterSet word_characters() {
   return *property_set("alphabetic") | category_set("m") | category_set("nd") | category_set("pc");
 }
 
-CharacterSet blanks() {
-  return category_set("z") | CharacterSet({{'\t', '\r' + 1}, {0x85, 0x86}});
-}
+CharacterSet blanks() { return category_set("z") | CharacterSet({{'\t', '\r' + 1}, {0x85, 0x86}}); }
 
 std::optional<CharacterSet> combined_set(const std::string& name) {
   if (name == "any") return ~CharacterSet();
@@ -101,9 +128,9 @@ std::optional<CharacterSet> property_set(std::string_view name) {
 }
 
 std::optional<CharacterSet> posix_set(std::string_view name) {
-  constexpr std::string_view kNames[] = {"alnum", "alpha", "ascii", "blank", "cntrl", "digit",
-                                         "graph", "lower", "print", "punct", "space", "upper",
-                                         "word",  "xdigit"};
+  constexpr std::string_view kNames[] = {"alnum", "alpha", "ascii", "blank", "cntrl",
+                                         "digit", "graph", "lower", "print", "punct",
+                                         "space", "upper", "word",  "xdigit"};
   if (std::find(std::begin(kNames), std::end(kNames), name) == std::end(kNames))
     return std::nullopt;
   if (name == "punct") return property_set("posixpunct");

@@ -14,7 +14,8 @@ namespace moesaic {
 /// the names of POSIX ("alpha", "space", "word" ...), whatever its case, blanks, - and _. nullopt
 /// for another name.
 std::optional<CharacterSet> property_set(std::string_view name);
-/// [:name:], whose "punct" has the symbols, too, and whose "word" has no raised digits and fractions.
+/// [:name:], whose "punct" has the symbols, too, and whose "word" has no raised digits and
+/// fractions.
 std::optional<CharacterSet> posix_set(std::string_view name);
 
 /// Capital letters with their small ones, in order; U+0130, which has two, is left out.

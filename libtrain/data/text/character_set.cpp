@@ -7,8 +7,7 @@
 namespace moesaic {
 
 CharacterSet::CharacterSet(std::vector<Run> runs) {
-  std::sort(runs.begin(), runs.end(),
-            [](const Run& a, const Run& b) { return a.begin < b.begin; });
+  std::sort(runs.begin(), runs.end(), [](const Run& a, const Run& b) { return a.begin < b.begin; });
   for (const Run& run : runs) {
     if (run.begin >= run.end) continue;
     if (!runs_.empty() && run.begin <= runs_.back().end)

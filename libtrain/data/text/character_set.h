@@ -1,6 +1,7 @@
 // CharacterSet: some of all characters of Unicode.
 #pragma once
 
+#include <initializer_list>
 #include <string_view>
 #include <vector>
 
@@ -18,6 +19,7 @@ class CharacterSet {
   CharacterSet() = default;
   /// Of stretches in any order, which may overlap.
   explicit CharacterSet(std::vector<Run> runs);
+  CharacterSet(std::initializer_list<Run> runs) : CharacterSet(std::vector<Run>(runs)) {}
   /// Of a text of character_data.h.
   static CharacterSet read(std::string_view text);
 

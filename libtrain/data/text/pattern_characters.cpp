@@ -203,13 +203,13 @@ char32_t read_escaped_character(PatternText& text) {
   if (digit_of(text.peek(), 8)) return read_number(text, 8, 3);
   const char32_t letter = text.next();
   constexpr std::string_view kLetters = "tnrfvae", kMeant = "\t\n\r\f\v\a\x1B";
-  const std::size_t known = letter < 0x80 ? kLetters.find(static_cast<char>(letter))
-                                          : std::string_view::npos;
+  const std::size_t known =
+      letter < 0x80 ? kLetters.find(static_cast<char>(letter)) : std::string_view::npos;
   char32_t meant = known != std::string_view::npos ? static_cast<char32_t>(kMeant[known]) : letter;
   if (letter == 'x') meant = read_hexadecimal(text);
   if (letter == 'u') meant = read_number(text, 16, 4);
-  if (letter < 0x80 && std::string_view("cCMkgKRXyY").find(static_cast<char>(letter)) !=
-                           std::string_view::npos)
+  if (letter < 0x80 &&
+      std::string_view("cCMkgKRXyY").find(static_cast<char>(letter)) != std::string_view::npos)
     text.fail(format("\\{} is not supported", static_cast<char>(letter)));
   if (meant >= kEndOfCharacters) text.fail("no such character");
   return meant;

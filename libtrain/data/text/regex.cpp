@@ -93,9 +93,9 @@ Regex::Regex(const std::string& pattern, const std::string& where)
   pcre2_set_newline_8(context, PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE at = 0;
-  pcre2_code_8* const code = pcre2_compile_8(
-      reinterpret_cast<PCRE2_SPTR8>(bytes.pattern.data()), bytes.pattern.size(),
-      PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
+  pcre2_code_8* const code =
+      pcre2_compile_8(reinterpret_cast<PCRE2_SPTR8>(bytes.pattern.data()), bytes.pattern.size(),
+                      PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
   pcre2_compile_context_free_8(context);
   MOESAIC_CHECK(code != nullptr, ErrorKind::kData, "{}: the pattern '{}': {}", where,
                 printable(pattern), message_of(error));
@@ -112,9 +112,8 @@ std::vector<Extent> Regex::find_all(std::string_view text) const {
   const std::string_view symbols = symbols_of(text, code_->symbols, scratch_->symbols);
   std::vector<Extent> out;
   for (std::size_t start = 0; start <= symbols.size();) {
-    const int found =
-        pcre2_match_8(code_->code, reinterpret_cast<PCRE2_SPTR8>(symbols.data()), symbols.size(),
-                      start, 0, scratch_->match, scratch_->context);
+    const int found = pcre2_match_8(code_->code, reinterpret_cast<PCRE2_SPTR8>(symbols.data()),
+                                    symbols.size(), start, 0, scratch_->match, scratch_->context);
     if (found == PCRE2_ERROR_NOMATCH) break;
     MOESAIC_CHECK(found >= 0, ErrorKind::kData,
                   "{}: at character {} of a text of {}: {} (the pattern takes too much work)",

@@ -39,7 +39,7 @@ struct Shared {
   std::vector<AddedToken> added;
   std::unordered_map<std::uint32_t, const AddedToken*> added_by_id;
   std::unordered_set<std::string> special;  // contents, which decoding leaves out
-  AddedTokens in_text{{}}, in_normalized{{}};
+  AddedTokens in_text{std::vector<AddedToken>()}, in_normalized{std::vector<AddedToken>()};
   TokenDecoder decoder;
   Frame frame;
   std::optional<std::uint32_t> end_of_text;

@@ -11,16 +11,16 @@
 
 namespace moesaic {
 
-/// From the text of the file. The token that ends a document is the eos_token that is declared, else
-/// one with a usual name. Error(kData) naming `where` for a damaged file and for parts that are not
-/// supported, by name.
+/// From the text of the file. The token that ends a document is the eos_token that is declared,
+/// else one with a usual name. Error(kData) naming `where` for a damaged file and for parts that
+/// are not supported, by name.
 std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::string& where,
                                           const TokenDeclarations& declarations = {});
 
 /// A tokenizer as text.
 struct TokenizerTexts {
-  std::string where;   // for messages
-  std::string json;    // tokenizer.json
+  std::string where;  // for messages
+  std::string json;   // tokenizer.json
   // Files beside it; "" where there is none.
   std::string config;              // tokenizer_config.json
   std::string special_tokens_map;  // special_tokens_map.json

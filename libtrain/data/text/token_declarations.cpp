@@ -85,8 +85,7 @@ void read_named(const JsonPart& settings, TokenDeclarations& out) {
   };
   for (const std::string_view name : kNames) add(std::string(name), settings.part(name));
   for (const auto& [key, value] : settings.json().items())
-    if (key.ends_with("_token") && !is_name(key) && value.is_string())
-      add(key, settings.part(key));
+    if (key.ends_with("_token") && !is_name(key) && value.is_string()) add(key, settings.part(key));
   for (const char* const key : {"model_specific_special_tokens", "extra_special_tokens"}) {
     const JsonPart part = settings.part(key);
     if (!part.json().is_object()) continue;

@@ -152,8 +152,8 @@ std::string repaired(std::string_view text) {
 
 bool is_whitespace(char32_t c) {
   if (c < 0x1680) return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0;
-  return c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 ||
-         c == 0x202F || c == 0x205F || c == 0x3000;
+  return c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
 }
 
 bool is_numeric(char32_t c) { return has(c, kNumeric); }
@@ -212,8 +212,9 @@ std::string lowercase(std::string_view text) {
     } else if (!has(c, kCapital)) {
       out += bytes;
     } else {
-      append(out, std::lower_bound(capitals().begin(), capitals().end(), std::pair(c, char32_t{}))
-                      ->second);
+      append(
+          out,
+          std::lower_bound(capitals().begin(), capitals().end(), std::pair(c, char32_t{}))->second);
     }
   });
   return out;
