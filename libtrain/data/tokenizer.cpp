@@ -41,7 +41,27 @@ class ByteTokenizer : public Tokenizer {
   }
 };
 
+class UnusableTokenizer : public Tokenizer {
+ public:
+  explicit UnusableTokenizer(const Error& reason) : reason_(reason) {}
+
+  void encode(std::string_view, std::vector<std::uint32_t>&) const override { throw reason_; }
+  std::string decode(std::span<const std::uint32_t>, bool) const override { throw reason_; }
+  std::unique_ptr<Tokenizer> clone() const override { return unusable_tokenizer(reason_); }
+  std::int64_t vocab_size() const override { throw reason_; }
+  std::optional<std::uint32_t> end_of_text() const override { throw reason_; }
+  bool encodes_in_pieces() const override { throw reason_; }
+  Json describe() const override { throw reason_; }
+
+ private:
+  Error reason_;
+};
+
 }  // namespace
+
+std::unique_ptr<Tokenizer> unusable_tokenizer(const Error& reason) {
+  return std::make_unique<UnusableTokenizer>(reason);
+}
 
 std::unique_ptr<Tokenizer> byte_tokenizer() { return std::make_unique<ByteTokenizer>(); }
 

@@ -47,6 +47,9 @@ class Tokenizer {
 /// Ids 0-255 are the bytes, 256 is the end of text.
 std::unique_ptr<Tokenizer> byte_tokenizer();
 
+/// A tokenizer that could not be read: whatever is asked of it throws `reason`.
+std::unique_ptr<Tokenizer> unusable_tokenizer(const Error& reason);
+
 /// The tokenizer that a recipe names: "byte", a tokenizer.json or a folder with one.
 std::unique_ptr<Tokenizer> make_tokenizer(const std::string& spec);
 

@@ -58,10 +58,8 @@ std::string chat_text(const ModelFiles& files, const std::string& text, const st
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
   messages.push_back({{"role", "user"}, {"content", text}});
   ChatTemplate::Options options;
-  for (const char* const key : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
-    const std::string token = special_token(config, key);
-    if (!token.empty()) options.variables[key] = token;
-  }
+  for (const auto& [name, token] : files.declarations().named)
+    options.variables[name] = token.content;
   return chat.render(messages, options);
 }
 

@@ -169,15 +169,25 @@ std::unique_ptr<GgufSource> GgufSource::open(const RankContext& context, const s
   return source;
 }
 
+// A tokenizer that is not supported is left out: the weights do without.
+void GgufSource::add_tokenizer(const RankContext& context, HubOrigin& origin) const {
+  std::string tokenizer;
+  try {
+    tokenizer = gguf_tokenizer_json(header_);
+  } catch (const Error& error) {
+    context.log.warn("the tokenizer is left out, texts cannot be read: {}", error.what());
+  }
+  if (tokenizer.empty()) return;
+  origin.files["tokenizer.json"] = tokenizer;
+  origin.files["tokenizer_config.json"] = gguf_tokenizer_config(header_);
+}
+
 HubOrigin GgufSource::origin(const RankContext& context) const {
   HubOrigin origin{.files = {}, .dtypes = dtypes_};
   agreed(context.world, "model: small files", [&] {
     if (!context.is_chief()) return;
     origin.files[kConfigFile] = config().dump(2) + "\n";
-    const std::string tokenizer = gguf_tokenizer_json(header_);
-    if (tokenizer.empty()) return;
-    origin.files["tokenizer.json"] = tokenizer;
-    origin.files["tokenizer_config.json"] = gguf_tokenizer_config(header_);
+    add_tokenizer(context, origin);
   });
   return origin;
 }

@@ -43,6 +43,7 @@ class GgufSource : public ModelSource {
   /// Where row `row` of a parameter begins in the file, and its type.
   std::pair<std::uint64_t, const GgufTensorType*> place_of(const Part& part, std::int64_t row,
                                                            std::int64_t width) const;
+  void add_tokenizer(const RankContext& context, HubOrigin& origin) const;
 
   MappedFile file_;
   GgufHeader header_;

@@ -7,7 +7,6 @@
 #include "core/error.h"
 #include "core/fs.h"
 #include "core/path.h"
-#include "data/text/text_tokenizer.h"
 
 namespace moesaic {
 namespace {
@@ -16,13 +15,13 @@ namespace fs = std::filesystem;
 
 constexpr const char* kTokenizer = "tokenizer.json";
 constexpr const char* kTokenizerConfig = "tokenizer_config.json";
+constexpr const char* kSpecialTokensMap = "special_tokens_map.json";
+constexpr const char* kAddedTokens = "added_tokens.json";
 constexpr const char* kGenerationConfig = "generation_config.json";
 // Files in which a folder describes its tokenizer and how it is used.
 constexpr const char* kOfTokenizer[] = {
-    kTokenizer,          kTokenizerConfig,  "special_tokens_map.json",
-    "added_tokens.json", "vocab.json",      "merges.txt",
-    "vocab.txt",         "tokenizer.model", "chat_template.jinja",
-    kGenerationConfig};
+    kTokenizer,   kTokenizerConfig, kSpecialTokensMap, kAddedTokens,          "vocab.json",
+    "merges.txt", "vocab.txt",      "tokenizer.model", "chat_template.jinja", kGenerationConfig};
 
 std::map<std::string, std::string> files_of(const std::string& spec) {
   const TokenizerTexts texts = read_tokenizer_texts(spec);
@@ -54,10 +53,25 @@ Json ModelFiles::object(const std::string& name) const {
   return json;
 }
 
-std::unique_ptr<Tokenizer> ModelFiles::tokenizer() const {
+TokenizerTexts ModelFiles::texts() const {
+  return {path_ + "/" + kTokenizer, text(kTokenizer), text(kTokenizerConfig),
+          text(kSpecialTokensMap), text(kAddedTokens)};
+}
+
+TokenDeclarations ModelFiles::declarations() const { return declarations_of(texts()); }
+
+std::unique_ptr<Tokenizer> ModelFiles::read_tokenizer() const {
   if (tokenizer_.is_object() && tokenizer_.value("type", "") == "byte") return byte_tokenizer();
-  if (!files_.contains(kTokenizer)) return nullptr;
-  return text_tokenizer({path_ + "/" + kTokenizer, text(kTokenizer), text(kTokenizerConfig)});
+  if (files_.contains(kTokenizer)) return text_tokenizer(texts());
+  return is_gguf(path_) ? moesaic::read_tokenizer(path_) : nullptr;  // for the reason
+}
+
+std::unique_ptr<Tokenizer> ModelFiles::tokenizer() const {
+  try {
+    return read_tokenizer();
+  } catch (const Error& error) {
+    return unusable_tokenizer(error);
+  }
 }
 
 bool is_tokenizer_file(const std::string& name) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "data/text/text_tokenizer.h"
 #include "data/tokenizer.h"
 #include "store/model_source.h"
 
@@ -21,12 +22,18 @@ class ModelFiles {
   /// A JSON object in such a file; {} where there is none. Error(kData) when it holds another
   /// thing.
   Json object(const std::string& name) const;
-  /// nullptr where the model comes without a tokenizer. Error(kData) for one that is not supported.
+  /// nullptr where the model comes without a tokenizer. One that cannot be read says why when it is
+  /// used: token ids need none.
   std::unique_ptr<Tokenizer> tokenizer() const;
+  /// The special tokens, with their names, that the files of the tokenizer declare.
+  TokenDeclarations declarations() const;
   /// Of the model, for messages.
   const std::string& path() const { return path_; }
 
  private:
+  TokenizerTexts texts() const;
+  std::unique_ptr<Tokenizer> read_tokenizer() const;
+
   std::string path_;
   std::map<std::string, std::string> files_;
   Json tokenizer_;  // as a checkpoint describes it

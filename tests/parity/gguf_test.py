@@ -73,6 +73,33 @@ class Gguf(RunTest):
         for got, wanted in zip(lines[1]["logprobs"], oracle.log_probs(reference, own).tolist(), strict=True):
             self.assertAlmostEqual(got, wanted, delta=1e-4 * max(1, abs(wanted)))
 
+    def test_a_tokenizer_that_does_not_say_how_it_cuts(self):
+        tokens = ["<|e|>", "1", "2", "3", "4", "12", "123", "1234", "a", "!", "!!", "a!"]
+        changed = {"tokenizer.ggml.tokens": tokens, "tokenizer.ggml.token_type": [3] + [1] * (len(tokens) - 1),
+                   "tokenizer.ggml.merges": ["1 2", "12 3", "123 4", "! !", "a !"]}
+        tensors = [("token_embd.weight", [256, len(tokens)], "Q8_0"), *TENSORS[1:]]
+        for pre in ("default", None, "gpt-2"):
+            metadata = [(k, t, pre if k == "tokenizer.ggml.pre" else changed.get(k, v)) for k, t, v in METADATA if pre or k != "tokenizer.ggml.pre"]
+            file = self.folder / f"{pre}.gguf"
+            file.write_bytes(model(metadata, tensors))
+            ids = json.loads(self.moesaic("tokenize", "--tokenizer", file, input="a!!1234").stdout)
+            self.assertEqual(ids, [8, 10, 7] if pre == "gpt-2" else [8, 10, 6, 4], pre)
+
+    def test_ids_need_no_tokenizer(self):
+        ids = json.dumps({"ids": [3, 1, 2, 0, 3, 3, 1]}) + "\n"
+        known, other = self.folder / "known.gguf", self.folder / "other.gguf"
+        known.write_bytes(model())
+        other.write_bytes(model([(k, t, "llama" if k == "tokenizer.ggml.model" else v) for k, t, v in METADATA]))
+        data = self.folder / "ids.jsonl"
+        data.write_text(ids)
+        score = self.moesaic("score", "--model", other, input=ids)
+        self.assertEqual(score.stdout, self.moesaic("score", "--model", known, input=ids).stdout)
+        self.assertIn("tokenizer.ggml.model is 'llama'", score.stderr)
+        self.moesaic("eval", "--model", other, "--task", "perplexity", "--data", data)
+        for arguments in (("score", "--model", other), ("generate", "--model", other, "--prompt", "a")):
+            refused = self.moesaic(*arguments, input=json.dumps({"text": "abba"}) + "\n", expect=7)
+            self.assertIn("tokenizer.ggml.model is 'llama'", refused.stderr)
+
     def test_refusals(self):
         whole = model()
         cases = {"truncated": (whole[:-1], "bytes at"), "cut header": (whole[:200], "ends before"), "empty": (b"", "no GGUF file"),

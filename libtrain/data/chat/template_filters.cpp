@@ -7,6 +7,7 @@
 #include "core/format.h"
 #include "data/chat/template_builtins.h"
 #include "data/chat/template_operators.h"
+#include "data/text/character_properties.h"
 #include "data/text/unicode.h"
 
 namespace moesaic::chat {
@@ -291,10 +292,11 @@ Value escaped(const Value& of, const Arguments&) {
 
 // Runs of letters, digits and underscores.
 Value word_count(const Value& of, const Arguments&) {
+  static const CharacterSet kMarks = *property_set("M");
   std::int64_t count = 0;
   bool inside = false;
   for (const char32_t c : points(to_text(of))) {
-    const bool word = unicode::is_word(c) && !unicode::is_mark(c);
+    const bool word = unicode::is_word(c) && !kMarks.contains(c);
     count += word && !inside;
     inside = word;
   }

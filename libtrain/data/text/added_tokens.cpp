@@ -1,8 +1,8 @@
 #include "data/text/added_tokens.h"
 
 #include <algorithm>
+#include <utility>
 
-#include "core/error.h"
 #include "data/text/unicode.h"
 
 namespace moesaic {
@@ -39,18 +39,16 @@ std::size_t blanks_end(std::string_view text, std::size_t begin) {
 
 }  // namespace
 
-AddedTokens::AddedTokens(const std::vector<AddedToken>& tokens,
-                         const std::vector<std::string>& find_as) {
-  MOESAIC_ASSERT(tokens.size() == find_as.size());
-  for (std::size_t i = 0; i < tokens.size(); ++i)
-    if (!find_as[i].empty()) tokens_.push_back({find_as[i], tokens[i]});
-  std::stable_sort(tokens_.begin(), tokens_.end(),
-                   [](const Entry& a, const Entry& b) { return a.text.size() > b.text.size(); });
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
+  std::erase_if(tokens_, [](const AddedToken& token) { return token.text.empty(); });
+  std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
+    return a.text.size() > b.text.size();
+  });
   for (std::size_t i = 0; i < tokens_.size(); ++i)
     with_[static_cast<unsigned char>(tokens_[i].text.front())].push_back(i);
 }
 
-const AddedTokens::Entry* AddedTokens::match(std::string_view text, std::size_t at) const {
+const AddedToken* AddedTokens::match(std::string_view text, std::size_t at) const {
   for (const std::size_t i : with_[static_cast<unsigned char>(text[at])])
     if (text.compare(at, tokens_[i].text.size(), tokens_[i].text) == 0) return &tokens_[i];
   return nullptr;
@@ -60,18 +58,18 @@ std::vector<TextPart> AddedTokens::parts(std::string_view text) const {
   std::vector<TextPart> out;
   std::size_t done = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const Entry* const entry = tokens_.empty() ? nullptr : match(text, at);
-    if (entry == nullptr) {
+    const AddedToken* const token = tokens_.empty() ? nullptr : match(text, at);
+    if (token == nullptr) {
       ++at;
       continue;
     }
-    std::size_t begin = at, end = at + entry->text.size();
+    std::size_t begin = at, end = at + token->text.size();
     at = end;
-    if (entry->token.single_word && !stands_alone(text, begin, end)) continue;
-    if (entry->token.lstrip) begin = std::max(blanks_begin(text, begin), done);
-    if (entry->token.rstrip) end = blanks_end(text, end);
+    if (token->single_word && !stands_alone(text, begin, end)) continue;
+    if (token->lstrip) begin = std::max(blanks_begin(text, begin), done);
+    if (token->rstrip) end = blanks_end(text, end);
     if (done < begin) out.push_back({text.substr(done, begin - done), std::nullopt});
-    out.push_back({text.substr(begin, end - begin), entry->token.id});
+    out.push_back({text.substr(begin, end - begin), token->id});
     done = end;
   }
   if (done < text.size()) out.push_back({text.substr(done), std::nullopt});

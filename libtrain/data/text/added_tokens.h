@@ -18,6 +18,7 @@ struct AddedToken {
   bool lstrip = false;       // takes the blanks before it along
   bool rstrip = false;       // and those after it
   bool normalized = false;   // found in the normalised text
+  std::string text;          // as it is found and decoded: the content, normalised where it says so
 };
 
 /// A stretch of text: a token, or what lies between two.
@@ -28,8 +29,8 @@ struct TextPart {
 
 class AddedTokens {
  public:
-  /// Those of `tokens` that are not empty; each is looked for as find_as[i].
-  AddedTokens(const std::vector<AddedToken>& tokens, const std::vector<std::string>& find_as);
+  /// Those of `tokens` whose text is not empty.
+  explicit AddedTokens(std::vector<AddedToken> tokens);
 
   bool empty() const { return tokens_.empty(); }
   /// Calls visit(part) for the parts of `text`, valid UTF-8, in order: at each place the longest
@@ -40,15 +41,10 @@ class AddedTokens {
   }
 
  private:
-  struct Entry {
-    std::string text;  // as it is looked for
-    AddedToken token;
-  };
-
   std::vector<TextPart> parts(std::string_view text) const;
-  const Entry* match(std::string_view text, std::size_t at) const;
+  const AddedToken* match(std::string_view text, std::size_t at) const;
 
-  std::vector<Entry> tokens_;                       // longest first
+  std::vector<AddedToken> tokens_;                  // longest first
   std::array<std::vector<std::size_t>, 256> with_;  // positions of those that begin with a byte
 };
 

@@ -16,6 +16,12 @@ constexpr const char* kQwen2 =
 constexpr const char* kLlama3 =
     R"re((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)re";
 
+// What llama.cpp cuts by, one after the other, where a file does not say how.
+constexpr const char* kDefault[] = {
+    R"re([\p{P}$+<=>^~|]+)re",
+    R"re('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S))re",
+    R"re(\p{N}+)re", R"re([0-9][0-9][0-9])re"};
+
 Json byte_level(bool use_regex) {
   return {{"type", "ByteLevel"},
           {"add_prefix_space", false},
@@ -23,8 +29,8 @@ Json byte_level(bool use_regex) {
           {"use_regex", use_regex}};
 }
 
-Json sequence(const Json& first, const Json& second) {
-  return {{"type", "Sequence"}, {"pretokenizers", Json::array({first, second})}};
+Json sequence(const std::vector<Json>& steps) {
+  return {{"type", "Sequence"}, {"pretokenizers", steps}};
 }
 
 Json split(const char* regex) {
@@ -44,17 +50,24 @@ Kind kind_of(const GgufHeader& header) {
   if (name == "gpt-2" || name == "olmo") return {.pre_tokenizer = byte_level(true)};
   if (name == "smollm")
     return {.pre_tokenizer =
-                sequence({{"type", "Digits"}, {"individual_digits", true}}, byte_level(true))};
+                sequence({{{"type", "Digits"}, {"individual_digits", true}}, byte_level(true)})};
   if (name == "qwen2")
     return {.normalizer = {{"type", "NFC"}},
-            .pre_tokenizer = sequence(split(kQwen2), byte_level(false))};
+            .pre_tokenizer = sequence({split(kQwen2), byte_level(false)})};
   if (name == "llama-bpe")
-    return {.pre_tokenizer = sequence(split(kLlama3), byte_level(false)),
+    return {.pre_tokenizer = sequence({split(kLlama3), byte_level(false)}),
             .ignore_merges = true,
             .add_bos = true};
+  if (name == "default") {
+    std::vector<Json> steps;
+    for (const char* const regex : kDefault) steps.push_back(split(regex));
+    steps.push_back(byte_level(false));
+    return {.pre_tokenizer = sequence(steps)};
+  }
   throw Error(
       ErrorKind::kCheckpoint,
-      format("{}: tokenizer.ggml.pre is '{}'; gpt-2, olmo, smollm, llama-bpe and qwen2 are read",
+      format("{}: tokenizer.ggml.pre is '{}'; default, gpt-2, olmo, smollm, llama-bpe and qwen2 are "
+             "read",
              header.where, printable(name)),
       "use the Hugging Face folder of the model");
 }
@@ -133,7 +146,7 @@ std::string gguf_tokenizer_json(const GgufHeader& header) {
     throw Error(ErrorKind::kCheckpoint,
                 format("{}: tokenizer.ggml.model is '{}'; gpt2 (byte-level BPE) is read",
                        header.where, printable(*model)),
-                "use the Hugging Face folder of the model");
+                "give token ids, or use the Hugging Face folder of the model");
   }
   const Kind kind = kind_of(header);
   const auto tokens = header.texts("tokenizer.ggml.tokens");

@@ -5,14 +5,16 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "core/error.h"
 #include "core/json.h"
+#include "data/text/byte_pattern.h"
+#include "data/text/unicode.h"
 
 namespace moesaic {
 namespace {
 
-constexpr std::size_t kLongestPattern = 64 << 10;
 constexpr std::uint32_t kMostSteps = 10'000'000;    // of the matcher's backtracking, in one match
 constexpr std::uint32_t kMostKilobytes = 64 << 10;  // of its heap
 constexpr std::size_t kJitStack = 8 << 20;
@@ -23,24 +25,29 @@ std::string message_of(int code) {
   return reinterpret_cast<const char*>(text.data());
 }
 
-// \h is a hexadecimal digit in Oniguruma and a blank in PCRE2, && an intersection of classes or
-// two ampersands.
-void refuse_other_meanings(const std::string& pattern, const std::string& where) {
-  bool in_class = false;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '\\') {
-      const char next = i + 1 < pattern.size() ? pattern[++i] : '\0';
-      MOESAIC_CHECK(std::string_view("hHKOXRy").find(next) == std::string_view::npos,
-                    ErrorKind::kData, "{}: \\{} in the pattern '{}' is not supported", where, next,
-                    printable(pattern));
-    } else if (pattern[i] == '[') {
-      in_class = true;
-    } else if (pattern[i] == ']') {
-      in_class = false;
-    } else if (in_class && pattern.compare(i, 2, "&&") == 0) {
-      throw Error(ErrorKind::kData, format("{}: && in a class of the pattern '{}' is not supported",
-                                           where, printable(pattern)));
-    }
+// A byte for each character: `text` itself where it is ASCII, else in `buffer`.
+std::string_view symbols_of(std::string_view text, const CharacterMap& symbols,
+                            std::string& buffer) {
+  if (unicode::is_ascii(text)) return text;
+  buffer.resize(std::max(buffer.size(), text.size()));
+  char* out = buffer.data();
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    const char32_t c = unicode::decode(text, at, length);
+    *out++ = static_cast<char>(length == 1 ? c : symbols[c]);
+  }
+  return {buffer.data(), static_cast<std::size_t>(out - buffer.data())};
+}
+
+// Numbers of characters, which do not decrease, become numbers of bytes.
+void to_bytes(std::string_view text, std::vector<Extent>& extents) {
+  std::size_t character = 0, byte = 0;
+  const auto advance = [&](std::size_t& place) {
+    for (; character < place; ++character) byte += unicode::length_at(text, byte);
+    place = byte;
+  };
+  for (Extent& extent : extents) {
+    advance(extent.begin);
+    advance(extent.end);
   }
 }
 
@@ -48,8 +55,9 @@ void refuse_other_meanings(const std::string& pattern, const std::string& where)
 
 struct Regex::Code {
   pcre2_code_8* code;
+  CharacterMap symbols;
 
-  explicit Code(pcre2_code_8* compiled) : code(compiled) {}
+  Code(pcre2_code_8* compiled, CharacterMap map) : code(compiled), symbols(std::move(map)) {}
   Code(const Code&) = delete;
   Code& operator=(const Code&) = delete;
   ~Code() { pcre2_code_free_8(code); }
@@ -60,6 +68,7 @@ struct Regex::Scratch {
   pcre2_match_data_8* match = pcre2_match_data_create_8(1, nullptr);
   pcre2_match_context_8* context = pcre2_match_context_create_8(nullptr);
   pcre2_jit_stack_8* stack = pcre2_jit_stack_create_8(32 << 10, kJitStack, nullptr);
+  std::string symbols;  // of a text
 
   Scratch() {
     MOESAIC_CHECK(match != nullptr && context != nullptr, ErrorKind::kInternal,
@@ -79,18 +88,18 @@ struct Regex::Scratch {
 
 Regex::Regex(const std::string& pattern, const std::string& where)
     : scratch_(std::make_unique<Scratch>()), where_(where) {
-  MOESAIC_CHECK(pattern.size() <= kLongestPattern, ErrorKind::kData,
-                "{}: a pattern of {} bytes, {} are allowed", where, pattern.size(),
-                kLongestPattern);
-  refuse_other_meanings(pattern, where);
+  BytePattern bytes = byte_pattern(pattern, where);
+  pcre2_compile_context_8* const context = pcre2_compile_context_create_8(nullptr);
+  pcre2_set_newline_8(context, PCRE2_NEWLINE_LF);
   int error = 0;
   PCRE2_SIZE at = 0;
-  pcre2_code_8* const code = pcre2_compile_8(
-      reinterpret_cast<PCRE2_SPTR8>(pattern.data()), pattern.size(),
-      PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, nullptr);
-  MOESAIC_CHECK(code != nullptr, ErrorKind::kData, "{}: the pattern '{}', at {}: {}", where,
-                printable(pattern), at, message_of(error));
-  code_ = std::make_shared<Code>(code);
+  pcre2_code_8* const code =
+      pcre2_compile_8(reinterpret_cast<PCRE2_SPTR8>(bytes.pattern.data()), bytes.pattern.size(),
+                      PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C, &error, &at, context);
+  pcre2_compile_context_free_8(context);
+  MOESAIC_CHECK(code != nullptr, ErrorKind::kData, "{}: the pattern '{}': {}", where,
+                printable(pattern), message_of(error));
+  code_ = std::make_shared<Code>(code, std::move(bytes.symbols));
   pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE);  // without it the interpreter runs
 }
 
@@ -99,16 +108,26 @@ Regex::Regex(const Regex& other)
 Regex::Regex(Regex&&) noexcept = default;
 Regex::~Regex() = default;
 
-std::optional<Extent> Regex::find(std::string_view text, std::size_t start) const {
-  const int found =
-      pcre2_match_8(code_->code, reinterpret_cast<PCRE2_SPTR8>(text.data()), text.size(), start,
-                    PCRE2_NO_UTF_CHECK, scratch_->match, scratch_->context);
-  if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
-  MOESAIC_CHECK(found >= 0, ErrorKind::kData,
-                "{}: at byte {} of a text of {}: {} (the pattern takes too much work)", where_,
-                start, text.size(), message_of(found));
-  const PCRE2_SIZE* extent = pcre2_get_ovector_pointer_8(scratch_->match);
-  return Extent{extent[0], std::max(extent[0], extent[1])};
+std::vector<Extent> Regex::find_all(std::string_view text) const {
+  const std::string_view symbols = symbols_of(text, code_->symbols, scratch_->symbols);
+  std::vector<Extent> out;
+  for (std::size_t start = 0; start <= symbols.size();) {
+    const int found = pcre2_match_8(code_->code, reinterpret_cast<PCRE2_SPTR8>(symbols.data()),
+                                    symbols.size(), start, 0, scratch_->match, scratch_->context);
+    if (found == PCRE2_ERROR_NOMATCH) break;
+    MOESAIC_CHECK(found >= 0, ErrorKind::kData,
+                  "{}: at character {} of a text of {}: {} (the pattern takes too much work)",
+                  where_, start, symbols.size(), message_of(found));
+    const PCRE2_SIZE* const place = pcre2_get_ovector_pointer_8(scratch_->match);
+    if (place[0] == place[1] && !out.empty() && out.back().end == place[1]) {
+      ++start;
+      continue;
+    }
+    out.push_back({place[0], place[1]});
+    start = place[1];
+  }
+  if (symbols.data() != text.data()) to_bytes(text, out);
+  return out;
 }
 
 }  // namespace moesaic

@@ -1,10 +1,10 @@
-// Regular expressions of tokenizer files, through PCRE2 with its compiler.
+// Regular expressions of tokenizer files, through PCRE2 with its compiler, byte by byte.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace moesaic {
 
@@ -14,21 +14,20 @@ struct Extent {
   bool operator==(const Extent&) const = default;
 };
 
-/// Unicode properties for \s \w \d, ^ and $ at lines, as in the Oniguruma syntax that these files
-/// are written for. One object serves one thread at a time; a copy, which shares the compiled
-/// pattern, another.
+/// A pattern of tokenizer files, which are written for Oniguruma (byte_pattern.h), with that
+/// library's properties of characters. One object serves one thread at a time; a copy, which shares
+/// the compiled pattern, another.
 class Regex {
  public:
-  /// Error(kData) naming `where` for what PCRE2 does not compile, and for constructs that mean
-  /// something else in Oniguruma.
+  /// Error(kData) naming `where` for patterns that are damaged or not supported.
   Regex(const std::string& pattern, const std::string& where);
   Regex(const Regex& other);
   Regex(Regex&&) noexcept;
   ~Regex();
 
-  /// The first match at or after `start` in valid UTF-8. Error(kData) where a match takes too much
-  /// work: the pattern backtracks without end.
-  std::optional<Extent> find(std::string_view text, std::size_t start) const;
+  /// The matches in valid UTF-8 from left to right; an empty one right after another does not
+  /// count. Error(kData) where a match takes too much work: the pattern backtracks without end.
+  std::vector<Extent> find_all(std::string_view text) const;
 
  private:
   struct Code;

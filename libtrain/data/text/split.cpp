@@ -10,13 +10,6 @@
 namespace moesaic {
 namespace {
 
-// Bytes of the character at `at`.
-std::size_t step_over(std::string_view text, std::size_t at) {
-  std::size_t length = 1;
-  if (at < text.size()) unicode::decode(text, at, length);
-  return length;
-}
-
 void push(Stretches& stretches, std::size_t begin, std::size_t end, bool is_match) {
   stretches.push_back({{begin, end}, is_match});
 }
@@ -88,18 +81,10 @@ Pattern regex_pattern(Regex regex) {
   return [regex = std::move(regex)](std::string_view text) {
     Stretches out;
     std::size_t done = 0;
-    bool matched = false;  // a match ended at `done`
-    for (std::size_t start = 0; start <= text.size();) {
-      const auto match = regex.find(text, start);
-      if (!match) break;
-      if (match->begin == match->end && matched && match->end == done) {
-        start += step_over(text, start);  // an empty match right after another does not count
-        continue;
-      }
-      if (done != match->begin) push(out, done, match->begin, false);
-      push(out, match->begin, match->end, true);
-      start = done = match->end;
-      matched = true;
+    for (const Extent& match : regex.find_all(text)) {
+      if (done != match.begin) push(out, done, match.begin, false);
+      push(out, match.begin, match.end, true);
+      done = match.end;
     }
     if (done != text.size()) push(out, done, text.size(), false);
     return out;

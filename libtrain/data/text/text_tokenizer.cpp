@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <unordered_set>
 #include <utility>
 
 #include "config/gguf_header.h"
@@ -38,7 +39,8 @@ struct Shared {
   std::shared_ptr<const Vocabulary> vocabulary;
   std::vector<AddedToken> added;
   std::unordered_map<std::uint32_t, const AddedToken*> added_by_id;
-  AddedTokens in_text{{}, {}}, in_normalized{{}, {}};
+  std::unordered_set<std::string> special;  // contents, which decoding leaves out
+  AddedTokens in_text{std::vector<AddedToken>()}, in_normalized{std::vector<AddedToken>()};
   TokenDecoder decoder;
   Frame frame;
   std::optional<std::uint32_t> end_of_text;
@@ -76,7 +78,8 @@ class TextTokenizer : public Tokenizer {
     for (const std::uint32_t id : ids) {
       const auto added = shared_->added_by_id.find(id);
       if (added != shared_->added_by_id.end()) {
-        if (keep_special || !added->second->special) tokens.push_back(added->second->content);
+        const std::string& token = added->second->text;
+        if (keep_special || !shared_->special.contains(token)) tokens.push_back(token);
         continue;
       }
       const std::string* const token = shared_->vocabulary->token(id);
@@ -164,10 +167,11 @@ BpeOptions bpe_options(const JsonPart& part) {
 std::unique_ptr<TokenModel> make_model(const JsonPart& part,
                                        std::shared_ptr<const Vocabulary> vocabulary,
                                        TokenizerFile& file, bool& byte_level) {
-  const std::string type = part.text("type", file.merges.empty() ? "WordPiece" : "BPE");
+  const std::string type = part.text("type", file.merges ? "BPE" : "WordPiece");
   if (type == "BPE") {
     BpeOptions options = bpe_options(part);
-    options.merges = std::move(file.merges);
+    if (!file.merges) part.fail("merges is missing");
+    options.merges = std::move(*file.merges);
     options.raw_bytes = byte_level && options.continuing_subword_prefix.empty() &&
                         options.end_of_word_suffix.empty() && !options.byte_fallback;
     byte_level = byte_level && !options.raw_bytes;
@@ -236,18 +240,26 @@ void check_frame(const Shared& shared, const std::string& where) {
                     id);
 }
 
-void find_added_tokens(const Normalizer& normalizer, Shared& shared) {
+void find_added_tokens(const Normalizer& normalizer, bool split_special, Shared& shared) {
   std::array<std::vector<AddedToken>, 2> tokens;
-  std::array<std::vector<std::string>, 2> find_as;
-  for (const AddedToken& token : shared.added) {
-    tokens[token.normalized ? 1 : 0].push_back(token);
-    find_as[token.normalized ? 1 : 0].push_back(token.normalized ? normalizer(token.content)
-                                                                 : token.content);
+  for (AddedToken& token : shared.added) {
+    token.text = token.normalized ? normalizer(token.content) : token.content;
+    if (!(split_special && token.special)) tokens[token.normalized ? 1 : 0].push_back(token);
+    if (token.special) shared.special.insert(token.content);
     shared.added_by_id.emplace(token.id, &token);
     shared.size = std::max(shared.size, token.id + 1);
   }
-  shared.in_text = AddedTokens(tokens[0], find_as[0]);
-  shared.in_normalized = AddedTokens(tokens[1], find_as[1]);
+  shared.in_text = AddedTokens(std::move(tokens[0]));
+  shared.in_normalized = AddedTokens(std::move(tokens[1]));
+}
+
+// All that they do to a text.
+std::string listed(const std::vector<AddedToken>& tokens) {
+  std::string text;
+  for (const AddedToken& t : tokens)
+    text += format("{} {} {}{}{}{}{}\n", t.id, Json(t.content).dump(), t.special, t.single_word,
+                   t.lstrip, t.rstrip, t.normalized);
+  return text;
 }
 
 std::optional<std::uint32_t> id_of(const Shared& shared, std::string_view token) {
@@ -256,15 +268,8 @@ std::optional<std::uint32_t> id_of(const Shared& shared, std::string_view token)
   return shared.vocabulary->id(token);
 }
 
-std::optional<std::uint32_t> find_end_of_text(const Shared& shared, const std::string& wanted,
-                                              const std::string& where) {
-  if (!wanted.empty()) {
-    const auto id = id_of(shared, wanted);
-    MOESAIC_CHECK(id.has_value(), ErrorKind::kData,
-                  "{}: the end-of-text token '{}' is not in the vocabulary", where,
-                  printable(wanted));
-    return id;
-  }
+std::optional<std::uint32_t> find_end_of_text(const Shared& shared, const std::string& declared) {
+  if (!declared.empty()) return id_of(shared, declared);
   constexpr std::string_view kUsual[] = {"<|endoftext|>",
                                          "<|end_of_text|>",
                                          "<\xEF\xBD\x9C"
@@ -279,17 +284,8 @@ std::optional<std::uint32_t> find_end_of_text(const Shared& shared, const std::s
 
 }  // namespace
 
-std::string special_token(const Json& tokenizer_config, const std::string& key) {
-  if (!tokenizer_config.is_object() || !tokenizer_config.contains(key)) return "";
-  const Json& token = tokenizer_config.at(key);
-  if (token.is_string()) return token.get<std::string>();
-  if (token.is_object() && token.contains("content") && token.at("content").is_string())
-    return token.at("content").get<std::string>();
-  return "";
-}
-
 std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::string& where,
-                                          const std::string& end_of_text) {
+                                          const TokenDeclarations& declarations) {
   TokenizerFile file = read_tokenizer_file(json, where);
   const JsonPart root(file.rest, where);
   auto shared = std::make_shared<Shared>();
@@ -302,14 +298,17 @@ std::unique_ptr<Tokenizer> text_tokenizer(std::string_view json, const std::stri
   auto model = make_model(root.part("model"), shared->vocabulary, file, byte_level);
   if (byte_level) pre_tokenizer.cut = mapped_to_bytes(std::move(pre_tokenizer.cut));
   shared->added = added_tokens(root, *shared->vocabulary);
-  find_added_tokens(normalizer, *shared);
+  const bool changed = add_declared_tokens(declarations, *shared->vocabulary, shared->added);
+  find_added_tokens(normalizer, declarations.split_special_tokens, *shared);
   shared->decoder = make_token_decoder(root.part("decoder"));
   shared->frame = frame_of(root.part("post_processor"));
   check_frame(*shared, where);
-  shared->end_of_text = find_end_of_text(*shared, end_of_text, where);
+  shared->end_of_text = find_end_of_text(*shared, declarations.text_of("eos_token"));
   shared->description = {
       {"type", "tokenizer.json"}, {"xxh3", digest_of(json)}, {"vocab_size", shared->size}};
   if (shared->end_of_text) shared->description["end_of_text"] = *shared->end_of_text;
+  if (changed) shared->description["added_tokens"] = digest_of(listed(shared->added));
+  if (declarations.split_special_tokens) shared->description["split_special_tokens"] = true;
   return std::make_unique<TextTokenizer>(std::move(shared), normalizer, std::move(pre_tokenizer),
                                          std::move(model));
 }
@@ -320,23 +319,32 @@ TokenizerTexts read_tokenizer_texts(const std::string& path) {
     const GgufHeader header = read_gguf_header(mapped.bytes(), path);
     const std::string json = gguf_tokenizer_json(header);
     MOESAIC_CHECK(!json.empty(), ErrorKind::kData, "{}: there is no tokenizer in it", path);
-    return {path, json, gguf_tokenizer_config(header)};
+    return {path, json, gguf_tokenizer_config(header), "", ""};
   }
   const fs::path file = is_folder(path) ? fs::path(path) / "tokenizer.json" : fs::path(path);
   MOESAIC_CHECK(path_exists(file.string()), ErrorKind::kData, "{}: no such tokenizer",
                 file.string());
-  const fs::path config = file.parent_path() / "tokenizer_config.json";
-  return {file.string(), read_file(file.string(), ErrorKind::kData, JsonLimits{}.bytes),
-          path_exists(config.string())
-              ? read_file(config.string(), ErrorKind::kData, JsonLimits{}.bytes)
-              : ""};
+  const auto text_of = [](const fs::path& one) {
+    return path_exists(one.string())
+               ? read_file(one.string(), ErrorKind::kData, JsonLimits{}.bytes)
+               : "";
+  };
+  const fs::path folder = file.parent_path();
+  return {file.string(), text_of(file), text_of(folder / "tokenizer_config.json"),
+          text_of(folder / "special_tokens_map.json"), text_of(folder / "added_tokens.json")};
+}
+
+TokenDeclarations declarations_of(const TokenizerTexts& texts) {
+  const auto parsed = [&texts](const std::string& text, const char* name) {
+    return text.empty() ? Json() : parse_json(text, texts.where + ": " + name);
+  };
+  return token_declarations(parsed(texts.config, "tokenizer_config.json"),
+                            parsed(texts.special_tokens_map, "special_tokens_map.json"),
+                            parsed(texts.added_tokens, "added_tokens.json"), texts.where);
 }
 
 std::unique_ptr<Tokenizer> text_tokenizer(const TokenizerTexts& texts) {
-  const Json config = texts.config.empty()
-                          ? Json()
-                          : parse_json(texts.config, texts.where + ": tokenizer_config.json");
-  return text_tokenizer(texts.json, texts.where, special_token(config, "eos_token"));
+  return text_tokenizer(texts.json, texts.where, declarations_of(texts));
 }
 
 std::unique_ptr<Tokenizer> read_tokenizer(const std::string& path) {

@@ -60,14 +60,15 @@ class Reader : public JsonEvents {
       fail("model.vocab is a list: a Unigram model, which is not supported (BPE, WordPiece)");
     if (is_at("merges")) {
       place_ = Place::kMerges;
+      file.merges.emplace();
       return true;
     }
     return open(Json::array());
   }
   bool end_array() override {
     if (place_ == Place::kPair) {
-      if (pair_.size() != 2) fail(format("model.merges[{}] is no pair", file.merges.size()));
-      file.merges.emplace_back(pair_[0], pair_[1]);
+      if (pair_.size() != 2) fail(format("model.merges[{}] is no pair", file.merges->size()));
+      file.merges->emplace_back(pair_[0], pair_[1]);
       place_ = Place::kMerges;
     } else if (place_ == Place::kMerges) {
       place_ = Place::kRest;
@@ -112,11 +113,12 @@ class Reader : public JsonEvents {
   }
 
   bool merge(const std::string& text) {
+    if (text.starts_with("#version")) return true;  // the first line of a merges.txt
     const std::size_t blank = text.find(' ');
     if (blank == std::string::npos || text.find(' ', blank + 1) != std::string::npos)
       fail(format("model.merges[{}]: '{}' is not two tokens with a blank between",
-                  file.merges.size(), text));
-    file.merges.emplace_back(text.substr(0, blank), text.substr(blank + 1));
+                  file.merges->size(), text));
+    file.merges->emplace_back(text.substr(0, blank), text.substr(blank + 1));
     return true;
   }
 
@@ -142,6 +144,8 @@ class Reader : public JsonEvents {
 
   // Where the value that comes goes.
   Json& place_for() {
+    if (is_at("merges")) fail("model.merges is no list");
+    if (is_at("vocab")) fail("model.vocab is no object");
     Json& parent = *open_.back();
     if (parent.is_object()) return parent[key_];
     parent.push_back(nullptr);

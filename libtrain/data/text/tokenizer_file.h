@@ -2,6 +2,7 @@
 // from the rest.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,9 +14,11 @@
 namespace moesaic {
 
 struct TokenizerFile {
-  std::vector<Vocabulary::Entry> vocabulary;                // model.vocab
-  std::vector<std::pair<std::string, std::string>> merges;  // model.merges, of strings or pairs
-  Json rest;                                                // the file without these two
+  using Merges = std::vector<std::pair<std::string, std::string>>;
+
+  std::vector<Vocabulary::Entry> vocabulary;  // model.vocab
+  std::optional<Merges> merges;               // model.merges, of strings or pairs
+  Json rest;                                  // the file without these two
 };
 
 /// Error(kData) naming `where`; what the file may hold is bounded before it is read.

@@ -2,11 +2,17 @@
 
 #include <utf8proc.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include "core/error.h"
 #include "core/file_kind.h"
+#include "data/text/character_data.h"
+#include "data/text/character_map.h"
+#include "data/text/character_properties.h"
 
 namespace moesaic::unicode {
 namespace {
@@ -17,13 +23,43 @@ unsigned byte(std::string_view text, std::size_t at) {
   return static_cast<unsigned char>(text[at]);
 }
 
-utf8proc_category_t category(char32_t c) {
-  return utf8proc_category(static_cast<utf8proc_int32_t>(c));
+// Bits of a byte.
+enum Property {
+  kNumeric,
+  kPunctuation,
+  kMark,
+  kNonspacingMark,
+  kControl,
+  kComposing,
+  kWord,
+  kCapital
+};
+
+const auto& capitals() {
+  static const std::vector<std::pair<char32_t, char32_t>> kCapitals = capital_letters();
+  return kCapitals;
 }
 
-bool is_ascii_punctuation(char32_t c) {
-  return (c >= '!' && c <= '/') || (c >= ':' && c <= '@') || (c >= '[' && c <= '`') ||
-         (c >= '{' && c <= '~');
+CharacterMap make_properties() {
+  std::vector<CharacterSet> sets;
+  for (const std::string_view text :
+       {character_data::kNumeric, character_data::kPunctuation, character_data::kMark,
+        character_data::kNonspacingMark, character_data::kControl, character_data::kComposing})
+    sets.push_back(CharacterSet::read(text));
+  sets.push_back(*posix_set("word") | CharacterSet({{0x200C, 0x200E}}));
+  std::vector<CharacterSet::Run> capital;
+  for (const auto& [large, small] : capitals()) capital.push_back({large, large + 1});
+  sets.emplace_back(std::move(capital));
+  return {sets, [](const Membership& in) {
+            unsigned bits = 0;
+            for (std::size_t i = 0; i < in.size(); ++i) bits |= unsigned{in[i]} << i;
+            return static_cast<std::uint8_t>(bits);
+          }};
+}
+
+bool has(char32_t c, Property property) {
+  static const CharacterMap kProperties = make_properties();
+  return (kProperties[c] >> property & 1) != 0;
 }
 
 // Bytes of the character that begins with `lead`, 0 where none does.
@@ -88,6 +124,12 @@ void append(std::string& text, char32_t c) {
   put(0x80 | (c & 0x3F));
 }
 
+bool is_ascii(std::string_view text) {
+  unsigned all = 0;  // a loop without an early end becomes vectors
+  for (const char c : text) all |= static_cast<unsigned char>(c);
+  return all < 0x80;
+}
+
 std::size_t valid_prefix(std::string_view text) {
   bool whole = true;
   for (std::size_t at = 0; at < text.size();) {
@@ -121,83 +163,71 @@ std::string repaired(std::string_view text) {
 }
 
 bool is_whitespace(char32_t c) {
-  if ((c >= 0x09 && c <= 0x0D) || c == 0x85) return true;
-  const utf8proc_category_t kind = category(c);
-  return kind == UTF8PROC_CATEGORY_ZS || kind == UTF8PROC_CATEGORY_ZL ||
-         kind == UTF8PROC_CATEGORY_ZP;
+  if (c < 0x1680) return c == ' ' || (c >= '\t' && c <= '\r') || c == 0x85 || c == 0xA0;
+  return c == 0x1680 || (c >= 0x2000 && c <= 0x200A) || c == 0x2028 || c == 0x2029 || c == 0x202F ||
+         c == 0x205F || c == 0x3000;
 }
 
-bool is_numeric(char32_t c) {
-  const utf8proc_category_t kind = category(c);
-  return kind == UTF8PROC_CATEGORY_ND || kind == UTF8PROC_CATEGORY_NL ||
-         kind == UTF8PROC_CATEGORY_NO;
-}
+bool is_numeric(char32_t c) { return has(c, kNumeric); }
+bool is_punctuation(char32_t c) { return has(c, kPunctuation); }
+bool is_mark(char32_t c) { return has(c, kMark); }
+bool is_nonspacing_mark(char32_t c) { return has(c, kNonspacingMark); }
+bool is_control(char32_t c) { return has(c, kControl); }
+bool is_word(char32_t c) { return has(c, kWord); }
 
-bool is_punctuation(char32_t c) {
-  if (is_ascii_punctuation(c)) return true;
-  const utf8proc_category_t kind = category(c);
-  return kind >= UTF8PROC_CATEGORY_PC && kind <= UTF8PROC_CATEGORY_PO;
-}
+namespace {
 
-bool is_mark(char32_t c) {
-  const utf8proc_category_t kind = category(c);
-  return kind == UTF8PROC_CATEGORY_MN || kind == UTF8PROC_CATEGORY_MC ||
-         kind == UTF8PROC_CATEGORY_ME;
-}
-
-bool is_nonspacing_mark(char32_t c) { return category(c) == UTF8PROC_CATEGORY_MN; }
-
-bool is_control(char32_t c) {
-  const utf8proc_category_t kind = category(c);
-  return kind == UTF8PROC_CATEGORY_CC || kind == UTF8PROC_CATEGORY_CF ||
-         kind == UTF8PROC_CATEGORY_CO || kind == UTF8PROC_CATEGORY_CS;
-}
-
-bool is_word(char32_t c) {
-  switch (category(c)) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_MN:
-    case UTF8PROC_CATEGORY_MC:
-    case UTF8PROC_CATEGORY_ME:
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_PC:
-      return true;
-    default:
-      // Other_Alphabetic among the symbols: circled and squared letters.
-      return c == 0x200C || c == 0x200D || (c >= 0x24B6 && c <= 0x24E9) ||
-             (c >= 0x1F130 && c <= 0x1F149) || (c >= 0x1F150 && c <= 0x1F169) ||
-             (c >= 0x1F170 && c <= 0x1F189);
+void append_normalized(std::string& out, std::string_view text, Form form) {
+  if (is_ascii(text)) {
+    out += text;
+    return;
   }
-}
-
-std::string normalize(std::string_view text, Form form) {
   int options = UTF8PROC_STABLE;
   options |= form == Form::kNfc || form == Form::kNfkc ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE;
   if (form == Form::kNfkc || form == Form::kNfkd) options |= UTF8PROC_COMPAT;
-  utf8proc_uint8_t* out = nullptr;
+  utf8proc_uint8_t* normal = nullptr;
   const utf8proc_ssize_t size = utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()),
-                                             static_cast<utf8proc_ssize_t>(text.size()), &out,
+                                             static_cast<utf8proc_ssize_t>(text.size()), &normal,
                                              static_cast<utf8proc_option_t>(options));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(out, &std::free);
+  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(normal, &std::free);
   MOESAIC_CHECK(size >= 0, ErrorKind::kData, "text of {} bytes cannot be normalised: {}",
                 text.size(), utf8proc_errmsg(size));
-  return std::string(reinterpret_cast<const char*>(out), static_cast<std::size_t>(size));
+  out.append(reinterpret_cast<const char*>(normal), static_cast<std::size_t>(size));
+}
+
+}  // namespace
+
+// A character that no form changes, moves or joins ends a stretch that can be normalised alone.
+std::string normalize(std::string_view text, Form form) {
+  if (is_ascii(text)) return std::string(text);
+  std::string out;
+  out.reserve(text.size());
+  std::size_t begin = 0;
+  for (std::size_t at = 0, length = 0; at < text.size(); at += length) {
+    if (has(decode(text, at, length), kComposing)) continue;
+    append_normalized(out, text.substr(begin, at - begin), form);
+    out += text.substr(at, length);
+    begin = at + length;
+  }
+  append_normalized(out, text.substr(begin), form);
+  return out;
 }
 
 std::string lowercase(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for_each(text, [&out](char32_t c, std::string_view) {
+  for_each(text, [&out](char32_t c, std::string_view bytes) {
     if (c == 0x130) {  // the one character whose lower case is two
       out += "i\xCC\x87";
-      return;
+    } else if (c < 0x80) {
+      out.push_back(static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c));
+    } else if (!has(c, kCapital)) {
+      out += bytes;
+    } else {
+      append(
+          out,
+          std::lower_bound(capitals().begin(), capitals().end(), std::pair(c, char32_t{}))->second);
     }
-    append(out, static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))));
   });
   return out;
 }

@@ -1,4 +1,5 @@
-// Unicode text: UTF-8, the properties that tokenizers ask for, and normal forms (utf8proc).
+// Unicode text: UTF-8, the properties that tokenizers ask for, with that library's answers
+// (character_data.h), and normal forms (utf8proc).
 #pragma once
 
 #include <cstdint>
@@ -12,6 +13,13 @@ namespace moesaic::unicode {
 char32_t decode(std::string_view text, std::size_t at, std::size_t& length);
 void append(std::string& text, char32_t c);
 
+/// Bytes of the character at `at` in valid UTF-8.
+inline std::size_t length_at(std::string_view text, std::size_t at) {
+  const auto lead = static_cast<unsigned char>(text[at]);
+  return lead < 0x80 ? 1 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : 4;
+}
+
+bool is_ascii(std::string_view text);
 /// Bytes of `text` up to the first that is not valid UTF-8.
 std::size_t valid_prefix(std::string_view text);
 /// Error(kData) that names `where` and the offset of the first byte that is not valid UTF-8.
@@ -22,13 +30,14 @@ std::string repaired(std::string_view text);
 
 bool is_whitespace(char32_t c);       // the property White_Space
 bool is_numeric(char32_t c);          // Nd, Nl, No
-bool is_punctuation(char32_t c);      // P*, and the ASCII signs $+<=>^`|~
-bool is_mark(char32_t c);             // M*
-bool is_nonspacing_mark(char32_t c);  // Mn
-bool is_control(char32_t c);          // Cc, Cf, Co, Cs
+bool is_punctuation(char32_t c);      // P* of an old Unicode, and the ASCII signs $+<=>^`|~
+bool is_mark(char32_t c);             // M*, likewise old
+bool is_nonspacing_mark(char32_t c);  // Mn, likewise
+bool is_control(char32_t c);          // Cc, Cf, Co, Cs, likewise
 bool is_word(char32_t c);             // Alphabetic, M*, Nd, Pc, Join_Control: \w of UTS 18, annex C
 
 enum class Form { kNfc, kNfd, kNfkc, kNfkd };
+/// Characters that the normal forms of tokenizers do not know stay as they are.
 std::string normalize(std::string_view text, Form form);
 
 /// Each character by itself: no rule looks at its neighbours.
