@@ -63,10 +63,8 @@ at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const
   const auto& offsets = view.context.batch.document_offsets;
   for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
     const std::int64_t tokens = offsets[d + 1] - offsets[d];
-    const at::Tensor count_E =
-        count_of(best_TK.narrow(0, offsets[d], tokens), p_TE.size(1));
-    sum = sum.add(
-        balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0), at_least_1(tokens)));
+    const at::Tensor count_E = count_of(best_TK.narrow(0, offsets[d], tokens), p_TE.size(1));
+    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0), at_least_1(tokens)));
   }
   return sum.div(at_least_1(view.step.documents));
 }

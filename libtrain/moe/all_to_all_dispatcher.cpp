@@ -105,9 +105,8 @@ class AllToAllDispatcher : public TokenDispatcher {
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const override {
     // By slot, so also by the rank that holds it.
-    const Grouping grouping =
-        Grouping::make(slots_of(routing.sent_TC), placement_E_.size(0), routing.capacity,
-                       routing.sent_everywhere);
+    const Grouping grouping = Grouping::make(slots_of(routing.sent_TC), placement_E_.size(0),
+                                             routing.capacity, routing.sent_everywhere);
     const Rows equal(static_cast<std::size_t>(group_.size()), local_experts_);
     MovingRows counts(group_, {grouping.count_E}, equal, equal, "dispatch.counts");
     const at::Tensor rows_ND = scatter_to_groups(x_TD, grouping);

@@ -10,8 +10,8 @@ class LocalDispatcher : public TokenDispatcher {
 
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const override {
-    const Grouping grouping = Grouping::make(routing.sent_TC, num_experts_, routing.capacity,
-                                             routing.sent_everywhere);
+    const Grouping grouping =
+        Grouping::make(routing.sent_TC, num_experts_, routing.capacity, routing.sent_everywhere);
     Dispatched out;
     out.rows_RD = scatter_to_groups(x_TD, grouping);
     out.weight_R = weights_in_groups(routing.weight_TC, grouping);

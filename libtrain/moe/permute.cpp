@@ -67,8 +67,8 @@ void pad(Grouping& g, const at::Tensor& expert_n, std::int64_t rows) {
 
 }  // namespace
 
-Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts,
-                        std::int64_t padded_rows, bool everywhere) {
+Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts, std::int64_t padded_rows,
+                        bool everywhere) {
   const std::int64_t per_token = expert_TK.size(1), copies = expert_TK.numel();
   const at::Tensor chosen_N = expert_TK.flatten();
   Grouping g;

@@ -23,7 +23,7 @@ namespace moesaic {
 /// One piece of what an operation's gradient is made of. R rows of the operation.
 struct ParameterUse {
   enum class Kind {
-    kLinear,   // input [R, K], gradient [R, N]; weight [N, K]
+    kLinear,     // input [R, K], gradient [R, N]; weight [N, K]
     kGrouped,    // as kLinear for each expert on the rows of its group; weight [e, N, K]
     kEmbedding,  // input ids [R], gradient [R, D]; weight [V, D]
     kScale,      // input [R, D] times factor [R] is what was scaled, gradient [R, D]; weight [D]

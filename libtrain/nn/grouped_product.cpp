@@ -54,8 +54,7 @@ void add_grouped_product_of_rows(const at::Tensor& a_RM, const at::Tensor& b_RN,
 at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool transposed,
                            const GroupOffsets& offsets, MatmulKernel kernel,
                            const std::function<void()>& progress) {
-  if (fits_one_call(x, w_eNK))
-    return in_one_call::grouped_product(x, w_eNK, transposed, offsets);
+  if (fits_one_call(x, w_eNK)) return in_one_call::grouped_product(x, w_eNK, transposed, offsets);
   const at::Tensor y = at::empty({x.size(0), w_eNK.size(transposed ? 2 : 1)}, x.options());
   for_each_group(offsets, progress, [&](std::int64_t e, std::int64_t begin, std::int64_t rows) {
     if (rows == 0) return;
@@ -68,8 +67,7 @@ at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool tr
 
 void add_grouped_product_of_rows(const at::Tensor& a_RM, const at::Tensor& b_RN,
                                  const GroupOffsets& offsets, MatmulKernel kernel,
-                                 const at::Tensor& sum_eMN,
-                                 const std::function<void()>& progress) {
+                                 const at::Tensor& sum_eMN, const std::function<void()>& progress) {
   if (fits_one_call(a_RM, b_RN))
     return in_one_call::add_grouped_product_of_rows(a_RM, b_RN, offsets, sum_eMN);
   for_each_group(offsets, progress, [&](std::int64_t e, std::int64_t begin, std::int64_t rows) {

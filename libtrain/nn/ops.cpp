@@ -87,7 +87,8 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
         const at::Tensor dy_RN = dy[0].to(dtype).contiguous();
         if (wanted)
           context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
-        return {grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context.matmul, progress)};
+        return {
+            grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context.matmul, progress)};
       });
 }
 

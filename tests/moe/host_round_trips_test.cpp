@@ -30,14 +30,12 @@ struct OnMeta : test::Fixture {
 
   /// Router, way to the experts and home, forward and backward; the experts multiply by one.
   void layer(const Router::Options& router_options) {
-    const Parameter& weight =
-        parameter(at::empty({router_options.columns(), kWidth}, options()));
+    const Parameter& weight = parameter(at::empty({router_options.columns(), kWidth}, options()));
     const Router router(router_options, Linear(weight));
     const at::Tensor x = rows().set_requires_grad(true);
     const Routing routing = router.route(pass, x);
     const Dispatched tokens = local_dispatcher(kExperts)->dispatch(pass, x, routing);
-    const at::Tensor result =
-        weighted_swiglu(tokens.rows_RD, tokens.rows_RD, tokens.weight_R);
+    const at::Tensor result = weighted_swiglu(tokens.rows_RD, tokens.rows_RD, tokens.weight_R);
     const at::Tensor y = tokens.combine(result)();
     EXPECT_EQ(tokens.groups.offsets.groups(), kExperts);
     y.backward(at::ones(y.sizes(), y.options()));
