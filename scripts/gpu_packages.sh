@@ -11,7 +11,7 @@ libraries=(openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libcli11-dev libyaml-c
 left_out='^(libc6|libc-|libcrypt|linux-libc|gcc|g\+\+|cpp|gfortran|libgfortran|lib.*-fortran|libgcc|libstdc|libcc1|lib[atl]san'
 left_out+='|libubsan|libitm|libgomp|libquadmath|libatomic|binutils|libbinutils|libctf|libgprofng|libisl|libmpc3|libmpfr|dpkg|tar$'
 left_out+='|perl|libperl|debconf|adduser|passwd|libpam|libselinux|libsem|libsepol|libaudit|libcap|libdb5|libtinfo|libbz2|liblzma'
-left_out+='|libacl|libattr|openssh|libedit|libfido|libcbor|python|libpython|googletest|libjs|libhwloc-plugins|libx|libicu|auto|m4|debianutils|rpcsvc|libnsl|libtirpc|libbsd|libmd0)'
+left_out+='|libacl|libattr|openssh|libedit|libfido|libcbor|python|libpython|googletest|libjs|libhwloc-plugins|libx11|libxau|libxcb|libxdmcp|libxext|libxml|libxnvctrl|libicu|auto|m4|debianutils|rpcsvc|libnsl|libtirpc|libbsd|libmd0)'
 
 # pack FOLDER: what apt would install on an empty machine.
 pack() {
