@@ -29,10 +29,10 @@ pack() {
 unpack() {
   local package program
   for package in "$1"/*.deb; do
-    dpkg-deb --fsys-tarfile "$package" | tar -x -C / --skip-old-files --keep-directory-symlink --no-overwrite-dir
+    dpkg-deb --fsys-tarfile "$package" | tar -x -C / --skip-old-files --keep-directory-symlink
   done
   for program in /usr/bin/*.openmpi; do
-    [ -e "${program%.openmpi}" ] || ln -s "$program" "${program%.openmpi}"
+    [ -e "${program%.openmpi}" ] || ln -sf "$program" "${program%.openmpi}"
   done
   ldconfig
   echo "gpu_packages: added $(ls "$1"/*.deb | wc -l) packages"
