@@ -1,7 +1,7 @@
-# Warnings are errors on our own targets; third-party headers come in as SYSTEM.
+# Warnings are errors on our own targets (MOESAIC_WERROR); third-party headers come in as SYSTEM.
 add_library(moesaic_flags INTERFACE)
-target_compile_options(moesaic_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
-                       -Wno-missing-field-initializers)  # options are given by name, the rest have defaults
+target_compile_options(moesaic_flags INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+                       $<$<BOOL:${MOESAIC_WERROR}>:-Werror> -Wno-missing-field-initializers)  # options are given by name, the rest have defaults
 # No C++ bindings in mpi.h; everywhere, so that precompiled headers fit every target.
 target_compile_definitions(moesaic_flags INTERFACE OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
 target_include_directories(moesaic_flags INTERFACE "${CMAKE_SOURCE_DIR}/libtrain")

@@ -6,19 +6,21 @@
 #   scripts/setup.sh --tests    also what the tests are built from
 #   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets
 #   scripts/setup.sh --peers    also Transformers and torch, which parity and speed are compared with (several GB)
+#   scripts/setup.sh --pictures matplotlib in .venv-pictures, for the pictures of scripts/experiments
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-tests=0 parity=0 peers=0 gpu=0
+tests=0 parity=0 peers=0 pictures=0 gpu=0
 for argument in "$@"; do
   case "$argument" in
     --tests) tests=1 ;;
     --parity) tests=1 parity=1 ;;
     --peers) peers=1 ;;
+    --pictures) pictures=1 ;;
     --gpu) gpu=1 ;;
-    -h | --help) sed -n '2,9p' "$0"; exit 0 ;;
-    *) echo "setup: unknown option '$argument' (allowed: --tests, --parity, --peers, --gpu)" >&2; exit 2 ;;
+    -h | --help) sed -n '2,10p' "$0"; exit 0 ;;
+    *) echo "setup: unknown option '$argument' (allowed: --tests, --parity, --peers, --pictures, --gpu)" >&2; exit 2 ;;
   esac
 done
 
@@ -110,4 +112,5 @@ fi
 if [ $peers = 1 ]; then
   venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0 gguf==0.19.0
 fi
+if [ $pictures = 1 ]; then venv_install .venv-pictures matplotlib==3.10.8; fi
 say "ready"

@@ -21,6 +21,7 @@ dependencies() {
 
 generated_files() {
   python3 scripts/check_layers.py || return 1
+  python3 scripts/check_docs.py --list > /dev/null || return 1
   build/release/bin/moesaic schema --markdown | diff -u docs/recipe-reference.md - ||
     { echo "test: docs/recipe-reference.md is out of date: moesaic schema --markdown > docs/recipe-reference.md" >&2; return 1; }
 }

@@ -1,6 +1,5 @@
 #include "loss/balance.h"
 
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/logsumexp.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/topk.h>
@@ -8,6 +7,7 @@
 #include <algorithm>
 
 #include "core/error.h"
+#include "nn/group_offsets.h"
 
 namespace moesaic {
 namespace {
@@ -25,13 +25,11 @@ double at_least_1(std::int64_t count) {
 }
 
 // E * sum_i f_i P_i with f = count / its sum and P = p_sum / tokens.
-at::Tensor balance(const at::Tensor& count_E, const at::Tensor& p_sum_E, double choices,
-                   double tokens) {
-  const at::Tensor f_E = count_E.to(p_sum_E.scalar_type()).div(choices);
+at::Tensor balance(const at::Tensor& count_E, const at::Tensor& p_sum_E, double tokens) {
+  const auto dtype = p_sum_E.scalar_type();
+  const at::Tensor f_E = count_E.to(dtype).div(count_E.sum().clamp_min(1).to(dtype));
   return f_E.mul(p_sum_E).sum().mul(static_cast<double>(p_sum_E.size(0)) / tokens);
 }
-
-std::int64_t choices_of(const at::Tensor& count_E) { return count_E.sum().item<std::int64_t>(); }
 
 }  // namespace
 
@@ -44,17 +42,16 @@ TermValue LayerBalance::evaluate(const StepView& view) {
 at::Tensor SwitchBalance::layer(const StepView& view, std::size_t index) const {
   const RouterRecord& router = view.output.routers[index];
   const at::Tensor& p_TE = router.probabilities_TE;
-  return balance(router.count_E, p_TE.sum(0), at_least_1(choices_of(router.count_E)),
-                 at_least_1(p_TE.size(0)))
+  return balance(router.count_E, p_TE.sum(0), at_least_1(p_TE.size(0)))
       .div(at_least_1(view.step.micro_batches));
 }
 
 at::Tensor GshardBalance::layer(const StepView& view, std::size_t index) const {
   const RouterRecord& router = view.output.routers[index];
   const at::Tensor& p_TE = router.probabilities_TE;
-  const at::Tensor first_E = at::bincount(router.selected_TK.select(1, 0), {}, p_TE.size(1));
-  const double tokens = at_least_1(p_TE.size(0));
-  return balance(first_E, p_TE.sum(0), tokens, tokens).div(at_least_1(view.step.micro_batches));
+  const at::Tensor first_E = count_of(router.selected_TK.select(1, 0), p_TE.size(1));
+  return balance(first_E, p_TE.sum(0), at_least_1(p_TE.size(0)))
+      .div(at_least_1(view.step.micro_batches));
 }
 
 at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const {
@@ -66,10 +63,8 @@ at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const
   const auto& offsets = view.context.batch.document_offsets;
   for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
     const std::int64_t tokens = offsets[d + 1] - offsets[d];
-    const at::Tensor count_E =
-        at::bincount(best_TK.narrow(0, offsets[d], tokens).flatten(), {}, p_TE.size(1));
-    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0),
-                          at_least_1(tokens * chosen), at_least_1(tokens)));
+    const at::Tensor count_E = count_of(best_TK.narrow(0, offsets[d], tokens), p_TE.size(1));
+    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0), at_least_1(tokens)));
   }
   return sum.div(at_least_1(view.step.documents));
 }
@@ -84,7 +79,7 @@ TermValue GlobalBalance::evaluate(const StepView& view) {
   for (std::size_t i = 0; i < view.output.routers.size(); ++i) {
     const at::Tensor count_E = count_LE[static_cast<std::int64_t>(i)];
     layers.push_back(balance(count_E, view.output.routers[i].probabilities_TE.sum(0),
-                             at_least_1(choices_of(count_E)), at_least_1(view.step.input_tokens)));
+                             at_least_1(view.step.input_tokens)));
   }
   return over_layers(layers, 1.0, coefficient_);
 }

@@ -13,11 +13,11 @@ namespace moesaic {
 
 /// What a router leaves behind for the losses and the statistics. T tokens, E experts, K chosen.
 struct RouterRecord {
-  at::Tensor logits_TE;          // float32 (float64 in float64 runs), in the graph
-  at::Tensor probabilities_TE;   // softmax of the logits, in the graph
-  at::Tensor selected_TK;        // int64; -1 where a token chose fewer than K
-  at::Tensor count_E;            // int64, choices of this micro-batch per expert
-  std::int64_t dropped = 0;      // choices that found no room at their expert
+  at::Tensor logits_TE;         // float32 (float64 in float64 runs), in the graph
+  at::Tensor probabilities_TE;  // softmax of the logits, in the graph
+  at::Tensor selected_TK;       // int64; -1 where a token chose fewer than K
+  at::Tensor count_E;           // int64, choices of this micro-batch per expert
+  at::Tensor dropped;           // int64 scalar, choices without room at their expert; undefined = 0
   std::int64_t num_experts = 0;  // that compute something: the first ones of E
   /// default_moe: [e, D + 1] in the master dtype: over the rows of each expert of this rank the sum
   /// of what it puts out, its weight left out, and the number of rows.

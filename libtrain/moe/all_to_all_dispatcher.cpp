@@ -2,6 +2,7 @@
 #include <ATen/ops/argsort.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/repeat_interleave.h>
+#include <ATen/ops/stack.h>
 
 #include <memory>
 #include <numeric>
@@ -23,6 +24,19 @@ Rows to_rows(const at::Tensor& count) {
   const auto* data = count.const_data_ptr<std::int64_t>();
   return Rows(data, data + count.numel());
 }
+
+// Row counts that the host must know, for a device in one round trip. Given: those that go to each
+// rank's experts, and those that come from each rank for each expert here.
+struct HostCounts {
+  Rows send, receive, by_expert;
+
+  HostCounts(const at::Tensor& going_We, const at::Tensor& coming_We) {
+    const at::Tensor both = at::stack({going_We, coming_We}).cpu();
+    send = to_rows(both[0].sum(1));
+    receive = to_rows(both[1].sum(1));
+    by_expert = to_rows(both[1].sum(0));
+  }
+};
 
 // All-to-all of several tensors with the same rows, on its way from construction to wait().
 class MovingRows {
@@ -91,29 +105,27 @@ class AllToAllDispatcher : public TokenDispatcher {
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const override {
     // By slot, so also by the rank that holds it.
-    const Grouping grouping =
-        Grouping::make(slots_of(routing.sent_TC), placement_E_.size(0), routing.capacity);
+    const Grouping grouping = Grouping::make(slots_of(routing.sent_TC), placement_E_.size(0),
+                                             routing.capacity, routing.sent_everywhere);
     const Rows equal(static_cast<std::size_t>(group_.size()), local_experts_);
-    MovingRows counts(group_, {grouping.count_E.to(x_TD.device())}, equal, equal,
-                      "dispatch.counts");
+    MovingRows counts(group_, {grouping.count_E}, equal, equal, "dispatch.counts");
     const at::Tensor rows_ND = scatter_to_groups(x_TD, grouping);
     const at::Tensor weight_N = weights_in_groups(routing.weight_TC, grouping);
     const at::Tensor example_N = examples_in_groups(context.batch, grouping);
-    const at::Tensor count_We = by_rank(counts.wait()[0]);
-    const Rows send = to_rows(by_rank(grouping.count_E).sum(1));
-    const Rows receive = to_rows(count_We.sum(1));
+    const at::Tensor count_We = counts.wait()[0].view({group_.size(), local_experts_});
+    const HostCounts host(grouping.count_E.view(count_We.sizes()), count_We);
+    const Rows &send = host.send, &receive = host.receive;
 
     Exchange there(context, group_, {rows_ND, weight_N}, send, receive, "dispatch",
                    "dispatch.backward");
     MovingRows examples(group_, {example_N}, send, receive, "dispatch.examples");
-    const Rearrangement by_expert = Rearrangement::make(count_We, x_TD.device());
+    const Rearrangement by_expert = Rearrangement::make(count_We, total(receive));
     const Tensors received = there.wait();
     Dispatched out;
     out.rows_RD = reorder(received[0], by_expert.order_R, by_expert.inverse_R);
     out.weight_R = reorder(received[1], by_expert.order_R, by_expert.inverse_R);
-    out.groups.example_R = examples.wait()[0].index_select(0, by_expert.order_R);
-    for (const std::int64_t rows : to_rows(count_We.sum(0)))
-      out.groups.offsets.push_back(out.groups.offsets.back() + rows);
+    out.groups = {GroupOffsets(count_We.sum(0), host.by_expert),
+                  examples.wait()[0].index_select(0, by_expert.order_R)};
     out.combine = [&context, group = group_, grouping, by_expert, send,
                    receive](const at::Tensor& result_RD) -> Arrival {
       const at::Tensor by_source = reorder(result_RD, by_expert.inverse_R, by_expert.order_R);
@@ -129,12 +141,14 @@ class AllToAllDispatcher : public TokenDispatcher {
   struct Rearrangement {
     at::Tensor order_R, inverse_R;
 
-    static Rearrangement make(const at::Tensor& count_We, at::Device device) {
+    static Rearrangement make(const at::Tensor& count_We, std::int64_t rows) {
       const at::Tensor expert =
           at::arange(count_We.size(1), count_We.options()).repeat({count_We.size(0)});
-      const at::Tensor expert_R = at::repeat_interleave(expert, count_We.flatten());
+      // A device that is told how many rows come out is not asked.
+      const at::Tensor expert_R =
+          at::repeat_interleave(expert, count_We.flatten(), std::nullopt, rows);
       const at::Tensor order_R = at::argsort(expert_R, /*stable=*/true, 0, false);
-      return {order_R.to(device), inverse_of(order_R).to(device)};
+      return {order_R, inverse_of(order_R)};
     }
   };
 
@@ -143,11 +157,6 @@ class AllToAllDispatcher : public TokenDispatcher {
     return placement_E_.index_select(0, expert_TC.masked_fill(none, 0).flatten())
         .view(expert_TC.sizes())
         .masked_fill(none, -1);
-  }
-
-  // Counts by slot, of each rank: [ranks, local experts], on the CPU.
-  at::Tensor by_rank(const at::Tensor& count_E) const {
-    return count_E.cpu().view({group_.size(), local_experts_});
   }
 
   at::Tensor placement_E_;

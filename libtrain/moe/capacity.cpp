@@ -2,9 +2,10 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
-#include <ATen/ops/bincount.h>
 
 #include <cmath>
+
+#include "nn/group_offsets.h"
 
 namespace moesaic {
 namespace {
@@ -38,7 +39,7 @@ at::Tensor drop_over_capacity(const at::Tensor& selected_TK, const at::Tensor& w
     order_N = best_N.index_select(
         0, at::argsort(expert_N.index_select(0, best_N), /*stable=*/true, 0, false));
   }
-  const at::Tensor count_E = at::bincount(expert_N, {}, experts + 1);
+  const at::Tensor count_E = count_of(expert_N, experts + 1);
   const at::Tensor first_E = count_E.cumsum(0).sub(count_E);
   const at::Tensor sorted_N = expert_N.index_select(0, order_N);
   const at::Tensor rank_N =

@@ -45,11 +45,12 @@ at::Tensor GroupedExperts::sum_of_outputs(const ForwardContext& context, const D
   const at::Tensor weight_R = tokens.weight_R.detach();
   constexpr double kTooSmall = 1e-30;  // to be divided by
   const at::Tensor inverse_R = weight_R.reciprocal().masked_fill(weight_R.lt(kTooSmall), 0);
-  const std::int64_t experts = std::ssize(tokens.groups.offsets) - 1;
+  const std::vector<std::int64_t>& offsets = tokens.groups.offsets.host();
+  const std::int64_t experts = tokens.groups.offsets.groups();
   const at::Tensor inverse_eR = at::zeros({experts, weight_R.size(0)}, inverse_R.options());
   for (std::int64_t e = 0; e < experts; ++e) {
-    const std::int64_t first = tokens.groups.offsets[static_cast<std::size_t>(e)];
-    const std::int64_t rows = tokens.groups.offsets[static_cast<std::size_t>(e) + 1] - first;
+    const std::int64_t first = offsets[static_cast<std::size_t>(e)];
+    const std::int64_t rows = offsets[static_cast<std::size_t>(e) + 1] - first;
     inverse_eR[e].narrow(0, first, rows).copy_(inverse_R.narrow(0, first, rows));
   }
   const at::Tensor h_eF = inverse_eR.to(h_RF.scalar_type()).matmul(h_RF.detach());

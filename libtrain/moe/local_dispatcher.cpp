@@ -10,14 +10,12 @@ class LocalDispatcher : public TokenDispatcher {
 
   Dispatched dispatch(const ForwardContext& context, const at::Tensor& x_TD,
                       const Routing& routing) const override {
-    const Grouping grouping = Grouping::make(routing.sent_TC, num_experts_, routing.capacity);
+    const Grouping grouping =
+        Grouping::make(routing.sent_TC, num_experts_, routing.capacity, routing.sent_everywhere);
     Dispatched out;
     out.rows_RD = scatter_to_groups(x_TD, grouping);
     out.weight_R = weights_in_groups(routing.weight_TC, grouping);
-    out.groups.example_R = examples_in_groups(context.batch, grouping);
-    std::vector<std::int64_t>& offsets = out.groups.offsets;
-    for (std::int64_t e = 0; e < num_experts_; ++e)
-      offsets.push_back(offsets.back() + grouping.count_E.const_data_ptr<std::int64_t>()[e]);
+    out.groups = {grouping.offsets, examples_in_groups(context.batch, grouping)};
     out.combine = [grouping](const at::Tensor& result_RD) -> Arrival {
       return [grouping, result_RD] { return gather_from_groups(result_RD, grouping); };
     };

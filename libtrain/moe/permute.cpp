@@ -2,7 +2,6 @@
 
 #include <ATen/ops/arange.h>
 #include <ATen/ops/argsort.h>
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
@@ -55,8 +54,7 @@ at::Tensor add_copies(const at::Tensor& y_ND, const Grouping& g) {
 // Copies of one expert stand at its places from the first on; the places after them are padding.
 void pad(Grouping& g, const at::Tensor& expert_n, std::int64_t rows) {
   const std::int64_t experts = g.count_E.size(0), copies = g.place_TK.numel();
-  MOESAIC_ASSERT(g.count_E.le(rows).all().item<bool>());
-  const at::Tensor first_E = g.count_E.cumsum(0).sub(g.count_E).to(expert_n.device());
+  const at::Tensor first_E = g.count_E.cumsum(0).sub(g.count_E);
   const at::Tensor own = at::arange(expert_n.size(0), expert_n.options());
   const at::Tensor place_n = own.sub(first_E.index_select(0, expert_n)).add(expert_n.mul(rows));
   const at::Tensor copy_n = g.copy_N;
@@ -64,19 +62,31 @@ void pad(Grouping& g, const at::Tensor& expert_n, std::int64_t rows) {
   g.place_TK = at::full_like(g.place_TK, -1);
   g.place_TK.view({-1}).index_copy_(0, copy_n, place_n);
   g.count_E = at::full_like(g.count_E, rows);
+  g.offsets = GroupOffsets(g.count_E, std::vector(static_cast<std::size_t>(experts), rows));
 }
 
 }  // namespace
 
-Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts,
-                        std::int64_t padded_rows) {
+Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts, std::int64_t padded_rows,
+                        bool everywhere) {
   const std::int64_t per_token = expert_TK.size(1), copies = expert_TK.numel();
   const at::Tensor chosen_N = expert_TK.flatten();
   Grouping g;
   // The bin before the first is that of the copies that go nowhere.
-  const at::Tensor count = at::bincount(chosen_N.add(1), {}, experts + 1).cpu();
+  const at::Tensor count = count_of(chosen_N.add(1), experts + 1);
   g.count_E = count.narrow(0, 1, experts);
-  const std::int64_t nowhere = count.const_data_ptr<std::int64_t>()[0];
+  std::int64_t nowhere = 0;
+  if (everywhere && !count.is_cpu()) {
+    g.offsets = GroupOffsets(g.count_E);
+  } else {
+    const at::Tensor host = count.cpu();
+    const std::int64_t* counts = host.const_data_ptr<std::int64_t>();
+    nowhere = counts[0];
+    g.offsets = GroupOffsets(g.count_E, std::vector(counts + 1, counts + 1 + experts));
+    MOESAIC_ASSERT(padded_rows == 0 ||
+                   std::all_of(counts + 1, counts + 1 + experts,
+                               [&](std::int64_t rows) { return rows <= padded_rows; }));
+  }
   const at::Tensor order_N = at::argsort(chosen_N, /*stable=*/true, 0, false);
   g.whole = nowhere == 0 && padded_rows == 0;
   if (g.whole) {

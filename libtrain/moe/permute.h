@@ -5,22 +5,26 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+
 #include "data/batch.h"
+#include "nn/group_offsets.h"
 
 namespace moesaic {
 
 /// Copies grouped by expert; inside an expert in the order of tokens. N places.
 struct Grouping {
-  at::Tensor token_N;   // int64: token at each place; T where the place is padding
-  at::Tensor copy_N;    // int64: copy at each place; T K where the place is padding
-  at::Tensor place_TK;  // int64: place of each copy; -1 where the copy goes nowhere
-  at::Tensor count_E;   // int64, on the CPU: places of each expert
-  bool whole = true;    // every copy has a place and every place a copy
+  at::Tensor token_N;    // int64: token at each place; T where the place is padding
+  at::Tensor copy_N;     // int64: copy at each place; T K where the place is padding
+  at::Tensor place_TK;   // int64: place of each copy; -1 where the copy goes nowhere
+  at::Tensor count_E;    // int64: places of each expert
+  GroupOffsets offsets;  // of the places of each expert
+  bool whole = true;     // every copy has a place and every place a copy
 
   /// `expert_TK` with -1 for a copy that goes nowhere. With `padded_rows` every expert has so many
-  /// places, which must hold its copies.
+  /// places, which must hold its copies. `everywhere`: there is no -1; a device is then not asked
+  /// for anything, and otherwise once.
   static Grouping make(const at::Tensor& expert_TK, std::int64_t experts,
-                       std::int64_t padded_rows = 0);
+                       std::int64_t padded_rows = 0, bool everywhere = false);
 };
 
 /// x_TD -> [N, D]: the copies in grouped order, zeros where there is padding.

@@ -1,7 +1,6 @@
 #include "moe/router.h"
 
 #include <ATen/ops/arange.h>
-#include <ATen/ops/bincount.h>
 #include <ATen/ops/gather.h>
 #include <ATen/ops/sigmoid.h>
 #include <ATen/ops/softmax.h>
@@ -37,7 +36,7 @@ at::Tensor keep_top_p(const at::Tensor& p_TE, const at::Tensor& selected_TK, dou
 
 // How often each expert was chosen; -1 counts for none.
 at::Tensor count(const at::Tensor& selected_TK, std::int64_t experts) {
-  return at::bincount(selected_TK.flatten().add(1), {}, experts + 1).narrow(0, 1, experts);
+  return count_of(selected_TK.add(1), experts + 1).narrow(0, 1, experts);
 }
 
 // An identity: backward shows what comes back.
@@ -137,18 +136,21 @@ void Router::weigh(const ForwardContext& context, const at::Tensor& logits_TE,
 void Router::send(const ForwardContext& context, Routing& routing) const {
   const CapacityOptions& limit = options_.training.capacity;
   routing.sent_TC = routing.record.selected_TK;
+  const bool limited = context.training && limit.factor > 0;
+  routing.sent_everywhere =
+      !limited && options_.zero_expert_num == 0 && options_.router_top_p == 0;
   if (options_.zero_expert_num > 0) {
     const at::Tensor real = routing.sent_TC.lt(options_.num_experts);
     routing.identity_T = routing.weight_TC.masked_fill(real, 0).sum(-1);
     routing.sent_TC = routing.sent_TC.masked_fill(real.logical_not(), -1);
   }
-  if (!context.training || limit.factor == 0) return;
+  if (!limited) return;
   const at::Tensor wanted_TK = routing.sent_TC;
   const std::int64_t rows = capacity_of(limit.factor, wanted_TK.size(0),
                                         options_.num_experts_per_tok, options_.num_experts);
   routing.sent_TC = drop_over_capacity(wanted_TK, routing.weight_TC, options_.num_experts, rows,
                                        limit.by_position);
-  routing.record.dropped = routing.sent_TC.ne(wanted_TK).sum().item<std::int64_t>();
+  routing.record.dropped = routing.sent_TC.ne(wanted_TK).sum();
   if (limit.pad) routing.capacity = rows;
 }
 

@@ -13,12 +13,13 @@ namespace moesaic {
 
 /// C choices of a token, as many as the router makes; all experts in missing().
 struct Routing {
-  at::Tensor weight_TC;        // gate weights in the graph, master dtype
-  at::Tensor sent_TC;          // int64, expert of each choice; -1 where it goes to none
-  std::int64_t capacity = 0;   // rows that each expert gets from this micro-batch; 0 = as they come
-  at::Tensor identity_T = {};  // weight of the token itself: its choices that compute nothing
-  at::Tensor gates_TE = {};    // default_moe: the dense gates, in the graph
-  at::Tensor missing_TE = {};  // bool: the experts that a token is not sent to, where they matter
+  at::Tensor weight_TC;          // gate weights in the graph, master dtype
+  at::Tensor sent_TC;            // int64, expert of each choice; -1 where it goes to none
+  bool sent_everywhere = false;  // known without a look at them: there is no -1
+  std::int64_t capacity = 0;     // rows that each expert gets of this micro-batch; 0: as they come
+  at::Tensor identity_T = {};    // weight of the token itself: its choices that compute nothing
+  at::Tensor gates_TE = {};      // default_moe: the dense gates, in the graph
+  at::Tensor missing_TE = {};    // bool: the experts that a token is not sent to, where they matter
   /// Where a gradient asks for every expert: what the missing ones weigh, zero, in the graph.
   at::Tensor missing_weight_TE = {};
   RouterRecord record = {};

@@ -1,8 +1,9 @@
 #include "moe/routing_stats.h"
 
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 
@@ -19,9 +20,10 @@ void RoutingStats::add(const std::vector<RouterRecord>& records) {
   if (records.empty()) return;
   std::vector<at::Tensor> rows;
   for (const RouterRecord& record : records) {
-    const at::Tensor extra =
-        at::tensor({record.dropped, record.selected_TK.size(0)}, record.count_E.options());
-    rows.push_back(at::cat({record.count_E, extra}));
+    const at::Tensor tokens = at::full({1}, record.selected_TK.size(0), record.count_E.options());
+    const at::Tensor dropped =
+        record.dropped.defined() ? record.dropped.view({1}) : at::zeros_like(tokens);
+    rows.push_back(at::cat({record.count_E, dropped, tokens}));
   }
   num_experts_ = records.front().num_experts;
   const at::Tensor total_LX = at::stack(rows);

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "nn/cpu/rms_norm.h"
+#include "nn/grouped_product.h"
 
 namespace moesaic {
 
@@ -63,12 +64,7 @@ void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel ker
       add_product_of_rows(dy, use.input, kernel, gradient);
       return;
     case ParameterUse::Kind::kGrouped:
-      for (std::size_t e = 0; e + 1 < use.offsets.size(); ++e) {
-        const std::int64_t begin = use.offsets[e], rows = use.offsets[e + 1] - begin;
-        add_product_of_rows(dy.narrow(0, begin, rows), use.input.narrow(0, begin, rows), kernel,
-                            gradient.select(0, static_cast<std::int64_t>(e)));
-        if (progress) progress();
-      }
+      add_grouped_product_of_rows(dy, use.input, use.offsets, kernel, gradient, progress);
       return;
     case ParameterUse::Kind::kEmbedding:
       gradient.index_add_(0, use.input, dy.to(gradient.scalar_type()));

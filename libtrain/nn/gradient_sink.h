@@ -13,6 +13,7 @@
 #include <functional>
 #include <vector>
 
+#include "nn/group_offsets.h"
 #include "nn/matmul.h"
 #include "parallel/gradient_buckets.h"
 #include "parallel/parameter_set.h"
@@ -22,8 +23,8 @@ namespace moesaic {
 /// One piece of what an operation's gradient is made of. R rows of the operation.
 struct ParameterUse {
   enum class Kind {
-    kLinear,   // input [R, K], gradient [R, N]; weight [N, K]
-    kGrouped,  // as kLinear for each expert e on rows [offsets[e], offsets[e+1]); weight [e, N, K]
+    kLinear,     // input [R, K], gradient [R, N]; weight [N, K]
+    kGrouped,    // as kLinear for each expert on the rows of its group; weight [e, N, K]
     kEmbedding,  // input ids [R], gradient [R, D]; weight [V, D]
     kScale,      // input [R, D] times factor [R] is what was scaled, gradient [R, D]; weight [D]
     kBias,       // no input; gradient [R, N]; weight [N]
@@ -32,9 +33,9 @@ struct ParameterUse {
   const Parameter& parameter;
   at::Tensor input;
   at::Tensor output_gradient;
-  at::Tensor example_R;                    // int64 [R]: the example of each row
-  std::vector<std::int64_t> offsets = {};  // kGrouped only: local experts + 1
-  at::Tensor factor_R = {};                // kScale only
+  at::Tensor example_R;       // int64 [R]: the example of each row
+  GroupOffsets offsets = {};  // kGrouped only: a group for each local expert
+  at::Tensor factor_R = {};   // kScale only
   /// The tensors are gone after the call; otherwise they stay as they are until the round ends.
   bool passing = false;
   at::Tensor weight_R = {};  // what each row counts in add_gradient(); undefined = 1

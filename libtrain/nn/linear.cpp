@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/eye.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
 #include "core/error.h"
@@ -40,9 +41,10 @@ at::Tensor GroupedLinear::forward_one_each(const ForwardContext& context,
   const at::Tensor x = x_eK.detach().to(w_eNK.scalar_type());
   const at::Tensor y_eN = w_eNK.bmm(x.unsqueeze(2)).squeeze(2);
   if (!adapter_) return y_eN;
-  RowGroups groups{.example_R = at::zeros({x.size(0)}, x.options().dtype(at::kLong))};
-  for (std::int64_t e = 0; e < x.size(0); ++e) groups.offsets.push_back(e + 1);
-  return adapter_->apply(without_gradients(context), x, groups, y_eN);
+  const auto numbers = x.options().dtype(at::kLong);
+  const RowGroups one_each{GroupOffsets(at::ones({x.size(0)}, numbers)),
+                           at::zeros({x.size(0)}, numbers)};
+  return adapter_->apply(without_gradients(context), x, one_each, y_eN);
 }
 
 at::Tensor GroupedLinear::forward(const ForwardContext& context, const at::Tensor& x_RK,

@@ -1,10 +1,10 @@
 #include "nn/ops.h"
 
 #include <ATen/ops/embedding.h>
-#include <ATen/ops/empty.h>
 
 #include "comm/trace_span.h"
 #include "nn/autograd.h"
+#include "nn/grouped_product.h"
 
 namespace moesaic {
 namespace {
@@ -68,27 +68,6 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
       });
 }
 
-namespace {
-
-// Expert e on its rows; `transposed` uses weight[e]^T.
-at::Tensor grouped_product(const at::Tensor& x_RK, const at::Tensor& w_eNK, bool transposed,
-                           const std::vector<std::int64_t>& offsets,
-                           const ForwardContext& context) {
-  const std::int64_t width = transposed ? w_eNK.size(2) : w_eNK.size(1);
-  at::Tensor y = at::empty({x_RK.size(0), width}, x_RK.options());
-  for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
-    const std::int64_t begin = offsets[e], rows = offsets[e + 1] - begin;
-    if (rows == 0) continue;
-    const at::Tensor w = w_eNK.select(0, static_cast<std::int64_t>(e));
-    product_into(x_RK.narrow(0, begin, rows), transposed ? w.t() : w, context.matmul,
-                 y.narrow(0, begin, rows));
-    context.world.progress();
-  }
-  return y;
-}
-
-}  // namespace
-
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
                           const at::Tensor& x_RK, const RowGroups& groups) {
   const Span span("grouped_linear");
@@ -98,15 +77,18 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
       context.weights.converts(weight, dtype) || rounds_right(dtype, weight.tensor, context.matmul);
   const ProductWeight w_eNK(context, weight, dtype, as_it_is);
   at::Tensor x = x_RK.detach();
-  const at::Tensor y_RN = grouped_product(x, w_eNK.get(), false, groups.offsets, context);
+  const auto progress = [&context] { context.world.progress(); };
+  const at::Tensor y_RN =
+      grouped_product(x, w_eNK.get(), false, groups.offsets, context.matmul, progress);
   if (!wanted) x = at::Tensor();
   return record(
       "grouped_linear", {x_RK}, y_RN,
-      [&context, &weight, wanted, dtype, x, w_eNK, groups](const Tensors& dy) -> Tensors {
+      [&context, &weight, wanted, dtype, x, w_eNK, groups, progress](const Tensors& dy) -> Tensors {
         const at::Tensor dy_RN = dy[0].to(dtype).contiguous();
         if (wanted)
           context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
-        return {grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context)};
+        return {
+            grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context.matmul, progress)};
       });
 }
 

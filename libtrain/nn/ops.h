@@ -5,10 +5,8 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <cstdint>
-#include <vector>
-
 #include "nn/forward_context.h"
+#include "nn/group_offsets.h"
 
 namespace moesaic {
 
@@ -23,8 +21,8 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
 
 /// Rows that lie in groups, one for each of this rank's experts.
 struct RowGroups {
-  std::vector<std::int64_t> offsets = {0};  // e + 1: group i is rows [offsets[i], offsets[i+1])
-  at::Tensor example_R;                     // int64: example of each row
+  GroupOffsets offsets;
+  at::Tensor example_R;  // int64: example of each row
 };
 
 /// Expert e of `weight` [e, N, K] on the rows of its group: x_RK -> [R, N].

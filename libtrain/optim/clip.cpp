@@ -2,9 +2,11 @@
 
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
+#include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "core/format.h"
 #include "optim/cpu/loops.h"
@@ -12,18 +14,27 @@
 namespace moesaic {
 namespace {
 
-double sum_of_squares(const at::Tensor& x) {
-  if (x.is_cpu()) return cpu::sum_of_squares(x);
-  const double norm = at::linalg_vector_norm(x, 2, std::nullopt, false, at::kDouble).item<double>();
-  return norm * norm;
+// A device is asked once for all of them.
+double sum_of_squares(const std::vector<at::Tensor>& gradients) {
+  double sum = 0;
+  std::vector<at::Tensor> norms;
+  for (const at::Tensor& x : gradients) {
+    if (x.is_cpu())
+      sum += cpu::sum_of_squares(x);
+    else
+      norms.push_back(at::linalg_vector_norm(x, 2, std::nullopt, false, at::kDouble));
+  }
+  return norms.empty() ? sum : sum + at::stack(norms).square().sum().item<double>();
 }
 
 }  // namespace
 
 double global_norm(const RankContext& context, const Gradients& gradients) {
-  double dense = 0, expert = 0;
+  std::vector<at::Tensor> of_dense, of_experts;
   for (const auto& [parameter, gradient] : gradients.entries)
-    (parameter.scope == Scope::kDense ? dense : expert) += sum_of_squares(gradient);
+    (parameter.scope == Scope::kDense ? of_dense : of_experts).push_back(gradient);
+  const double dense = sum_of_squares(of_dense);
+  double expert = sum_of_squares(of_experts);
   if (context.plan.expert > 1) {
     expert = context.expert.all_reduce(expert, ReduceOp::kSum, "grad_norm.experts");
   }

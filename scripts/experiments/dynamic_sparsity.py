@@ -24,7 +24,7 @@ def experts_of_fixed(fixed, loss):
 
 
 def main():
-    experiment = Experiment("dynamic-sparsity", "recipes/experiments/small-moe.yaml", __doc__)
+    experiment = Experiment("dynamic-sparsity", "recipes/experiments/small-moe.yaml", __doc__, texts=("prose", "code"))
     text, panels = f"Machine: {machine()}; {experiment.options.seeds} seeds.\n", []
     for corpus, folder in CORPORA.items():
         data = [f"data.train=[{{path: {folder}/train.jsonl, format: jsonl}}]",

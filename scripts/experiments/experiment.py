@@ -1,11 +1,13 @@
-"""What the experiments share: runs of a recipe with changes and seeds, side by side, each kept once it is done; tables
-and pictures of them. The pictures need matplotlib (any Python that has it)."""
+"""What the experiments share: runs of a recipe with changes and seeds, side by side, each kept once it is done and gone on
+with where it was interrupted; tables and pictures of them. The pictures need matplotlib; without it there are none."""
 import argparse
 import concurrent.futures
 import json
+import math
 import os
 import pathlib
 import platform
+import random
 import shutil
 import statistics
 import subprocess
@@ -13,25 +15,43 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "docs/results"
 CORPORA = {"prose": "data/cache/postgresql", "code": "data/cache/python_code"}
-
-
+MADE_BY = {"prose": "scripts/data/postgresql.sh", "code": "python3 scripts/data/python_code.py"}
 # A part of each corpus's held-out documents: enough to compare models, and quick.
 VALID = {"prose": ("prose", 50_000), "code": ("code", 50_000), "short": ("prose", 8_000)}
 
 
-def prepare():
-    """Held-out texts of VALID in data/cache/experiments."""
-    for name, (corpus, size) in VALID.items():
-        target = ROOT / f"data/cache/experiments/valid-{name}.jsonl"
-        if target.exists():
-            continue
-        lines, length = [], 0
-        for line in (ROOT / CORPORA[corpus] / "valid.jsonl").read_text(encoding="utf-8").splitlines(keepends=True):
-            if length + len(line) <= size:
-                lines.append(line)
-                length += len(line)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text("".join(lines), encoding="utf-8")
+def need(path, made_by):
+    """Ends the program where `path` is not there."""
+    if not path.exists():
+        raise SystemExit(f"{shown(path)} is not there: {made_by} makes it")
+
+
+def shown(path):
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def prepare(name):
+    """The held-out text `name` of VALID in data/cache/experiments."""
+    target = ROOT / f"data/cache/experiments/valid-{name}.jsonl"
+    corpus, size = VALID[name]
+    source = ROOT / CORPORA[corpus] / "valid.jsonl"
+    need(source, MADE_BY[corpus])
+    if target.exists():
+        return
+    lines, length = [], 0
+    for line in source.read_text(encoding="utf-8").splitlines(keepends=True):
+        if length + len(line) <= size:
+            lines.append(line)
+            length += len(line)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text("".join(lines), encoding="utf-8")
+
+
+def program(name="moesaic"):
+    """A built program; MOESAIC_BIN names another folder."""
+    path = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin")) / name
+    need(path, "scripts/build.sh --programs")
+    return path
 
 
 class Run:
@@ -48,8 +68,9 @@ class Run:
         return self.curve(key)[-1][1]
 
     def mean(self, key, first=2):
-        """Over the logged steps, the first ones left out."""
-        return statistics.mean(value for _, value in self.curve(key)[first:])
+        """Over the logged steps, the first ones left out unless there are no others; not a number where there are none."""
+        values = [value for _, value in self.curve(key)]
+        return statistics.mean(values[first:] or values) if values else math.nan
 
     def first_below(self, key, level, horizontal="tokens"):
         """Where a falling curve first crosses `level`, between two rows; None where it does not."""
@@ -67,16 +88,18 @@ class Run:
 
 
 class Experiment:
-    def __init__(self, name, recipe, doc):
+    def __init__(self, name, recipe, doc, texts=("prose",), seeds=3):
+        """`texts`: the held-out texts of VALID that its runs read."""
         parser = argparse.ArgumentParser(description=doc)
-        parser.add_argument("--seeds", type=int, default=3)
+        parser.add_argument("--seeds", type=int, default=seeds, help=f"1 to this number (default: {seeds})")
         parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side, one thread each")
         parser.add_argument("--steps", type=int, help="instead of the recipe's")
         self.options = parser.parse_args()
         self.name, self.recipe = name, ROOT / recipe
         self.folder = ROOT / "runs/experiments" / name
-        prepare()
-        self.bin = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
+        self.program = program()
+        for text in texts:
+            prepare(text)
 
     def step_times(self, variants):
         """{variant: [overrides]} -> {variant: seconds of its fastest step}: short runs, one at a time, variants in turn.
@@ -95,18 +118,34 @@ class Experiment:
         return {name: [done[name, seed] for seed in range(1, self.options.seeds + 1)] for name in variants}
 
     def run(self, variant, seed, overrides):
+        """A finished run with the same settings is read, an interrupted one goes on from its last checkpoint, if it has one."""
         folder = self.folder / f"{variant}-{seed}"
-        if not (folder / "done").exists():
+        steps = [f"train.max_steps={self.options.steps}"] if self.options.steps else []
+        settings = [f"seed={seed}", *steps, *overrides]
+        about, done = pathlib.Path(f"{folder}.json"), folder / "done"
+        wanted = json.dumps({"recipe": self.recipe.read_text(), "settings": settings})
+        if not about.exists() or about.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
-            steps = [f"train.max_steps={self.options.steps}"] if self.options.steps else []
-            command = [self.bin / "moesaic", "train", self.recipe, f"run_dir={folder}", f"seed={seed}",
-                       f"data.cache={self.folder}/tokens", "parallel.threads_per_rank=1", *steps, *overrides]
-            folder.parent.mkdir(parents=True, exist_ok=True)
-            with open(f"{folder}.log", "w") as log:
-                subprocess.run(list(map(str, command)), cwd=ROOT, stdout=log, stderr=log, check=True)
-            (folder / "done").touch()
+        if not done.exists():
+            self.train(folder, settings, about, wanted)
+            done.touch()
         print(f"{variant} seed {seed}: done", flush=True)
         return Run(folder)
+
+    def train(self, folder, settings, about, wanted):
+        goes_on = (folder / "checkpoints/latest").exists()
+        if not goes_on:
+            shutil.rmtree(folder, ignore_errors=True)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        about.write_text(wanted)
+        command = [self.program, "train", self.recipe, f"run_dir={folder}", f"data.cache={self.folder}/tokens",
+                   "parallel.threads_per_rank=1", *settings, *(["--resume", "auto"] if goes_on else [])]
+        log = pathlib.Path(f"{folder}.log")
+        with log.open("w") as output:
+            result = subprocess.run(list(map(str, command)), cwd=ROOT, stdout=output, stderr=output)
+        if result.returncode != 0:
+            end = "".join(log.read_text(errors="replace").splitlines(keepends=True)[-5:])
+            raise SystemExit(f"{shown(folder)}: the run ended with {result.returncode} (log: {shown(log)})\n{end}")
 
 
 def spread(values, digits=4):
@@ -114,6 +153,19 @@ def spread(values, digits=4):
     if len(values) < 2:
         return f"{values[0]:.{digits}f}"
     return f"{statistics.mean(values):.{digits}f} ± {statistics.stdev(values):.{digits}f}"
+
+
+def bootstrap(runs, statistic, samples=5_000, level=0.95):
+    """The interval of `statistic` when seeds are drawn anew, with replacement: {variant: [value of each seed]}, seeds in the
+    same order -> (low, high). A seed is drawn for all variants together. `statistic` takes {variant: mean}."""
+    draws, count = random.Random(1), len(next(iter(runs.values())))
+    found = []
+    for _ in range(samples):
+        chosen = draws.choices(range(count), k=count)
+        found.append(statistic({name: sum(values[i] for i in chosen) / count for name, values in runs.items()}))
+    found.sort()
+    edge = (1 - level) / 2
+    return found[int(edge * (samples - 1))], found[int((1 - edge) * (samples - 1) + 0.5)]
 
 
 def table(header, rows):
@@ -127,8 +179,13 @@ def machine():
 
 
 def picture(name, panels):
-    """docs/results/<name>.svg: panels of (title, x label, y label, {line: [(x, y)]}, y scale)."""
-    import matplotlib
+    """docs/results/<name>.svg: panels of (title, x label, y label, {line: [(x, y)]}, y scale). None without matplotlib."""
+    try:
+        import matplotlib
+    except ImportError:
+        print(f"docs/results/{name}.svg: not drawn, this Python has no matplotlib (scripts/setup.sh --pictures, then run this "
+              "again with .venv-pictures/bin/python: finished runs are kept)", flush=True)
+        return
     matplotlib.use("svg")
     matplotlib.rcParams["svg.hashsalt"] = name  # the same file from the same numbers
     import matplotlib.pyplot as plt

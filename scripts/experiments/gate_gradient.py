@@ -3,23 +3,25 @@
 from experiment import Experiment, machine, mean_curve, picture, save, spread, table
 
 GRADIENTS = ("top_k", "default_moe", "sparse_mixer", "dense_mixer")
-# Title: (suffix of the runs, gate gradients, what else changes)
+STEPS = 200
+# Title: (suffix of the runs, gate gradients, how many times as long, what else changes)
 CASES = {
-    "K = 2": ("", GRADIENTS, []),
-    "K = 2, three times as long": ("-long", GRADIENTS[:2], ["train.max_steps=600", "eval.every_steps=60"]),
-    "K = 1, renormalised": ("-k1", GRADIENTS, ["model.config.num_experts_per_tok=1", "model.config.norm_topk_prob=true"]),
+    "K = 2": ("", GRADIENTS, 1, []),
+    "K = 2, three times as long": ("-long", GRADIENTS[:2], 3, ["eval.every_steps=60"]),
+    "K = 1, renormalised": ("-k1", GRADIENTS, 1, ["model.config.num_experts_per_tok=1", "model.config.norm_topk_prob=true"]),
 }
 
 
 def main():
-    experiment = Experiment("gate-gradient", "recipes/experiments/small-moe.yaml", __doc__)
+    experiment = Experiment("gate-gradient", "recipes/experiments/small-moe.yaml", __doc__, seeds=8)
+    steps_of_one = experiment.options.steps or STEPS
     text, panels = f"Machine: {machine()}; {experiment.options.seeds} seeds.\n", []
-    for case, (suffix, gradients, changes) in CASES.items():
+    for case, (suffix, gradients, times, changes) in CASES.items():
         def of_each(measure, ending, *more):
             variants = {name + ending: [f"moe.gate_gradient={name}", *changes, *more] for name in gradients}
             return dict(zip(gradients, measure(variants).values()))
 
-        runs = of_each(experiment.run_all, suffix, "moe.diagnose_every=100")
+        runs = of_each(experiment.run_all, suffix, "moe.diagnose_every=100", f"train.max_steps={times * steps_of_one}")
         steps = of_each(experiment.step_times, suffix.removesuffix("-long"))  # a step takes as long in a long run
         # The loss that the slowest reaches: then all have a number.
         level = max(r.last("valid_loss") for of in runs.values() for r in of) * 1.002

@@ -6,16 +6,13 @@ A DeepSeek-V3 shape is trained for a step and exported; its correction bias is t
 goes to the experts that the case wants. With balance `bias` at a speed of 1 the favourites change each step."""
 import argparse
 import json
-import os
-import pathlib
 import shutil
 import statistics
 import struct
 import subprocess
 
-from experiment import ROOT, Run, machine, save, table
+from experiment import ROOT, Run, machine, need, program, save, table
 
-BIN = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
 FOLDER = ROOT / "runs/experiments/imbalance"
 CONFIG = {"model_type": "deepseek_v3", "vocab_size": 257, "hidden_size": 256, "intermediate_size": 256, "moe_intermediate_size": 512,
           "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 4, "n_routed_experts": 8, "num_experts_per_tok": 4,
@@ -36,7 +33,7 @@ log: {{every_steps: 1, tensorboard: false}}
 
 
 def moesaic(*arguments):
-    result = subprocess.run([str(BIN / "moesaic"), *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
+    result = subprocess.run([str(program()), *map(str, arguments)], cwd=ROOT, capture_output=True, text=True)
     if result.returncode != 0:
         raise SystemExit(f"{arguments}\n{result.stdout}\n{result.stderr}")
 
@@ -90,7 +87,10 @@ def step_ms(run, first):
 
 
 def main():
-    argparse.ArgumentParser(description=__doc__).parse_args()
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--steps", type=int, default=8, help="of each run whose steps are timed (at least 5)")
+    options = parser.parse_args()
+    need(ROOT / "data/cache/postgresql/train.jsonl", "scripts/data/postgresql.sh")
     make_models()
     cases = {"even, as the router likes": {}, "every token to the experts of rank 0": {"favourites": "one-rank"},
              "other favourites each step": {"balance": "bias"}, "a rank without a micro-batch": {"batch": 4}}
@@ -98,8 +98,9 @@ def main():
     for number, (case, values) in enumerate(cases.items()):
         exact = [train(f"exact-{number}-{layout[1]}", "-n", layout[0], f"parallel.expert={layout[1]}", precision="float64",
                        steps=3, **values) for layout in ((1, 1), (2, 2))]
-        run = train(f"time-{number}", "-n", 2, "parallel.expert=2", **values)
-        moved = train(f"placed-{number}", "-n", 2, "parallel.expert=2", "moe.placement=balanced", **values)
+        run = train(f"time-{number}", "-n", 2, "parallel.expert=2", steps=options.steps, **values)
+        moved = train(f"placed-{number}", "-n", 2, "parallel.expert=2", "moe.placement=balanced", steps=options.steps,
+                      **values)
         before, after = step_ms(run, 4), step_ms(moved, 4)
         rows.append([case, f"{largest_difference(*exact):.0e}", f"{run.mean('max_violation'):.2f}", f"{before:.0f}", f"{after:.0f}",
                      f"{before / after:.2f}"])

@@ -2,7 +2,7 @@
 """SmolLM2-135M to 4 and 8 experts, trained on, against the dense model at equal FLOPs. -> docs/results/upcycling.{md,svg}"""
 import statistics
 
-from experiment import Experiment, machine, mean_curve, picture, save, spread, table
+from experiment import ROOT, Experiment, machine, mean_curve, need, picture, save, spread, table
 
 
 def upcycle(experts, **more):
@@ -21,7 +21,8 @@ VARIANTS = {
 
 
 def main():
-    experiment = Experiment("upcycling", "scripts/experiments/upcycle-smollm2.yaml", __doc__)
+    experiment = Experiment("upcycling", "scripts/experiments/upcycle-smollm2.yaml", __doc__, texts=("short",))
+    need(ROOT / "data/cache/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf", "scripts/data/smollm2.sh")
     steps = experiment.options.steps or 12
     experiment.options.steps = None
     changes = {name: [f"train.max_steps={steps}", *(c.format(dense_steps=round(1.59 * steps)) for c in of)]

@@ -2,6 +2,7 @@
 #include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -187,7 +188,7 @@ TEST(Router, CountsChoicesBeforeItDropsThemAndDropsInTrainingOnly) {
   const Routing routing = router.route(f.context, x);
   EXPECT_TRUE(routing.record.count_E.equal(at::tensor({11, 11, 0, 0}, at::kLong)));
   EXPECT_EQ(routing.sent_TC.ge(0).sum().item<std::int64_t>(), 2 * 3);  // ceil(11 * 2 / 2 / 4)
-  EXPECT_EQ(routing.record.dropped, 22 - 6);
+  EXPECT_EQ(routing.record.dropped.item<std::int64_t>(), 22 - 6);
   f.context.training = false;
   EXPECT_EQ(router.route(f.context, x).sent_TC.ge(0).sum().item<std::int64_t>(), 22);
 }
@@ -201,7 +202,8 @@ TEST(SwitchBalance, CountsTheChoicesThatCapacityDrops) {
         {.num_experts = 4, .num_experts_per_tok = 2, .training = {.capacity = {.factor = factor}}},
         Linear(weight));
     ModelOutput output{.hidden_TD = x, .routers = {router.route(f.context, x).record}};
-    *dropped = output.routers[0].dropped;
+    const at::Tensor& found_no_room = output.routers[0].dropped;
+    *dropped = found_no_room.defined() ? found_no_room.item<std::int64_t>() : 0;
     const Linear head(weight);
     return SwitchBalance(1).evaluate({f.context, output, head, {11, 11, 1, 1}}).metric;
   };
@@ -249,7 +251,7 @@ TEST(RoutingStats, AddsMicroBatchesAndMeasuresTheBusiestExpert) {
     record->selected_TK = at::zeros({3, 2}, at::kLong);
     record->num_experts = 3;  // the fourth computes nothing
   }
-  odd.dropped = 2;
+  odd.dropped = at::scalar_tensor(2, at::kLong);
   stats.add({even, odd});
   stats.add({even, odd});
   stats.reduce(Communicator::single());

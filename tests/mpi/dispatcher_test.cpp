@@ -20,10 +20,9 @@ constexpr std::int64_t kExperts = 12, kWidth = 4;
 // A stand-in for the experts: expert e multiplies its rows by e + 1 and by the gate weight.
 at::Tensor scale_by_expert(const Dispatched& tokens, std::int64_t first_expert) {
   at::Tensor factor = at::ones({tokens.rows_RD.size(0), 1}, at::kDouble);
-  for (std::size_t e = 0; e + 1 < tokens.groups.offsets.size(); ++e) {
-    factor
-        .narrow(0, tokens.groups.offsets[e],
-                tokens.groups.offsets[e + 1] - tokens.groups.offsets[e])
+  const std::vector<std::int64_t>& offsets = tokens.groups.offsets.host();
+  for (std::size_t e = 0; e + 1 < offsets.size(); ++e) {
+    factor.narrow(0, offsets[e], offsets[e + 1] - offsets[e])
         .fill_(static_cast<double>(first_expert) + static_cast<double>(e) + 1);
   }
   return tokens.rows_RD.mul(factor).mul(tokens.weight_R.unsqueeze(1));
@@ -47,8 +46,8 @@ void check(int expert_size, const at::Tensor& selected_TK) {
   routing.weight_TC = w;
   routing.sent_TC = selected_TK;
   const Dispatched out = dispatcher->dispatch(f.context, x, routing);
-  EXPECT_EQ(out.rows_RD.size(0), out.groups.offsets.back());
-  EXPECT_EQ(static_cast<int>(out.groups.offsets.size()) - 1, kExperts / expert_size);
+  EXPECT_EQ(out.rows_RD.size(0), out.groups.offsets.host().back());
+  EXPECT_EQ(out.groups.offsets.groups(), kExperts / expert_size);
   const auto home =
       out.combine(scale_by_expert(out, ranks.plan.first_expert(ranks.rank(), kExperts)));
   const auto y = home();
