@@ -9,7 +9,7 @@
 #include "config/recipe_reader.h"
 #include "core/fs.h"
 #include "core/path.h"
-#include "data/file_glob.h"
+#include "core/file_glob.h"
 #include "store/checkpoint_folder.h"
 
 namespace moesaic {

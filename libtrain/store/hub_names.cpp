@@ -79,7 +79,7 @@ std::string ModelNames::in_model(const std::string& name) const {
   std::string inner = unwrapped(name);
   if (!before_embedding_) return inner;
   const std::string& model = *before_embedding_;
-  const bool has_class = (model.empty() ? "" : "." + model).ends_with("." + std::string(kModel));
+  const bool has_class = model == kModel || model.ends_with(std::string(".").append(kModel));
   const std::string outer = has_class ? model.substr(0, model.size() - kModel.size()) : model;
   if (!inner.starts_with(outer)) return inner;
   inner.erase(0, outer.size());

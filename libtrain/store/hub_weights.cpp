@@ -65,7 +65,8 @@ Groups group(const HubFolder& folder, const arch::Options& options, Differences&
       continue;
     }
     const HubName name = split_hub_name(full);
-    groups[name.parameter].push_back({name.expert.value_or(-1), {item}, item.tensor->shape});
+    const Part part{name.expert.value_or(-1), {item}, item.tensor->shape};
+    groups[name.parameter].push_back(part);
   }
   for (auto& [name, parts] : groups) {
     std::stable_sort(parts.begin(), parts.end(),

@@ -76,7 +76,7 @@ Tokens with_bytes_joined(const Tokens& tokens) {
   return out;
 }
 
-TokenDecoder metaspace(const JsonPart& part) {
+TokenDecoder metaspace_decoder(const JsonPart& part) {
   const std::string mark = part.text("replacement", "\xE2\x96\x81");
   const bool prefixed =
       part.text("prepend_scheme", part.flag("add_prefix_space", true) ? "always" : "never") !=
@@ -164,7 +164,7 @@ TokenDecoder make_token_decoder(const JsonPart& part) {
   if (part.is_null()) return with_blanks;
   const std::string type = part.type();
   if (type == "ByteLevel") return from_bytes;
-  if (type == "Metaspace") return metaspace(part);
+  if (type == "Metaspace") return metaspace_decoder(part);
   if (type == "ByteFallback") return with_bytes_joined;
   if (type == "WordPiece") return wordpiece(part);
   if (type == "Fuse") return [](const Tokens& tokens) { return Tokens{joined(tokens)}; };
