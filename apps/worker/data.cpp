@@ -1,6 +1,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "common/without_effect.h"
 #include "core/json_text.h"
 #include "data/corpus.h"
 #include "data/inspect.h"
@@ -31,7 +32,11 @@ void add_build(CLI::App& data) {
   verb->add_option("--threads", options->threads, "That tokenise (default: all cores)")
       ->check(CLI::Range(1, 4096));
   verb->add_flag("--json", *json, "Machine output");
-  verb->callback([options, json] { print(build_output(*options, Log()), *json); });
+  verb->callback([options, json] {
+    warn_without_effect(options->format == "tokens" && options->threads > 0, "--threads",
+                        "--format is tokens: there is no text to tokenise");
+    print(build_output(*options, Log()), *json);
+  });
 }
 
 void add_inspect_verb(CLI::App& data, int& exit_code) {

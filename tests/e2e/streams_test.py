@@ -159,5 +159,21 @@ class NoReader(StreamsTest):
         yes.wait(timeout=60)
 
 
+class Options(StreamsTest):
+    def test_without_effect_are_warned_of(self):
+        ids = self.folder / "ids.jsonl"
+        ids.write_text('{"ids": [1, 2, 3]}\n')
+        build = ("data", "build", "-o", self.folder / "ids.tokens", "--threads", 1, "--format")
+        tokenize = ("tokenize", "--tokenizer", "byte")
+        for arguments, option in (((*build, "tokens", ids), "--threads"), ((*build, "text", self.text), None),
+                                  ((*tokenize, "--decode", "--special"), "--special"), ((*tokenize, "--special"), None),
+                                  ((*tokenize, "--skip-special"), "--skip-special"),
+                                  ((*tokenize, "--decode", "--skip-special"), None)):
+            errors = self.moesaic(*arguments, input="[97]").stderr
+            self.assertEqual("has no effect" in errors, option is not None, errors)
+            if option:
+                self.assertIn(f"warning: {option} has no effect: ", errors)
+
+
 if __name__ == "__main__":
     unittest.main()
