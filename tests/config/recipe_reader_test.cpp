@@ -254,6 +254,9 @@ TEST_F(RecipeReader, ChecksSizesAgainstEachOther) {
   EXPECT_EQ(
       problems(kSmall, {"model.config.vocab_size=256", "data.train=[{path: t, format: tokens}]"}),
       std::vector<std::string>{});
+  // Without a format the file says that no tokenizer is needed.
+  const std::string ids = "data.train=[{path: " + write("ids.txt", "{\"ids\": [1, 2]}\n") + "}]";
+  EXPECT_EQ(problems(kSmall, {"model.config.vocab_size=256", ids}), std::vector<std::string>{});
   EXPECT_NE(problem({"data.sequence_length=9000"}).find("warning"), std::string::npos);
 }
 
