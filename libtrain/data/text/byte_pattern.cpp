@@ -189,6 +189,7 @@ class Translator {
       begin(group, "(?:");
     } else if (text_.skip(")")) {  // for the rest of the group, its alternatives included
       write("(?:");
+      begin_atom();
       ++groups_.back().extra;
     } else {
       text_.fail("a kind of group that is not supported");
