@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostSets = 200;   // that differ beyond ASCII
 constexpr char32_t kFirstSymbol = 0x80;  // ASCII stands for itself
-const char* const kEmpty = "(?!)";       // matches nowhere
+constexpr const char* kEmpty = "(?!)";   // matches nowhere
 
 struct Piece {
   std::string text;
