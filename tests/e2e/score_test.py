@@ -344,6 +344,11 @@ class BadInput(ScoreTest):
         hub = self.folder / "hub"
         self.moesaic("export", self.run_folder, hub)
         self.refused(4, "<stdin>:1: ", "needs a tokenizer", "give token ids", text='{"text": "a"}\n', model=hub)
+        (hub / "tokenizer.json").write_text('{"model": {"type": "Unigram", "vocab": []}}')
+        self.refused(4, "Unigram", text='{"text": "a"}\n', model=hub, on=(1,))
+        ids = self.folder / "ids.jsonl"
+        ids.write_text('{"ids": [1, 2, 3]}\n')
+        self.moesaic("eval", "--model", hub, "--task", "perplexity", "--data", ids)  # ids need none
 
     def test_under_plain_mpirun_an_error_is_said_once(self):
         for text, code, word in (('{"ids": [999]}\n', 4, "<stdin>:1: id 999"), ("", 2, "--expert is 3")):

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t kMostSets = 200;   // that differ beyond ASCII
 constexpr char32_t kFirstSymbol = 0x80;  // ASCII stands for itself
-const char* const kEmpty = "(?!)";       // matches nowhere
+constexpr const char* kEmpty = "(?!)";   // matches nowhere
 
 struct Piece {
   std::string text;
@@ -189,6 +189,7 @@ class Translator {
       begin(group, "(?:");
     } else if (text_.skip(")")) {  // for the rest of the group, its alternatives included
       write("(?:");
+      begin_atom();
       ++groups_.back().extra;
     } else {
       text_.fail("a kind of group that is not supported");
