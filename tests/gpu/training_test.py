@@ -12,7 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
-from moesaic import BIN, MOESAIC, RunTest, ranks_of  # noqa: E402
+from moesaic import BIN, MOESAIC, TINY, RunTest, ranks_of  # noqa: E402
 
 SKIPPED = 77
 STEPS = 20
@@ -30,6 +30,8 @@ def reason_to_skip():
 
 
 class TrainingTest(RunTest):
+    recipe_text = TINY.replace("parallel: {{", "parallel: {{threads_per_rank: 1, ")  # the model is too small for more
+
     def losses(self, run):
         return [row["loss"] for row in self.rows(run) if "loss" in row]
 
