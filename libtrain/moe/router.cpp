@@ -137,8 +137,7 @@ void Router::send(const ForwardContext& context, Routing& routing) const {
   const CapacityOptions& limit = options_.training.capacity;
   routing.sent_TC = routing.record.selected_TK;
   const bool limited = context.training && limit.factor > 0;
-  routing.sent_everywhere =
-      !limited && options_.zero_expert_num == 0 && options_.router_top_p == 0;
+  routing.sent_everywhere = !limited && options_.zero_expert_num == 0 && options_.router_top_p == 0;
   if (options_.zero_expert_num > 0) {
     const at::Tensor real = routing.sent_TC.lt(options_.num_experts);
     routing.identity_T = routing.weight_TC.masked_fill(real, 0).sum(-1);

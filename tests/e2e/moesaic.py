@@ -38,6 +38,20 @@ WORDS = ("the rank of a matrix is not the rank of an army and a token goes where
          "expert that waits without work learns nothing from the day").split()
 
 
+def ranks_of(run_dir):
+    """Process ids of the ranks that work in a run folder."""
+    pids = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if words[0].endswith((b"moesaic-worker", b"moesaic-worker-cuda")) and any(word.endswith(str(run_dir).encode()) for word in words):
+            pids.append(int(pid))
+    return pids
+
+
 class RunTest(unittest.TestCase):
     """A test with a temporary folder, a small corpus in it, and a tiny recipe."""
 

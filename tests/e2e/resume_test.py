@@ -7,21 +7,7 @@ import subprocess
 import time
 import unittest
 
-from moesaic import MOESAIC, RunTest
-
-
-def ranks_of(run_dir):
-    """Process ids of the ranks that work in a run folder."""
-    pids = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{pid}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if words[0].endswith(b"moesaic-worker") and any(word.endswith(str(run_dir).encode()) for word in words):
-            pids.append(int(pid))
-    return pids
+from moesaic import MOESAIC, RunTest, ranks_of
 
 
 class Interrupted(RunTest):

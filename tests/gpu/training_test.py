@@ -12,7 +12,7 @@ import time
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
-from moesaic import BIN, MOESAIC, RunTest  # noqa: E402
+from moesaic import BIN, MOESAIC, TINY, RunTest, ranks_of  # noqa: E402
 
 SKIPPED = 77
 STEPS = 20
@@ -21,14 +21,17 @@ CONSTANT = "schedule.type=constant"  # the same rate however long the run is
 
 
 def reason_to_skip():
-    if not (BIN / "moesaic-worker-cuda").exists():
-        return "moesaic-worker-cuda is not built (the CUDA toolkit and NCCL were not found)"
+    for program in ("moesaic-worker-cuda", "gpu_test"):
+        if not (BIN / program).exists():
+            return f"{program} is not built (moesaic-worker-cuda: where the CUDA toolkit and NCCL are found)"
     probe = subprocess.run([str(BIN / "gpu_test"), "--gtest_filter=Operations.Swiglu"], capture_output=True, text=True)
     lines = [line.strip() for line in probe.stdout.splitlines() if "no CUDA device: " in line]
     return lines[0] if lines else None
 
 
 class TrainingTest(RunTest):
+    recipe_text = TINY.replace("parallel: {{", "parallel: {{threads_per_rank: 1, ")  # the model is too small for more
+
     def losses(self, run):
         return [row["loss"] for row in self.rows(run) if "loss" in row]
 
@@ -62,8 +65,7 @@ class TrainingTest(RunTest):
     def test_a_run_that_is_killed_goes_on_as_if_it_had_not_been(self):
         self.train(CUDA, CONSTANT, run="whole")
         process = subprocess.Popen([MOESAIC, "train", str(self.recipe), "-n", "1", CUDA, CONSTANT, f"run_dir={self.folder}/killed",
-                                    "train.max_steps=100000"], start_new_session=True,
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                                    "train.max_steps=100000"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         self.addCleanup(self.kill, process)
         latest = self.folder / "killed/checkpoints/latest"
         deadline = time.monotonic() + 120
@@ -79,12 +81,11 @@ class TrainingTest(RunTest):
         shared = min(STEPS, until)
         self.assert_near(self.losses("killed")[:shared], self.losses("whole")[:shared], 1e-4)
 
-    @staticmethod
-    def kill(process):
-        """As the kernel does when memory is short: the launcher and its rank, at once."""
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+    def kill(self, process):
+        """The rank dies as when the kernel is short of memory; the launcher ends by itself."""
+        for pid in ranks_of(self.folder / "killed"):
+            os.kill(pid, signal.SIGKILL)
+        process.wait(timeout=60)
 
 
 if __name__ == "__main__":
