@@ -185,7 +185,8 @@ TEST(BuildTokenFile, TextThatIsNoUtf8IsRefusedByATokenizerOfText) {
   const auto tokenizer = make_tokenizer(folder.path() + "/tokenizer.json");
   const auto with = [&](const std::string& text) {
     const std::string path = folder.file("a.txt", text);
-    return build_token_file({.path = path}, *tokenizer, folder.path() + "/cache", silent()).path;
+    return build_token_file({.path = path}, *tokenizer, folder.path() + "/cache", silent())
+        .file.path;
   };
   EXPECT_EQ(ids_in(with("abba")), (Ids{0, 1, 1, 0}));
   expect_error(ErrorKind::kData, "/a.txt: the byte 0xe9 at offset 3 is not valid UTF-8",

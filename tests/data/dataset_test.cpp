@@ -112,9 +112,9 @@ TEST(Dataset, IsDescribedByWhatItsSourcesHold) {
   EXPECT_EQ(after.at("files").at(folder.path() + "/a.txt"),
             train.at("files").at(folder.path() + "/a.txt"));
   // A token file says by itself what it holds.
-  recipe.data.train = {{.path = before.paths.train[0], .format = "tokens"}};
+  recipe.data.train = {{.path = before.paths.train[0].path, .format = "tokens"}};
   EXPECT_EQ(build().description.at("train").at(0),
-            (Json{{"path", before.paths.train[0]}, {"digest", train.at("digest")}}));
+            (Json{{"path", before.paths.train[0].path}, {"digest", train.at("digest")}}));
 }
 
 TEST(Dataset, NoTrainingSourceIsARecipeError) {

@@ -78,7 +78,7 @@ TEST(GroupedLinear, WithAnAdapterAppliesEachExpertsOwn) {
   const Parameter& b = f.parameter(random({3, 4, 2}));
   const GroupedLinear map(w, std::make_shared<GroupedLowRank>(a, b));
   const auto whole = w.tensor.add(b.tensor.bmm(a.tensor).mul(2));
-  const RowGroups groups{{0, 5, 5, 11}, f.batch.example_id_T};
+  const RowGroups groups{GroupOffsets({0, 5, 5, 11}), f.batch.example_id_T};
   const auto x = random({11, 6});
   const auto wanted =
       at::cat({x.narrow(0, 0, 5).matmul(whole[0].t()), x.narrow(0, 5, 6).matmul(whole[2].t())});
@@ -97,7 +97,8 @@ TEST(Linear, KeepsItsInputOnlyWhereTheWeightIsTrained) {
     for (Parameter& parameter : f.parameters) parameter.trainable = trained;
     auto x = random({11, 6}), rows = random({11, 6});
     const auto y = Linear(w).forward(f.context, x);
-    const auto z = GroupedLinear(g).forward(f.context, rows, {{0, 5, 11}, f.batch.example_id_T});
+    const auto z = GroupedLinear(g).forward(f.context, rows,
+                                           {GroupOffsets({0, 5, 11}), f.batch.example_id_T});
     EXPECT_EQ(x.storage().use_count() > 1, trained);
     EXPECT_EQ(rows.storage().use_count() > 1, trained);
   }

@@ -57,7 +57,7 @@ TEST(Linear, HasTheGradientsOfMatmulPlusBias) {
 TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
   Fixture f;
   const auto w = f.parameter(random({3, 4, 6}));
-  const RowGroups groups{{0, 5, 5, 11}, f.batch.example_id_T};  // the second expert has no row
+  const RowGroups groups{GroupOffsets({0, 5, 5, 11}), f.batch.example_id_T};  // the second expert has no row
   const auto x = leaf(random({11, 6})), x2 = leaf(x.detach()), w2 = leaf(w.tensor);
   const auto dy = random({11, 4});
   const auto y = grouped_linear(f.context, w, x, groups);
@@ -72,7 +72,7 @@ TEST(GroupedLinear, AppliesEachExpertToItsRowsAndToNoOthers) {
 TEST(GroupedLinear, ConvertsStoredWeightsWhereNoCopyIsKept) {
   Fixture f;
   const auto w = f.parameter(random({3, 4, 6}).to(at::kBFloat16));
-  const RowGroups groups{{0, 5, 5, 11}, f.batch.example_id_T};
+  const RowGroups groups{GroupOffsets({0, 5, 5, 11}), f.batch.example_id_T};
   const auto x = random({11, 6});
   Computation none = f.computation;
   none.weights = WeightCopies(/*keep=*/false);
