@@ -97,7 +97,7 @@ Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts, std::
     g.place_TK = inverse_of(order_N).sub(nowhere).clamp_min(-1).view(expert_TK.sizes());
     if (padded_rows > 0) pad(g, chosen_N.index_select(0, g.copy_N), padded_rows);
   }
-  g.token_N = g.copy_N.floor_divide(per_token);
+  g.token_N = g.copy_N.div(per_token, "floor");
   return g;
 }
 

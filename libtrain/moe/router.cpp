@@ -24,7 +24,7 @@ at::Tensor keep_best_groups(const at::Tensor& score_TE, const Router::Options& o
   const at::Tensor best = std::get<1>(at::topk(score_TG, o.topk_group, -1));
   const at::Tensor kept_TG = at::zeros_like(score_TG, at::kBool).scatter_(1, best, true);
   return grouped
-      .masked_fill(kept_TG.logical_not().unsqueeze(-1), -std::numeric_limits<double>::infinity())
+      .masked_fill(kept_TG.bitwise_not().unsqueeze(-1), -std::numeric_limits<double>::infinity())
       .view(score_TE.sizes());
 }
 
@@ -53,7 +53,7 @@ at::Tensor seen_by(const at::Tensor& weight, std::function<void(const at::Tensor
 Routing Routing::missing() const {
   const at::Tensor expert_E = at::arange(missing_TE.size(1), sent_TC.options());
   return {.weight_TC = missing_weight_TE,
-          .sent_TC = expert_E.expand_as(missing_TE).masked_fill(missing_TE.logical_not(), -1)};
+          .sent_TC = expert_E.expand_as(missing_TE).masked_fill(missing_TE.bitwise_not(), -1)};
 }
 
 DenseGates Router::dense_gates() const {
@@ -141,7 +141,7 @@ void Router::send(const ForwardContext& context, Routing& routing) const {
   if (options_.zero_expert_num > 0) {
     const at::Tensor real = routing.sent_TC.lt(options_.num_experts);
     routing.identity_T = routing.weight_TC.masked_fill(real, 0).sum(-1);
-    routing.sent_TC = routing.sent_TC.masked_fill(real.logical_not(), -1);
+    routing.sent_TC = routing.sent_TC.masked_fill(real.bitwise_not(), -1);
   }
   if (!limited) return;
   const at::Tensor wanted_TK = routing.sent_TC;

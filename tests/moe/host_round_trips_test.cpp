@@ -4,6 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
+#include <torch/library.h>
 
 #include "moe/dispatcher.h"
 #include "moe/routing_stats.h"
@@ -12,6 +13,14 @@
 
 namespace moesaic {
 namespace {
+
+// What LibTorch itself does not know of the meta device.
+at::Tensor select(const at::Tensor& from, std::int64_t dim, const at::Tensor& index) {
+  std::vector<std::int64_t> shape = from.sizes().vec();
+  shape.at(static_cast<std::size_t>(dim)) = index.numel();
+  return at::empty(shape, from.options());
+}
+TORCH_LIBRARY_IMPL(aten, Meta, library) { library.impl("index_select", select); }
 
 constexpr std::int64_t kExperts = 6, kChosen = 2, kWidth = 8, kTokens = 11;
 

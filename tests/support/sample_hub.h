@@ -108,7 +108,7 @@ inline void write_safetensors(const std::string& path, const HubTensors& tensors
   }
   SafetensorsWriter writer(path, specs);
   for (const SafetensorsSpec& spec : writer.tensors()) {
-    if (spec.numel() > 0) writer.write(tensors.at(spec.name));
+    writer.write(tensors.at(spec.name));
   }
   writer.finish();
 }
