@@ -2,10 +2,12 @@
 
 #include <poll.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 
@@ -58,6 +60,13 @@ constexpr double kRepeatSeconds = 1.0;
 constexpr int kPollMs = 200;
 constexpr int kMostStops = 20;
 
+// mpirun would give the ranks an empty text in its place.
+void refuse_folder_as_stdin() {
+  struct stat input {};
+  MOESAIC_CHECK(::fstat(STDIN_FILENO, &input) != 0 || !S_ISDIR(input.st_mode), ErrorKind::kData,
+                "cannot read <stdin>: {}", std::strerror(EISDIR));
+}
+
 // A single rank writes to this process's stdout itself, and knows what to do without a reader.
 ChildProcess::Streams streams_of(const Launch& launch, const LaunchOptions& options) {
   using In = ChildProcess::Stdin;
@@ -100,9 +109,10 @@ class Job {
 
   // For a signal, or for output that can be moved.
   void wait(bool ended) {
-    std::array<pollfd, 3> ready{pollfd{signals_.fd(), POLLIN, 0},
-                                pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0},
-                                relay_.next()};
+    const auto [output, reader] = relay_.next();
+    std::array<pollfd, 4> ready{pollfd{signals_.fd(), POLLIN, 0},
+                                pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0}, output,
+                                reader};
     const bool at_once = ended && !relay_.holds();
     ::poll(ready.data(), ready.size(), at_once ? 0 : repeats() ? kPollMs : -1);
   }
@@ -123,6 +133,7 @@ class Job {
   void take(int signal) {
     if (signal == SIGCHLD) return;
     if (stop_signal_ == 0) stop_signal_ = signal;
+    relay_.hurry();
     if (signal == SIGINT) ++interrupts_;
     if (signal == SIGINT && interrupts_ > 1) {
       child_.send_group(interrupts_ == 2 ? SIGTERM : SIGKILL);
@@ -175,13 +186,15 @@ std::optional<RankNotice> notice_of(const Job& job, const Launch& launch, int st
 }  // namespace
 
 LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
+  if (options.gives_stdin) refuse_folder_as_stdin();
   const ErrorFiles error_files(options.run_dir);
   Job job(launch, options);
   const int status = job.run();
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   if (!options.saves_on_stop) {
     if (job.output_failure() != 0) throw_write_error("<stdout>", job.output_failure());
-    if (code == kExitNoReader) return {code, std::nullopt};
+    const bool no_reader = WIFSIGNALED(status) && WTERMSIG(status) == SIGPIPE;
+    if (no_reader || code == kExitNoReader) return {kExitNoReader, std::nullopt};
   }
   if (WIFEXITED(status) && (code == 0 || code == kExitStopped)) return {code, std::nullopt};
   if (!options.saves_on_stop && job.stop_signal() != 0) {

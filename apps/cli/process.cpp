@@ -76,6 +76,7 @@ void become(const Command& command, char* const* argv, pid_t parent, bool null_i
   sigset_t none;
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (const int ignored : {SIGPIPE, SIGXFSZ}) std::signal(ignored, SIG_DFL);  // exec would keep it
   if (null_input) ::dup2(::open("/dev/null", O_RDONLY), STDIN_FILENO);
   ::dup2(outputs.errors, STDERR_FILENO);
   if (outputs.out >= 0) ::dup2(outputs.out, STDOUT_FILENO);

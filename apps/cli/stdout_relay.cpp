@@ -3,28 +3,34 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <climits>
 
 namespace moesaic::cli {
 
-pollfd StdoutRelay::next() const {
-  return holds() ? pollfd{to_, POLLOUT, 0} : pollfd{from_, POLLIN, 0};
+namespace {
+constexpr std::size_t kMostHeld = std::size_t{4} << 20U;
+}  // namespace
+
+bool StdoutRelay::takes() const {
+  return from_ >= 0 && (held_.empty() || (hurried_ && held_.size() < kMostHeld));
+}
+
+std::array<pollfd, 2> StdoutRelay::next() const {
+  return {pollfd{takes() ? from_ : -1, POLLIN, 0}, pollfd{holds() ? to_ : -1, POLLOUT, 0}};
 }
 
 bool StdoutRelay::move() {
-  const bool filled = !holds() && fill();
+  const bool filled = takes() && fill();
   return (holds() && drain()) || filled;
 }
 
 bool StdoutRelay::fill() {
-  if (from_ < 0) return false;
   std::array<char, 65536> buffer;
   const ssize_t got = ::read(from_, buffer.data(), buffer.size());
   if (got == 0) from_ = -1;
   if (got <= 0) return false;
-  if (failure_ == 0) held_.assign(buffer.data(), static_cast<std::size_t>(got));
+  if (failure_ == 0) held_.append(buffer.data(), static_cast<std::size_t>(got));
   return true;
 }
 

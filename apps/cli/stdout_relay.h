@@ -4,6 +4,7 @@
 
 #include <poll.h>
 
+#include <array>
 #include <string>
 
 namespace moesaic::cli {
@@ -13,10 +14,13 @@ class StdoutRelay {
   /// Reads from a descriptor that does not block, writes to another one.
   StdoutRelay(int from, int to) : from_(from), to_(to) {}
 
-  /// What to wait for: bytes, or that the other side takes those that are held.
-  pollfd next() const;
+  /// What to wait for: bytes, and that the other side takes those that are held.
+  std::array<pollfd, 2> next() const;
   /// Moves what can be moved without waiting. True when that was something.
   bool move();
+  /// From now on takes in what comes, also while the other side takes nothing: an mpirun that waits
+  /// for its reader passes no signal on to the ranks.
+  void hurry() { hurried_ = true; }
 
   /// Bytes are held that the other side has not taken yet.
   bool holds() const { return !held_.empty(); }
@@ -24,12 +28,14 @@ class StdoutRelay {
   int failure() const { return failure_; }
 
  private:
+  bool takes() const;
   bool fill();
   bool drain();
 
   int from_;  // -1 = it has ended
   int to_;
   std::string held_;
+  bool hurried_ = false;
   int failure_ = 0;
 };
 

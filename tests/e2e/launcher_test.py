@@ -461,11 +461,11 @@ class Output(LauncherTest):
             self.assertEqual((result.returncode, result.stderr), (141, ""))
 
     def test_closed_streams_are_the_null_device(self):
-        self.worker("for i in 0 1 2; do readlink /proc/$$/fd/$i; done > {folder}/streams")
+        self.worker(": > {folder}/streams.$rank; for i in 0 1 2; do readlink /proc/$$/fd/$i >> {folder}/streams.$rank; done")
         for ranks in (1, 2):
             subprocess.run([self.program, "train", self.recipe, "-n", str(ranks)], timeout=60, check=True,
                            env=self.environment(), preexec_fn=lambda: [os.close(i) for i in (0, 1, 2)])
-            streams = (self.folder / "streams").read_text().splitlines()
+            streams = (self.folder / "streams.0").read_text().splitlines()
             if ranks == 1:
                 self.assertEqual(streams[:2], ["/dev/null", "/dev/null"])
             self.assertEqual(len(streams), 3)

@@ -100,8 +100,9 @@ class Resume(RunTest):
         for ranks, expert in ((1, 1), (2, 2)):
             refused = self.train(more, "--resume", "auto", "train.max_steps=10", ranks=ranks, expert=expert, expect=4)
             self.assertIn("text/train-b.txt has changed", refused.stderr)
-            self.assertNotIn("train-a.txt", refused.stderr)
-            self.assertNotIn("ids.jsonl", refused.stderr)
+            error = refused.stderr[refused.stderr.index("error: "):]
+            self.assertNotIn("train-a.txt", error)
+            self.assertNotIn("ids.jsonl", error)
             self.assertIn("--allow-changed-data", refused.stderr)
         self.train(more, "--resume", "auto", "--allow-changed-data", "train.max_steps=6")
         ids.write_text(json.dumps({"ids": list(range(1, 201))}) + "\n")

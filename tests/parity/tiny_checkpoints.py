@@ -217,7 +217,7 @@ def make(wanted, folder, seed=0):
         if name.endswith("e_score_correction_bias"):  # float32 in the hub's bfloat16 files too
             buffer.data = buffer.data.float()
     model.save_pretrained(folder, max_shard_size=wanted.shard_size)
-    (folder / "special_tokens_map.json").write_text('{"eos_token": "<end>"}\n')
+    (folder / "special_tokens_map.json").write_text('{"eos_token": "<|endoftext|>"}\n')
     path = folder / "config.json"
     if wanted.hub_spelling:
         path.write_text(json.dumps(respell(json.loads(path.read_text()), wanted), indent=2) + "\n")
