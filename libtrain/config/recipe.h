@@ -51,6 +51,13 @@ struct TrainOptions {
   bool checkpoint_activations = false;  // blocks keep their input and compute the rest again
 };
 
+/// Parameters that are trained otherwise than the rest.
+struct ParameterGroupOptions {
+  std::string match;                        // regular expression of whole names
+  double learning_rate_ratio = 1.0;         // over the optimizer's
+  std::optional<double> weight_decay = {};  // in place of the optimizer's
+};
+
 struct OptimizerOptions {
   std::string type = "adamw";  // adamw | sgd
   double learning_rate = 3.0e-4;
@@ -58,6 +65,7 @@ struct OptimizerOptions {
   double eps = 1.0e-8;                      // adamw
   double weight_decay = 0.1;                // not applied to norms and biases
   double momentum = 0.0;                    // sgd
+  std::vector<ParameterGroupOptions> groups;
 };
 
 struct ScheduleOptions {

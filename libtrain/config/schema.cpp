@@ -82,6 +82,9 @@ void add_learning(std::vector<Key>& keys) {
           "Decoupled decay; not applied to norms and biases.");
   add_key(keys, FIELD(optimizer.momentum), {.least = 0, .most = 1, .below_most = true},
           "Momentum (sgd).");
+  add_key(keys, FIELD(optimizer.groups), {},
+          "Parameters with another learning rate or weight decay; the first entry that matches a "
+          "parameter holds for it.");
   add_key(keys, FIELD(schedule.type), one_of({"cosine", "linear", "constant"}),
           "Course of the learning rate after warm-up.");
   add_key(keys, FIELD(schedule.warmup_steps), steps(), "Steps of linear warm-up; 0 = none.");
@@ -174,6 +177,18 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   return keys;
 }
 
+std::vector<KeyOf<ParameterGroupOptions>> group_keys() {
+  std::vector<KeyOf<ParameterGroupOptions>> keys;
+  add_key(keys, FIELD(match), required(),
+          "Regular expression of whole names, as a checkpoint has them (experts.<i>. is "
+          "experts.).");
+  add_key(keys, FIELD(learning_rate_ratio), from(0, 1e30),
+          "Their learning rate over the optimizer's; 0 = they stay as they are.");
+  add_key(keys, FIELD(weight_decay), from(0, 1e30),
+          "In place of the optimizer's; not applied to norms and biases.");
+  return keys;
+}
+
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
   add_model_and_data(keys);
@@ -189,6 +204,12 @@ std::vector<Key> all_keys() {
 const Schema<SourceOptions>& schema_of(const SourceOptions*) {
   static const Schema<SourceOptions> schema{"source", "{path: corpus/*.txt, format: text}",
                                             source_keys()};
+  return schema;
+}
+
+const Schema<ParameterGroupOptions>& schema_of(const ParameterGroupOptions*) {
+  static const Schema<ParameterGroupOptions> schema{
+      "group", "{match: .*norm.*, learning_rate_ratio: 0.1}", group_keys()};
   return schema;
 }
 

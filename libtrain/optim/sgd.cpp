@@ -22,14 +22,14 @@ class Sgd : public Optimizer {
     for (const auto& [parameter, gradient] : gradients.entries) {
       at::Tensor weight = parameter.tensor;
       at::Tensor update = gradients.scale == 1 ? gradient : gradient.mul(gradients.scale);
-      if (parameter.decay && options_.weight_decay != 0)
-        update = update.add(weight, options_.weight_decay);
+      const double decay = parameter.weight_decay.value_or(options_.weight_decay);
+      if (parameter.decay && decay != 0) update = update.add(weight, decay);
       if (options_.momentum != 0) {
         update = momentum_.at(static_cast<std::size_t>(parameter.index))
                      .mul_(options_.momentum)
                      .add_(update);
       }
-      weight.sub_(update, learning_rate);
+      weight.sub_(update, learning_rate * parameter.learning_rate_ratio);
       at::Tensor(gradient).zero_();
     }
   }
