@@ -23,11 +23,19 @@ void check_groups(const Recipe& recipe, const arch::Options& options, const Plac
   }
 }
 
+void check_sharding(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  const char* const key = "parallel.shard_optimizer";
+  if (!recipe.parallel.shard_optimizer || recipe.moe.placement != "balanced") return;
+  problems.error(place_of(places, key), key,
+                 "does not go with moe.placement balanced, which moves experts with their state");
+}
+
 }  // namespace
 
 void check_training(const Recipe& recipe, const arch::Options& options, const Places& places,
                     ProblemList& problems) {
   check_groups(recipe, options, places, problems);
+  check_sharding(recipe, places, problems);
 }
 
 }  // namespace moesaic

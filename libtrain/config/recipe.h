@@ -104,6 +104,7 @@ struct ParallelOptions {
   std::int64_t threads_per_rank = 0;  // 0 = cores / ranks on the node
   double timeout_s = 600.0;           // watchdog of one collective
   std::string device = "cpu";         // cpu | cuda
+  bool shard_optimizer = false;       // each rank keeps the optimizer's state of what it owns
 };
 
 struct CheckpointOptions {

@@ -145,6 +145,9 @@ void add_running(std::vector<Key>& keys) {
   add_key(keys, FIELD(parallel.timeout_s), {.least = 0, .most = 1e9, .above_least = true},
           "Seconds after which the watchdog ends a collective that does not finish.");
   add_key(keys, FIELD(parallel.device), one_of({"cpu", "cuda"}), "Where the ranks compute.");
+  add_key(keys, FIELD(parallel.shard_optimizer), {},
+          "Each rank keeps a part of the optimizer's state alone, and updates that part of the "
+          "weights (docs/memory.md). Never changes the mathematics.");
   add_key(keys, FIELD(checkpoint.every_steps), steps(),
           "Steps between checkpoints; 0 = only at the end.");
   add_key(keys, FIELD(checkpoint.keep), from(1, 1e6), "Newest checkpoints that are kept.");

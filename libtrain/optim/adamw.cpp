@@ -2,7 +2,6 @@
 #include <ATen/ops/_foreach_zero.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/scalar_tensor.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 #include <compare>
@@ -17,14 +16,16 @@ namespace {
 
 class AdamW : public Optimizer {
  public:
-  AdamW(const ParameterSet& parameters, const AdamWOptions& options) : options_(options) {
+  AdamW(const ParameterSet& parameters, const AdamWOptions& options, const Ownership* ownership)
+      : options_(options) {
     moments_.resize(parameters.size());
     for (const Parameter& parameter : parameters) {
       if (!parameter.trainable) continue;
       auto& slot = moments_[static_cast<std::size_t>(parameter.index)];
-      slot = {at::zeros_like(parameter.tensor), at::zeros_like(parameter.tensor)};
-      state_.push_back(entry_like(parameter, "exp_avg", slot.first));
-      state_.push_back(entry_like(parameter, "exp_avg_sq", slot.second));
+      state_.push_back(zero_state(parameter, "exp_avg", ownership));
+      slot.first = state_.back().tensor;
+      state_.push_back(zero_state(parameter, "exp_avg_sq", ownership));
+      slot.second = state_.back().tensor;
     }
   }
 
@@ -76,7 +77,7 @@ class AdamW : public Optimizer {
                 .step_size = rates.learning_rate / (1 - std::pow(options_.beta1, t)),
                 .variance_scale = 1 / (1 - std::pow(options_.beta2, t)),
                 .gradient_scale = scale},
-               entry.parameter.tensor, entry.gradient, exp_avg, exp_avg_sq);
+               entry.weight(), entry.gradient, exp_avg, exp_avg_sq);
   }
 
   // All parameters of the same rates by a few kernels.
@@ -85,7 +86,7 @@ class AdamW : public Optimizer {
     std::vector<at::Tensor> weights, gradients, first, second;
     for (const GradientEntry* entry : entries) {
       const auto& [exp_avg, exp_avg_sq] = moments_of(entry->parameter);
-      weights.push_back(entry->parameter.tensor);
+      weights.push_back(entry->weight());
       gradients.push_back(entry->gradient);
       first.push_back(exp_avg);
       second.push_back(exp_avg_sq);
@@ -114,8 +115,9 @@ class AdamW : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_adamw(const ParameterSet& parameters, const AdamWOptions& options) {
-  return std::make_unique<AdamW>(parameters, options);
+std::unique_ptr<Optimizer> make_adamw(const ParameterSet& parameters, const AdamWOptions& options,
+                                      const Ownership* ownership) {
+  return std::make_unique<AdamW>(parameters, options, ownership);
 }
 
 }  // namespace moesaic
