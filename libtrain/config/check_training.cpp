@@ -30,12 +30,24 @@ void check_sharding(const Recipe& recipe, const Places& places, ProblemList& pro
                  "does not go with moe.placement balanced, which moves experts with their state");
 }
 
+// What valid_loss decides needs data for it.
+void check_validation(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (!recipe.data.valid.empty() || problems.has_error("data.valid")) return;
+  const auto refuse = [&](bool wrong, const char* key) {
+    if (wrong)
+      problems.error(place_of(places, key), key, "needs data.valid: there is no valid_loss");
+  };
+  refuse(recipe.eval.patience > 0, "eval.patience");
+  refuse(recipe.checkpoint.best, "checkpoint.best");
+}
+
 }  // namespace
 
 void check_training(const Recipe& recipe, const arch::Options& options, const Places& places,
                     ProblemList& problems) {
   check_groups(recipe, options, places, problems);
   check_sharding(recipe, places, problems);
+  check_validation(recipe, places, problems);
 }
 
 }  // namespace moesaic

@@ -49,6 +49,7 @@ struct TrainOptions {
   std::string matmul = "auto";          // auto | mkl | onednn
   double mtp_coefficient = 0.0;         // of the multi-token prediction loss; 0 = no such layers
   bool checkpoint_activations = false;  // blocks keep their input and compute the rest again
+  std::string on_nonfinite = "stop";    // stop | skip | rewind
 };
 
 /// Parameters that are trained otherwise than the rest.
@@ -113,10 +114,12 @@ struct CheckpointOptions {
   bool final = true;             // a run that ends well leaves a checkpoint
   std::string dtype = "master";  // master | bfloat16 (then the masters are in state.h5)
   bool async = false;            // written beside the training, from a copy of the state
+  bool best = false;             // that of the lowest valid_loss is saved and kept
 };
 
 struct EvalOptions {
   std::int64_t every_steps = 50;  // 0 = only after the last step
+  std::int64_t patience = 0;      // evaluations without a new best that end the run; 0 = never
 };
 
 struct LogOptions {

@@ -69,6 +69,10 @@ void add_training(std::vector<Key>& keys) {
           "Each block keeps its input alone and computes the rest again in backward: the "
           "same bits, a fraction of the activations, about a third more time "
           "(docs/memory.md).");
+  add_key(keys, FIELD(train.on_nonfinite), one_of({"stop", "skip", "rewind"}),
+          "A step whose loss or gradient is not finite stops the run, or is skipped: no weight "
+          "changes; rewind: back to the last checkpoint, and on without its batches "
+          "(docs/running.md).");
 }
 
 void add_learning(std::vector<Key>& keys) {
@@ -156,8 +160,13 @@ void add_running(std::vector<Key>& keys) {
           "Of the weights in model.h5; with bfloat16 the masters are in state.h5.");
   add_key(keys, FIELD(checkpoint.async), {},
           "Write checkpoints beside the training, from a copy of the state in memory.");
+  add_key(keys, FIELD(checkpoint.best), {},
+          "Save where valid_loss is the lowest so far; the link best leads there, and that "
+          "checkpoint is kept.");
   add_key(keys, FIELD(eval.every_steps), steps(),
           "Steps between evaluations on data.valid; 0 = only at the end.");
+  add_key(keys, FIELD(eval.patience), steps(),
+          "Evaluations without a new lowest valid_loss after which the run ends; 0 = never.");
   add_key(keys, FIELD(log.every_steps), from(1, kMostSteps),
           "Steps between lines of metrics.jsonl.");
   add_key(keys, FIELD(log.tensorboard), {}, "Write TensorBoard event files.");

@@ -71,7 +71,7 @@ void make_training(const Recipe& recipe, const RankContext& context, TrainingPar
   const ScheduleOptions& s = recipe.schedule;
   parts.schedule.emplace(Schedule::Options{s.type, recipe.optimizer.learning_rate, s.warmup_steps,
                                            parts.max_steps, s.min_ratio});
-  parts.not_finite = stop_when_not_finite();
+  parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
 }
 
 void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {

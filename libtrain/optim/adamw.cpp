@@ -81,8 +81,7 @@ class AdamW : public Optimizer {
   }
 
   // All parameters of the same rates by a few kernels.
-  void step_on_device(const Entries& entries, const Rates& rates, double scale,
-                      std::int64_t step) {
+  void step_on_device(const Entries& entries, const Rates& rates, double scale, std::int64_t step) {
     std::vector<at::Tensor> weights, gradients, first, second;
     for (const GradientEntry* entry : entries) {
       const auto& [exp_avg, exp_avg_sq] = moments_of(entry->parameter);

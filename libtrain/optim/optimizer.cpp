@@ -38,8 +38,7 @@ std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
 
 StateEntry zero_state(const Parameter& parameter, const std::string& prefix,
                       const Ownership* ownership) {
-  if (ownership == nullptr)
-    return entry_like(parameter, prefix, at::zeros_like(parameter.tensor));
+  if (ownership == nullptr) return entry_like(parameter, prefix, at::zeros_like(parameter.tensor));
   const RowRange own = ownership->own(parameter);
   const at::Tensor rows = parameter.tensor.narrow(0, own.first, own.count);
   return spread_entry_like(parameter, prefix, at::zeros_like(rows), own);

@@ -177,10 +177,9 @@ void GradientBuckets::launch_ready(bool all) {
     const std::size_t k = works_.size();
     const Bucket& bucket = buckets_[k];
     const Communicator& group = group_of(bucket);
-    works_.push_back(ownership_
-                         ? group.reduce_scatter_async(bucket.flat, bucket.counts, own_part(bucket),
-                                                      labels_[k])
-                         : group.all_reduce_async(bucket.flat, ReduceOp::kSum, labels_[k]));
+    works_.push_back(ownership_ ? group.reduce_scatter_async(bucket.flat, bucket.counts,
+                                                             own_part(bucket), labels_[k])
+                                : group.all_reduce_async(bucket.flat, ReduceOp::kSum, labels_[k]));
   }
 }
 

@@ -58,8 +58,9 @@ class GradientBuckets {
   /// sums over the global batch.
   void finish();
 
-  /// Spread: once each rank has changed the rows that it owns, brings all ranks those of the others,
-  /// by way of the buffers, whose gradients are gone. Collective over world and expert_data.
+  /// Spread: once each rank has changed the rows that it owns, brings all ranks those of the
+  /// others, by way of the buffers, whose gradients are gone. Collective over world and
+  /// expert_data.
   void gather(const ParameterSet& parameters);
   bool is_spread() const { return ownership_.has_value(); }
 

@@ -65,8 +65,7 @@ class Training {
         buckets_(set_, context, {.bucket_bytes = 4000, .spread = sharded}) {
     const Ownership ownership = Ownership::make(set_, context);
     optimizer_ = make_optimizer(options, set_, sharded ? &ownership : nullptr);
-    if (sharded)
-      optimizer_ = gathering(std::move(optimizer_), [this] { buckets_.gather(set_); });
+    if (sharded) optimizer_ = gathering(std::move(optimizer_), [this] { buckets_.gather(set_); });
   }
 
   /// Returns the norm of the gradient.
