@@ -50,7 +50,7 @@ void add_model_and_data(std::vector<Key>& keys) {
 void add_training(std::vector<Key>& keys) {
   add_key(keys, FIELD(train.max_steps), from(1, kMostSteps),
           "Optimizer steps of the run; this or train.epochs is required.");
-  add_key(keys, FIELD(train.epochs), positive(),
+  add_key(keys, FIELD(train.epochs), {.least = 0, .most = 1e6, .above_least = true},
           "Passes over the training text, in place of max_steps.");
   add_key(keys, FIELD(train.global_batch_size), size(),
           "Sequences of a step over all ranks; a multiple of micro_batch_size. Never changes "
