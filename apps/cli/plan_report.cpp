@@ -26,6 +26,7 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
   sizes.expert_copies = no_rounding || !multiplies_bfloat16_tiles();
   const bool adamw = recipe.optimizer.type == "adamw";
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
+  sizes.shard_optimizer = recipe.parallel.shard_optimizer;
   sizes.async_checkpoint = recipe.checkpoint.async;
   sizes.checkpoint_activations = recipe.train.checkpoint_activations;
   sizes.missing_experts =

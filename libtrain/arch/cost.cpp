@@ -52,7 +52,9 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
   const double copied = s.compute_bytes < s.master_bytes ? copied_values(table, s) : 0.0;
   cost.parameter_bytes = held * d(s.master_bytes) + copied * d(s.compute_bytes);
   cost.gradient_bytes = trained * d(s.master_bytes);
-  cost.optimizer_bytes = trained * d(s.optimizer_moments * s.master_bytes);
+  // A share is even but for a digest block.
+  const double updated = s.shard_optimizer ? d(cost.trainable_parameters) / d(s.ranks) : trained;
+  cost.optimizer_bytes = updated * d(s.optimizer_moments * s.master_bytes);
   if (s.async_checkpoint) cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes;
   cost.activation_bytes =
       activation_peak(o, {.tokens = d(s.micro_batch_size) * d(s.sequence_length),

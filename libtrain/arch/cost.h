@@ -29,6 +29,7 @@ struct CostOptions {
       4;  // of one value in forward and backward; below master_bytes: copies are kept
   bool expert_copies = true;           // experts have them, too (nn/matmul.h, rounds_right)
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
+  bool shard_optimizer = false;        // each rank keeps its share of the moments
   bool async_checkpoint = false;       // a copy of the state is kept
   bool checkpoint_activations = false;
   bool missing_experts = false;  // experts that were not chosen are run, too

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,7 +30,9 @@ struct ParameterInfo {
   bool correction_bias = false;  // of a router: a rule moves it, in steps too small for bfloat16
   Group group = Group::kDense;
   double init_std = 0.02;
-  double flops_per_token = 0;  // forward, a multiply-add counting 2; experts: of the top k only
+  double flops_per_token = 0;      // forward, a multiply-add counting 2; experts: of the top k only
+  double learning_rate_ratio = 1;  // its learning rate over that of the step
+  std::optional<double> weight_decay = {};  // where `decay`, in place of the optimizer's
 
   std::int64_t numel() const;
 };

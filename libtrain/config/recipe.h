@@ -49,6 +49,14 @@ struct TrainOptions {
   std::string matmul = "auto";          // auto | mkl | onednn
   double mtp_coefficient = 0.0;         // of the multi-token prediction loss; 0 = no such layers
   bool checkpoint_activations = false;  // blocks keep their input and compute the rest again
+  std::string on_nonfinite = "stop";    // stop | skip | rewind
+};
+
+/// Parameters that are trained otherwise than the rest.
+struct ParameterGroupOptions {
+  std::string match;                        // regular expression of whole names
+  double learning_rate_ratio = 1.0;         // over the optimizer's
+  std::optional<double> weight_decay = {};  // in place of the optimizer's
 };
 
 struct OptimizerOptions {
@@ -58,6 +66,7 @@ struct OptimizerOptions {
   double eps = 1.0e-8;                      // adamw
   double weight_decay = 0.1;                // not applied to norms and biases
   double momentum = 0.0;                    // sgd
+  std::vector<ParameterGroupOptions> groups;
 };
 
 struct ScheduleOptions {
@@ -96,6 +105,7 @@ struct ParallelOptions {
   std::int64_t threads_per_rank = 0;  // 0 = cores / ranks on the node
   double timeout_s = 600.0;           // watchdog of one collective
   std::string device = "cpu";         // cpu | cuda
+  bool shard_optimizer = false;       // each rank keeps the optimizer's state of what it owns
 };
 
 struct CheckpointOptions {
@@ -104,10 +114,12 @@ struct CheckpointOptions {
   bool final = true;             // a run that ends well leaves a checkpoint
   std::string dtype = "master";  // master | bfloat16 (then the masters are in state.h5)
   bool async = false;            // written beside the training, from a copy of the state
+  bool best = false;             // that of the lowest valid_loss is saved and kept
 };
 
 struct EvalOptions {
   std::int64_t every_steps = 50;  // 0 = only after the last step
+  std::int64_t patience = 0;      // evaluations without a new best that end the run; 0 = never
 };
 
 struct LogOptions {

@@ -50,7 +50,7 @@ void add_model_and_data(std::vector<Key>& keys) {
 void add_training(std::vector<Key>& keys) {
   add_key(keys, FIELD(train.max_steps), from(1, kMostSteps),
           "Optimizer steps of the run; this or train.epochs is required.");
-  add_key(keys, FIELD(train.epochs), positive(),
+  add_key(keys, FIELD(train.epochs), {.least = 0, .most = 1e6, .above_least = true},
           "Passes over the training text, in place of max_steps.");
   add_key(keys, FIELD(train.global_batch_size), size(),
           "Sequences of a step over all ranks; a multiple of micro_batch_size. Never changes "
@@ -69,6 +69,10 @@ void add_training(std::vector<Key>& keys) {
           "Each block keeps its input alone and computes the rest again in backward: the "
           "same bits, a fraction of the activations, about a third more time "
           "(docs/memory.md).");
+  add_key(keys, FIELD(train.on_nonfinite), one_of({"stop", "skip", "rewind"}),
+          "A step whose loss or gradient is not finite stops the run, or is skipped: no weight "
+          "changes; rewind: back to the last checkpoint, and on without its batches "
+          "(docs/running.md).");
 }
 
 void add_learning(std::vector<Key>& keys) {
@@ -82,6 +86,9 @@ void add_learning(std::vector<Key>& keys) {
           "Decoupled decay; not applied to norms and biases.");
   add_key(keys, FIELD(optimizer.momentum), {.least = 0, .most = 1, .below_most = true},
           "Momentum (sgd).");
+  add_key(keys, FIELD(optimizer.groups), {},
+          "Parameters with another learning rate or weight decay; the first entry that matches a "
+          "parameter holds for it.");
   add_key(keys, FIELD(schedule.type), one_of({"cosine", "linear", "constant"}),
           "Course of the learning rate after warm-up.");
   add_key(keys, FIELD(schedule.warmup_steps), steps(), "Steps of linear warm-up; 0 = none.");
@@ -142,6 +149,9 @@ void add_running(std::vector<Key>& keys) {
   add_key(keys, FIELD(parallel.timeout_s), {.least = 0, .most = 1e9, .above_least = true},
           "Seconds after which the watchdog ends a collective that does not finish.");
   add_key(keys, FIELD(parallel.device), one_of({"cpu", "cuda"}), "Where the ranks compute.");
+  add_key(keys, FIELD(parallel.shard_optimizer), {},
+          "Each rank keeps a part of the optimizer's state alone, and updates that part of the "
+          "weights (docs/memory.md). Never changes the mathematics.");
   add_key(keys, FIELD(checkpoint.every_steps), steps(),
           "Steps between checkpoints; 0 = only at the end.");
   add_key(keys, FIELD(checkpoint.keep), from(1, 1e6), "Newest checkpoints that are kept.");
@@ -150,8 +160,13 @@ void add_running(std::vector<Key>& keys) {
           "Of the weights in model.h5; with bfloat16 the masters are in state.h5.");
   add_key(keys, FIELD(checkpoint.async), {},
           "Write checkpoints beside the training, from a copy of the state in memory.");
+  add_key(keys, FIELD(checkpoint.best), {},
+          "Save where valid_loss is the lowest so far; the link best leads there, and that "
+          "checkpoint is kept.");
   add_key(keys, FIELD(eval.every_steps), steps(),
           "Steps between evaluations on data.valid; 0 = only at the end.");
+  add_key(keys, FIELD(eval.patience), steps(),
+          "Evaluations without a new lowest valid_loss after which the run ends; 0 = never.");
   add_key(keys, FIELD(log.every_steps), from(1, kMostSteps),
           "Steps between lines of metrics.jsonl.");
   add_key(keys, FIELD(log.tensorboard), {}, "Write TensorBoard event files.");
@@ -174,6 +189,18 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   return keys;
 }
 
+std::vector<KeyOf<ParameterGroupOptions>> group_keys() {
+  std::vector<KeyOf<ParameterGroupOptions>> keys;
+  add_key(keys, FIELD(match), required(),
+          "Regular expression of whole names, as a checkpoint has them (experts.<i>. is "
+          "experts.).");
+  add_key(keys, FIELD(learning_rate_ratio), from(0, 1e30),
+          "Their learning rate over the optimizer's; 0 = they stay as they are.");
+  add_key(keys, FIELD(weight_decay), from(0, 1e30),
+          "In place of the optimizer's; not applied to norms and biases.");
+  return keys;
+}
+
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
   add_model_and_data(keys);
@@ -189,6 +216,12 @@ std::vector<Key> all_keys() {
 const Schema<SourceOptions>& schema_of(const SourceOptions*) {
   static const Schema<SourceOptions> schema{"source", "{path: corpus/*.txt, format: text}",
                                             source_keys()};
+  return schema;
+}
+
+const Schema<ParameterGroupOptions>& schema_of(const ParameterGroupOptions*) {
+  static const Schema<ParameterGroupOptions> schema{
+      "group", "{match: .*norm.*, learning_rate_ratio: 0.1}", group_keys()};
   return schema;
 }
 

@@ -40,22 +40,38 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   parts.origin = weights.load(*parts.parameters, context);
 }
 
-void make_sink(const RankContext& context, TrainingParts& parts) {
-  auto sink =
-      std::make_unique<AccumulatingSink>(*parts.parameters, context, parts.computation.matmul);
+AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,
+                            TrainingParts& parts) {
+  auto sink = std::make_unique<AccumulatingSink>(
+      *parts.parameters, context, parts.computation.matmul,
+      GradientBuckets::Options{.spread = recipe.parallel.shard_optimizer});
+  AccumulatingSink& accumulating = *sink;
   parts.gradients = sink->gradients();
   parts.sink = std::move(sink);
   if (context.plan.expert > 1)
     parts.sink = std::make_unique<DeferringSink>(std::move(parts.sink), context.world);
+  return accumulating;
 }
 
-void make_training(const Recipe& recipe, TrainingParts& parts) {
+void make_step_optimizer(const Recipe& recipe, const RankContext& context, AccumulatingSink& sink,
+                         TrainingParts& parts) {
+  if (!recipe.parallel.shard_optimizer) {
+    parts.optimizer = make_optimizer(recipe.optimizer, *parts.parameters);
+    return;
+  }
+  const Ownership ownership = Ownership::make(*parts.parameters, context);
+  parts.optimizer = gathering(make_optimizer(recipe.optimizer, *parts.parameters, &ownership),
+                              [&sink] { sink.gather_parameters(); });
+}
+
+void make_training(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+  AccumulatingSink& sink = make_sink(recipe, context, parts);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
-  parts.optimizer = make_optimizer(recipe.optimizer, *parts.parameters);
+  make_step_optimizer(recipe, context, sink, parts);
   const ScheduleOptions& s = recipe.schedule;
   parts.schedule.emplace(Schedule::Options{s.type, recipe.optimizer.learning_rate, s.warmup_steps,
                                            parts.max_steps, s.min_ratio});
-  parts.not_finite = stop_when_not_finite();
+  parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
 }
 
 void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
@@ -92,7 +108,8 @@ void describe(const Recipe& recipe, const arch::Options& arch, const RankContext
                    parts.valid ? parts.valid->sequences() : 0);
   std::string chain = "sync";
   for (const auto& transform : parts.transforms) chain += " -> " + transform->name();
-  context.log.info("gradient  {} -> {}", chain, recipe.optimizer.type);
+  context.log.info("gradient  {} -> {}{}", chain, recipe.optimizer.type,
+                   recipe.parallel.shard_optimizer ? ", sharded" : "");
 }
 
 }  // namespace
@@ -113,8 +130,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   if (named && context.is_chief())
     carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
   parts.losses = make_losses(recipe, arch);
-  make_sink(context, parts);
-  make_training(recipe, parts);
+  make_training(recipe, context, parts);
   make_saver(recipe, context, parts);
   describe(recipe, arch, context, data.train_sequences, parts);
   return parts;

@@ -4,20 +4,35 @@
 #include <memory>
 #include <string>
 
+#include "core/log.h"
 #include "parallel/step.h"
 
 namespace moesaic {
 
+/// How a run goes on; the step's gradient is dropped.
+enum class AfterNotFinite {
+  kSkip,    // to the next step
+  kRewind,  // back to the last checkpoint, without the batches of the step
+};
+
 class NotFinitePolicy {
  public:
   virtual ~NotFinitePolicy() = default;
-  /// `values`: those that are not finite, " loss = nan grad_norm = inf". Called on all ranks. When
-  /// it returns, the step's gradient is dropped and the run goes on; a policy that stops the run
-  /// throws.
-  virtual void meet(const Step& step, const std::string& values) = 0;
+  /// `values`: those that are not finite, " loss = nan grad_norm = inf". Called on all ranks, with
+  /// the same. A policy that stops the run throws.
+  virtual AfterNotFinite meet(const Step& step, const std::string& values) = 0;
 };
 
 /// Error(kRecipe).
 std::unique_ptr<NotFinitePolicy> stop_when_not_finite();
+
+/// Goes on with the next step, and says so.
+std::unique_ptr<NotFinitePolicy> skip_when_not_finite(const Log& log);
+
+/// Goes back, but once for each number of a step: then Error(kRecipe).
+std::unique_ptr<NotFinitePolicy> rewind_when_not_finite();
+
+/// By its name in a recipe: stop | skip | rewind.
+std::unique_ptr<NotFinitePolicy> not_finite_policy(const std::string& name, const Log& log);
 
 }  // namespace moesaic

@@ -12,9 +12,9 @@ namespace {
 
 bool may_change(const std::string& path) {
   // With or without recomputation a run gives the same bits.
-  static constexpr std::array kKeys = {"run_dir",       "train.max_steps",
-                                       "data.cache",    "train.checkpoint_activations",
-                                       "moe.placement", "moe.diagnose_every"};
+  static constexpr std::array kKeys = {
+      "run_dir",    "train.max_steps",    "train.epochs",  "train.checkpoint_activations",
+      "data.cache", "train.on_nonfinite", "moe.placement", "moe.diagnose_every"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
   return std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
          std::any_of(kSections.begin(), kSections.end(),

@@ -38,6 +38,7 @@ void Snapshot::take(const CheckpointContent& live) {
   content_.config = live.config;
   content_.tokenizer = live.tokenizer;
   content_.training = live.training;
+  content_.best = live.best;
   content_.hub = live.hub;
 }
 

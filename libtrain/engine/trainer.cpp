@@ -36,8 +36,9 @@ StepReport Trainer::step(std::int64_t number, const Request& request) {
   for (const auto& part : parts_.around) part->gradient_done(context_, step);
 
   Gradients gradients = transformed(report);
-  if (const std::string wrong = not_finite(report); !wrong.empty()) {
-    parts_.not_finite->meet(step, wrong);
+  report.not_finite = not_finite(report);
+  if (!report.not_finite.empty()) {
+    report.rewind = parts_.not_finite->meet(step, report.not_finite) == AfterNotFinite::kRewind;
     gradients.clear();
     report.skipped = true;
     return report;

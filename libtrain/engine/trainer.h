@@ -15,9 +15,11 @@ struct StepReport {
   Step step;
   std::vector<std::pair<std::string, double>> losses;  // "loss", "loss_balance" ..., unweighted
   double loss_total = 0;                               // what was minimised
-  MetricsRow transforms;  // what the gradient's transforms say: grad_norm, clip_factor
-  bool skipped = false;   // not finite: no weight was changed
-  bool stop = false;      // some rank was asked to stop
+  MetricsRow transforms;   // what the gradient's transforms say: grad_norm, clip_factor
+  bool skipped = false;    // not finite: no weight was changed
+  bool rewind = false;     // and the run goes back to the last checkpoint
+  std::string not_finite;  // " name = value" of each such value
+  bool stop = false;       // some rank was asked to stop
 };
 
 class Trainer {

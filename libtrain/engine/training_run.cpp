@@ -1,5 +1,9 @@
 #include "engine/training_run.h"
 
+#include <ATen/ops/isfinite.h>
+
+#include <limits>
+
 #include "comm/trace_span.h"
 #include "config/recipe_reader.h"
 #include "core/error.h"
@@ -8,6 +12,7 @@
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
 #include "store/agreement.h"
+#include "store/checkpoint_folder.h"
 
 namespace moesaic {
 namespace {
@@ -36,13 +41,9 @@ void copy_back(const StateDict& host, const StateDict& live) {
   }
 }
 
-/// Where training stood; an imported checkpoint has weights alone.
-struct SavedTraining {
-  std::string recipe;
-  std::int64_t tokens = 0;
-};
+}  // namespace
 
-SavedTraining saved_training(const CheckpointInfo& info) {
+TrainingRun::SavedTraining TrainingRun::saved_training(const CheckpointInfo& info) {
   const Json training = info.manifest.value("training", Json());
   if (training.is_object() && training.contains("recipe") && training["recipe"].is_string() &&
       training.contains("tokens") && training["tokens"].is_number_integer())
@@ -54,14 +55,19 @@ SavedTraining saved_training(const CheckpointInfo& info) {
               "start a new run from its weights with model.from");
 }
 
-}  // namespace
-
 TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options)
     : TrainingRun(recipe, context, options, assemble(recipe, architecture_of(recipe), context)) {}
 
 TrainingRun::TrainingRun(const Recipe& recipe, const RankContext& context, const Options& options,
                          TrainingParts parts)
-    : recipe_(recipe), context_(context), parts_(std::move(parts)), trainer_(context, parts_) {
+    : recipe_(recipe),
+      context_(context),
+      parts_(std::move(parts)),
+      trainer_(context, parts_),
+      best_(recipe.eval.patience) {
+  auto data = std::make_unique<LeftOutData>(std::move(parts_.train));
+  data_ = data.get();
+  parts_.train = std::move(data);
   if (!options.resume.empty()) restore(options);
 }
 
@@ -94,18 +100,68 @@ void TrainingRun::restore(const Options& options) {
   const SavedTraining training = saved_training(*info);
   check_resumable(recipe_from_yaml(training.recipe, info->path), recipe_, info->path);
   check_data(*info, options.allow_changed_data);
+  load(*info, training);
+  context_.log.info("resumed from {} after step {}", info->path, step_);
+}
+
+void TrainingRun::load(const CheckpointInfo& info, const SavedTraining& training) {
   CheckpointContent saved = content();
-  CheckpointStore::load(context_, *info, saved);
+  CheckpointStore::load(context_, info, saved);
   copy_back(saved.model, state_of(*parts_.parameters));
   copy_back(saved.state, training_state(parts_));
   const LiveState live = live_state();
-  for (const auto& part : parts_.around)
-    part->restore(context_, info->manifest.at("training"), live);
+  const Json& notes = info.manifest.at("training");
+  for (const auto& part : parts_.around) part->restore(context_, notes, live);
   parts_.computation.weights.invalidate();
-  parts_.origin = CheckpointStore::origin(context_, *info);
-  step_ = saved_step_ = info->step;
+  parts_.origin = CheckpointStore::origin(context_, info);
+  step_ = saved_step_ = info.step;
+  last_checkpoint_ = info.path;
   tokens_ = logged_tokens_ = training.tokens;
-  context_.log.info("resumed from {} after step {}", info->path, step_);
+  if (keeps_best()) best_.restore(notes.value("best", Json()));
+  for (const Json& number : notes.value("left_out", Json::array()))
+    data_->leave_out(number.get<std::int64_t>() - 1);
+}
+
+// The number of the step then has the batches of the next one.
+void TrainingRun::rewind(const StepReport& report) {
+  const std::int64_t failed = step_;
+  parts_.saver->finish();
+  if (last_checkpoint_.empty()) {
+    throw Error(ErrorKind::kRecipe,
+                format("step {}: not finite:{}; there is no checkpoint yet to go back to", failed,
+                       report.not_finite),
+                "lower optimizer.learning_rate or checkpoint.every_steps");
+  }
+  const LiveState live = live_state();
+  for (const auto& part : parts_.around) part->before_restore(context_, live);
+  const std::int64_t gone = data_->source(failed - 1);
+  data_->leave_out(gone);
+  const CheckpointInfo info = CheckpointStore::open(context_, last_checkpoint_);
+  load(info, saved_training(info));
+  skipped_ = 0;
+  for (const auto& sink : sinks_) sink->rewind(step_);
+  context_.log.warn("step {}: not finite:{}; back to {}, and on without batch {} of the data",
+                    failed, report.not_finite, last_checkpoint_, gone + 1);
+}
+
+void TrainingRun::require_finite_weights(const StepReport& report) const {
+  bool finite = true;
+  for (const Parameter& parameter : *parts_.parameters)
+    finite = finite && at::isfinite(parameter.tensor).all().item<bool>();
+  if (context_.world.all_reduce(finite ? 0.0 : 1.0, ReduceOp::kMax, "finite weights") == 0) return;
+  throw Error(ErrorKind::kRecipe,
+              format("step {}: not finite:{}, and nor are the weights: to skip steps is no help",
+                     report.step.number, report.not_finite),
+              "lower optimizer.learning_rate or lengthen schedule.warmup_steps, then go on from a "
+              "checkpoint before, or set train.on_nonfinite: rewind");
+}
+
+void TrainingRun::tell_of_patience() const {
+  context_.log.info(
+      "the run ends after step {}: valid_loss has not been below {} of step {} for {} evaluations "
+      "(eval.patience)",
+      step_, best_.loss().value_or(std::numeric_limits<double>::infinity()),
+      best_.step().value_or(0), recipe_.eval.patience);
 }
 
 LiveState TrainingRun::live_state() {
@@ -126,6 +182,10 @@ CheckpointContent TrainingRun::content() const {
   content.hub = parts_.origin;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
   if (!parts_.data.is_null()) content.training["data"] = parts_.data;
+  if (keeps_best() && !best_.note().is_null()) content.training["best"] = best_.note();
+  if (recipe_.checkpoint.best) content.best = best_.step();
+  for (const std::int64_t gone : data_->left_out())
+    content.training["left_out"].push_back(gone + 1);
   for (const auto& part : parts_.around) part->add_notes(content.training);
   return content;
 }
@@ -137,6 +197,7 @@ void TrainingRun::save() {
   for (const auto& part : parts_.around) part->before_save(context_, live);
   parts_.saver->save(step_, content());
   saved_step_ = step_;
+  last_checkpoint_ = format("{}/checkpoints/{}", recipe_.run_dir, step_folder_name(step_));
   for (const auto& part : parts_.around) part->after_save(context_, live);
 }
 
@@ -151,6 +212,7 @@ int TrainingRun::run(StopSignal& stop) {
         "train.epochs) trains on",
         step_, parts_.max_steps);
   }
+  if (step_ < parts_.max_steps && best_.is_over()) tell_of_patience();
   const bool stopped = train(stop);
   parts_.saver->finish();
   if (!stopped) return 0;
@@ -165,10 +227,11 @@ bool TrainingRun::train(StopSignal& stop) {
                                    .last_step = parts_.max_steps});
   since_logged_.lap();
   bool stopping = false;
-  while (step_ < parts_.max_steps && !stopping) {
-    profiler.before(step_ + 1);
+  while (!is_finished() && !stopping) {
+    const std::int64_t number = step_ + 1;
+    profiler.before(number);
     stopping = next_step(stop);
-    const auto profile = profiler.after(step_, stopping || step_ == parts_.max_steps);
+    const auto profile = profiler.after(number, stopping || is_finished() || step_ != number);
     if (profile) profile_ = profile;
   }
   return stopping;
@@ -184,19 +247,33 @@ bool TrainingRun::next_step(StopSignal& stop) {
   const bool logged = evaluated || diagnosed || is_due(recipe_.log.every_steps);
   const StepReport report =
       trainer_.step(step_, {.stop = stop.requested(), .logged = logged, .diagnosed = diagnosed});
+  if (report.rewind) {
+    rewind(report);
+    return false;
+  }
   tokens_ += report.step.size.target_tokens;
+  if (report.skipped) {
+    require_finite_weights(report);
+    ++skipped_;
+  }
   const double step_seconds = step_time.seconds();
 
   std::optional<double> valid_loss;
-  if (evaluated)
+  bool new_best = false;
+  if (evaluated) {
     valid_loss = validation_loss(context_, *parts_.model, parts_.computation, *parts_.valid);
+    new_best = best_.add(step_, *valid_loss);
+  }
   if (logged) log(report, valid_loss, step_seconds);
 
-  const bool last = step_ == parts_.max_steps;
+  if (evaluated && best_.is_over()) tell_of_patience();
+
+  const bool last = is_finished();
   const bool stopping = report.stop && !last;
   const std::int64_t every = recipe_.checkpoint.every_steps;
   const bool regular = every > 0 && step_ % every == 0;
-  if (regular || stopping || (last && recipe_.checkpoint.final)) save();
+  const bool best = new_best && recipe_.checkpoint.best;
+  if (regular || stopping || best || (last && recipe_.checkpoint.final)) save();
   return stopping;
 }
 
@@ -210,7 +287,8 @@ void TrainingRun::log(const StepReport& report, std::optional<double> valid_loss
   row.set("loss_total", report.loss_total);
   row.set("learning_rate", report.step.learning_rate);
   for (const auto& [name, value] : report.transforms.values) row.set(name, value);
-  if (report.skipped) row.set("skipped", 1);
+  if (skipped_ > 0) row.set("skipped", static_cast<double>(skipped_));
+  skipped_ = 0;
   for (const auto& part : parts_.around) part->report(row);
   if (valid_loss) row.set("valid_loss", *valid_loss);
   set_times(step_seconds, row);

@@ -9,6 +9,8 @@
 
 #include "config/recipe.h"
 #include "core/clock.h"
+#include "data/left_out_data.h"
+#include "engine/best_loss.h"
 #include "engine/step_profiler.h"
 #include "engine/stop_signal.h"
 #include "engine/trainer.h"
@@ -43,12 +45,26 @@ class TrainingRun {
   int run(StopSignal& stop);
 
  private:
+  /// Where training stood; an imported checkpoint has weights alone.
+  struct SavedTraining {
+    std::string recipe;
+    std::int64_t tokens = 0;
+  };
   /// What has been waited for, since the construction.
   struct Waits {
     double sync_s = 0, checkpoint_s = 0;
   };
 
+  static SavedTraining saved_training(const CheckpointInfo& info);
   void restore(const Options& options);
+  /// Weights, state and position of a checkpoint.
+  void load(const CheckpointInfo& info, const SavedTraining& training);
+  /// Back to the last checkpoint, and past the batches of the step under way.
+  void rewind(const StepReport& report);
+  /// After a step that was skipped: Error(kRecipe) where no step can be right. Collective over
+  /// world.
+  void require_finite_weights(const StepReport& report) const;
+  void tell_of_patience() const;
   void check_data(const CheckpointInfo& info, bool allow_changed) const;
   /// All steps that are left. True when a signal ended it.
   bool train(StopSignal& stop);
@@ -58,6 +74,8 @@ class TrainingRun {
   CheckpointContent content() const;
   LiveState live_state();
   bool is_due(std::int64_t every_steps) const;
+  bool is_finished() const { return step_ >= parts_.max_steps || best_.is_over(); }
+  bool keeps_best() const { return recipe_.checkpoint.best || recipe_.eval.patience > 0; }
   void log(const StepReport& report, std::optional<double> valid_loss, double step_seconds);
   void set_times(double step_seconds, MetricsRow& row);
 
@@ -69,6 +87,10 @@ class TrainingRun {
   std::int64_t step_ = 0;
   std::int64_t tokens_ = 0;  // target tokens so far
   std::int64_t saved_step_ = -1;
+  std::string last_checkpoint_;  // path of the one that was saved or loaded last; "" = none
+  BestLoss best_;
+  LeftOutData* data_ = nullptr;     // what parts_.train is
+  std::int64_t skipped_ = 0;        // steps that were, since the last logged one
   std::int64_t logged_tokens_ = 0;  // at the last logged step
   Waits logged_waits_;              // at the last logged step
   Stopwatch since_logged_;

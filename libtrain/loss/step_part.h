@@ -51,6 +51,9 @@ class StepPart {
   virtual StateDict state() const { return {}; }
   /// For the manifest's "training", under keys of its own.
   virtual void add_notes(Json& /*training*/) const {}
+  /// Before a checkpoint is loaded over the live state of a run that has trained: entries come to
+  /// lie as files have them. Collective over world where a part says so.
+  virtual void before_restore(const RankContext& /*context*/, const LiveState& /*live*/) {}
   /// After a checkpoint was loaded: its manifest's "training". Collective over world where a part
   /// says so.
   virtual void restore(const RankContext& /*context*/, const Json& /*training*/,

@@ -192,6 +192,10 @@ void ExpertPlacement::after_save(const RankContext& context, const LiveState& li
   lie_as_planned(live.entries, context.expert);
 }
 
+void ExpertPlacement::before_restore(const RankContext& context, const LiveState& live) {
+  lie_in_order(live.entries, context.expert);
+}
+
 void ExpertPlacement::restore(const RankContext& context, const Json& training,
                               const LiveState& live) {
   plan_from(training.value("placement", Json()));

@@ -60,10 +60,11 @@ class ExpertPlacement : public StepPart {
   /// Where the choices of a step are, once it is over.
   void follow(const RoutingStats& routing) { routing_ = &routing; }
   void after(const RankContext& context, const Step& step) override;
-  /// Collective over the expert group, as is the next one and restore().
+  /// Collective over the expert group, as are the next ones and restore().
   void before_save(const RankContext& context, const LiveState& live) override;
   void after_save(const RankContext& context, const LiveState& live) override;
   void add_notes(Json& training) const override { training["placement"] = table(); }
+  void before_restore(const RankContext& context, const LiveState& live) override;
   void restore(const RankContext& context, const Json& training, const LiveState& live) override;
 
  private:

@@ -18,6 +18,7 @@ AccumulatingSink::AccumulatingSink(const ParameterSet& parameters, const RankCon
 
 void AccumulatingSink::begin(const Round& round) {
   round_ = round;
+  if (round.index == 0 && buckets_.is_spread()) buckets_.zero();
   buckets_.begin(round.last);
 }
 

@@ -87,6 +87,9 @@ class AccumulatingSink : public GradientSink {
   /// Views of the sums: the gradient of the step over all ranks once its last round has ended,
   /// until the next one begins. The optimizer leaves zeros.
   Gradients gradients() const { return buckets_.gradients(parameters_); }
+  /// Where they are spread: brings the parameters that other ranks have updated. Collective over
+  /// world and expert_data.
+  void gather_parameters() { buckets_.gather(parameters_); }
 
  private:
   const ParameterSet& parameters_;

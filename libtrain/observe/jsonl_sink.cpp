@@ -72,9 +72,13 @@ std::string to_json_line(const MetricsRow& row) {
   return line + "}\n";
 }
 
-JsonlSink::JsonlSink(const Options& options) {
-  cut_back(options.path, options.resume_step);
-  file_ = AppendFile(options.path);
+JsonlSink::JsonlSink(const Options& options) : path_(options.path) {
+  JsonlSink::rewind(options.resume_step);
+}
+
+void JsonlSink::rewind(std::int64_t step) {
+  cut_back(path_, step);
+  file_ = AppendFile(path_);
 }
 
 void JsonlSink::write(const MetricsRow& row) { file_.append(to_json_line(row)); }

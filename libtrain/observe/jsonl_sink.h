@@ -23,8 +23,11 @@ class JsonlSink : public MetricsSink {
   explicit JsonlSink(const Options& options);
 
   void write(const MetricsRow& row) override;
+  /// Cuts those rows off.
+  void rewind(std::int64_t step) override;
 
  private:
+  std::string path_;
   AppendFile file_;
 };
 

@@ -27,6 +27,8 @@ class MetricsSink {
  public:
   virtual ~MetricsSink() = default;
   virtual void write(const MetricsRow& row) = 0;
+  /// Rows after this step are about to be written again.
+  virtual void rewind(std::int64_t /*step*/) {}
 };
 
 }  // namespace moesaic

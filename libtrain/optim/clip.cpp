@@ -31,11 +31,14 @@ double sum_of_squares(const std::vector<at::Tensor>& gradients) {
 
 double global_norm(const RankContext& context, const Gradients& gradients) {
   std::vector<at::Tensor> of_dense, of_experts;
-  for (const auto& [parameter, gradient] : gradients.entries)
-    (parameter.scope == Scope::kDense ? of_dense : of_experts).push_back(gradient);
-  const double dense = sum_of_squares(of_dense);
+  for (const GradientEntry& entry : gradients.entries)
+    (entry.parameter.scope == Scope::kDense ? of_dense : of_experts).push_back(entry.gradient);
+  double dense = sum_of_squares(of_dense);
   double expert = sum_of_squares(of_experts);
-  if (context.plan.expert > 1) {
+  if (gradients.spread) {  // each value is on one rank alone
+    dense = context.world.all_reduce(dense + expert, ReduceOp::kSum, "grad_norm.spread");
+    expert = 0;
+  } else if (context.plan.expert > 1) {
     expert = context.expert.all_reduce(expert, ReduceOp::kSum, "grad_norm.experts");
   }
   const at::Tensor norm =

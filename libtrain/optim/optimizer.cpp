@@ -1,11 +1,47 @@
 #include "optim/optimizer.h"
 
-namespace moesaic {
+#include <ATen/ops/zeros_like.h>
 
-std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o,
-                                          const ParameterSet& parameters) {
-  if (o.type == "sgd") return make_sgd(parameters, {o.momentum, o.weight_decay});
-  return make_adamw(parameters, {o.betas.at(0), o.betas.at(1), o.eps, o.weight_decay});
+#include <utility>
+
+namespace moesaic {
+namespace {
+
+class Gathering : public Optimizer {
+ public:
+  Gathering(std::unique_ptr<Optimizer> optimizer, std::function<void()> gather)
+      : optimizer_(std::move(optimizer)), gather_(std::move(gather)) {}
+
+  void step(const Gradients& gradients, std::int64_t step, double learning_rate) override {
+    optimizer_->step(gradients, step, learning_rate);
+    gather_();
+  }
+  StateDict state() const override { return optimizer_->state(); }
+
+ private:
+  std::unique_ptr<Optimizer> optimizer_;
+  std::function<void()> gather_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o, const ParameterSet& parameters,
+                                          const Ownership* ownership) {
+  if (o.type == "sgd") return make_sgd(parameters, {o.momentum, o.weight_decay}, ownership);
+  return make_adamw(parameters, {o.betas.at(0), o.betas.at(1), o.eps, o.weight_decay}, ownership);
+}
+
+std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
+                                     std::function<void()> gather) {
+  return std::make_unique<Gathering>(std::move(optimizer), std::move(gather));
+}
+
+StateEntry zero_state(const Parameter& parameter, const std::string& prefix,
+                      const Ownership* ownership) {
+  if (ownership == nullptr) return entry_like(parameter, prefix, at::zeros_like(parameter.tensor));
+  const RowRange own = ownership->own(parameter);
+  const at::Tensor rows = parameter.tensor.narrow(0, own.first, own.count);
+  return spread_entry_like(parameter, prefix, at::zeros_like(rows), own);
 }
 
 }  // namespace moesaic

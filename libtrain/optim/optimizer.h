@@ -2,11 +2,14 @@
 // name.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "config/recipe.h"
 #include "parallel/gradients.h"
+#include "parallel/ownership.h"
 #include "parallel/state_dict.h"
 
 namespace moesaic {
@@ -15,7 +18,7 @@ class Optimizer {
  public:
   virtual ~Optimizer() = default;
   /// One step, numbered from 1, with this learning rate. Uses the gradients up: they are zero
-  /// afterwards. Local.
+  /// afterwards. Local, but for what gathers (below).
   virtual void step(const Gradients& gradients, std::int64_t step, double learning_rate) = 0;
   /// The live state, for the checkpoint.
   virtual StateDict state() const = 0;
@@ -29,17 +32,32 @@ struct AdamWOptions {
   double eps = 1e-8;
   double weight_decay = 0.1;
 };
-std::unique_ptr<Optimizer> make_adamw(const ParameterSet& parameters, const AdamWOptions& options);
+/// `ownership`: state is kept of the rows that this rank owns, those that it is given gradients of;
+/// nullptr: of all. It is read here alone; so in the functions that follow.
+std::unique_ptr<Optimizer> make_adamw(const ParameterSet& parameters, const AdamWOptions& options,
+                                      const Ownership* ownership = nullptr);
 
 /// Stochastic gradient descent: m = momentum * m + g + weight_decay * w; w -= learning_rate * m.
 struct SgdOptions {
   double momentum = 0;  // 0 keeps no state
   double weight_decay = 0;
 };
-std::unique_ptr<Optimizer> make_sgd(const ParameterSet& parameters, const SgdOptions& options);
+std::unique_ptr<Optimizer> make_sgd(const ParameterSet& parameters, const SgdOptions& options,
+                                    const Ownership* ownership = nullptr);
 
 /// The optimizer of a recipe.
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
-                                          const ParameterSet& parameters);
+                                          const ParameterSet& parameters,
+                                          const Ownership* ownership = nullptr);
+
+/// Each rank updates the rows that it owns by `optimizer`; then `gather` brings it those of the
+/// others. A step is collective where `gather` is.
+std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
+                                     std::function<void()> gather);
+
+/// For an optimizer: zeros for each value of `parameter` that this rank updates, with their name
+/// and place in a checkpoint.
+StateEntry zero_state(const Parameter& parameter, const std::string& prefix,
+                      const Ownership* ownership);
 
 }  // namespace moesaic

@@ -1,5 +1,3 @@
-#include <ATen/ops/zeros_like.h>
-
 #include "optim/optimizer.h"
 
 namespace moesaic {
@@ -7,29 +5,31 @@ namespace {
 
 class Sgd : public Optimizer {
  public:
-  Sgd(const ParameterSet& parameters, const SgdOptions& options) : options_(options) {
+  Sgd(const ParameterSet& parameters, const SgdOptions& options, const Ownership* ownership)
+      : options_(options) {
     momentum_.resize(parameters.size());
     if (options.momentum == 0) return;
     for (const Parameter& parameter : parameters) {
       if (!parameter.trainable) continue;
-      at::Tensor& slot = momentum_[static_cast<std::size_t>(parameter.index)];
-      slot = at::zeros_like(parameter.tensor);
-      state_.push_back(entry_like(parameter, "momentum", slot));
+      state_.push_back(zero_state(parameter, "momentum", ownership));
+      momentum_[static_cast<std::size_t>(parameter.index)] = state_.back().tensor;
     }
   }
 
   void step(const Gradients& gradients, std::int64_t, double learning_rate) override {
-    for (const auto& [parameter, gradient] : gradients.entries) {
-      at::Tensor weight = parameter.tensor;
+    for (const GradientEntry& entry : gradients.entries) {
+      const Parameter& parameter = entry.parameter;
+      const at::Tensor& gradient = entry.gradient;
+      at::Tensor weight = entry.weight();
       at::Tensor update = gradients.scale == 1 ? gradient : gradient.mul(gradients.scale);
-      if (parameter.decay && options_.weight_decay != 0)
-        update = update.add(weight, options_.weight_decay);
+      const double decay = parameter.weight_decay.value_or(options_.weight_decay);
+      if (parameter.decay && decay != 0) update = update.add(weight, decay);
       if (options_.momentum != 0) {
         update = momentum_.at(static_cast<std::size_t>(parameter.index))
                      .mul_(options_.momentum)
                      .add_(update);
       }
-      weight.sub_(update, learning_rate);
+      weight.sub_(update, learning_rate * parameter.learning_rate_ratio);
       at::Tensor(gradient).zero_();
     }
   }
@@ -44,8 +44,9 @@ class Sgd : public Optimizer {
 
 }  // namespace
 
-std::unique_ptr<Optimizer> make_sgd(const ParameterSet& parameters, const SgdOptions& options) {
-  return std::make_unique<Sgd>(parameters, options);
+std::unique_ptr<Optimizer> make_sgd(const ParameterSet& parameters, const SgdOptions& options,
+                                    const Ownership* ownership) {
+  return std::make_unique<Sgd>(parameters, options, ownership);
 }
 
 }  // namespace moesaic

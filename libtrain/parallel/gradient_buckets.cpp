@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <numeric>
 #include <utility>
 
 #include "comm/trace_span.h"
@@ -33,6 +34,7 @@ GradientBuckets::GradientBuckets(const ParameterSet& parameters, const RankConte
   places_.resize(parameters.size());
   views_.resize(parameters.size());
   complete_.resize(parameters.size());
+  if (options.spread) ownership_ = Ownership::make(parameters, context);
   lay_out(parameters, options, gradient_dtype(parameters));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (!places_[i].trainable) continue;
@@ -75,6 +77,7 @@ void GradientBuckets::lay_out(const ParameterSet& parameters, const Options& opt
     return a.bucket.parameters.back() > b.bucket.parameters.back();
   });
   for (Open& done : closed) {
+    if (ownership_) done.numel = lay_in_order(parameters, done.bucket);
     const auto device = parameters[done.bucket.parameters.front()].tensor.device();
     done.bucket.flat = at::zeros({done.numel}, at::TensorOptions(dtype).device(device));
     for (const std::size_t k : done.bucket.parameters) places_[k].bucket = buckets_.size();
@@ -85,14 +88,32 @@ void GradientBuckets::lay_out(const ParameterSet& parameters, const Options& opt
   }
 }
 
+/// Without padding and in the order of the set, in which a rank's values lie together.
+std::int64_t GradientBuckets::lay_in_order(const ParameterSet& parameters, Bucket& bucket) {
+  std::reverse(bucket.parameters.begin(), bucket.parameters.end());
+  bucket.counts = ownership_->counts(bucket.parameters);
+  std::int64_t numel = 0;
+  for (const std::size_t k : bucket.parameters) {
+    places_[k].begin = numel;
+    numel += parameters[k].local_numel();
+  }
+  return numel;
+}
+
 at::Tensor GradientBuckets::view(const Parameter& parameter) const {
   return views_.at(static_cast<std::size_t>(parameter.index));
 }
 
 Gradients GradientBuckets::gradients(const ParameterSet& parameters) const {
-  Gradients gradients;
+  Gradients gradients{.spread = is_spread()};
   for (const Parameter& parameter : parameters) {
-    if (parameter.trainable) gradients.entries.push_back({parameter, view(parameter)});
+    if (!parameter.trainable) continue;
+    if (!ownership_) {
+      gradients.entries.push_back({parameter, view(parameter)});
+    } else if (const RowRange own = ownership_->own(parameter); own.count > 0) {
+      gradients.entries.push_back(
+          {parameter, view(parameter).narrow(0, own.first, own.count), own});
+    }
   }
   return gradients;
 }
@@ -118,11 +139,47 @@ void GradientBuckets::complete(const Parameter& parameter) {
   if (last_round_) launch_ready(false);
 }
 
+const Communicator& GradientBuckets::group_of(const Bucket& bucket) const {
+  return bucket.scope == Scope::kDense ? world_ : expert_data_;
+}
+
+at::Tensor GradientBuckets::own_part(const Bucket& bucket) const {
+  const auto mine = bucket.counts.begin() + group_of(bucket).rank();
+  return bucket.flat.narrow(0, std::accumulate(bucket.counts.begin(), mine, std::int64_t{0}),
+                            *mine);
+}
+
+void GradientBuckets::gather(const ParameterSet& parameters) {
+  MOESAIC_ASSERT(ownership_ && works_.empty());
+  const Span span("parameter gather");
+  for (std::size_t k = 0; k < buckets_.size(); ++k) {
+    const Bucket& bucket = buckets_[k];
+    for (const std::size_t i : bucket.parameters) {
+      const RowRange own = ownership_->own(parameters[i]);
+      if (own.count == 0) continue;
+      views_[i]
+          .narrow(0, own.first, own.count)
+          .copy_(parameters[i].tensor.narrow(0, own.first, own.count));
+    }
+    works_.push_back(group_of(bucket).all_gather_async(own_part(bucket), bucket.counts, bucket.flat,
+                                                       labels_[k] + ", values"));
+  }
+  for (std::size_t k = 0; k < buckets_.size(); ++k) {
+    works_[k].wait();
+    for (const std::size_t i : buckets_[k].parameters)
+      at::Tensor(parameters[i].tensor).copy_(views_[i]);
+  }
+  works_.clear();
+}
+
 void GradientBuckets::launch_ready(bool all) {
   while (works_.size() < buckets_.size() && (all || missing_[works_.size()] == 0)) {
     const std::size_t k = works_.size();
-    const Communicator& group = buckets_[k].scope == Scope::kDense ? world_ : expert_data_;
-    works_.push_back(group.all_reduce_async(buckets_[k].flat, ReduceOp::kSum, labels_[k]));
+    const Bucket& bucket = buckets_[k];
+    const Communicator& group = group_of(bucket);
+    works_.push_back(ownership_ ? group.reduce_scatter_async(bucket.flat, bucket.counts,
+                                                             own_part(bucket), labels_[k])
+                                : group.all_reduce_async(bucket.flat, ReduceOp::kSum, labels_[k]));
   }
 }
 

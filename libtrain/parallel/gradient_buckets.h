@@ -8,11 +8,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.h"
 #include "parallel/gradients.h"
+#include "parallel/ownership.h"
 #include "parallel/parameter_set.h"
 #include "parallel/rank_context.h"
 
@@ -22,6 +24,8 @@ class GradientBuckets {
  public:
   struct Options {
     std::int64_t bucket_bytes = 25'000'000;  // a larger parameter has a bucket of its own
+    /// Each rank gets the sums of the rows that it owns (parallel/ownership.h), instead of all.
+    bool spread = false;
   };
 
   /// Parameters whose gradients are summed together: dense over world, expert over expert_data.
@@ -29,6 +33,7 @@ class GradientBuckets {
     Scope scope = Scope::kDense;
     at::Tensor flat;                      // gradients one after the other; the padding is zero
     std::vector<std::size_t> parameters;  // positions in the ParameterSet
+    std::vector<std::int64_t> counts;     // spread: values of each rank, which lie in rank order
   };
 
   GradientBuckets(const ParameterSet& parameters, const RankContext& context,
@@ -36,10 +41,12 @@ class GradientBuckets {
 
   /// The gradient of `parameter`, shaped like its tensor: add to it. Undefined when it is frozen.
   at::Tensor view(const Parameter& parameter) const;
-  /// Those of all trainable parameters of the set: views, so that they follow what is added.
+  /// Those of all trainable parameters of the set, where they are spread of the rows that this rank
+  /// owns: views, so that they follow what is added.
   Gradients gradients(const ParameterSet& parameters) const;
 
-  /// Before the first round of a step, unless the buffers are new or used up (optim/optimizer.h).
+  /// Before the first round of a step, unless the buffers are new or used up (optim/optimizer.h);
+  /// spread ones are not: what is left of other ranks' rows was never summed.
   void zero();
   /// A backward begins. Sums over the rounds are kept; the collectives start in the last one.
   void begin(bool last_round);
@@ -50,6 +57,12 @@ class GradientBuckets {
   /// such as an expert without tokens, contributes what it holds) and waits: then the buffers hold
   /// sums over the global batch.
   void finish();
+
+  /// Spread: once each rank has changed the rows that it owns, brings all ranks those of the
+  /// others, by way of the buffers, whose gradients are gone. Collective over world and
+  /// expert_data.
+  void gather(const ParameterSet& parameters);
+  bool is_spread() const { return ownership_.has_value(); }
 
   /// Lets collectives that are under way move on.
   void progress() const { world_.progress(); }
@@ -70,10 +83,15 @@ class GradientBuckets {
   };
 
   void lay_out(const ParameterSet& parameters, const Options& options, at::ScalarType dtype);
+  std::int64_t lay_in_order(const ParameterSet& parameters, Bucket& bucket);
+  const Communicator& group_of(const Bucket& bucket) const;
+  /// The values of a spread bucket that this rank owns.
+  at::Tensor own_part(const Bucket& bucket) const;
   void launch_ready(bool all);
 
   Communicator world_;
   Communicator expert_data_;
+  std::optional<Ownership> ownership_;  // of spread ones
   std::vector<Bucket> buckets_;
   std::vector<std::string> labels_;   // of the buckets' collectives
   std::vector<Place> places_;         // by position in the ParameterSet

@@ -3,9 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <vector>
 
 #include "parallel/parameter_set.h"
+#include "parallel/row_blocks.h"
 
 namespace moesaic {
 
@@ -13,6 +15,12 @@ namespace moesaic {
 struct GradientEntry {
   const Parameter& parameter;
   at::Tensor gradient;
+  std::optional<RowRange> rows = {};  // of parameter.tensor that it is of; nullopt = all
+
+  /// The values that the gradient is of: a view.
+  at::Tensor weight() const {
+    return rows ? parameter.tensor.narrow(0, rows->first, rows->count) : parameter.tensor;
+  }
 };
 
 /// The gradient is `scale` times what the entries hold: a transform that multiplies all of it
@@ -20,6 +28,7 @@ struct GradientEntry {
 struct Gradients {
   std::vector<GradientEntry> entries;
   double scale = 1;
+  bool spread = false;  // each rank has the rows that it owns (parallel/ownership.h), and no others
 
   /// Drops it: the entries are zero afterwards, as the optimizer leaves them.
   void clear() {

@@ -23,7 +23,8 @@ struct CheckpointContent {
   Json training =
       Json::object();    // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
   bool is_part = false;  // loading: model.h5 may hold more than this
-  HubOrigin hub;         // -> hub/<file>, and attribute hub_dtype of each dataset of model.h5
+  std::optional<std::int64_t> best = {};  // saving: the step that the link `best` leads to
+  HubOrigin hub;  // -> hub/<file>, and attribute hub_dtype of each dataset of model.h5
 };
 
 /// One checkpoint folder that was found and whose manifest and file digests are whole.
@@ -43,7 +44,8 @@ class CheckpointStore {
 
   explicit CheckpointStore(Options options) : options_(std::move(options)) {}
 
-  /// Collective over world. Writes step-<step> and moves `latest`; on any error the temporary
+  /// Collective over world. Writes step-<step> and moves `latest`, and `best` where the
+  /// content says so and that checkpoint is there; on any error the temporary
   /// folder is removed, the older checkpoints are untouched and every rank throws
   /// Error(kCheckpoint).
   void save(const RankContext& context, std::int64_t step, const CheckpointContent& content) const;

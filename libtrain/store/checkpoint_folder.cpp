@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
 constexpr const char* kTemporary = ".tmp";
 constexpr const char* kLatest = "latest";
+constexpr const char* kBest = "best";
 constexpr const char* kMakeRoom =
     "free some space, lower checkpoint.keep, or choose another run_dir";
 
@@ -67,25 +68,24 @@ bool is_no_link(const std::string& path) {
 }
 
 /// The step of what should be a link and is a checkpoint folder; nullopt for anything else.
-std::optional<std::int64_t> step_of_copy(const std::string& latest) {
-  if (!is_no_link(latest) || !is_folder(latest, kKind)) return std::nullopt;
+std::optional<std::int64_t> step_of_copy(const std::string& link) {
+  if (!is_no_link(link) || !is_folder(link, kKind)) return std::nullopt;
   try {
-    return unseal_manifest(read_manifest(latest), latest).at("step").get<std::int64_t>();
+    return unseal_manifest(read_manifest(link), link).at("step").get<std::int64_t>();
   } catch (const Error&) {
     return std::nullopt;
   }
 }
 
 // A rename cannot put the link in the place of a folder.
-void make_way_for_link(const std::string& folder, const Log& log) {
-  const std::string latest = folder + "/" + kLatest;
-  if (!is_no_link(latest)) return;
-  const auto step = step_of_copy(latest);
-  std::string other = folder + "/" + (step ? step_folder_name(*step) : "latest.copy");
-  for (int i = 1; entry_exists(other, kKind); ++i) other = format("{}.copy-{}", latest, i);
-  publish(latest, other);
-  log.warn("{} is no link, as in a run that was copied with its links followed; it is {} now",
-           latest, other);
+void make_way_for_link(const std::string& link, const std::string& folder, const Log& log) {
+  if (!is_no_link(link)) return;
+  const auto step = step_of_copy(link);
+  std::string other = step ? folder + "/" + step_folder_name(*step) : link + ".copy";
+  for (int i = 1; entry_exists(other, kKind); ++i) other = format("{}.copy-{}", link, i);
+  publish(link, other);
+  log.warn("{} is no link, as in a run that was copied with its links followed; it is {} now", link,
+           other);
 }
 
 bool is_temporary_of(const std::string& name, const std::string& suffix) {
@@ -93,7 +93,7 @@ bool is_temporary_of(const std::string& name, const std::string& suffix) {
 }
 
 bool is_of_saves(const std::string& folder, const std::string& name) {
-  if (name == kLatest) return link_target(folder + "/" + name).empty();
+  if (name == kLatest || name == kBest) return link_target(folder + "/" + name).empty();
   return step_of_folder(name) || is_temporary_of(name, kTemporary) ||
          is_temporary_of(name, kReplacedSuffix);
 }
@@ -157,7 +157,8 @@ std::vector<std::string> files_of_checkpoints(const std::string& folder) {
   if (!is_folder(folder, kKind)) return files;
   for (const std::string& name : names_in(folder, kKind)) {
     const std::string path = folder + "/" + name;
-    const bool is_link = name == kLatest || name == std::string(kLatest) + kTemporary;
+    const bool is_link = name == kLatest || name == std::string(kLatest) + kTemporary ||
+                         name == kBest || name == std::string(kBest) + kTemporary;
     if (is_link && step_of_folder(link_target(path))) files.push_back(path);
     if (is_of_saves(folder, name) && is_folder(path, kKind)) add_checkpoint_files(path, files);
   }
@@ -168,7 +169,7 @@ std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::
                              const Log& log) {
   make_folder(folder);
   remove_leftovers(folder);
-  make_way_for_link(folder, log);
+  for (const char* link : {kLatest, kBest}) make_way_for_link(folder + "/" + link, folder, log);
   check_room(folder, bytes, kMakeRoom);
   std::string temporary = folder + "/" + step_folder_name(step) + kTemporary;
   make_folder(temporary);
@@ -196,17 +197,20 @@ void release_space(const std::string& path) {
   MOESAIC_CHECK(done, ErrorKind::kCheckpoint, "cannot truncate {}: {}", path, std::strerror(errno));
 }
 
-void publish_checkpoint(const std::string& temporary, const std::string& folder,
-                        std::int64_t step) {
+void publish_checkpoint(const std::string& temporary, const std::string& folder, std::int64_t step,
+                        std::optional<std::int64_t> best) {
   const std::string name = step_folder_name(step);
   publish_folder(temporary, folder + "/" + name);
   point_link(folder + "/" + kLatest, name);
+  if (best && is_folder(folder + "/" + step_folder_name(*best), kKind))
+    point_link(folder + "/" + kBest, step_folder_name(*best));
 }
 
 void prune_checkpoints(const std::string& folder, std::int64_t keep, const Log& log) {
   std::int64_t whole = 0;
+  const std::string best = folder + "/" + link_target(folder + "/" + kBest);
   for (const FoundCheckpoint& found : list_checkpoints(folder)) {
-    const bool kept = whole < std::max<std::int64_t>(keep, 1);
+    const bool kept = whole < std::max<std::int64_t>(keep, 1) || found.path == best;
     if (found.sequence) ++whole;
     if (kept) continue;
     // Renamed first: a removal that is cut short must not look like a checkpoint.

@@ -31,12 +31,12 @@ struct FoundCheckpoint {
 std::vector<FoundCheckpoint> list_checkpoints(const std::string& folder);
 
 /// The files that saves have written into `folder`: those of its checkpoints, of saves that were
-/// cut short, and the link `latest`.
+/// cut short, and the links `latest` and `best`.
 std::vector<std::string> files_of_checkpoints(const std::string& folder);
 
 /// Makes `folder`, removes what crashed saves have left in it, and makes an empty temporary folder
-/// for `step`, whose path comes back. What is in the way of the link `latest` gets another name, as
-/// a warning says. Error when the folder cannot be written or has less than `bytes` free.
+/// for `step`, whose path comes back. What is in the way of a link gets another name, as a
+/// warning says. Error when the folder cannot be written or has less than `bytes` free.
 std::string begin_checkpoint(const std::string& folder, std::int64_t step, std::uint64_t bytes,
                              const Log& log);
 
@@ -47,11 +47,13 @@ void reserve_space(const std::string& path, std::uint64_t bytes);
 void release_space(const std::string& path);
 
 /// Moves a finished temporary folder to its name, in place of an older one of that step, and moves
-/// `latest` to it. Durable when it returns.
-void publish_checkpoint(const std::string& temporary, const std::string& folder, std::int64_t step);
+/// `latest` to it; `best` to the checkpoint of that step, where there is one. Durable when it
+/// returns.
+void publish_checkpoint(const std::string& temporary, const std::string& folder, std::int64_t step,
+                        std::optional<std::int64_t> best = {});
 
-/// Removes all but the `keep` newest whole checkpoints. A damaged one is removed only when it is
-/// older than those. What cannot be removed is a warning.
+/// Removes all but the `keep` newest whole checkpoints and the one that `best` leads to. A damaged
+/// one is removed only when it is older than those. What cannot be removed is a warning.
 void prune_checkpoints(const std::string& folder, std::int64_t keep, const Log& log);
 
 }  // namespace moesaic

@@ -172,7 +172,7 @@ void CheckpointStore::save(const RankContext& context, std::int64_t step,
     write_checkpoint(context, temporary, files, std::move(manifest));
     agreed(context.world, "checkpoint: publish", [&] {
       if (!context.is_chief()) return;
-      publish_checkpoint(temporary, options_.folder, step);
+      publish_checkpoint(temporary, options_.folder, step, content.best);
       prune_checkpoints(options_.folder, options_.keep, context.log);
     });
   } catch (...) {

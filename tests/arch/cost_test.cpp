@@ -45,6 +45,16 @@ TEST(Cost, CountsFlopsByHand) {
   EXPECT_EQ(cost.step_flops, 3 * forward * 20);
 }
 
+TEST(Cost, SharesTheMomentsOut) {
+  const CostOptions plain{.ranks = 4, .expert = 2};
+  CostOptions sharded = plain;
+  sharded.shard_optimizer = true;
+  const Cost all = cost_of(tiny_olmoe(), table(), plain);
+  const Cost share = cost_of(tiny_olmoe(), table(), sharded);
+  EXPECT_EQ(share.optimizer_bytes, 8.0 * (kDense + kExperts) / 4);
+  EXPECT_EQ(share.gradient_bytes, all.gradient_bytes);
+}
+
 TEST(Cost, RoundsUpWhenTheRanksDoNotDivideTheMicroBatches) {
   const Cost cost =
       cost_of(tiny_olmoe(), table(), {.ranks = 3, .global_batch_size = 16, .micro_batch_size = 2});

@@ -119,7 +119,7 @@ TEST_F(RecipeReader, NamesTheSectionThatOwnsAMisplacedKey) {
 }
 
 TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
-  for (const char* key : {"adapt", "privacy", "parallel.shard_optimizer"}) {
+  for (const char* key : {"continual", "privacy", "log.prometheus"}) {
     EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
               std::string::npos);
   }
@@ -184,6 +184,8 @@ TEST_F(RecipeReader, RequiresWhatARunNeeds) {
 
 TEST_F(RecipeReader, TakesMaxStepsOrEpochsButNotBoth) {
   EXPECT_NE(problem({"train.epochs=1"}).find("keep one"), std::string::npos);
+  EXPECT_NE(problem({"train.max_steps=null", "train.epochs=1e300"}).find("train.epochs: expected"),
+            std::string::npos);
   const LoadedRecipe swapped = load(kSmall, {"train.max_steps=null", "train.epochs=1.5"});
   EXPECT_EQ(lines(swapped), std::vector<std::string>{});
   EXPECT_FALSE(swapped.recipe.train.max_steps.has_value());

@@ -13,7 +13,11 @@ TEST(ResumeCheck, LetsTheLayoutAndTheLengthOfARunChange) {
   Recipe now = saved;
   now.run_dir = "b";
   now.train.max_steps = 100;
+  now.train.max_steps.reset();
+  now.train.epochs = 3;
   now.train.checkpoint_activations = true;
+  now.train.on_nonfinite = "skip";
+  now.parallel.shard_optimizer = true;
   now.parallel.ranks = 4;
   now.parallel.expert = 2;
   now.moe.placement = "balanced";

@@ -123,8 +123,9 @@ TEST(Trainer, StopsBeforeTheOptimizerWhereTheLossIsNotFinite) {
 class SkipAll : public NotFinitePolicy {
  public:
   explicit SkipAll(Words& words) : words_(words) {}
-  void meet(const Step& step, const std::string& values) override {
+  AfterNotFinite meet(const Step& step, const std::string& values) override {
     words_.push_back(format("{}:{}", step.number, values.substr(0, 7)));
+    return AfterNotFinite::kSkip;
   }
 
  private:

@@ -4,6 +4,9 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <limits>
+
 #include "core/error.h"
 #include "core/fs.h"
 #include "observe/temp_folder.h"
@@ -55,6 +58,26 @@ class Counter : public StepPart {
   at::Tensor seen_ = at::zeros({2}, at::kDouble);
 };
 
+/// Makes a step not finite, so many times.
+class Spoiler : public GradientTransform {
+ public:
+  Spoiler(std::int64_t step, int times) : step_(step), times_(times) {}
+  std::string name() const override { return "spoiler"; }
+  void apply(const RankContext&, const Step& step, Gradients&, MetricsRow& report) override {
+    const bool now = step.number == step_ && times_-- > 0;
+    report.set("spoilt", now ? std::numeric_limits<double>::quiet_NaN() : 0.0);
+  }
+
+ private:
+  std::int64_t step_;
+  int times_;
+};
+
+struct Spoilt {
+  std::int64_t step = 0;
+  int times = 0;
+};
+
 struct OneRun {
   RankContext context = RankContext::single();
   Counter* counter = nullptr;
@@ -63,8 +86,11 @@ struct OneRun {
   std::vector<at::Tensor> weights;
 
   OneRun(const Recipe& recipe, const std::string& resume = "", const Json& data = {},
-         bool allow_changed_data = false) {
+         bool allow_changed_data = false, const Spoilt& spoilt = {}) {
     TrainingParts parts = test::small_parts(recipe, context);
+    parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
+    if (spoilt.times > 0)
+      parts.transforms.push_back(std::make_unique<Spoiler>(spoilt.step, spoilt.times));
     parts.data = data;
     auto part = std::make_unique<Counter>();
     counter = part.get();
@@ -79,6 +105,10 @@ struct OneRun {
     return run->run(stop);
   }
 };
+
+Json latest_notes(const TempFolder& folder) {
+  return Json::parse(read_file(folder.path() + "/checkpoints/latest/manifest.json"))["training"];
+}
 
 Recipe recipe_in(const TempFolder& folder, std::int64_t steps) {
   Recipe recipe = test::small_recipe(folder.path());
@@ -121,6 +151,69 @@ TEST(TrainingRun, WritesARowForEachLoggedStepWithWhatItsPartsReport) {
   EXPECT_EQ(*run.rows[2].find("tokens"), 3 * 48);
   EXPECT_EQ(*run.rows[1].find("counted"), 2);
   EXPECT_LT(*run.rows[2].find("loss"), *run.rows[0].find("loss"));
+}
+
+TEST(TrainingRun, SkipsAStepThatIsNotFiniteAndSaysSo) {
+  const TempFolder folder;
+  Recipe recipe = recipe_in(folder, 4);
+  recipe.train.on_nonfinite = "skip";
+  recipe.log.every_steps = 4;
+  OneRun run(recipe, "", {}, false, {.step = 3, .times = 1});
+  EXPECT_EQ(run.go(), 0);
+  ASSERT_EQ(run.rows.size(), 1U);
+  EXPECT_EQ(*run.rows[0].find("skipped"), 1);
+  EXPECT_EQ(*run.rows[0].find("tokens"), 4 * 48);  // the step counts
+  EXPECT_EQ(run.counter->steps, 3);
+}
+
+TEST(TrainingRun, DoesNotSkipWithWeightsThatAreNotFinite) {
+  const TempFolder folder;
+  Recipe recipe = recipe_in(folder, 4);
+  recipe.train.on_nonfinite = "skip";
+  OneRun run(recipe);
+  run.weights[0].fill_(std::numeric_limits<double>::infinity());
+  EXPECT_THROW(run.go(), Error);
+  EXPECT_FALSE(std::filesystem::exists(folder.path() + "/checkpoints/latest"));
+}
+
+TEST(TrainingRun, GoesBackToTheLastCheckpointAndPastTheBatchesOfAStep) {
+  const TempFolder folder, other_folder;
+  Recipe recipe = recipe_in(folder, 6), other_recipe = recipe_in(other_folder, 6);
+  recipe.train.on_nonfinite = other_recipe.train.on_nonfinite = "rewind";
+  OneRun run(recipe, "", {}, false, {.step = 4, .times = 1});
+  EXPECT_EQ(run.go(), 0);
+  EXPECT_EQ(run.counter->steps, 6);
+  EXPECT_EQ(*run.rows.back().find("tokens"), 6 * 48);
+  EXPECT_EQ(latest_notes(folder).at("left_out"), Json::array({4}));
+  // A resumed run leaves them out, too.
+  other_recipe.train.max_steps = 4;
+  OneRun cut(other_recipe, "", {}, false, {.step = 4, .times = 1});
+  EXPECT_EQ(cut.go(), 0);
+  other_recipe.train.max_steps = 6;
+  other_recipe.train.on_nonfinite = "stop";
+  OneRun rest(other_recipe, "auto");
+  EXPECT_EQ(rest.go(), 0);
+  for (std::size_t i = 0; i < run.weights.size(); ++i)
+    EXPECT_TRUE(at::equal(run.weights[i], rest.weights[i])) << i;
+}
+
+TEST(TrainingRun, StopsWhereAStepIsNotFiniteTwiceOrThereIsNoWayBack) {
+  for (const Spoilt& spoilt : {Spoilt{4, 2}, Spoilt{1, 1}}) {
+    const TempFolder folder;
+    Recipe recipe = recipe_in(folder, 6);
+    recipe.train.on_nonfinite = "rewind";
+    OneRun run(recipe, "", {}, false, spoilt);
+    try {
+      run.go();
+      ADD_FAILURE() << "the run went on";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kRecipe);
+      const std::string what = error.what();
+      EXPECT_NE(what.find(spoilt.times == 2 ? "second time" : "no checkpoint yet"),
+                std::string::npos)
+          << what;
+    }
+  }
 }
 
 TEST(TrainingRun, SaysThatItIsFinishedWhenNoStepIsLeft) {

@@ -53,6 +53,14 @@ TEST(ToJsonLine, EscapesNames) {
   EXPECT_EQ(to_json_line(quoted), "{\"step\":0,\"a\\\"b\":1}\n");
 }
 
+TEST_F(JsonlSinkTest, CutsOffTheRowsAfterAStepThatItGoesBackTo) {
+  JsonlSink sink({path});
+  for (std::int64_t step = 1; step <= 3; ++step) sink.write(row(step, 2));
+  sink.rewind(1);
+  sink.write(row(2, 1));
+  EXPECT_EQ(content(), "{\"step\":1,\"loss\":2}\n{\"step\":2,\"loss\":1}\n");
+}
+
 TEST_F(JsonlSinkTest, EveryRowIsReadableAtOnce) {
   JsonlSink sink({path});
   sink.write(row(1, 2.5));

@@ -1,4 +1,5 @@
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/zeros.h>
@@ -50,6 +51,43 @@ TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
   EXPECT_TRUE(at::allclose(p.set[0].tensor, w, 1e-9, 1e-12));
   EXPECT_TRUE(at::allclose(p.set[1].tensor, n, 1e-9, 1e-12));
   EXPECT_EQ(optimizer->state().size(), 4U);
+}
+
+// The second parameter as if it alone were trained at half the rate, with a decay of its own.
+TEST(Optimizer, FollowsTheRatesOfAParameter) {
+  const auto adamw = [](const ParameterSet& set, double decay) {
+    return make_adamw(set, {.weight_decay = decay});
+  };
+  const auto sgd = [](const ParameterSet& set, double decay) {
+    return make_sgd(set, {.momentum = 0.9, .weight_decay = decay});
+  };
+  const auto train = [](const ParameterSet& set, Optimizer& optimizer, double rate) {
+    for (std::int64_t step = 1; step <= 3; ++step) {
+      Gradients gradients;
+      for (const Parameter& p : set)
+        gradients.entries.push_back(
+            {p, at::full({5, 3}, 0.5 * static_cast<double>(step), at::kDouble)});
+      optimizer.step(gradients, step, rate);
+    }
+  };
+  const at::Tensor start = at::randn({5, 3}, at::kDouble);
+  const auto check = [&](const auto& make) {
+    std::vector<Parameter> both = {test::parameter_of("plain", start.clone()),
+                                   test::parameter_of("other", start.clone())};
+    both[1].learning_rate_ratio = 0.5;
+    both[1].weight_decay = 0.7;
+    const ParameterSet set(std::move(both));
+    const ParameterSet plain({test::parameter_of("plain", start.clone())});
+    const ParameterSet other({test::parameter_of("other", start.clone())});
+    const auto all = make(set, 0.1), first = make(plain, 0.1), second = make(other, 0.7);
+    train(set, *all, 0.02);
+    train(plain, *first, 0.02);
+    train(other, *second, 0.01);
+    EXPECT_TRUE(at::equal(set[0].tensor, plain[0].tensor));
+    EXPECT_TRUE(at::equal(set[1].tensor, other[0].tensor));
+  };
+  check(adamw);
+  check(sgd);
 }
 
 TEST(Sgd, AddsMomentumAndDecay) {

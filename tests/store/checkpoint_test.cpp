@@ -86,6 +86,25 @@ TEST_F(Checkpoint, GivesBackEveryTensorBitForBit) {
   EXPECT_EQ(names(), (std::vector<std::string>{"latest", "step-00000100"}));
 }
 
+TEST_F(Checkpoint, ThatIsTheBestHasALinkAndIsNeverPruned) {
+  CheckpointContent content = sample_content(context_);
+  for (std::int64_t step = 100; step <= 500; step += 100) {
+    if (step == 200) content.best = 200;
+    store().save(context_, step, content);
+  }
+  EXPECT_EQ(fs::read_symlink(path("best")), "step-00000200");
+  EXPECT_EQ(names(), (std::vector<std::string>{"best", "latest", "step-00000200", "step-00000400",
+                                               "step-00000500"}));
+  content.best = 600;
+  store().save(context_, 600, content);
+  EXPECT_EQ(fs::read_symlink(path("best")), "step-00000600");
+  EXPECT_EQ(names(),
+            (std::vector<std::string>{"best", "latest", "step-00000500", "step-00000600"}));
+  content.best = 300;  // which is gone
+  store().save(context_, 700, content);
+  EXPECT_EQ(fs::read_symlink(path("best")), "step-00000600");
+}
+
 TEST_F(Checkpoint, OfTheSameContentIsTheSameByteForByte) {
   save(100);
   const std::string model = read_file(path("step-00000100/model.h5"));
