@@ -10,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS = [
     ["core"],
-    ["arch", "accounting", "aggregate"],
+    ["arch", "accounting", "aggregate", "metrics"],
     ["config", "observe"],
     ["comm", "data"],
     ["parallel"],
@@ -22,8 +22,8 @@ ROWS = [
     ["engine", "inference"],
 ]
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}
-CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate"}
-TORCH_FREE = {"core", "arch", "config", "observe", "accounting", "aggregate"}
+CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "metrics"}
+TORCH_FREE = CLI_SEES
 
 # Header pattern -> the only places (path prefixes or whole paths) that may include it.
 OWNERS = [

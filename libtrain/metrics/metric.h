@@ -1,0 +1,26 @@
+// Metric: a number about the answers to a set of items, and about any resampling of it. What it
+// needs to know of an item is found out once.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "metrics/answer.h"
+#include "metrics/labels.h"
+
+namespace moesaic::metrics {
+
+class Metric {
+ public:
+  virtual ~Metric() = default;
+
+  /// The next item. Error(kData) for what the metric cannot judge.
+  virtual void add(const Answer& answer) = 0;
+  /// Of the items that were added, of which at least one must count.
+  virtual double value(Sample sample) const = 0;
+};
+
+/// exact_match | bleu | rouge_l | chrf | accuracy | precision | recall | f1 | case_accuracy.
+std::unique_ptr<Metric> make_metric(const std::string& name);
+
+}  // namespace moesaic::metrics
