@@ -70,7 +70,7 @@ AdapterPair fused_pair(const std::vector<const AdapterPair*>& pairs,
   fused.b = at::cat(b, 2);
   if (!shared) return fused;
   fused.b = b[0];
-  for (std::size_t i = 1; i < b.size(); ++i) fused.b = fused.b + b[i];  // rows of one each
+  for (std::size_t i = 1; i < b.size(); ++i) fused.b = fused.b.add(b[i]);  // rows of one each
   return fused;
 }
 

@@ -2,6 +2,7 @@
 
 #include <string_view>
 
+#include "arch/parameter_table.h"
 #include "core/error.h"
 #include "store/hub_names.h"
 
