@@ -5,7 +5,7 @@
 #   scripts/setup.sh            what moesaic and moesaic-worker are built from
 #   scripts/setup.sh --tests    also what the tests are built from
 #   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets
-#   scripts/setup.sh --peers    also Transformers and torch, which parity and speed are compared with (several GB)
+#   scripts/setup.sh --peers    also Transformers, PEFT and torch, which parity and speed are compared with (several GB)
 #   scripts/setup.sh --pictures matplotlib in .venv-pictures, for the pictures of scripts/experiments
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
 set -euo pipefail
@@ -112,6 +112,7 @@ fi
 if [ $peers = 1 ]; then
   venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0 gguf==0.19.0
   venv_install .venv-parity sacrebleu==2.6.0 rouge-score==0.1.2 scikit-learn==1.9.1
+  venv_install .venv-parity peft==0.21.2 accelerate==1.15.0
 fi
 if [ $pictures = 1 ]; then venv_install .venv-pictures matplotlib==3.10.8; fi
 say "ready"

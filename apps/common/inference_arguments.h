@@ -10,6 +10,7 @@ namespace moesaic {
 
 struct InferenceArguments {
   std::string model;
+  std::string adapter;                // "" = the model alone
   int expert = 0;                     // size of an expert group, 0 = the largest that fits
   std::string precision = "float32";  // float64 | float32 | bfloat16
   bool allow_nonfinite = false;

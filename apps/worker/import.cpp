@@ -19,18 +19,23 @@ void add_import(CLI::App& app, int&) {
   auto a = std::make_shared<Arguments>();
   CLI::App* verb =
       app.add_subcommand("import", "A Hugging Face folder or GGUF file becomes a checkpoint");
-  verb->add_option("FROM", a->from, "Folder with config.json and safetensors, or GGUF file")
+  verb->add_option(
+          "FROM", a->from,
+          "Folder with config.json and safetensors, or GGUF file; with --base: PEFT folder")
       ->required();
   verb->add_option("TO", a->to, "Checkpoint folder to write")->required();
   verb->add_flag("--overwrite", a->options.overwrite,
                  "Replace what an export or import wrote to TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
                  "Take weights that are NaN or infinite");
+  CLI::Option* base =
+      verb->add_option("--base", a->options.base, "Model that the adapter FROM is merged into");
   arch::UpcycleOptions& upcycle = a->options.upcycle;
   CLI::Option* experts =
       verb->add_option("--upcycle", upcycle.num_experts,
                        "Networks of a dense model become so many experts (docs/moe.md)")
-          ->check(CLI::Range(2, 65536));
+          ->check(CLI::Range(2, 65536))
+          ->excludes(base);
   verb->add_option("--experts-per-tok", upcycle.num_experts_per_tok, "Experts that a token meets")
       ->needs(experts)
       ->capture_default_str();

@@ -8,6 +8,7 @@
 #include "config/model_config.h"
 #include "core/divisors.h"
 #include "loss/cross_entropy.h"
+#include "store/adapted_source.h"
 #include "store/agreement.h"
 #include "store/model_source.h"
 
@@ -84,7 +85,8 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
                    .matmul = chiefs_matmul(context.world, "auto"),
                    .world = context.world,
                    .weights = WeightCopies(/*keep=*/false)} {
-  const auto source = ModelSource::open(context, options.path);
+  const auto source =
+      adapted(context, ModelSource::open(context, options.path), options.adapter);
   files_ = ModelFiles(context, *source);
   arch::Options arch = source->arch();
   MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,

@@ -31,6 +31,7 @@ class InferenceModel {
  public:
   struct Options {
     std::string path;                   // Hugging Face folder, checkpoint folder or run folder
+    std::string adapter;                // PEFT folder that is merged into it; "" = none
     std::string precision = "float32";  // float64 | float32 | bfloat16
     bool allow_nonfinite = false;       // accept weights that are NaN or infinite
     bool predict = false;      // with the layers for multi-token prediction; refused without them

@@ -7,6 +7,7 @@
 #include "arch/parameter_table.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "store/adapted_source.h"
 #include "store/finite.h"
 #include "store/hdf5_spec.h"
 #include "store/hub_config.h"
@@ -205,7 +206,7 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
                   const Log& log) {
   RankContext context = RankContext::single();
   context.log = log;
-  const auto source = ModelSource::open(context, from);
+  const auto source = adapted(context, ModelSource::open(context, from), options.adapter);
   require_known_routing(*source);
   const HubOrigin origin = source->origin(context);
   const auto table = arch::parameter_table(source->arch());
@@ -213,6 +214,7 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
   add_copies(source->arch(), tensors);
   const std::size_t num_shards = assign_shards(tensors, options.max_shard_bytes);
   check_apart(from, to);
+  if (!options.adapter.empty()) check_apart(options.adapter, to);
   NewFolder folder(to, {.overwrite = options.overwrite});
   check_room(folder.temporary(), total_bytes(tensors));
   write_weights(Exporter(*source, options), tensors, num_shards, folder.temporary());

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "arch/parameter_table.h"
+#include "store/adapted_source.h"
 #include "store/checkpoint_writer.h"
 #include "store/finite.h"
 #include "store/gguf_source.h"
@@ -30,14 +31,29 @@ CheckpointFiles files_of(const RankContext& context, const ModelSource& source,
                          const ImportOptions& options, StagingBuffer& staging) {
   CheckpointFiles files;
   files.config = arch::to_config(source.arch());
-  files.hub = source.origin(context).files;
+  const HubOrigin origin = source.origin(context);
+  files.hub = origin.files;
   for (const arch::ParameterInfo& info : arch::parameter_table(source.arch())) {
     const at::ScalarType dtype = source.dtypes().at(info.name);
     files.model.push_back(
         part_of(context, info, dtype, rows_of(source, info, options.allow_nonfinite, staging)));
-    files.model.back().hub_dtype = dtype_name(dtype);
+    const auto original = origin.dtypes.find(info.name);  // a merged weight may have a wider one
+    files.model.back().hub_dtype =
+        dtype_name(original == origin.dtypes.end() ? dtype : original->second);
   }
   return files;
+}
+
+std::unique_ptr<ModelSource> open_source(const RankContext& context, const std::string& from,
+                                         const ImportOptions& options) {
+  if (!options.base.empty())
+    return adapted(context, ModelSource::open(context, options.base), from);
+  std::unique_ptr<ModelSource> source;
+  if (is_gguf(from))
+    source = GgufSource::open(context, from);
+  else
+    source = HubSource::open(context, from);
+  return upcycled(std::move(source), options.upcycle, options.seed);
 }
 
 }  // namespace
@@ -46,13 +62,9 @@ void import_model(const std::string& from, const std::string& to, const ImportOp
                   const Log& log) {
   RankContext context = RankContext::single();
   context.log = log;
-  std::unique_ptr<ModelSource> source;
-  if (is_gguf(from))
-    source = GgufSource::open(context, from);
-  else
-    source = HubSource::open(context, from);
-  source = upcycled(std::move(source), options.upcycle, options.seed);
+  const std::unique_ptr<ModelSource> source = open_source(context, from, options);
   check_apart(from, to);
+  if (!options.base.empty()) check_apart(options.base, to);
   NewFolder folder(to, {.overwrite = options.overwrite});
   StagingBuffer staging;
   const CheckpointFiles files = files_of(context, *source, options, staging);

@@ -1,0 +1,19 @@
+#include "store/adapter.h"
+
+#include <ATen/ops/matmul.h>
+
+namespace moesaic {
+
+at::Tensor adapted_rows(const AdapterPair& pair, const at::Tensor& weight, std::int64_t first) {
+  const std::int64_t count = weight.size(0);
+  const bool experts = weight.dim() == 3;
+  const at::Tensor b = pair.b.narrow(0, first, count).to(at::kDouble);
+  const at::Tensor a = (experts ? pair.a.narrow(0, first, count) : pair.a).to(at::kDouble);
+  at::Tensor sum = at::matmul(b, a).mul_(pair.scale).add_(weight);
+  if (!pair.magnitude.defined()) return sum;
+  const at::Tensor length = sum.square().sum(-1).sqrt();
+  const at::Tensor wanted = pair.magnitude.narrow(0, first, count).to(at::kDouble);
+  return sum.mul_(wanted.div(length).unsqueeze(-1));
+}
+
+}  // namespace moesaic
