@@ -27,6 +27,7 @@ struct ModelOptions {
 struct SourceOptions {
   std::string path;             // file or glob
   std::string format = "auto";  // auto (by what the files hold) | text | jsonl | tokens
+                                // | prompt_completion | chat
   double weight = 1.0;          // share of the sequences drawn, relative to the other sources
 };
 
@@ -36,7 +37,10 @@ struct DataOptions {
   std::int64_t sequence_length = 512;  // inputs (and targets) of one sequence
   bool packing = true;                 // false: each document is a sequence of its own length
   bool shuffle = true;
-  std::optional<std::string> cache;  // token files; default <run_dir>/cache
+  std::string loss_on = "auto";              // auto | all | completion
+  std::string on_error = "stop";             // stop | skip: lines that cannot be read
+  std::optional<std::string> chat_template;  // a Jinja file in place of the tokenizer's own
+  std::optional<std::string> cache;          // token files; default <run_dir>/cache
 };
 
 struct TrainOptions {

@@ -43,6 +43,14 @@ void add_model_and_data(std::vector<Key>& keys) {
           "Documents are laid end to end and cut; false: each "
           "document is a sequence of its own length.");
   add_key(keys, FIELD(data.shuffle), {}, "Sequences in a seeded order, a new one each epoch.");
+  add_key(keys, FIELD(data.loss_on), one_of({"auto", "all", "completion"}),
+          "Which tokens are learned: all, or those of completions and of what the assistant says; "
+          "auto: completion for prompt_completion and chat, all elsewhere (docs/data.md).");
+  add_key(keys, FIELD(data.on_error), one_of({"stop", "skip"}),
+          "What a line that cannot be read does: it stops the run, or is left out, named in the "
+          "log and counted.");
+  add_key(keys, FIELD(data.chat_template), path(),
+          "Jinja file that writes conversations as text, in place of the tokenizer's own.");
   add_key(keys, FIELD(data.cache), path("<run_dir>/cache"),
           "Folder of the token files, keyed by digest of text and tokenizer.");
 }
@@ -166,9 +174,10 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   std::vector<KeyOf<SourceOptions>> keys;
   add_key(keys, FIELD(path), {.path = true, .required = true}, "File or glob.");
   add_key(keys, FIELD(format),
-          one_of({"auto", "text", "jsonl", "tokens"}, {"chat", "prompt_completion"}),
+          one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}, {"idx"}),
           "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line, or a token file; auto: which of them the files hold.");
+          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a line; "
+          "chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
   return keys;

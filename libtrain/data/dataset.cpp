@@ -83,21 +83,29 @@ CorpusPaths CorpusPaths::unpacked(const std::string& text) {
   return {files_in({all.begin(), middle}), files_in({middle + 1, all.end()})};
 }
 
-BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
+EncodeOptions encode_options(const Recipe& recipe) {
+  return {.tokenizer = recipe.tokenizer,
+          .chat_template = recipe.data.chat_template,
+          .loss_on = recipe.data.loss_on,
+          .on_error = recipe.data.on_error};
+}
+
+BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
                            const std::string& cache, const Log& log) {
-  MOESAIC_CHECK(!options.train.empty(), ErrorKind::kRecipe, "data.train names no source");
+  const EncodeOptions encode = encode_options(recipe);
+  MOESAIC_CHECK(!recipe.data.train.empty(), ErrorKind::kRecipe, "data.train names no source");
   BuiltCorpora corpora;
   const auto build = [&](const std::vector<SourceOptions>& sources, const char* key,
                          std::vector<CorpusFile>& files) {
     corpora.description[key] = Json::array();
     for (const SourceOptions& source : sources) {
-      const BuiltSource built = build_token_file(source, tokenizer, cache, log);
+      const BuiltSource built = build_token_file(source, tokenizer, cache, log, encode);
       files.push_back(built.file);
       corpora.description[key].push_back(description_of(source, built));
     }
   };
-  build(options.train, "train", corpora.paths.train);
-  build(options.valid, "valid", corpora.paths.valid);
+  build(recipe.data.train, "train", corpora.paths.train);
+  build(recipe.data.valid, "valid", corpora.paths.valid);
   return corpora;
 }
 
