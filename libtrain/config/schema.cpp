@@ -39,9 +39,18 @@ void add_model_and_data(std::vector<Key>& keys) {
   add_key(keys, FIELD(data.train), required(), "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
-  add_key(keys, FIELD(data.packing), {},
+  add_key(keys, FIELD(data.packing), one_of({"best_fit"}),
           "Documents are laid end to end and cut; false: each "
-          "document is a sequence of its own length.");
+          "document is a sequence of its own length; best_fit: whole documents share a sequence, "
+          "and attention and positions stay inside each.");
+  Rule too_long = one_of({"stop", "truncate", "skip", "chunk"});
+  too_long.default_text = "stop";
+  add_key(keys, FIELD(data.too_long), too_long,
+          "What becomes of a document of more than sequence_length + 1 ids, where packing is false "
+          "or best_fit: an error, its beginning, nothing, or chunks with each target in one of "
+          "them. Where it is absent, text with packing: false is cut in chunks, too.");
+  add_key(keys, FIELD(data.overlap), from(0, kMostSequences),
+          "Inputs that a chunk shares with the one before it; they are targets once.");
   add_key(keys, FIELD(data.shuffle), {}, "Sequences in a seeded order, a new one each epoch.");
   add_key(keys, FIELD(data.loss_on), one_of({"auto", "all", "completion"}),
           "Which tokens are learned: all, or those of completions and of what the assistant says; "

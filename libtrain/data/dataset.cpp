@@ -10,6 +10,14 @@
 namespace moesaic {
 namespace {
 
+// Plain text that is not packed is cut where nothing else is said.
+TooLong too_long_of(const DataOptions& options, bool is_cut) {
+  const std::string said = options.too_long.value_or(is_cut ? "chunk" : "stop");
+  if (said == "truncate") return TooLong::kTruncate;
+  if (said == "skip") return TooLong::kSkip;
+  return said == "chunk" ? TooLong::kChunk : TooLong::kStop;
+}
+
 Sequences open_source(const SourceOptions& source, const CorpusFile& file,
                       const DataOptions& options, std::int64_t vocab_size) {
   const auto tokens = TokenFile::open(file.path, source.path);
@@ -19,10 +27,12 @@ Sequences open_source(const SourceOptions& source, const CorpusFile& file,
                        source.path, tokens->max_id(), vocab_size),
                 "raise model.config.vocab_size, or use the tokenizer of the model");
   }
-  if (options.packing) return Sequences::packed(tokens, options.sequence_length);
-  const auto long_documents =
-      file.of_text ? Sequences::LongDocuments::kCut : Sequences::LongDocuments::kRefuse;
-  return Sequences::per_document(tokens, options.sequence_length, long_documents);
+  if (options.packs_end_to_end()) return Sequences::packed(tokens, options.sequence_length);
+  const bool whole = options.packing == DataOptions::Packing(false);
+  const LongDocuments long_documents = {too_long_of(options, whole && file.of_text),
+                                        options.overlap};
+  return whole ? Sequences::per_document(tokens, options.sequence_length, long_documents)
+               : Sequences::best_fit(tokens, options.sequence_length, long_documents);
 }
 
 std::vector<Sequences> open_sources(const std::vector<SourceOptions>& sources,
