@@ -23,11 +23,21 @@ void add_build(CLI::App& data) {
   verb->add_option("inputs", options->inputs, "Files or globs")->required();
   verb->add_option("--output,-o", options->output, "Token file to write (FILE.tokens)")->required();
   verb->add_option("--format", options->format,
-                   "auto (by what the files hold) | text | jsonl | tokens")
-      ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens"}))
+                   "auto (by what the files hold) | text | jsonl | tokens | prompt_completion | chat")
+      ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}))
       ->capture_default_str();
-  verb->add_option("--tokenizer", options->tokenizer,
+  verb->add_option("--tokenizer", options->encode.tokenizer,
                    "byte, a tokenizer.json, or a folder with one")
+      ->capture_default_str();
+  verb->add_option("--chat-template", options->encode.chat_template,
+                   "Jinja file that writes conversations as text (default: the tokenizer's own)");
+  verb->add_option("--loss-on", options->encode.loss_on,
+                   "auto (completion for prompt_completion and chat) | all | completion")
+      ->check(CLI::IsMember({"auto", "all", "completion"}))
+      ->capture_default_str();
+  verb->add_option("--on-error", options->encode.on_error,
+                   "What a line that cannot be read does: stop | skip")
+      ->check(CLI::IsMember({"stop", "skip"}))
       ->capture_default_str();
   verb->add_option("--threads", options->threads, "That tokenise (default: all cores)")
       ->check(CLI::Range(1, 4096));

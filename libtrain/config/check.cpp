@@ -42,6 +42,13 @@ void check_length(const Recipe& recipe, const Places& places, ProblemList& probl
   }
 }
 
+void check_overlap(const DataOptions& data, const Places& places, ProblemList& problems) {
+  if (data.overlap < data.sequence_length) return;
+  problems.error(place_of(places, "data.overlap"), "data.overlap",
+                 format("is {}; it must be below data.sequence_length, {}", data.overlap,
+                        data.sequence_length));
+}
+
 void check_model(const Recipe& recipe, const Places& places, ProblemList& problems) {
   if (recipe.model.upcycle.num_experts > 0 && !recipe.model.from) {
     problems.error(place_of(places, "model.upcycle.num_experts"), "model.upcycle.num_experts",
@@ -217,6 +224,7 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   check_name(recipe, places, problems);
   check_length(recipe, places, problems);
   check_batch(recipe, places, problems);
+  check_overlap(recipe.data, places, problems);
   check_model(recipe, places, problems);
   if (recipe.tokenizer != "byte") recipe.tokenizer = absolute_path(recipe.tokenizer);
   if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);

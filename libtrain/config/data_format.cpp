@@ -1,6 +1,5 @@
 #include "config/data_format.h"
 
-#include <array>
 #include <utility>
 
 #include "config/file_look.h"
@@ -41,12 +40,17 @@ DataFormat own_format(const FileLook& file) {
       return DataFormat::kJsonl;
     case Kind::kIdLines:
       return DataFormat::kTokens;
+    case Kind::kChatLines:
+      return DataFormat::kChat;
+    case Kind::kPromptLines:
+      return DataFormat::kPromptCompletion;
     case Kind::kBothLines:
       refuse(format("{}:{}: has both \"text\" and \"ids\"", file.path, file.line),
              "say which of them counts: format: jsonl, or format: tokens");
     case Kind::kOtherJson:
-      refuse(format("{}:{}: {}, must be an object with \"text\" or \"ids\"", file.path, file.line,
-                    file.what),
+      refuse(format("{}:{}: {}, must be an object with \"text\" or \"ids\", with \"messages\", or "
+                    "with \"prompt\" and \"completion\"",
+                    file.path, file.line, file.what),
              format("name the key \"text\"; or {}", kSayText));
     case Kind::kForeign:
       refuse_foreign(file);
@@ -82,7 +86,8 @@ DataFormat common_format(const std::vector<FileLook>& files) {
 bool looks_like_lines(const FileLook& file) {
   const bool is_json = file.kind == Kind::kOtherJson || file.kind == Kind::kJsonBegin;
   return file.kind == Kind::kTextLines || file.kind == Kind::kIdLines ||
-         file.kind == Kind::kBothLines || (is_json && is_named_lines(file.path));
+         file.kind == Kind::kBothLines || file.kind == Kind::kChatLines ||
+         file.kind == Kind::kPromptLines || (is_json && is_named_lines(file.path));
 }
 
 // Text that the recipe calls so, whatever it holds; token files alone are refused.
@@ -109,7 +114,7 @@ std::vector<std::string> doubts_of_text(const std::vector<FileLook>& files) {
   return warnings;
 }
 
-// jsonl or tokens, as wanted; a token file where tokens are.
+// One of the formats of lines, as wanted; a token file where tokens are.
 DataFormat lines_format(const std::vector<FileLook>& files, DataFormat wanted) {
   bool any_token_file = false;
   for (const FileLook& file : files) {
@@ -119,7 +124,8 @@ DataFormat lines_format(const std::vector<FileLook>& files, DataFormat wanted) {
     if (may_be && (file.kind == Kind::kTokenFile || is_named)) {
       any_token_file = true;
     } else if (file.kind == Kind::kTokenFile) {
-      refuse(format("{} is a token file, and format is jsonl", file.path), "say format: tokens");
+      refuse(format("{} is a token file, and format is {}", file.path, name_of(wanted)),
+             "say format: tokens");
     } else if (file.kind == Kind::kForeign || file.kind == Kind::kWideText) {
       refuse_foreign(file);
     }
@@ -128,10 +134,13 @@ DataFormat lines_format(const std::vector<FileLook>& files, DataFormat wanted) {
 }
 
 DataFormat format_named(const std::string& name) {
-  if (name == "text") return DataFormat::kText;
-  if (name == "jsonl") return DataFormat::kJsonl;
-  if (name == "tokens") return DataFormat::kTokens;
-  const std::array<std::string, 4> names = {"auto", "text", "jsonl", "tokens"};
+  constexpr DataFormat kNamed[] = {DataFormat::kText, DataFormat::kJsonl, DataFormat::kTokens,
+                                   DataFormat::kPromptCompletion, DataFormat::kChat};
+  std::vector<std::string> names = {"auto"};
+  for (const DataFormat one : kNamed) {
+    if (name == name_of(one)) return one;
+    names.emplace_back(name_of(one));
+  }
   const std::string near = nearest(name, names);
   throw Error(ErrorKind::kRecipe,
               format("data format '{}' is unknown, allowed are {}", name, join(names, ", ")),
@@ -141,12 +150,28 @@ DataFormat format_named(const std::string& name) {
 }  // namespace
 
 const char* name_of(DataFormat format) {
-  if (format == DataFormat::kText) return "text";
-  return format == DataFormat::kJsonl ? "jsonl" : "tokens";
+  switch (format) {
+    case DataFormat::kText:
+      return "text";
+    case DataFormat::kJsonl:
+      return "jsonl";
+    case DataFormat::kPromptCompletion:
+      return "prompt_completion";
+    case DataFormat::kChat:
+      return "chat";
+    case DataFormat::kTokens:
+    case DataFormat::kTokenFile:
+      break;
+  }
+  return "tokens";
 }
 
 bool is_of_text(DataFormat format) {
-  return format == DataFormat::kText || format == DataFormat::kJsonl;
+  return format != DataFormat::kTokens && format != DataFormat::kTokenFile;
+}
+
+bool has_completions(DataFormat format) {
+  return format == DataFormat::kPromptCompletion || format == DataFormat::kChat;
 }
 
 DataFiles with_format(std::vector<std::string> files, const std::string& wanted) {

@@ -1,4 +1,6 @@
 // Settings that change nothing: a warning for each that was given and is not the default.
+#include <algorithm>
+
 #include "config/check.h"
 #include "config/schema.h"
 #include "core/error.h"
@@ -39,6 +41,29 @@ void check_weights(const Recipe& recipe, const EffectCheck& check) {
     check.warn("data.valid", "weight has no effect: validation covers every source");
     break;
   }
+}
+
+void check_long_documents(const DataOptions& data, const EffectCheck& check) {
+  if (data.packs_end_to_end()) {
+    for (const char* key : {"data.too_long", "data.overlap"})
+      check.unused(key, "data.packing is true: documents are laid end to end");
+    return;
+  }
+  const bool cuts_text = data.packing == DataOptions::Packing(false);
+  const std::string too_long = data.too_long.value_or(cuts_text ? "chunk" : "stop");
+  if (too_long != "chunk") check.unused("data.overlap", "data.too_long is " + too_long);
+}
+
+void check_completions(const Recipe& recipe, const EffectCheck& check) {
+  const auto may_have_some = [](const SourceOptions& source) {
+    return source.format == "auto" || source.format == "prompt_completion" ||
+           source.format == "chat";
+  };
+  const auto any = [&](const std::vector<SourceOptions>& sources) {
+    return std::any_of(sources.begin(), sources.end(), may_have_some);
+  };
+  if (any(recipe.data.train) || any(recipe.data.valid)) return;
+  check.unused("data.chat_template", "no source has format chat or prompt_completion");
 }
 
 void check_moe(const Recipe& recipe, const EffectCheck& check) {
@@ -84,6 +109,8 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
   check_weights(recipe, check);
+  check_completions(recipe, check);
+  check_long_documents(recipe.data, check);
   for (const std::int64_t step : recipe.log.profile_steps) {
     if (!recipe.train.max_steps || step <= *recipe.train.max_steps) continue;
     check.warn("log.profile_steps", format("step {} has no effect: the run ends with step {}", step,

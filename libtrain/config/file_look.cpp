@@ -73,6 +73,10 @@ void look_at_json(std::string_view text, bool at_end, FileLook& found) {
     found.kind = Kind::kBothLines;
   } else if (has(*keys, "text") || has(*keys, "ids")) {
     found.kind = has(*keys, "text") ? Kind::kTextLines : Kind::kIdLines;
+  } else if (has(*keys, "messages") || has(*keys, "conversations")) {
+    found.kind = Kind::kChatLines;
+  } else if (has(*keys, "prompt") && has(*keys, "completion")) {
+    found.kind = Kind::kPromptLines;
   } else if (whole) {
     found.kind = Kind::kOtherJson;
     found.what = text.front() == '[' ? "an array" : some_of(*keys);

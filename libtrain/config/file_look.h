@@ -15,8 +15,10 @@ struct FileLook {
     kTextLines,  // the first line is a JSON object with "text"
     kIdLines,    // with "ids"
     kBothLines,
-    kOtherJson,  // the first line is JSON without either
-    kJsonBegin   // begins like JSON, and goes on over several lines
+    kChatLines,    // with "messages" or "conversations"
+    kPromptLines,  // with "prompt" and "completion"
+    kOtherJson,    // the first line is JSON without any of them
+    kJsonBegin     // begins like JSON, and goes on over several lines
   };
 
   std::string path;

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "arch/upcycle.h"
@@ -27,6 +28,7 @@ struct ModelOptions {
 struct SourceOptions {
   std::string path;             // file or glob
   std::string format = "auto";  // auto (by what the files hold) | text | jsonl | tokens
+                                // | prompt_completion | chat
   double weight = 1.0;          // share of the sequences drawn, relative to the other sources
 };
 
@@ -34,9 +36,18 @@ struct DataOptions {
   std::vector<SourceOptions> train;
   std::vector<SourceOptions> valid;
   std::int64_t sequence_length = 512;  // inputs (and targets) of one sequence
-  bool packing = true;                 // false: each document is a sequence of its own length
+  using Packing = std::variant<bool, std::string>;
+  Packing packing = true;  // false: each document is a sequence of its own length; best_fit
   bool shuffle = true;
-  std::optional<std::string> cache;  // token files; default <run_dir>/cache
+  std::optional<std::string> too_long;  // stop | truncate | skip | chunk: documents, unless laid
+                                        // end to end
+  std::int64_t overlap = 0;             // inputs that a chunk shares with the one before
+  std::string loss_on = "auto";              // auto | all | completion
+  std::string on_error = "stop";             // stop | skip: lines that cannot be read
+  std::optional<std::string> chat_template;  // a Jinja file in place of the tokenizer's own
+  std::optional<std::string> cache;          // token files; default <run_dir>/cache
+
+  bool packs_end_to_end() const { return packing == Packing(true); }
 };
 
 struct TrainOptions {

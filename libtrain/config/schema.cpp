@@ -39,10 +39,27 @@ void add_model_and_data(std::vector<Key>& keys) {
   add_key(keys, FIELD(data.train), required(), "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
-  add_key(keys, FIELD(data.packing), {},
+  add_key(keys, FIELD(data.packing), one_of({"best_fit"}),
           "Documents are laid end to end and cut; false: each "
-          "document is a sequence of its own length.");
+          "document is a sequence of its own length; best_fit: whole documents share a sequence, "
+          "and attention and positions stay inside each.");
+  Rule too_long = one_of({"stop", "truncate", "skip", "chunk"});
+  too_long.default_text = "stop";
+  add_key(keys, FIELD(data.too_long), too_long,
+          "What becomes of a document of more than sequence_length + 1 ids, where packing is false "
+          "or best_fit: an error, its beginning, nothing, or chunks with each target in one of "
+          "them. Where it is absent, text with packing: false is cut in chunks, too.");
+  add_key(keys, FIELD(data.overlap), from(0, kMostSequences),
+          "Inputs that a chunk shares with the one before it; they are targets once.");
   add_key(keys, FIELD(data.shuffle), {}, "Sequences in a seeded order, a new one each epoch.");
+  add_key(keys, FIELD(data.loss_on), one_of({"auto", "all", "completion"}),
+          "Which tokens are learned: all, or those of completions and of what the assistant says; "
+          "auto: completion for prompt_completion and chat, all elsewhere (docs/data.md).");
+  add_key(keys, FIELD(data.on_error), one_of({"stop", "skip"}),
+          "What a line that cannot be read does: it stops the run, or is left out, named in the "
+          "log and counted.");
+  add_key(keys, FIELD(data.chat_template), path(),
+          "Jinja file that writes conversations as text, in place of the tokenizer's own.");
   add_key(keys, FIELD(data.cache), path("<run_dir>/cache"),
           "Folder of the token files, keyed by digest of text and tokenizer.");
 }
@@ -181,9 +198,10 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   std::vector<KeyOf<SourceOptions>> keys;
   add_key(keys, FIELD(path), {.path = true, .required = true}, "File or glob.");
   add_key(keys, FIELD(format),
-          one_of({"auto", "text", "jsonl", "tokens"}, {"chat", "prompt_completion"}),
+          one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}, {"idx"}),
           "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line, or a token file; auto: which of them the files hold.");
+          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a line; "
+          "chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
   return keys;

@@ -31,11 +31,12 @@ std::string digest_of_content(const std::string& path) {
 }
 
 // Of all that decides the ids. File names do not: a corpus that moves is not tokenised again.
-std::string cache_key(const std::vector<std::string>& digests, DataFormat data_format,
+std::string cache_key(const std::vector<std::string>& digests, const DocumentEncoder& encoder,
                       const Tokenizer& tokenizer) {
   Digest digest;
-  digest.update(format("{}\n{}\n", kBuilder, name_of(data_format)));
-  if (is_of_text(data_format)) digest.update(tokenizer.describe().dump() + "\n");
+  digest.update(format("{}\n{}\n", kBuilder, name_of(encoder.data_format())));
+  if (is_of_text(encoder.data_format())) digest.update(tokenizer.describe().dump() + "\n");
+  digest.update(encoder.key());
   for (const auto& of_file : digests) digest.update(of_file + "\n");
   return digest.hex();
 }
@@ -44,18 +45,32 @@ std::string counted(std::uint64_t count, const char* one, const char* many) {
   return format("{} {}", count, count == 1 ? one : many);
 }
 
-void write_corpus(const std::string& path, const DataFiles& data, const Tokenizer& tokenizer,
-                  const Log& log, int threads = 0) {
+void log_left_out(const CorpusWriter::Counts& counts, const Log& log) {
+  if (counts.empty_documents > 0) {
+    log.warn("data: {} skipped",
+             counted(counts.empty_documents, "empty document", "empty documents"));
+  }
+  if (counts.bad_lines > 0) {
+    log.warn("data: {} left out, named above (data.on_error: skip)",
+             counted(counts.bad_lines, "line that cannot be read is",
+                     "lines that cannot be read are"));
+  }
+}
+
+// Returns the number of lines that were left out.
+std::uint64_t write_corpus(const std::string& path, const std::vector<std::string>& files,
+                           DocumentEncoder encoder, const Tokenizer& tokenizer, const Log& log,
+                           int threads = 0) {
   const Stopwatch watch;
-  const auto& files = data.files;
-  CorpusWriter corpus(path, data.format, tokenizer, threads);
+  const char* const format_name = name_of(encoder.data_format());
+  CorpusWriter corpus(path, std::move(encoder), tokenizer, log, threads);
   Stopwatch since_line;
   for (const auto& file : files) {
     corpus.add_file(file);
     if (since_line.seconds() < 10) continue;
     since_line.lap();
     log.info("data: tokenised {:.1f} MB so far, now {}",
-             1e-6 * static_cast<double>(corpus.bytes_read()), file);
+             1e-6 * static_cast<double>(corpus.counts().bytes), file);
   }
   corpus.finish();
   if (corpus.documents() == 0) {
@@ -65,14 +80,12 @@ void write_corpus(const std::string& path, const DataFiles& data, const Tokenize
                 "every document is empty: check the files and data format");
   }
   corpus.publish();
-  if (corpus.skipped_documents() > 0) {
-    log.warn("data: {} skipped",
-             counted(corpus.skipped_documents(), "empty document", "empty documents"));
-  }
+  log_left_out(corpus.counts(), log);
   log.info("data: {} of {}, {}, {:.1f} MB -> {} token ids in {:.1f} s",
-           counted(files.size(), "file", "files"), name_of(data.format),
+           counted(files.size(), "file", "files"), format_name,
            counted(corpus.documents(), "document", "documents"),
-           1e-6 * static_cast<double>(corpus.bytes_read()), corpus.ids(), watch.seconds());
+           1e-6 * static_cast<double>(corpus.counts().bytes), corpus.ids(), watch.seconds());
+  return corpus.counts().bad_lines;
 }
 
 // A cached file that cannot be trusted is no reason to stop: it is built again.
@@ -105,10 +118,12 @@ BuiltSource checked_token_file(const std::vector<std::string>& files, const Sour
 }  // namespace
 
 BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
-                             const std::string& cache, const Log& log) {
+                             const std::string& cache, const Log& log,
+                             const EncodeOptions& options) {
   const DataFiles data = find_data(source, log);
   for (const std::string& warning : data.warnings) log.warn("data: {}", warning);
   if (data.format == DataFormat::kTokenFile) return checked_token_file(data.files, source);
+  DocumentEncoder encoder(data.format, options);
   make_folder(cache);
   const FolderLock lock(cache, log);
   BuiltSource built{.file = {.of_text = is_of_text(data.format)}};
@@ -116,18 +131,18 @@ BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& token
   for (const auto& file : data.files) {
     digests.push_back(built.inputs[file] = digest_of_content(file));
   }
-  built.file.path = format("{}/{}.tokens", cache, cache_key(digests, data.format, tokenizer));
+  built.file.path = format("{}/{}.tokens", cache, cache_key(digests, encoder, tokenizer));
   if (usable(built.file.path, log)) {
     log.info("data: {} as tokenised before, in {}", source.path, built.file.path);
   } else {
-    write_corpus(built.file.path, data, tokenizer, log);
+    built.bad_lines = write_corpus(built.file.path, data.files, std::move(encoder), tokenizer, log);
   }
   built.digest = TokenFile::open(built.file.path)->digest();
   return built;
 }
 
 Json build_output(const BuildOptions& options, const Log& log) {
-  const auto tokenizer = make_tokenizer(options.tokenizer);
+  const auto tokenizer = make_tokenizer(options.encode.tokenizer);
   MOESAIC_CHECK(options.output.ends_with(".tokens"), ErrorKind::kUsage,
                 "--output is '{}', its name must end in .tokens", options.output);
   std::vector<std::string> files;
@@ -139,7 +154,8 @@ Json build_output(const BuildOptions& options, const Log& log) {
   for (const std::string& warning : data.warnings) log.warn("data: {}", warning);
   MOESAIC_CHECK(data.format != DataFormat::kTokenFile, ErrorKind::kData, "{} is tokenised already",
                 data.files.front());
-  write_corpus(options.output, data, *tokenizer, log, options.threads);
+  write_corpus(options.output, data.files, DocumentEncoder(data.format, options.encode), *tokenizer,
+               log, options.threads);
   return inspect_token_file(options.output, is_of_text(data.format) ? tokenizer.get() : nullptr);
 }
 

@@ -8,6 +8,7 @@
 
 #include "config/recipe.h"
 #include "core/log.h"
+#include "data/document_encoder.h"
 #include "data/tokenizer.h"
 
 namespace moesaic {
@@ -26,6 +27,7 @@ struct BuiltSource {
   /// Digest of what the token file holds: equal ones mean the same sequences.
   std::string digest;
   std::map<std::string, std::string> inputs;  // file -> digest of its content; none of a token file
+  std::uint64_t bad_lines = 0;                // left out when it was made here
 };
 
 /// The token file of `source` in the folder `cache`: the one that is there, or a new one where
@@ -33,12 +35,13 @@ struct BuiltSource {
 /// taken as it is. Called by one rank; the others open the file that it returns. Error(kData) for
 /// input that is missing, malformed or empty, Error(kCheckpoint) when the folder cannot be written.
 BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
-                             const std::string& cache, const Log& log);
+                             const std::string& cache, const Log& log,
+                             const EncodeOptions& options = {});
 
 struct BuildOptions {
   std::vector<std::string> inputs;  // files or globs
-  std::string format = "auto";      // auto | text | jsonl | tokens
-  std::string tokenizer = "byte";
+  std::string format = "auto";      // as in a recipe
+  EncodeOptions encode;
   std::string output;  // FILE.tokens
   int threads = 0;     // that tokenise; 0 = the cores that there are
 };

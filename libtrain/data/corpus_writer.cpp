@@ -1,8 +1,9 @@
 #include "data/corpus_writer.h"
 
+#include <utility>
+
 #include "core/fs.h"
 #include "data/input_file.h"
-#include "data/json_line.h"
 
 namespace moesaic {
 namespace {
@@ -17,76 +18,84 @@ int id_bytes(DataFormat format, const Tokenizer& tokenizer) {
 
 }  // namespace
 
-CorpusWriter::CorpusWriter(const std::string& path, DataFormat format, const Tokenizer& tokenizer,
-                           int threads)
-    : format_(format),
+CorpusWriter::CorpusWriter(const std::string& path, DocumentEncoder encoder,
+                           const Tokenizer& tokenizer, const Log& log, int threads)
+    : encoder_(std::move(encoder)),
       tokenizer_(tokenizer),
-      writer_(path, id_bytes(format, tokenizer)),
-      encoder_(tokenizer, threads) {
-  MOESAIC_ASSERT(format != DataFormat::kTokenFile);
+      log_(log),
+      writer_(path, id_bytes(encoder_.data_format(), tokenizer)),
+      threads_(tokenizer, threads) {
+  MOESAIC_ASSERT(encoder_.data_format() != DataFormat::kTokenFile);
 }
 
 void CorpusWriter::add_file(const std::string& path) {
   InputFile file(path);
-  bytes_ += file.size();
-  if (format_ == DataFormat::kText)
-    add_text_file(file);
-  else
-    add_lines(file);
+  counts_.bytes += file.size();
+  if (encoder_.data_format() == DataFormat::kText) return add_text_file(file);
+  std::string line;
+  while (file.next_filled_line(line, kMaxLineBytes)) add_document(line, file.where());
 }
 
 void CorpusWriter::add_text_file(InputFile& file) {
-  if (!tokenizer_.encodes_in_pieces()) {
-    std::string text = read_file(file.path(), ErrorKind::kData, kMaxWholeText);
-    tokenizer_.require_text(text, file.path());
-    return add_document(std::move(text));
-  }
+  if (tokenizer_.encodes_in_pieces()) return add_in_pieces(file);
+  std::string text = read_file(file.path(), ErrorKind::kData, kMaxWholeText);
+  tokenizer_.require_text(text, file.path());
+  add_document(std::move(text), file.path());
+}
+
+void CorpusWriter::add_in_pieces(InputFile& file) {
   encode_waiting();
   const std::uint64_t before = writer_.ids();
+  std::vector<std::uint32_t> ids;
   for (auto block = file.next_block(); !block.empty(); block = file.next_block()) {
-    ids_.clear();
-    tokenizer_.encode(block, ids_);
-    writer_.add(ids_);
+    ids.clear();
+    tokenizer_.encode(block, ids);
+    writer_.add(ids);
   }
-  end_document(writer_.ids() == before);
+  if (writer_.ids() == before) {
+    ++counts_.empty_documents;
+    return;
+  }
+  if (const auto end_of_text = tokenizer_.end_of_text()) writer_.add({&*end_of_text, 1});
+  writer_.end_document();
 }
 
-void CorpusWriter::add_lines(InputFile& file) {
-  std::string line;
-  while (file.next_filled_line(line, kMaxLineBytes)) {
-    if (format_ == DataFormat::kJsonl) {
-      add_document(read_text_line(line, file.where()));
-      continue;
-    }
-    const auto line_ids = read_ids_line(line, file.where());
-    writer_.add(line_ids);
-    end_document(line_ids.empty());
-  }
-}
-
-void CorpusWriter::add_document(std::string text) {
+void CorpusWriter::add_document(std::string text, std::string where) {
   waiting_bytes_ += text.size();
-  waiting_.push_back(std::move(text));
+  waiting_.push_back({std::move(text), std::move(where)});
   if (waiting_bytes_ >= kWaitingBytes) encode_waiting();
 }
 
 void CorpusWriter::encode_waiting() {
-  for (const auto& document : encoder_.encode(waiting_)) {
-    writer_.add(document);
-    end_document(document.empty());
-  }
+  threads_.for_each(waiting_.size(), waiting_bytes_,
+                    [this](const Tokenizer& tokenizer, std::size_t index) {
+                      encode(waiting_[index], tokenizer);
+                    });
+  for (const Waiting& one : waiting_) write(one);
   waiting_.clear();
   waiting_bytes_ = 0;
 }
 
-void CorpusWriter::end_document(bool empty) {
-  if (empty) {
-    ++skipped_;
-    return;
+void CorpusWriter::encode(Waiting& one, const Tokenizer& tokenizer) const {
+  try {
+    one.document = encoder_.encode(one.text, one.where, tokenizer);
+  } catch (const Error& error) {
+    const bool is_line = encoder_.data_format() != DataFormat::kText;
+    if (!is_line || !encoder_.skips_errors() || error.kind() != ErrorKind::kData) throw;
+    one.problem = error.what();
   }
-  const auto end_of_text = tokenizer_.end_of_text();
-  if (format_ != DataFormat::kTokens && end_of_text) writer_.add({&*end_of_text, 1});
-  writer_.end_document();
+}
+
+void CorpusWriter::write(const Waiting& one) {
+  if (!one.problem.empty()) {
+    ++counts_.bad_lines;
+    log_.warn("data: {}; the line is left out", one.problem);
+  } else if (one.document.ids.empty()) {
+    ++counts_.empty_documents;
+  } else {
+    writer_.add(one.document.ids, one.document.may_be_target);
+    writer_.end_document();
+  }
 }
 
 }  // namespace moesaic

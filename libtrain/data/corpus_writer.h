@@ -5,7 +5,8 @@
 #include <string>
 #include <vector>
 
-#include "config/data_format.h"
+#include "core/log.h"
+#include "data/document_encoder.h"
 #include "data/parallel_encoder.h"
 #include "data/token_file_writer.h"
 #include "data/tokenizer.h"
@@ -16,14 +17,19 @@ class InputFile;
 
 class CorpusWriter {
  public:
-  /// Of files in `format`, which is not kTokenFile. Id width 2 where the vocabulary allows it;
-  /// `tokens` are not known before, so 4. 0 threads = all cores; their number changes no byte of
-  /// the file.
-  CorpusWriter(const std::string& path, DataFormat format, const Tokenizer& tokenizer,
-               int threads = 0);
+  struct Counts {
+    std::uint64_t empty_documents = 0, bad_lines = 0;  // left out
+    std::uint64_t bytes = 0;                           // read
+  };
 
-  /// text: one document; jsonl and tokens: one a line. Empty documents are skipped. Error(kData)
-  /// with the file and line or byte for what cannot be read.
+  /// Of files in the encoder's format, which is not kTokenFile. Id width 2 where the vocabulary
+  /// allows it; `tokens` are not known before, so 4. 0 threads = all cores; their number changes no
+  /// byte of the file. Lines that are left out go to the log.
+  CorpusWriter(const std::string& path, DocumentEncoder encoder, const Tokenizer& tokenizer,
+               const Log& log, int threads = 0);
+
+  /// text: one document; else one a line. Empty documents are left out, and bad lines where the
+  /// encoder skips errors: else Error(kData) with the file and line or byte for what cannot be read.
   void add_file(const std::string& path);
   /// After the last file: all documents are in the counts below.
   void finish() { encode_waiting(); }
@@ -31,24 +37,30 @@ class CorpusWriter {
 
   std::uint64_t ids() const { return writer_.ids(); }
   std::uint64_t documents() const { return writer_.documents(); }
-  std::uint64_t skipped_documents() const { return skipped_; }
-  std::uint64_t bytes_read() const { return bytes_; }
+  const Counts& counts() const { return counts_; }
 
  private:
-  void add_text_file(InputFile& file);
-  void add_lines(InputFile& file);
-  void add_document(std::string text);
-  void encode_waiting();
-  void end_document(bool empty);
+  struct Waiting {  // to be encoded together with others
+    std::string text, where;
+    EncodedDocument document = {};
+    std::string problem = {};
+  };
 
-  DataFormat format_;
+  void add_text_file(InputFile& file);
+  void add_in_pieces(InputFile& file);
+  void add_document(std::string text, std::string where);
+  void encode_waiting();
+  void encode(Waiting& one, const Tokenizer& tokenizer) const;
+  void write(const Waiting& one);
+
+  DocumentEncoder encoder_;
   const Tokenizer& tokenizer_;
+  Log log_;
   TokenFileWriter writer_;
-  ParallelEncoder encoder_;
-  std::vector<std::string> waiting_;  // documents, to be encoded together
+  ParallelEncoder threads_;
+  std::vector<Waiting> waiting_;
   std::size_t waiting_bytes_ = 0;
-  std::vector<std::uint32_t> ids_;
-  std::uint64_t skipped_ = 0, bytes_ = 0;
+  Counts counts_;
 };
 
 }  // namespace moesaic

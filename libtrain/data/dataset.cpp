@@ -10,6 +10,14 @@
 namespace moesaic {
 namespace {
 
+// Plain text that is not packed is cut where nothing else is said.
+TooLong too_long_of(const DataOptions& options, bool is_cut) {
+  const std::string said = options.too_long.value_or(is_cut ? "chunk" : "stop");
+  if (said == "truncate") return TooLong::kTruncate;
+  if (said == "skip") return TooLong::kSkip;
+  return said == "chunk" ? TooLong::kChunk : TooLong::kStop;
+}
+
 Sequences open_source(const SourceOptions& source, const CorpusFile& file,
                       const DataOptions& options, std::int64_t vocab_size) {
   const auto tokens = TokenFile::open(file.path, source.path);
@@ -19,10 +27,12 @@ Sequences open_source(const SourceOptions& source, const CorpusFile& file,
                        source.path, tokens->max_id(), vocab_size),
                 "raise model.config.vocab_size, or use the tokenizer of the model");
   }
-  if (options.packing) return Sequences::packed(tokens, options.sequence_length);
-  const auto long_documents =
-      file.of_text ? Sequences::LongDocuments::kCut : Sequences::LongDocuments::kRefuse;
-  return Sequences::per_document(tokens, options.sequence_length, long_documents);
+  if (options.packs_end_to_end()) return Sequences::packed(tokens, options.sequence_length);
+  const bool whole = options.packing == DataOptions::Packing(false);
+  const LongDocuments long_documents = {too_long_of(options, whole && file.of_text),
+                                        options.overlap};
+  return whole ? Sequences::per_document(tokens, options.sequence_length, long_documents)
+               : Sequences::best_fit(tokens, options.sequence_length, long_documents);
 }
 
 std::vector<Sequences> open_sources(const std::vector<SourceOptions>& sources,
@@ -83,21 +93,29 @@ CorpusPaths CorpusPaths::unpacked(const std::string& text) {
   return {files_in({all.begin(), middle}), files_in({middle + 1, all.end()})};
 }
 
-BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
+EncodeOptions encode_options(const Recipe& recipe) {
+  return {.tokenizer = recipe.tokenizer,
+          .chat_template = recipe.data.chat_template,
+          .loss_on = recipe.data.loss_on,
+          .on_error = recipe.data.on_error};
+}
+
+BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
                            const std::string& cache, const Log& log) {
-  MOESAIC_CHECK(!options.train.empty(), ErrorKind::kRecipe, "data.train names no source");
+  const EncodeOptions encode = encode_options(recipe);
+  MOESAIC_CHECK(!recipe.data.train.empty(), ErrorKind::kRecipe, "data.train names no source");
   BuiltCorpora corpora;
   const auto build = [&](const std::vector<SourceOptions>& sources, const char* key,
                          std::vector<CorpusFile>& files) {
     corpora.description[key] = Json::array();
     for (const SourceOptions& source : sources) {
-      const BuiltSource built = build_token_file(source, tokenizer, cache, log);
+      const BuiltSource built = build_token_file(source, tokenizer, cache, log, encode);
       files.push_back(built.file);
       corpora.description[key].push_back(description_of(source, built));
     }
   };
-  build(options.train, "train", corpora.paths.train);
-  build(options.valid, "valid", corpora.paths.valid);
+  build(recipe.data.train, "train", corpora.paths.train);
+  build(recipe.data.valid, "valid", corpora.paths.valid);
   return corpora;
 }
 

@@ -32,8 +32,11 @@ struct BuiltCorpora {
   Json description;
 };
 
+/// How the recipe makes ids of documents.
+EncodeOptions encode_options(const Recipe& recipe);
+
 /// Chief only. Token files that are not there yet go to the folder `cache`.
-BuiltCorpora build_corpora(const DataOptions& options, const Tokenizer& tokenizer,
+BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
                            const std::string& cache, const Log& log);
 
 /// Error(kData), naming the source, for token ids of `vocab_size` or above.

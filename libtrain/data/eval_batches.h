@@ -14,7 +14,7 @@ class EvalBatches {
   EvalBatches(std::vector<Sequences> sources, std::int64_t micro_batch_size);
 
   std::int64_t count() const;
-  /// The last one may be smaller. Each sequence is a document and an example; example ids count
+  /// The last one may be smaller. Each sequence is an example; example ids count
   /// through all sequences.
   Batch micro_batch(std::int64_t index) const;
   std::int64_t target_tokens() const;  // of all micro-batches

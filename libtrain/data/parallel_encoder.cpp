@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <numeric>
 #include <thread>
 
 namespace moesaic {
@@ -18,22 +17,17 @@ ParallelEncoder::ParallelEncoder(const Tokenizer& tokenizer, int threads)
       threads_(threads > 0 ? static_cast<std::size_t>(threads)
                            : std::max(1U, std::thread::hardware_concurrency())) {}
 
-std::vector<std::vector<std::uint32_t>> ParallelEncoder::encode(
-    const std::vector<std::string>& texts) {
-  const std::size_t bytes =
-      std::transform_reduce(texts.begin(), texts.end(), std::size_t{0}, std::plus<>(),
-                            [](const std::string& text) { return text.size(); });
+void ParallelEncoder::for_each(std::size_t count, std::size_t bytes, const Work& work) {
   const std::size_t helpers =
-      std::min({threads_, texts.size(), bytes / kBytesPerThread + 1}) - (texts.empty() ? 0 : 1);
+      std::min({threads_, count, bytes / kBytesPerThread + 1}) - (count == 0 ? 0 : 1);
   while (clones_.size() < helpers) clones_.push_back(tokenizer_.clone());
 
-  std::vector<std::vector<std::uint32_t>> ids(texts.size());
-  std::vector<std::exception_ptr> errors(texts.size());
+  std::vector<std::exception_ptr> errors(count);
   std::atomic<std::size_t> next = 0;
-  const auto work = [&](const Tokenizer& tokenizer) {
-    for (std::size_t i = next++; i < texts.size(); i = next++) {
+  const auto work_on = [&](const Tokenizer& tokenizer) {
+    for (std::size_t i = next++; i < count; i = next++) {
       try {
-        tokenizer.encode(texts[i], ids[i]);
+        work(tokenizer, i);
       } catch (...) {
         errors[i] = std::current_exception();
       }
@@ -41,13 +35,12 @@ std::vector<std::vector<std::uint32_t>> ParallelEncoder::encode(
   };
   {
     std::vector<std::jthread> threads;  // joined at the end of the block
-    for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back([&, i] { work(*clones_[i]); });
-    work(tokenizer_);
+    for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back([&, i] { work_on(*clones_[i]); });
+    work_on(tokenizer_);
   }
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
   }
-  return ids;
 }
 
 }  // namespace moesaic

@@ -1,9 +1,9 @@
-// ParallelEncoder: texts to token ids on several threads; the ids do not depend on how many.
+// ParallelEncoder: documents to token ids on several threads, each with a tokenizer of its own.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
+#include <functional>
 #include <memory>
-#include <string>
 #include <vector>
 
 #include "data/tokenizer.h"
@@ -15,8 +15,10 @@ class ParallelEncoder {
   /// `tokenizer` must outlive this object. 0 threads = the cores that this process may use.
   ParallelEncoder(const Tokenizer& tokenizer, int threads);
 
-  /// The ids of each text, in their order. Rethrows the error of the first text that has one.
-  std::vector<std::vector<std::uint32_t>> encode(const std::vector<std::string>& texts);
+  using Work = std::function<void(const Tokenizer& tokenizer, std::size_t index)>;
+  /// Does the work on each of `count` documents, of `bytes` together. Rethrows the error of the first
+  /// that has one.
+  void for_each(std::size_t count, std::size_t bytes, const Work& work);
 
  private:
   const Tokenizer& tokenizer_;

@@ -49,11 +49,12 @@ Batch TokenStream::micro_batch(std::int64_t step, std::int64_t index) const {
 
 StepSize TokenStream::size(std::int64_t step) const {
   MOESAIC_ASSERT(step >= 0);
-  StepSize size{.micro_batches = micro_batches_per_step(), .documents = options_.global_batch_size};
+  StepSize size{.micro_batches = micro_batches_per_step()};
   for (std::int64_t i = 0; i < options_.global_batch_size; ++i) {
     const Draw drawn = draw(step, i);
     size.target_tokens += sources_[drawn.source].targets(drawn.sequence);
     size.input_tokens += sources_[drawn.source].inputs(drawn.sequence);
+    size.documents += sources_[drawn.source].documents(drawn.sequence);
   }
   return size;
 }

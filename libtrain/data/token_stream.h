@@ -25,7 +25,6 @@ class TokenStream : public StepData {
   TokenStream(std::vector<Sequences> sources, const std::vector<double>& weights,
               const Options& options);
 
-  /// Each sequence is one document.
   StepSize size(std::int64_t step) const override;
   /// Each sequence is an example; its id is its position within the global batch.
   Batch micro_batch(std::int64_t step, std::int64_t index) const override;

@@ -24,7 +24,7 @@ RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer
   std::string paths;
   if (context.is_chief()) {
     const std::string cache = recipe.data.cache.value_or(recipe.run_dir + "/cache");
-    BuiltCorpora built = build_corpora(recipe.data, tokenizer, cache, context.log);
+    BuiltCorpora built = build_corpora(recipe, tokenizer, cache, context.log);
     data.description = std::move(built.description);
     paths = built.paths.packed();
   }

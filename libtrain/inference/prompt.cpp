@@ -4,6 +4,7 @@
 
 #include "core/error.h"
 #include "data/chat/chat_template.h"
+#include "data/chat/template_source.h"
 #include "data/text/text_tokenizer.h"
 #include "data/text/unicode.h"
 
@@ -32,35 +33,23 @@ std::vector<std::uint32_t> find_end_ids(const ModelFiles& files, const Tokenizer
   return ids;
 }
 
-// The chat template: a file of its own, or a text (or the one called default) in
-// tokenizer_config.json.
-std::string chat_template_of(const ModelFiles& files, const Json& config) {
-  const std::string& own = files.text("chat_template.jinja");
-  if (!own.empty()) return own;
-  const auto found = config.find("chat_template");
-  if (found != config.end() && found->is_string()) return found->get<std::string>();
-  if (found != config.end() && found->is_array()) {
-    for (const Json& one : *found) {
-      if (one.is_object() && one.value("name", "") == "default") return one.value("template", "");
-    }
-  }
+std::string chat_template_of(const ModelFiles& files) {
+  std::string text = chat_template_text(files.text("chat_template.jinja"),
+                                        files.object("tokenizer_config.json"));
+  if (!text.empty()) return text;
   throw Error(ErrorKind::kData, format("{} comes without a chat template", files.path()),
               "leave --chat out, or use a model that was trained for it");
 }
 
 std::string chat_text(const ModelFiles& files, const std::string& text, const std::string& system) {
-  const Json config = files.object("tokenizer_config.json");
   const ChatTemplate chat =
-      ChatTemplate::parse(chat_template_of(files, config), files.path() + ": chat_template");
+      ChatTemplate::parse(chat_template_of(files), files.path() + ": chat_template");
   Json messages = Json::array();
   unicode::require_valid(text, "the prompt");
   unicode::require_valid(system, "--system");
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
   messages.push_back({{"role", "user"}, {"content", text}});
-  ChatTemplate::Options options;
-  for (const auto& [name, token] : files.declarations().named)
-    options.variables[name] = token.content;
-  return chat.render(messages, options);
+  return chat.render(messages, {true, template_variables(files.declarations())});
 }
 
 void check_ids(const std::vector<std::uint32_t>& ids, std::int64_t vocab_size) {

@@ -123,7 +123,7 @@ TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
     EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
               std::string::npos);
   }
-  EXPECT_NE(problem({"data.train=[{path: a, format: chat}]"}).find("not supported by this version"),
+  EXPECT_NE(problem({"data.train=[{path: a, format: idx}]"}).find("not supported by this version"),
             std::string::npos);
 }
 

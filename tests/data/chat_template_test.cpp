@@ -27,6 +27,20 @@ TEST(ChatTemplate, WritesAConversation) {
             "<s>[user] hi\n[assistant] yo\n>");
 }
 
+TEST(ChatTemplate, TellsWhatTheAssistantSays) {
+  const auto marked = ChatTemplate::parse(
+      "{% for m in messages %}{{ m.role }}:{% if m.role == 'assistant' %}{% generation %}"
+      "{{ m.content }};{% endgeneration %}{% else %}{{ m.content }};{% endif %}{% endfor %}",
+      "template");
+  EXPECT_TRUE(marked.marks_generation());
+  const RenderedChat chat = marked.render_marked(kTalk, {});
+  EXPECT_EQ(chat.text, "user:hi;assistant: yo ;");
+  EXPECT_EQ(chat.generated, (std::vector<TextSpan>{{18, 23}}));
+  const auto plain = ChatTemplate::parse("{{ messages[1].content }}", "template");
+  EXPECT_FALSE(plain.marks_generation());
+  EXPECT_TRUE(plain.render_marked(kTalk, {}).generated.empty());
+}
+
 TEST(ChatTemplate, KeepsSettingsInsideOfLoopsUnlessInANamespace) {
   EXPECT_EQ(
       rendered("{% set a = 1 %}{% set n = namespace(b=1) %}{% for i in range(3) %}{% set a = 9 %}"

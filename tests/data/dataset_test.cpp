@@ -26,7 +26,7 @@ Recipe recipe_of(const TemporaryFolder& folder) {
 
 CorpusPaths built(const TemporaryFolder& folder, const Recipe& recipe) {
   const auto corpora =
-      build_corpora(recipe.data, *byte_tokenizer(), folder.path() + "/cache", silent());
+      build_corpora(recipe, *byte_tokenizer(), folder.path() + "/cache", silent());
   return CorpusPaths::unpacked(corpora.paths.packed());  // as the other ranks get them
 }
 
@@ -97,7 +97,7 @@ TEST(Dataset, IsDescribedByWhatItsSourcesHold) {
   std::ofstream(strange) << "text";
   recipe.data.train = {{.path = folder.path() + "/a*.txt"}};
   const auto build = [&] {
-    return build_corpora(recipe.data, *byte_tokenizer(), folder.path() + "/cache", silent());
+    return build_corpora(recipe, *byte_tokenizer(), folder.path() + "/cache", silent());
   };
   const BuiltCorpora before = build();
   EXPECT_EQ(CorpusPaths::unpacked(before.paths.packed()).train, before.paths.train);

@@ -43,7 +43,7 @@ TEST(Sequences, TooFewIdsAreAnErrorThatCounts) {
                [&] { Sequences::packed(tokens, 2147483646); });
   const auto single = tokens_of(folder, {{1}, {2}}, "ones.txt");
   expect_error(ErrorKind::kData, "ones.txt: no sequence in 2 documents with 2 token ids",
-               [&] { Sequences::per_document(single, 3, Sequences::LongDocuments::kCut); });
+               [&] { Sequences::per_document(single, 3, {TooLong::kChunk}); });
 }
 
 TEST(Sequences, LengthOutOfRangeIsARecipeError) {
@@ -58,7 +58,7 @@ TEST(Sequences, LengthOutOfRangeIsARecipeError) {
 TEST(Sequences, DocumentsAreSequencesOfTheirOwnLength) {
   const TemporaryFolder folder;
   const auto tokens = tokens_of(folder, {{1, 2}, {3}, {4, 5, 6, 7}});  // {3} has no target
-  const auto sequences = Sequences::per_document(tokens, 3, Sequences::LongDocuments::kRefuse);
+  const auto sequences = Sequences::per_document(tokens, 3, {TooLong::kStop});
   ASSERT_EQ(sequences.size(), 2);
   EXPECT_EQ(ids_of(sequences, 0), (Ids{1, 2}));
   EXPECT_EQ(ids_of(sequences, 1), (Ids{4, 5, 6, 7}));
@@ -68,7 +68,7 @@ TEST(Sequences, DocumentsAreSequencesOfTheirOwnLength) {
 TEST(Sequences, LongDocumentsAreCutSoThatEachTargetOccursOnce) {
   const TemporaryFolder folder;
   const auto tokens = tokens_of(folder, {counting(8), {50, 51}, counting(7, 20)});
-  const auto sequences = Sequences::per_document(tokens, 3, Sequences::LongDocuments::kCut);
+  const auto sequences = Sequences::per_document(tokens, 3, {TooLong::kChunk});
   ASSERT_EQ(sequences.size(), 6);
   EXPECT_EQ(ids_of(sequences, 0), (Ids{0, 1, 2, 3}));
   EXPECT_EQ(ids_of(sequences, 1), (Ids{3, 4, 5, 6}));
@@ -91,7 +91,7 @@ TEST(Sequences, CountTheTargetsThatTheTokenFileHas) {
               sequences.total_targets());
     return targets;
   };
-  EXPECT_EQ(count(Sequences::per_document(tokens, 3, Sequences::LongDocuments::kCut)),
+  EXPECT_EQ(count(Sequences::per_document(tokens, 3, {TooLong::kChunk})),
             (Ids{2, 1, 0, 1}));
   const auto packed = Sequences::packed(tokens, 3);
   EXPECT_EQ(count(packed), (Ids{2, 2, 1}));  // 0 1 1 | 0 1 1 | 0 0 1
@@ -102,7 +102,7 @@ TEST(Sequences, ASourceWithoutATargetIsAnError) {
   const TemporaryFolder folder;
   const auto tokens = tokens_of(folder, {{1, 2, 3}, {4, 5}}, "chats.tokens", {{1, 0, 0}, {1, 0}});
   expect_error(ErrorKind::kData, "chats.tokens: none of its 2 sequences has a target",
-               [&] { Sequences::per_document(tokens, 3, Sequences::LongDocuments::kCut); });
+               [&] { Sequences::per_document(tokens, 3, {TooLong::kChunk}); });
   const auto first = tokens_of(folder, {{1, 2, 3}}, "first.tokens", {{1, 0, 0}});
   expect_error(ErrorKind::kData, "first.tokens: none of its 1 sequences has a target",
                [&] { Sequences::packed(first, 2); });
@@ -112,7 +112,7 @@ TEST(Sequences, RefusedLongDocumentsAreNumbered) {
   const TemporaryFolder folder;
   const auto tokens = tokens_of(folder, {{1, 2}, counting(5)}, "ids.jsonl");
   expect_error(ErrorKind::kData, "ids.jsonl: document 2 has 5 token ids, at most 4",
-               [&] { Sequences::per_document(tokens, 3, Sequences::LongDocuments::kRefuse); });
+               [&] { Sequences::per_document(tokens, 3, {TooLong::kStop}); });
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ TEST(TokenStream, MicroBatchesHoldInputsTargetsPositionsAndExamples) {
 TEST(TokenStream, RaggedSequencesKeepTheirLengths) {
   const TemporaryFolder folder;
   const auto tokens = tokens_of(folder, {{1, 2}, {3, 4, 5, 6}, {7, 8, 9}});
-  const TokenStream stream({Sequences::per_document(tokens, 8, Sequences::LongDocuments::kRefuse)},
+  const TokenStream stream({Sequences::per_document(tokens, 8, {TooLong::kStop})},
                            {1.0},
                            {.shuffle = false, .global_batch_size = 3, .micro_batch_size = 3});
   const Batch batch = stream.micro_batch(0, 0);
@@ -60,7 +60,7 @@ TEST(TokenStream, TheCutIntoMicroBatchesDoesNotChangeAStep) {
   const TemporaryFolder folder;
   const auto other =
       Sequences::per_document(tokens_of(folder, {counting(5, 100), counting(3, 200)}, "other"), 3,
-                              Sequences::LongDocuments::kCut);
+                              {TooLong::kChunk});
   const auto step_of = [&](std::int64_t micro, std::int64_t step) {
     const TokenStream stream({ten(folder), other}, {2.0, 1.0},
                              {.seed = 9, .global_batch_size = 12, .micro_batch_size = micro});
@@ -112,7 +112,7 @@ TEST(TokenStream, TargetsAreThoseOfTheTokenFilesBits) {
   const TemporaryFolder folder;
   const auto tokens =
       tokens_of(folder, {{1, 2, 3, 4}, {5, 6, 7}}, "source", {{1, 1, 1, 0}, {1, 0, 0}});
-  const TokenStream stream({Sequences::per_document(tokens, 8, Sequences::LongDocuments::kRefuse)},
+  const TokenStream stream({Sequences::per_document(tokens, 8, {TooLong::kStop})},
                            {1.0},
                            {.shuffle = false, .global_batch_size = 2, .micro_batch_size = 2});
   const Batch batch = stream.micro_batch(0, 0);

@@ -1,6 +1,8 @@
 #include "data/chat/chat_template.h"
 
+#include <algorithm>
 #include <ctime>
+#include <utility>
 
 #include "core/error.h"
 #include "data/chat/template_interpreter.h"
@@ -69,11 +71,19 @@ Value time_now(const Arguments& a) {
   return Value::of(std::string(text, std::strftime(text, sizeof text, pattern.c_str(), &local)));
 }
 
+bool has_generation(const chat::Body& body) {
+  return std::any_of(body.begin(), body.end(), [](const chat::Statement& s) {
+    return s.kind == chat::Statement::Kind::kGeneration || has_generation(s.body) ||
+           has_generation(s.otherwise);
+  });
+}
+
 }  // namespace
 
 struct ChatTemplate::Parts {
   chat::Body body;
   std::string where;
+  bool marks_generation = false;
 };
 
 ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& where) {
@@ -82,11 +92,15 @@ ChatTemplate ChatTemplate::parse(std::string_view source, const std::string& whe
                 kMostSourceBytes);
   unicode::require_valid(source, where);
   ChatTemplate made;
-  made.parts_ = std::make_shared<const Parts>(Parts{chat::parse_template(source, where), where});
+  chat::Body body = chat::parse_template(source, where);
+  const bool marks = has_generation(body);
+  made.parts_ = std::make_shared<const Parts>(Parts{std::move(body), where, marks});
   return made;
 }
 
-std::string ChatTemplate::render(const Json& messages, const Options& options) const {
+bool ChatTemplate::marks_generation() const { return parts_->marks_generation; }
+
+RenderedChat ChatTemplate::render_marked(const Json& messages, const Options& options) const {
   std::map<std::string, Value> globals = {{"range", function(make_range)},
                                           {"namespace", function(make_namespace)},
                                           {"dict", function(make_dict)},

@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "core/json.h"
+#include "data/chat/rendered_chat.h"
 
 namespace moesaic {
 
@@ -23,7 +24,13 @@ class ChatTemplate {
 
   /// `messages`: [{"role": "user", "content": "..."}, ...]. Error(kData) naming the template's
   /// line: also when the template refuses them.
-  std::string render(const Json& messages, const Options& options) const;
+  std::string render(const Json& messages, const Options& options) const {
+    return render_marked(messages, options).text;
+  }
+  /// With what the assistant says in it, where the template marks that.
+  RenderedChat render_marked(const Json& messages, const Options& options) const;
+  /// Whether the template has blocks of `generation`.
+  bool marks_generation() const;
 
  private:
   struct Parts;

@@ -1,6 +1,7 @@
 #include "data/chat/template_interpreter.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "core/error.h"
 #include "core/format.h"
@@ -38,14 +39,13 @@ class Interpreter {
     scope_ = &root_;
   }
 
-  std::string run(const Body& body) {
-    std::string out;
+  RenderedChat run(const Body& body) {
     try {
-      execute(body, out);
+      execute(body, rendered_.text);
     } catch (const Error& error) {
       throw Error(ErrorKind::kData, format("{}, line {}: {}", where_, line_, error.what()));
     }
-    return out;
+    return std::move(rendered_);
   }
 
  private:
@@ -95,14 +95,22 @@ class Interpreter {
       case Kind::kFilter:
         write(to_text(captured(s)), out);
         break;
-      case Kind::kGroup:
-        return execute(s.body, out);
+      case Kind::kGeneration:
+        return generation(s, out);
       case Kind::kBreak:
         return Flow::kBreak;
       case Kind::kContinue:
         return Flow::kContinue;
     }
     return Flow::kOn;
+  }
+
+  Flow generation(const Statement& s, std::string& out) {
+    const std::size_t begin = out.size();
+    const Flow flow = execute(s.body, out);
+    if (&out == &rendered_.text && out.size() > begin)
+      rendered_.generated.push_back({begin, out.size()});
+    return flow;
   }
 
   // What the body writes, through the filters.
@@ -362,6 +370,7 @@ class Interpreter {
   }
 
   const std::string& where_;
+  RenderedChat rendered_;
   Scope root_;
   Scope* scope_ = nullptr;
   std::int64_t steps_ = 0;
@@ -371,8 +380,8 @@ class Interpreter {
 
 }  // namespace
 
-std::string run_template(const Body& body, const std::map<std::string, Value>& globals,
-                         const std::string& where) {
+RenderedChat run_template(const Body& body, const std::map<std::string, Value>& globals,
+                          const std::string& where) {
   return Interpreter(globals, where).run(body);
 }
 

@@ -82,7 +82,7 @@ class TemplateParser {
       return;
     }
     if (name == "generation") {  // Transformers: marks what the assistant says
-      made.kind = StatementKind::kGroup;
+      made.kind = StatementKind::kGeneration;
       made.body = body_to("endgeneration");
       return;
     }

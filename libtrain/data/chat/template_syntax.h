@@ -56,7 +56,7 @@ struct Statement {
     kSetBlock,  // names[0] = body, through `expression` (filters of the name "") if there
     kMacro,     // text(names = defaults): body
     kFilter,    // body through `expression`
-    kGroup,     // body
+    kGeneration,  // body, which the assistant says
     kBreak,
     kContinue
   };

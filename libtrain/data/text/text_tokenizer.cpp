@@ -330,8 +330,12 @@ TokenizerTexts read_tokenizer_texts(const std::string& path) {
                : "";
   };
   const fs::path folder = file.parent_path();
-  return {file.string(), text_of(file), text_of(folder / "tokenizer_config.json"),
-          text_of(folder / "special_tokens_map.json"), text_of(folder / "added_tokens.json")};
+  return {file.string(),
+          text_of(file),
+          text_of(folder / "tokenizer_config.json"),
+          text_of(folder / "special_tokens_map.json"),
+          text_of(folder / "added_tokens.json"),
+          text_of(folder / "chat_template.jinja")};
 }
 
 TokenDeclarations declarations_of(const TokenizerTexts& texts) {

@@ -25,6 +25,7 @@ struct TokenizerTexts {
   std::string config;              // tokenizer_config.json
   std::string special_tokens_map;  // special_tokens_map.json
   std::string added_tokens;        // added_tokens.json
+  std::string chat_template = {};  // chat_template.jinja
 };
 
 /// Of tokenizer.json at `path`, or in the folder `path`, or of the GGUF file `path`.

@@ -1,0 +1,189 @@
+#include "data/document_encoder.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "data/chat/chat_targets.h"
+#include "data/chat/template_source.h"
+#include "data/json_line.h"
+
+namespace moesaic {
+namespace {
+
+Json read_object(const std::string& line, const std::string& where) {
+  Json json = parse_json(line, where);
+  MOESAIC_CHECK(json.is_object(), ErrorKind::kData, "{}: {}, must be an object", where,
+                json.type_name());
+  return json;
+}
+
+const Json& member_of(const Json& line, const char* key, const std::string& where) {
+  const auto found = line.find(key);
+  MOESAIC_CHECK(found != line.end(), ErrorKind::kData, "{}: key \"{}\" is missing", where, key);
+  return *found;
+}
+
+// Tokens that both begin with.
+std::size_t shared_beginning(const std::vector<std::uint32_t>& a,
+                             const std::vector<std::uint32_t>& b) {
+  return static_cast<std::size_t>(
+      std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+}
+
+// Marks the tokens of `text` that have a byte of the span in them: the first is the one from which
+// on the ids differ from those of what is before the span.
+void mark_span(const std::string& text, const TextSpan& span, const Tokenizer& tokenizer,
+               EncodedDocument& document) {
+  const auto ids_before = [&](std::size_t byte) {
+    std::vector<std::uint32_t> ids;
+    tokenizer.encode(std::string_view(text).substr(0, byte), ids);
+    return ids;
+  };
+  const std::size_t begin = shared_beginning(document.ids, ids_before(span.begin));
+  std::size_t end = document.ids.size();
+  if (span.end < text.size()) {
+    const auto ids = ids_before(span.end);
+    const std::size_t shared = shared_beginning(document.ids, ids);
+    end = std::min(end, shared < ids.size() ? shared + 1 : shared);  // one reaches beyond the span
+  }
+  for (std::size_t i = begin; i < end; ++i) document.may_be_target[i] = 1;
+}
+
+}  // namespace
+
+DocumentEncoder::DocumentEncoder(DataFormat data_format, const EncodeOptions& options)
+    : format_(data_format),
+      learns_all_(options.loss_on == "all" || !has_completions(data_format)),
+      skips_errors_(options.on_error == "skip"),
+      tokenizer_name_(options.tokenizer) {
+  MOESAIC_CHECK(options.loss_on != "completion" || has_completions(data_format), ErrorKind::kRecipe,
+                "data.loss_on is completion, and data of format {} have none; auto is right for "
+                "sources of several formats",
+                name_of(data_format));
+  if (skips_errors_) key_ = "skip\n";
+  if (!has_completions(data_format)) return;
+  const TemplateSource source = find_chat_template(options.chat_template, options.tokenizer);
+  if (!source.text.empty()) chat_ = ChatTemplate::parse(source.text, source.where);
+  if (data_format == DataFormat::kChat) chat(name_of(data_format));
+  variables_ = source.variables;
+  key_ += Json{{"template", source.text}, {"variables", variables_}, {"all", learns_all_}}.dump();
+  key_ += "\n";
+}
+
+const ChatTemplate& DocumentEncoder::chat(const std::string& where) const {
+  if (!chat_) {
+    throw Error(ErrorKind::kRecipe,
+                format("{}: messages need a chat template, and the tokenizer {} has none",
+                                where, tokenizer_name_),
+                "name a file with one: data.chat_template");
+  }
+  return *chat_;
+}
+
+std::string DocumentEncoder::key() const { return key_; }
+
+// What templates and tokenizers refuse does not name the line.
+EncodedDocument DocumentEncoder::encode(const std::string& text, const std::string& where,
+                                        const Tokenizer& tokenizer) const {
+  try {
+    return encode_line(text, where, tokenizer);
+  } catch (const Error& error) {
+    const std::string reason = error.what();
+    if (reason.starts_with(where)) throw;
+    throw Error(error.kind(), format("{}: {}", where, reason), error.hint());
+  }
+}
+
+EncodedDocument DocumentEncoder::encode_line(const std::string& text, const std::string& where,
+                                             const Tokenizer& tokenizer) const {
+  switch (format_) {
+    case DataFormat::kText:
+      return of_text(text, tokenizer);
+    case DataFormat::kJsonl:
+      return of_text(read_text_line(text, where), tokenizer);
+    case DataFormat::kTokens:
+      return {read_ids_line(text, where), {}};
+    case DataFormat::kPromptCompletion:
+      return of_prompt(read_object(text, where), where, tokenizer);
+    case DataFormat::kChat:
+      return of_chat(read_object(text, where), where, tokenizer);
+    case DataFormat::kTokenFile:
+      break;
+  }
+  MOESAIC_ASSERT(false);
+  return {};
+}
+
+EncodedDocument DocumentEncoder::of_text(std::string_view text, const Tokenizer& tokenizer) const {
+  EncodedDocument document;
+  tokenizer.encode(text, document.ids);
+  const auto end = tokenizer.end_of_text();
+  if (!document.ids.empty() && end) document.ids.push_back(*end);
+  return document;
+}
+
+EncodedDocument DocumentEncoder::of_prompt(const Json& line, const std::string& where,
+                                           const Tokenizer& tokenizer) const {
+  const Json& prompt = member_of(line, "prompt", where);
+  const Json& completion = member_of(line, "completion", where);
+  Ids before, all;
+  if (prompt.is_array() && completion.is_array()) {
+    const Json messages = read_prompt_and_completion(prompt, completion, where);
+    const Json variables = variables_of(line);
+    tokenizer.encode(chat(where).render(first_messages(messages, prompt.size()), {true, variables}),
+                     before);
+    tokenizer.encode(chat(where).render(messages, {false, variables}), all);
+    return with_completion(before, std::move(all), where);
+  }
+  MOESAIC_CHECK(prompt.is_string() && completion.is_string(), ErrorKind::kData,
+                "{}: \"prompt\" is {} and \"completion\" {}, must be two texts or two lists of "
+                "messages",
+                where, prompt.type_name(), completion.type_name());
+  const auto& asked = prompt.get_ref<const std::string&>();
+  const auto& answer = completion.get_ref<const std::string&>();
+  MOESAIC_CHECK(!answer.empty(), ErrorKind::kData, "{}: \"completion\" is empty", where);
+  tokenizer.encode_with_special(asked, before);
+  tokenizer.encode_with_special(asked + answer, all);
+  const auto end = tokenizer.end_of_text();
+  if (end && (all.empty() || all.back() != *end)) all.push_back(*end);
+  return with_completion(before, std::move(all), where);
+}
+
+EncodedDocument DocumentEncoder::with_completion(const Ids& prompt, Ids ids,
+                                                 const std::string& where) const {
+  const std::size_t begin = shared_beginning(prompt, ids);
+  MOESAIC_CHECK(begin < ids.size(), ErrorKind::kData,
+                "{}: the completion adds no token to the prompt", where);
+  EncodedDocument document{std::move(ids), {}};
+  if (learns_all_) return document;
+  document.may_be_target.assign(document.ids.size(), 1);
+  std::fill_n(document.may_be_target.begin(), begin, std::uint8_t{0});
+  return document;
+}
+
+EncodedDocument DocumentEncoder::of_chat(const Json& line, const std::string& where,
+                                         const Tokenizer& tokenizer) const {
+  const Conversation conversation = read_conversation(line, where);
+  const Json variables = variables_of(line);
+  EncodedDocument document;
+  if (learns_all_) {
+    tokenizer.encode(chat(where).render(conversation.messages, {false, variables}), document.ids);
+    return document;
+  }
+  const RenderedChat rendered = render_with_targets(chat(where), variables, conversation, where);
+  tokenizer.encode(rendered.text, document.ids);
+  document.may_be_target.assign(document.ids.size(), 0);
+  for (const TextSpan& span : rendered.generated)
+    mark_span(rendered.text, span, tokenizer, document);
+  return document;
+}
+
+// The line's tools are the template's.
+Json DocumentEncoder::variables_of(const Json& line) const {
+  Json variables = variables_;
+  const auto tools = line.find("tools");
+  if (tools != line.end() && tools->is_array()) variables["tools"] = *tools;
+  return variables;
+}
+
+}  // namespace moesaic
