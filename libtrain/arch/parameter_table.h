@@ -12,7 +12,8 @@
 namespace moesaic::arch {
 
 enum class Scope { kDense, kExpert };
-enum class Init { kNormal, kOnes, kZeros };  // kNormal: mean 0, standard deviation init_std
+/// kNormal and kUniform: mean 0, standard deviation init_std.
+enum class Init { kNormal, kUniform, kOnes, kZeros };
 
 /// What a parameter is a part of, as reports count it.
 enum class Group { kAttention, kDense, kShared, kExperts, kRouter, kEmbedding, kHead, kNorms };
@@ -30,6 +31,8 @@ struct ParameterInfo {
   Group group = Group::kDense;
   double init_std = 0.02;
   double flops_per_token = 0;  // forward, a multiply-add counting 2; experts: of the top k only
+  double learning_rate_ratio = 1.0;  // its learning rate over the run's
+  bool adapter = false;              // stands beside the model's own, beginning anew
 
   std::int64_t numel() const;
 };

@@ -321,6 +321,7 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   check_tokens(recipe, options, places, problems);
   check_moe(recipe, options, places, problems);
   check_prediction(recipe, options, places, problems);
+  check_adaptation(recipe, places, problems);
   warn_without_effect(recipe, options.is_moe(), places, problems);
 }
 

@@ -16,6 +16,9 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems);
 /// The architecture, and how it fits the layout and the data.
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// What the block adapt asks of the architecture.
+void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& problems);
+
 /// Warnings for keys that were set and change nothing. `is_moe` as the architecture says.
 void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
                          ProblemList& problems);

@@ -86,6 +86,8 @@ std::vector<KeyInfo> entries_below(const std::string& prefix, const Schema<Owner
 /// The schema of each struct that has one. A new struct: one line here, its keys beside the others.
 const Schema<Recipe>& schema_of(const Recipe*);
 const Schema<SourceOptions>& schema_of(const SourceOptions*);
+const Schema<LoraOptions>& schema_of(const LoraOptions*);
+const Schema<AdaptOptions>& schema_of(const AdaptOptions*);
 
 template <class T>
 concept Described = requires(const T* owner) {

@@ -5,6 +5,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
+#include <compare>
+#include <map>
 
 #include "core/error.h"
 #include "optim/cpu/loops.h"
@@ -27,16 +29,17 @@ class AdamW : public Optimizer {
   }
 
   void step(const Gradients& gradients, std::int64_t step, double learning_rate) override {
-    std::vector<const GradientEntry*> on_device;
+    std::map<DeviceGroup, std::vector<const GradientEntry*>> on_device;
     for (const auto& entry : gradients.entries) {
       if (entry.gradient.numel() == 0) continue;
+      const double own_rate = learning_rate * entry.parameter.learning_rate_ratio;
       if (entry.gradient.is_cpu())
-        step_on_cpu(entry, gradients.scale, step, learning_rate);
+        step_on_cpu(entry, gradients.scale, step, own_rate);
       else
-        on_device.push_back(&entry);
+        on_device[{entry.parameter.decay, own_rate}].push_back(&entry);
     }
-    for (const bool decay : {true, false})
-      step_on_device(on_device, decay, gradients.scale, step, learning_rate);
+    for (const auto& [group, entries] : on_device)
+      step_on_device(entries, group, gradients.scale, step);
   }
 
   StateDict state() const override { return state_; }
@@ -56,27 +59,31 @@ class AdamW : public Optimizer {
                entry.parameter.tensor, entry.gradient, exp_avg, exp_avg_sq);
   }
 
-  // All parameters with (without) decay by a few kernels.
-  void step_on_device(const std::vector<const GradientEntry*>& entries, bool decay, double scale,
-                      std::int64_t step, double learning_rate) {
+  // Parameters that a few kernels change together.
+  struct DeviceGroup {
+    bool decay;
+    double learning_rate;
+    auto operator<=>(const DeviceGroup&) const = default;
+  };
+
+  void step_on_device(const std::vector<const GradientEntry*>& entries, const DeviceGroup& group,
+                      double scale, std::int64_t step) {
     std::vector<at::Tensor> weights, gradients, first, second;
     for (const GradientEntry* entry : entries) {
-      if (entry->parameter.decay != decay) continue;
       const auto& [exp_avg, exp_avg_sq] = moments_of(entry->parameter);
       weights.push_back(entry->parameter.tensor);
       gradients.push_back(entry->gradient);
       first.push_back(exp_avg);
       second.push_back(exp_avg_sq);
     }
-    if (weights.empty()) return;
     // The kernel advances nothing: it reads the number of this step.
     const std::vector<at::Tensor> steps(
         weights.size(), at::scalar_tensor(static_cast<double>(step),
                                           gradients.front().options().dtype(at::kFloat)));
     if (scale != 1) at::_foreach_mul_(gradients, scale);
-    at::_fused_adamw_(weights, gradients, first, second, {}, steps, learning_rate, options_.beta1,
-                      options_.beta2, decay ? options_.weight_decay : 0.0, options_.eps, false,
-                      false);
+    at::_fused_adamw_(weights, gradients, first, second, {}, steps, group.learning_rate,
+                      options_.beta1, options_.beta2, group.decay ? options_.weight_decay : 0.0,
+                      options_.eps, false, false);
     at::_foreach_zero_(gradients);
   }
 

@@ -29,7 +29,7 @@ class Sgd : public Optimizer {
                      .mul_(options_.momentum)
                      .add_(update);
       }
-      weight.sub_(update, learning_rate);
+      weight.sub_(update, learning_rate * parameter.learning_rate_ratio);
       at::Tensor(gradient).zero_();
     }
   }

@@ -119,7 +119,7 @@ TEST_F(RecipeReader, NamesTheSectionThatOwnsAMisplacedKey) {
 }
 
 TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
-  for (const char* key : {"adapt", "privacy", "parallel.shard_optimizer"}) {
+  for (const char* key : {"continual", "privacy", "parallel.shard_optimizer"}) {
     EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
               std::string::npos);
   }
