@@ -9,6 +9,9 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
   verb.add_option("--model", arguments.model,
                   "Hugging Face folder, checkpoint folder, or run folder (its newest checkpoint)")
       ->required();
+  verb.add_option("--base", arguments.base,
+                  "Where the model now is that a run with adapters began from (default: where it "
+                  "was)");
   verb.add_option("--expert", arguments.expert,
                   "Ranks of an expert group (default: the largest number that divides ranks and "
                   "experts)")
@@ -30,6 +33,7 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
 void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments) {
   const InferenceArguments defaults;
   argv.push_back("--model=" + arguments.model);
+  if (arguments.base) argv.push_back("--base=" + *arguments.base);
   if (arguments.expert != defaults.expert) argv.push_back(format("--expert={}", arguments.expert));
   argv.push_back("--precision=" + arguments.precision);
   if (arguments.allow_nonfinite) argv.emplace_back("--allow-nonfinite");

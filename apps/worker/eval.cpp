@@ -29,8 +29,10 @@ void report(const Json& result, const EvalArguments& a) {
 int eval(const EvalArguments& a, const RankJob& job) {
   const InferenceArguments& i = a.inference;
   const RankContext context = inference_context(job, i);
-  InferenceModel model(
-      context, {.path = i.model, .precision = i.precision, .allow_nonfinite = i.allow_nonfinite});
+  InferenceModel model(context, {.path = i.model,
+                                 .base = i.base,
+                                 .precision = i.precision,
+                                 .allow_nonfinite = i.allow_nonfinite});
   std::unique_ptr<EvalTask> task;
   agreed(context.world, "eval: task", [&] {
     if (!context.is_chief()) return;

@@ -29,6 +29,9 @@ void add_export(CLI::App& app, int&) {
                    "keep (that of the folder it came from) | float32 | bfloat16 | float16")
       ->check(CLI::IsMember({"keep", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
+  verb->add_option("--base", a->options.base,
+                   "Where the model now is that a run with adapters began from (default: where it "
+                   "was)");
   verb->add_flag("--overwrite", a->options.overwrite,
                  "Replace what an export or import wrote to TO");
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,

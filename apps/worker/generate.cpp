@@ -83,6 +83,7 @@ int generate(const GenerateArguments& a, const RankJob& job) {
   const InferenceArguments& i = a.inference;
   const RankContext context = inference_context(job, i);
   InferenceModel model(context, {.path = i.model,
+                                 .base = i.base,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .predict = a.speculate,

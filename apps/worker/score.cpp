@@ -52,7 +52,10 @@ int score(const ScoreArguments& arguments, const RankJob& job) {
                          .output = arguments.output,
                          .batch_tokens = arguments.batch_tokens,
                          .idle_s = a.timeout_s / 4});
-  InferenceModel model(context, {a.model, a.precision, a.allow_nonfinite});
+  InferenceModel model(context, {.path = a.model,
+                                 .base = a.base,
+                                 .precision = a.precision,
+                                 .allow_nonfinite = a.allow_nonfinite});
   const Stopwatch watch;
   const ScoreRun::Summary summary = run.run(model);
   report(summary, watch.seconds(), arguments, context);

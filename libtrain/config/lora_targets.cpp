@@ -68,8 +68,7 @@ class PatternMap {
   void require_all_used() const {
     for (const Entry& entry : entries_) {
       if (!entry.used)
-        throw KeyError(key_,
-                       format("{} matches no adapted module", shown(entry.pattern.text())));
+        throw KeyError(key_, format("{} matches no adapted module", shown(entry.pattern.text())));
     }
   }
 

@@ -88,7 +88,8 @@ bool ModuleMatcher::matches(const std::string& module) {
   for (std::size_t i = 0; i < ends_.size(); ++i)
     note(i, any([&](const std::string& name) { return ends_at_dot(name, ends_[i]); }));
   for (std::size_t i = 0; i < patterns_.size(); ++i)
-    note(ends_.size() + i, any([&](const std::string& name) { return patterns_[i].matches(name); }));
+    note(ends_.size() + i,
+         any([&](const std::string& name) { return patterns_[i].matches(name); }));
   return matched;
 }
 

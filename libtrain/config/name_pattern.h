@@ -24,8 +24,8 @@ class KeyError : public Error {
 /// The path of the module that a parameter belongs to: the name without its last part.
 std::string module_of(const std::string& parameter);
 
-/// What a pattern may call a parameter or a module: its name, and with gate_proj, up_proj, down_proj
-/// for the w1, w3, w2 of Mixtral's experts.
+/// What a pattern may call a parameter or a module: its name, and with gate_proj, up_proj,
+/// down_proj for the w1, w3, w2 of Mixtral's experts.
 std::vector<std::string> names_in_patterns(const std::string& name);
 
 /// A regular expression (ECMAScript).

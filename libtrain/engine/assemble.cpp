@@ -41,6 +41,7 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
                            .adapters = adapters.get()},
       *parts.parameters, context);
   parts.config = arch::to_config(arch);
+  parts.base = weights.base();
   parts.origin = weights.load(*parts.parameters, context);
 }
 

@@ -1,6 +1,7 @@
 #include "engine/starting_weights.h"
 
 #include "core/error.h"
+#include "store/adapted_source.h"
 #include "store/upcycled_source.h"
 
 namespace moesaic {
@@ -23,7 +24,9 @@ StartingWeights::StartingWeights(const Recipe& recipe, const arch::Options& arch
   source_ =
       upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
   anew_ = lacking(arch, source_->arch());
-  if (recipe.adapt && recipe.adapt->lora && !anew_.empty()) {
+  if (!recipe.adapt || !recipe.adapt->lora) return;
+  base_ = AdapterBase{source_->path(), source_->digest(context)}.to_json();
+  if (!anew_.empty()) {
     throw Error(ErrorKind::kRecipe,
                 format("model.from has no weights for {} of the model's parameters, {} among them, "
                        "and under adapt.lora none begins anew",

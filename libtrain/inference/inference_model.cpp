@@ -84,7 +84,7 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
                    .matmul = chiefs_matmul(context.world, "auto"),
                    .world = context.world,
                    .weights = WeightCopies(/*keep=*/false)} {
-  const auto source = ModelSource::open(context, options.path);
+  const auto source = ModelSource::open(context, options.path, options.base);
   files_ = ModelFiles(context, *source);
   arch::Options arch = source->arch();
   MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,

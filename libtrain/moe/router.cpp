@@ -68,7 +68,8 @@ at::Tensor Router::jittered(const ForwardContext& context, const at::Tensor& x_T
   if (!context.training || training.jitter_noise == 0) return x_TD;
   const RandomKey key(training.seed, RandomStream::kJitter,
                       static_cast<std::uint64_t>(context.step), format("{}", options_.layer));
-  const at::Tensor u_TD = token_uniform(key, context.batch.place_T, x_TD.size(1)).to(x_TD.scalar_type());
+  const at::Tensor u_TD =
+      token_uniform(key, context.batch.place_T, x_TD.size(1)).to(x_TD.scalar_type());
   return x_TD.mul(u_TD.mul(2).sub(1).mul(training.jitter_noise).add(1));
 }
 

@@ -25,9 +25,9 @@ enum class Unused { kZeros, kUndefined };
 enum class Reach { kInputsAlone, kBeyond };
 inline Reach beyond_if(bool wanted) { return wanted ? Reach::kBeyond : Reach::kInputsAlone; }
 
-/// Records `outputs` = operation(`inputs`). No effect while gradients are off (at::NoGradGuard), and
-/// none where backward would have nothing to do: it ends above what is frozen. That must be the same
-/// on all ranks. `outputs` must be fresh tensors.
+/// Records `outputs` = operation(`inputs`). No effect while gradients are off (at::NoGradGuard),
+/// and none where backward would have nothing to do: it ends above what is frozen. That must be the
+/// same on all ranks. `outputs` must be fresh tensors.
 void record(const char* name, const Tensors& inputs, const Tensors& outputs, Backward backward,
             Reach reach = Reach::kInputsAlone, Unused unused = Unused::kZeros);
 

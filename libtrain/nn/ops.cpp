@@ -40,7 +40,8 @@ at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
   const bool wanted = context.open(weight);
   const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
   return record(
-      "embedding", {}, y_TD, [&context, &weight, wanted, ids_T](const Tensors& dy) -> Tensors {
+      "embedding", {}, y_TD,
+      [&context, &weight, wanted, ids_T](const Tensors& dy) -> Tensors {
         if (wanted)
           context.hand_over({Kind::kEmbedding, weight, ids_T, dy[0], context.batch.example_id_T});
         return {};

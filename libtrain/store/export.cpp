@@ -205,7 +205,7 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
                   const Log& log) {
   RankContext context = RankContext::single();
   context.log = log;
-  const auto source = ModelSource::open(context, from);
+  const auto source = ModelSource::open(context, from, options.base);
   require_known_routing(*source);
   const HubOrigin origin = source->origin(context);
   const auto table = arch::parameter_table(source->arch());
