@@ -9,6 +9,7 @@
 
 #include "common/without_effect.h"
 #include "config/recipe_reader.h"
+#include "config/scalar.h"
 #include "core/error.h"
 #include "dry_run.h"
 #include "launcher.h"
@@ -21,6 +22,7 @@ struct Arguments {
   RecipeArguments recipe;
   std::optional<std::int64_t> ranks;
   std::string resume;
+  std::string base;
   bool overwrite = false;
   bool allow_changed_data = false;
   bool dry_run = false;
@@ -117,6 +119,9 @@ void add_train(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 1'000'000));
   auto* resume = verb->add_option("--resume", arguments->resume,
                                   "auto (the newest checkpoint of the run), or the path of one");
+  verb->add_option("--base", arguments->base,
+                   "Where the model now is that the run's adapters began from (as model.from=PATH)")
+      ->needs(resume);
   verb->add_flag("--overwrite", arguments->overwrite,
                  "Remove the run that is in the run folder first")
       ->excludes(resume);
@@ -128,7 +133,11 @@ void add_train(CLI::App& app, int& exit_code) {
                  "Print the command that starts the ranks; start nothing");
   verb->add_flag("--json", arguments->json,
                  "Machine output: a summary on stdout, everything else on stderr");
-  verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+  verb->callback([arguments, &exit_code] {
+    if (!arguments->base.empty())
+      arguments->recipe.overrides.push_back("model.from=" + yaml_text(arguments->base));
+    exit_code = run(*arguments);
+  });
 }
 
 }  // namespace moesaic::cli

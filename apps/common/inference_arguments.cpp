@@ -10,6 +10,9 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
                   "Hugging Face folder, checkpoint folder, or run folder (its newest checkpoint)")
       ->required();
   verb.add_option("--adapter", arguments.adapter, "PEFT folder of an adapter of the model");
+  verb.add_option("--base", arguments.base,
+                  "Where the model now is that a run with adapters began from (default: where it "
+                  "was)");
   verb.add_option("--expert", arguments.expert,
                   "Ranks of an expert group (default: the largest number that divides ranks and "
                   "experts)")
@@ -32,6 +35,7 @@ void append_arguments(std::vector<std::string>& argv, const InferenceArguments& 
   const InferenceArguments defaults;
   argv.push_back("--model=" + arguments.model);
   if (!arguments.adapter.empty()) argv.push_back("--adapter=" + arguments.adapter);
+  if (arguments.base) argv.push_back("--base=" + *arguments.base);
   if (arguments.expert != defaults.expert) argv.push_back(format("--expert={}", arguments.expert));
   argv.push_back("--precision=" + arguments.precision);
   if (arguments.allow_nonfinite) argv.emplace_back("--allow-nonfinite");

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -10,9 +11,10 @@ namespace moesaic {
 
 struct InferenceArguments {
   std::string model;
-  std::string adapter;                // "" = the model alone
-  int expert = 0;                     // size of an expert group, 0 = the largest that fits
-  std::string precision = "float32";  // float64 | float32 | bfloat16
+  std::string adapter;                   // "" = the model alone
+  std::optional<std::string> base = {};  // of a run with adapters, where it has moved
+  int expert = 0;                        // size of an expert group, 0 = the largest that fits
+  std::string precision = "float32";     // float64 | float32 | bfloat16
   bool allow_nonfinite = false;
   std::string device = "cpu";  // cpu | cuda
   double timeout_s = 600;      // of one collective

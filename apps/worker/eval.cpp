@@ -31,6 +31,7 @@ int eval(const EvalArguments& a, const RankJob& job) {
   const RankContext context = inference_context(job, i);
   InferenceModel model(context, {.path = i.model,
                                  .adapter = i.adapter,
+                                 .base = i.base,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite});
   std::unique_ptr<EvalTask> task;

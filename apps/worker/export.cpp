@@ -18,7 +18,6 @@ struct ExportArguments {
   std::string max_shard_size = "5GB";
   std::string expert_layout = "per_expert";
   ExportOptions options;
-  std::string base;
   bool only_adapter = false;
   bool json = false;
 };
@@ -37,6 +36,9 @@ void add_options(CLI::App& verb, ExportArguments& a) {
                   "keep (that of the folder it came from) | float32 | bfloat16 | float16")
       ->check(CLI::IsMember({"keep", "float32", "bfloat16", "float16"}))
       ->capture_default_str();
+  verb.add_option("--base", a.options.base,
+                  "Where the model now is that a run with adapters, or a PEFT folder, belongs to "
+                  "(default: where it says)");
   verb.add_flag("--overwrite", a.options.overwrite, "Replace what an export or import wrote to TO");
   verb.add_flag("--allow-nonfinite", a.options.allow_nonfinite,
                 "Write weights that are NaN or infinite");
@@ -55,8 +57,6 @@ CLI::Option* add_adapter_options(CLI::App& verb, ExportArguments& a) {
       ->needs(adapter)
       ->check(CLI::IsMember({"per_expert", "fused"}))
       ->capture_default_str();
-  verb.add_option("--base", a.base, "Model of the adapter (default: the one that it names)")
-      ->needs(adapter);
   return adapter;
 }
 
@@ -64,7 +64,7 @@ void run_export(const ExportArguments& a) {
   if (!a.only_adapter) return export_model(a.from, a.to, a.options, Log());
   const bool fused = a.expert_layout == "fused";
   export_adapter(a.from, a.to,
-                 {.base = a.base,
+                 {.base = a.options.base.value_or(""),
                   .layout = fused ? ExpertLayout::kFused : ExpertLayout::kPerExpert,
                   .overwrite = a.options.overwrite});
 }

@@ -84,6 +84,7 @@ int generate(const GenerateArguments& a, const RankJob& job) {
   const RankContext context = inference_context(job, i);
   InferenceModel model(context, {.path = i.model,
                                  .adapter = i.adapter,
+                                 .base = i.base,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .predict = a.speculate,

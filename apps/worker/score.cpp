@@ -54,6 +54,7 @@ int score(const ScoreArguments& arguments, const RankJob& job) {
                          .idle_s = a.timeout_s / 4});
   InferenceModel model(context, {.path = a.model,
                                  .adapter = a.adapter,
+                                 .base = a.base,
                                  .precision = a.precision,
                                  .allow_nonfinite = a.allow_nonfinite});
   const Stopwatch watch;

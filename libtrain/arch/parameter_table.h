@@ -13,7 +13,8 @@
 namespace moesaic::arch {
 
 enum class Scope { kDense, kExpert };
-enum class Init { kNormal, kOnes, kZeros };  // kNormal: mean 0, standard deviation init_std
+/// kNormal and kUniform: mean 0, standard deviation init_std.
+enum class Init { kNormal, kUniform, kOnes, kZeros };
 
 /// What a parameter is a part of, as reports count it.
 enum class Group { kAttention, kDense, kShared, kExperts, kRouter, kEmbedding, kHead, kNorms };
@@ -30,9 +31,10 @@ struct ParameterInfo {
   bool correction_bias = false;  // of a router: a rule moves it, in steps too small for bfloat16
   Group group = Group::kDense;
   double init_std = 0.02;
-  double flops_per_token = 0;      // forward, a multiply-add counting 2; experts: of the top k only
-  double learning_rate_ratio = 1;  // its learning rate over that of the step
+  double flops_per_token = 0;        // forward, a multiply-add counting 2; experts: of the top k only
+  double learning_rate_ratio = 1.0;  // its learning rate over that of the step
   std::optional<double> weight_decay = {};  // where `decay`, in place of the optimizer's
+  bool adapter = false;                     // stands beside the model's own, beginning anew
 
   std::int64_t numel() const;
 };

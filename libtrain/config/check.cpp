@@ -330,6 +330,7 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   check_moe(recipe, options, places, problems);
   check_prediction(recipe, options, places, problems);
   check_training(recipe, options, places, problems);
+  check_adaptation(recipe, places, problems);
   warn_without_effect(recipe, options.is_moe(), places, problems);
 }
 

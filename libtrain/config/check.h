@@ -19,6 +19,8 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
 /// How the optimizer and the course of the run fit the architecture and each other.
 void check_training(const Recipe& recipe, const arch::Options& options, const Places& places,
                     ProblemList& problems);
+/// What the block adapt asks of the architecture.
+void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& problems);
 
 /// Warnings for keys that were set and change nothing. `is_moe` as the architecture says.
 void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,

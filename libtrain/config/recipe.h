@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -140,6 +141,32 @@ struct LogOptions {
   std::vector<std::int64_t> profile_steps;  // steps, from 1, whose trace is written
 };
 
+/// Names of modules: suffixes of their paths, or one regular expression.
+using ModuleNames = std::variant<std::string, std::vector<std::string>>;
+
+/// Low-rank adaptation; the keys are PEFT's.
+struct LoraOptions {
+  std::int64_t r = 16;
+  double lora_alpha = 32.0;  // the change of a weight is alpha / r B A
+  double lora_dropout = 0.0;
+  ModuleNames target_modules = std::string("all-linear");
+  ModuleNames exclude_modules = std::vector<std::string>();
+  std::map<std::string, std::int64_t> rank_pattern;  // other r, by ends of module paths
+  std::map<std::string, double> alpha_pattern;
+  bool use_rslora = false;                    // alpha / sqrt(r)
+  std::string init_lora_weights = "default";  // default | gaussian
+  bool train_a = true;                        // false: A stays as drawn
+  double lora_plus_ratio = 1.0;               // learning rate of B over that of A
+  std::string router = "frozen";              // frozen | lora | full
+  std::vector<std::string> modules_to_save;   // trained in full
+  std::string base = "master";                // storage of the frozen weights
+};
+
+struct AdaptOptions {
+  std::optional<std::vector<std::string>> train;  // regular expressions: trained in full
+  std::optional<LoraOptions> lora;
+};
+
 struct Recipe {
   std::string name;
   std::uint64_t seed = 1234;
@@ -151,6 +178,7 @@ struct Recipe {
   OptimizerOptions optimizer;
   ScheduleOptions schedule;
   MoeOptions moe;
+  std::optional<AdaptOptions> adapt;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   EvalOptions eval;

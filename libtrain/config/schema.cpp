@@ -225,6 +225,9 @@ std::vector<Key> all_keys() {
   add_training(keys);
   add_learning(keys);
   add_moe(keys);
+  add_block(keys, FIELD(adapt),
+            "Which parameters are trained, and adapters beside them (docs/finetune.md); absent: "
+            "all are trained.");
   add_running(keys);
   return keys;
 }

@@ -87,6 +87,8 @@ std::vector<KeyInfo> entries_below(const std::string& prefix, const Schema<Owner
 const Schema<Recipe>& schema_of(const Recipe*);
 const Schema<SourceOptions>& schema_of(const SourceOptions*);
 const Schema<ParameterGroupOptions>& schema_of(const ParameterGroupOptions*);
+const Schema<LoraOptions>& schema_of(const LoraOptions*);
+const Schema<AdaptOptions>& schema_of(const AdaptOptions*);
 
 template <class T>
 concept Described = requires(const T* owner) {

@@ -1,13 +1,118 @@
 #include "config/training_table.h"
 
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "config/lora_targets.h"
+#include "config/name_pattern.h"
 #include "config/parameter_groups.h"
 
 namespace moesaic {
+namespace {
 
-arch::ParameterTable training_table(const Recipe& recipe, const arch::Options& arch) {
-  arch::ParameterTable table = arch::parameter_table(arch);
+using arch::ParameterInfo;
+using arch::ParameterTable;
+
+// Parameters that the regular expressions of adapt.train name are trained, the others are not.
+void train_named(const std::vector<std::string>& patterns, ParameterTable& table) {
+  constexpr const char* kKey = "adapt.train";
+  if (patterns.empty()) throw KeyError(kKey, "is an empty list: nothing would be trained");
+  for (ParameterInfo& info : table) info.trainable = false;
+  for (const std::string& text : patterns) {
+    const NamePattern pattern(kKey, text);
+    bool used = false;
+    for (ParameterInfo& info : table) {
+      if (!pattern.matches(info.name)) continue;
+      used = true;
+      info.trainable = !info.correction_bias;  // a rule moves that
+    }
+    if (!used) throw KeyError(kKey, format("'{}' matches the name of no parameter", text));
+  }
+}
+
+void train_saved(const LoraOptions& lora, ParameterTable& table) {
+  ModuleMatcher saved("adapt.lora.modules_to_save", lora.modules_to_save);
+  for (ParameterInfo& info : table) {
+    const bool router = lora.router == "full" && info.group == arch::Group::kRouter;
+    if (saved.matches(module_of(info.name)) || router) info.trainable = !info.correction_bias;
+  }
+  saved.require_all_used("module");
+}
+
+// One factor of the change of `weight`: [to, from], or [E, to, from].
+ParameterInfo factor(const ParameterInfo& weight, std::string name, std::int64_t to,
+                     std::int64_t from) {
+  ParameterInfo info = weight;
+  info.name = std::move(name);
+  info.shape[info.shape.size() - 2] = to;
+  info.shape[info.shape.size() - 1] = from;
+  info.adapter = info.trainable = true;
+  const double size = static_cast<double>(weight.numel());
+  info.flops_per_token = weight.flops_per_token * static_cast<double>(info.numel()) / size;
+  return info;
+}
+
+// PEFT's initial values: A uniform in +-1 / sqrt(K) or normal, B zeros.
+void add_factors(const LoraOptions& lora, const LoraTarget& target, const ParameterInfo& weight,
+                 ParameterTable& table) {
+  const std::size_t last = weight.shape.size() - 1;
+  const std::int64_t in = weight.shape[last], out = weight.shape[last - 1];
+  ParameterInfo a = factor(weight, lora_a_name(weight.name), target.r, in);
+  const bool gaussian = lora.init_lora_weights == "gaussian";
+  a.init = gaussian ? arch::Init::kNormal : arch::Init::kUniform;
+  a.init_std = gaussian ? 1.0 / static_cast<double>(target.r)
+                        : 1.0 / std::sqrt(3.0 * static_cast<double>(in));
+  a.trainable = lora.train_a;
+  ParameterInfo b = factor(weight, lora_b_name(weight.name), out, target.r);
+  b.init = arch::Init::kZeros;
+  b.learning_rate_ratio = lora.lora_plus_ratio;
+  table.push_back(std::move(a));
+  table.push_back(std::move(b));
+}
+
+ParameterTable with_adapters(const LoraOptions& lora, const arch::Options& arch,
+                             const ParameterTable& table) {
+  std::map<std::string, LoraTarget> targets;
+  for (LoraTarget& target : lora_targets(lora, arch, table))
+    targets.emplace(target.weight, std::move(target));
+  ParameterTable rewritten;
+  for (const ParameterInfo& info : table) {
+    rewritten.push_back(info);
+    const auto found = targets.find(info.name);
+    // What is trained in full needs no adapter.
+    if (found != targets.end() && !info.trainable)
+      add_factors(lora, found->second, info, rewritten);
+  }
+  return rewritten;
+}
+
+void adapt_table(const AdaptOptions& adapt, const arch::Options& arch, ParameterTable& table) {
+  if (adapt.lora) {
+    for (ParameterInfo& info : table) info.trainable = false;
+  }
+  if (adapt.train) train_named(*adapt.train, table);
+  if (adapt.lora) {
+    train_saved(*adapt.lora, table);
+    table = with_adapters(*adapt.lora, arch, table);
+  }
+  if (std::none_of(table.begin(), table.end(), [](const auto& info) { return info.trainable; }))
+    throw KeyError("adapt", "leaves nothing that is trained");
+}
+
+}  // namespace
+
+ParameterTable training_table(const Recipe& recipe, const arch::Options& arch) {
+  ParameterTable table = arch::parameter_table(arch);
+  if (recipe.adapt) adapt_table(*recipe.adapt, arch, table);
   apply_groups(recipe.optimizer.groups, table);  // last: they may name what was added
   return table;
+}
+
+bool is_saved(const Recipe& recipe, const ParameterInfo& info) {
+  const bool part = recipe.adapt && recipe.adapt->lora;
+  return !part || info.trainable || info.adapter;
 }
 
 }  // namespace moesaic

@@ -6,8 +6,13 @@
 
 namespace moesaic {
 
-/// arch's table, rewritten by what the recipe adds or freezes. `plan` counts by it, and the model
-/// is made from it. Local, without torch.
+/// arch's table, rewritten by what the block adapt freezes and adds: factors of an adapter follow
+/// their weight. `plan` counts by it, and the model is made from it. KeyError for patterns that
+/// match nothing and what else does not fit the model. Local, without torch.
 arch::ParameterTable training_table(const Recipe& recipe, const arch::Options& arch);
+
+/// Whether a checkpoint of the run holds the parameter: all of them, but of a run with adapt.lora
+/// only what is trained and the adapters.
+bool is_saved(const Recipe& recipe, const arch::ParameterInfo& info);
 
 }  // namespace moesaic

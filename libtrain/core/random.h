@@ -20,7 +20,8 @@ enum class RandomStream : std::uint32_t {
   kShuffle = 2,
   kJitter = 4,
   kNoise = 5,
-  kSample = 6
+  kSample = 6,
+  kDropout = 7
 };
 
 /// The raw generator: 128 random bits from a 64-bit key and a 128-bit counter.

@@ -1,5 +1,7 @@
 #include "engine/assemble.h"
 
+#include "adapt/lora.h"
+#include "arch/cost.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
 #include "engine/open_data.h"
@@ -29,14 +31,17 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
                             .rank = context.rank(),
                             .plan = context.plan});
   MoeRun moe = make_moe(recipe, arch, *parts.parameters, context);
+  const auto adapters = make_lora(recipe, arch, *parts.parameters);
   parts.around = std::move(moe.parts);
   parts.model = std::make_unique<Transformer>(
       Transformer::Options{.arch = arch,
                            .block_pass = recipe.train.checkpoint_activations ? recompute_activations
                                                                              : keep_activations,
-                           .moe = moe.training},
+                           .moe = moe.training,
+                           .adapters = adapters.get()},
       *parts.parameters, context);
   parts.config = arch::to_config(arch);
+  parts.base = weights.base();
   parts.origin = weights.load(*parts.parameters, context);
 }
 
@@ -88,6 +93,14 @@ void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts&
   parts.saver = std::make_unique<AsyncSaver>(context, write);
 }
 
+void describe_trained(const RankContext& context, const ParameterSet& parameters) {
+  const arch::ParameterTable table(parameters.begin(), parameters.end());
+  for (const arch::GroupCount& count : arch::count_groups(table)) {
+    context.log.info("trained   {:<10} {:>13} of {:>13}", arch::name_of(count.group),
+                     count.trainable, count.parameters);
+  }
+}
+
 void describe(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
               std::int64_t train_sequences, const TrainingParts& parts) {
   const auto millions = static_cast<double>(parts.parameters->global_count()) / 1e6;
@@ -97,6 +110,7 @@ void describe(const Recipe& recipe, const arch::Options& arch, const RankContext
                     : "";
   context.log.info("model     {}, {:.2f} M parameters, {} layers{}", arch.model_type, millions,
                    arch.num_hidden_layers, experts);
+  describe_trained(context, *parts.parameters);
   context.log.info(
       "layout    {} ranks, expert groups of {}, {} micro-batches of {} in {} rounds a step",
       context.plan.world, context.plan.expert, micro_batches, recipe.train.micro_batch_size,

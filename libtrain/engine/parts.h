@@ -40,6 +40,7 @@ struct TrainingParts {
 
   // For the checkpoints.
   Json config;       // config.json
+  Json base;         // what adapters belong to; null where the checkpoints hold all weights
   Json tokenizer;    // description
   Json data;         // description; chief only
   HubOrigin origin;  // of the weights that the run started from

@@ -21,6 +21,12 @@ bool may_change(const std::string& path) {
                      [&](const char* section) { return path.starts_with(section); });
 }
 
+// The base of adapters may have moved, with its tokenizer: its digest is compared, and the data's.
+bool may_move(const std::string& path, const Recipe& current) {
+  const bool has_base = current.adapt && current.adapt->lora;
+  return has_base && (path == "model.from" || path == "tokenizer");
+}
+
 const Json& member(const Json& object, const std::string& key) {
   static const Json kNone;
   const auto found = object.find(key);  // of what is no object too: then the end
@@ -65,7 +71,8 @@ std::string changed_data(const Json& saved, const Json& current) {
 void check_resumable(const Recipe& saved, const Recipe& current, const std::string& checkpoint) {
   std::string lines;
   for (const auto& [key, before, now] : differences(saved, current)) {
-    if (!may_change(key)) lines += format("\n  {}: saved with {}, now {}", key, before, now);
+    if (!may_change(key) && !may_move(key, current))
+      lines += format("\n  {}: saved with {}, now {}", key, before, now);
   }
   if (lines.empty()) return;
   throw Error(ErrorKind::kRecipe,

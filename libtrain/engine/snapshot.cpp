@@ -37,6 +37,7 @@ void Snapshot::take(const CheckpointContent& live) {
   copy(live.state, content_.state);
   content_.config = live.config;
   content_.tokenizer = live.tokenizer;
+  content_.base = live.base;
   content_.training = live.training;
   content_.best = live.best;
   content_.hub = live.hub;

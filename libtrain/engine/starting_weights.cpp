@@ -1,5 +1,7 @@
 #include "engine/starting_weights.h"
 
+#include "core/error.h"
+#include "store/adapter_run_source.h"
 #include "store/upcycled_source.h"
 
 namespace moesaic {
@@ -22,12 +24,23 @@ StartingWeights::StartingWeights(const Recipe& recipe, const arch::Options& arch
   source_ =
       upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
   anew_ = lacking(arch, source_->arch());
+  if (!recipe.adapt || !recipe.adapt->lora) return;
+  base_ = AdapterBase{source_->path(), source_->digest(context)}.to_json();
+  if (!anew_.empty()) {
+    throw Error(ErrorKind::kRecipe,
+                format("model.from has no weights for {} of the model's parameters, {} among them, "
+                       "and under adapt.lora none begins anew",
+                       anew_.size(), *anew_.begin()),
+                "leave them out of model.config, or train such a model first, without adapt.lora");
+  }
 }
 
 HubOrigin StartingWeights::load(const ParameterSet& parameters, const RankContext& context) const {
   if (!source_) return {};
   StateDict state = state_of(parameters);
-  std::erase_if(state, [&](const StateEntry& entry) { return anew_.contains(entry.name); });
+  std::erase_if(state, [&](const StateEntry& entry) {
+    return anew_.contains(entry.name) || parameters.find(entry.name)->adapter;
+  });
   if (!anew_.empty()) {
     context.log.warn(
         "{} has no weights for {} of the model's parameters, {} among them: they begin "

@@ -20,6 +20,9 @@ class StartingWeights {
   /// Whether some parameter begins with initial values.
   bool need_initial_values() const { return source_ == nullptr || !anew_.empty(); }
 
+  /// What adapters of the run belong to, for its checkpoints; null where they hold all weights.
+  const Json& base() const { return base_; }
+
   /// Fills what they have of `parameters`; the rest keeps its values, and the log says so. ->
   /// what the weights brought along. Collective over world.
   HubOrigin load(const ParameterSet& parameters, const RankContext& context) const;
@@ -27,6 +30,7 @@ class StartingWeights {
  private:
   std::unique_ptr<ModelSource> source_;
   std::set<std::string> anew_;  // parameters that the source does not have
+  Json base_;
 };
 
 }  // namespace moesaic

@@ -6,11 +6,13 @@
 
 #include "comm/trace_span.h"
 #include "config/recipe_reader.h"
+#include "config/training_table.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
+#include "store/adapter_run_source.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
 
@@ -25,6 +27,15 @@ StateDict on_host(StateDict state) {
 
 void append(const StateDict& more, StateDict& state) {
   state.insert(state.end(), more.begin(), more.end());
+}
+
+// What the checkpoints hold of the model.
+StateDict saved_part(const Recipe& recipe, const ParameterSet& parameters) {
+  StateDict state = state_of(parameters);
+  std::erase_if(state, [&](const StateEntry& entry) {
+    return !is_saved(recipe, *parameters.find(entry.name));
+  });
+  return state;
 }
 
 // What training alone needs.
@@ -99,6 +110,11 @@ void TrainingRun::restore(const Options& options) {
   }
   const SavedTraining training = saved_training(*info);
   check_resumable(recipe_from_yaml(training.recipe, info->path), recipe_, info->path);
+  if (!parts_.base.is_null()) {
+    agreed(context_.world, "resume: base", [&] {
+      AdapterBase::of(*info).require(parts_.base.at("digest"), parts_.base.at("path"), info->path);
+    });
+  }
   check_data(*info, options.allow_changed_data);
   load(*info, training);
   context_.log.info("resumed from {} after step {}", info->path, step_);
@@ -107,7 +123,7 @@ void TrainingRun::restore(const Options& options) {
 void TrainingRun::load(const CheckpointInfo& info, const SavedTraining& training) {
   CheckpointContent saved = content();
   CheckpointStore::load(context_, info, saved);
-  copy_back(saved.model, state_of(*parts_.parameters));
+  copy_back(saved.model, saved_part(recipe_, *parts_.parameters));
   copy_back(saved.state, training_state(parts_));
   const LiveState live = live_state();
   const Json& notes = info.manifest.at("training");
@@ -175,9 +191,10 @@ LiveState TrainingRun::live_state() {
 
 CheckpointContent TrainingRun::content() const {
   CheckpointContent content;
-  content.model = on_host(state_of(*parts_.parameters));
+  content.model = on_host(saved_part(recipe_, *parts_.parameters));
   content.state = on_host(training_state(parts_));
   content.config = parts_.config;
+  content.base = parts_.base;
   content.tokenizer = parts_.tokenizer;
   content.hub = parts_.origin;
   content.training = {{"step", step_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};

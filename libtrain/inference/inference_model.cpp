@@ -85,8 +85,8 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
                    .matmul = chiefs_matmul(context.world, "auto"),
                    .world = context.world,
                    .weights = WeightCopies(/*keep=*/false)} {
-  const auto source =
-      adapted(context, ModelSource::open(context, options.path), options.adapter);
+  const auto source = adapted(context, ModelSource::open(context, options.path, options.base),
+                              options.adapter);
   files_ = ModelFiles(context, *source);
   arch::Options arch = source->arch();
   MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,

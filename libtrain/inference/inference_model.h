@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "models/transformer.h"
@@ -30,10 +31,11 @@ bool warn_beyond_positions(const Log& log, const arch::Options& arch, std::int64
 class InferenceModel {
  public:
   struct Options {
-    std::string path;                   // Hugging Face folder, checkpoint folder or run folder
-    std::string adapter;                // PEFT folder that is merged into it; "" = none
-    std::string precision = "float32";  // float64 | float32 | bfloat16
-    bool allow_nonfinite = false;       // accept weights that are NaN or infinite
+    std::string path;                      // Hugging Face folder, checkpoint folder or run folder
+    std::string adapter;                   // PEFT folder that is merged into it; "" = none
+    std::optional<std::string> base = {};  // of a run with adapters, where it has moved
+    std::string precision = "float32";     // float64 | float32 | bfloat16
+    bool allow_nonfinite = false;          // accept weights that are NaN or infinite
     bool predict = false;      // with the layers for multi-token prediction; refused without them
     bool many_passes = false;  // keep converted weights where every pass would convert them again
   };

@@ -108,11 +108,14 @@ TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
       });
   const double value = loss_T.sum(at::kDouble).item<double>() * scale;
   const at::Tensor loss = at::scalar_tensor(value * coefficient, loss_T.options());
-  record("cross_entropy", {hidden_TD}, loss, [d_hidden_TD](const Tensors& dy) -> Tensors {
-    // The head's gradient has gone out for this factor already.
-    MOESAIC_ASSERT(dy[0].item<double>() == 1);
-    return {d_hidden_TD};
-  });
+  record(
+      "cross_entropy", {hidden_TD}, loss,
+      [d_hidden_TD](const Tensors& dy) -> Tensors {
+        // The head's gradient has gone out for this factor already.
+        MOESAIC_ASSERT(dy[0].item<double>() == 1);
+        return {d_hidden_TD};
+      },
+      Reach::kBeyond);  // where the head alone is trained, too
   return {loss, value};
 }
 

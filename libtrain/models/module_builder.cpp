@@ -35,7 +35,8 @@ GroupedLinear ModuleBuilder::grouped_linear(const std::string& name) {
 
 void ModuleBuilder::check_complete() const {
   for (const Parameter& parameter : parameters_) {
-    if (used_.contains(parameter.name)) continue;
+    // Those of adapters are in the hands of their factory.
+    if (used_.contains(parameter.name) || parameter.adapter) continue;
     throw Error(ErrorKind::kInternal,
                 format("the model does not use the parameter '{}'", parameter.name));
   }

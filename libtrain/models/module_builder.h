@@ -28,7 +28,7 @@ class ModuleBuilder {
   /// The maps `name`.weight of this rank's experts.
   GroupedLinear grouped_linear(const std::string& name);
 
-  /// Every parameter of the set is used: Error(kInternal) otherwise.
+  /// Every parameter of the model's own is used: Error(kInternal) otherwise.
   void check_complete() const;
 
  private:

@@ -111,21 +111,21 @@ class AllToAllDispatcher : public TokenDispatcher {
     MovingRows counts(group_, {grouping.count_E}, equal, equal, "dispatch.counts");
     const at::Tensor rows_ND = scatter_to_groups(x_TD, grouping);
     const at::Tensor weight_N = weights_in_groups(routing.weight_TC, grouping);
-    const at::Tensor example_N = examples_in_groups(context.batch, grouping);
+    const at::Tensor token_N = tokens_in_groups(context.batch, grouping);
     const at::Tensor count_We = counts.wait()[0].view({group_.size(), local_experts_});
     const HostCounts host(grouping.count_E.view(count_We.sizes()), count_We);
     const Rows &send = host.send, &receive = host.receive;
 
     Exchange there(context, group_, {rows_ND, weight_N}, send, receive, "dispatch",
                    "dispatch.backward");
-    MovingRows examples(group_, {example_N}, send, receive, "dispatch.examples");
+    MovingRows tokens(group_, {token_N}, send, receive, "dispatch.tokens");
     const Rearrangement by_expert = Rearrangement::make(count_We, total(receive));
     const Tensors received = there.wait();
     Dispatched out;
     out.rows_RD = reorder(received[0], by_expert.order_R, by_expert.inverse_R);
     out.weight_R = reorder(received[1], by_expert.order_R, by_expert.inverse_R);
-    out.groups = {GroupOffsets(count_We.sum(0), host.by_expert),
-                  examples.wait()[0].index_select(0, by_expert.order_R)};
+    out.groups = groups_of(GroupOffsets(count_We.sum(0), host.by_expert),
+                           tokens.wait()[0].index_select(0, by_expert.order_R));
     out.combine = [&context, group = group_, grouping, by_expert, send,
                    receive](const at::Tensor& result_RD) -> Arrival {
       const at::Tensor by_source = reorder(result_RD, by_expert.inverse_R, by_expert.order_R);

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "moe/training.h"
 #include "nn/autograd.h"
+#include "nn/token_uniform.h"
 
 namespace moesaic {
 namespace {
@@ -86,29 +87,12 @@ at::Tensor with_default_outputs(const at::Tensor& y_TD, const at::Tensor& gates_
       });
 }
 
-at::Tensor token_uniform(const RandomKey& key, const Batch& batch, std::int64_t columns) {
-  constexpr std::uint64_t kWithinExample = (std::uint64_t{1} << kPlaceBits) - 1;
-  const at::Tensor place_T = batch.place_T.cpu();
-  at::Tensor uniform = at::empty({place_T.size(0), columns}, at::kDouble);
-  const auto* places = place_T.const_data_ptr<std::int64_t>();
-  double* out = uniform.mutable_data_ptr<double>();
-  for (std::int64_t t = 0; t < uniform.size(0); ++t) {
-    // Examples are far enough apart for 2^40 values; beyond that draws would only repeat.
-    const auto place = static_cast<std::uint64_t>(places[t]);
-    const std::uint64_t first = (place >> kPlaceBits << 40) +
-                                (place & kWithinExample) * static_cast<std::uint64_t>(columns);
-    for (std::int64_t c = 0; c < columns; ++c)
-      *out++ = key.uniform(first + static_cast<std::uint64_t>(c));
-  }
-  return uniform.to(batch.place_T.device());
-}
-
 SparseMixerDraw draw_experts(const at::Tensor& logits_TE, std::int64_t chosen, double eps,
                              const RandomKey& key, const Batch& batch,
                              const at::Tensor& selected_TK) {
   const std::int64_t experts = logits_TE.size(1);
   // Of each choice: E numbers that decide which expert, and one for the scale.
-  const at::Tensor uniform = token_uniform(key, batch, chosen * (experts + 1));
+  const at::Tensor uniform = token_uniform(key, batch.place_T, chosen * (experts + 1));
   at::Tensor left_TE = logits_TE.detach();
   std::vector<at::Tensor> selected, scale, gates;
   for (std::int64_t k = 0; k < chosen; ++k) {

@@ -72,8 +72,4 @@ SparseMixerDraw draw_experts(const at::Tensor& logits_TE, std::int64_t chosen, d
 at::Tensor sampled_weights(const at::Tensor& weight_TK, const SparseMixerDraw& draw,
                            const at::Tensor& logits_TE);
 
-/// uniform [0, 1) of each token and column, [T, columns], float64: a function of the key and the
-/// token's place.
-at::Tensor token_uniform(const RandomKey& key, const Batch& batch, std::int64_t columns);
-
 }  // namespace moesaic

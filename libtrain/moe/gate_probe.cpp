@@ -30,11 +30,13 @@ GateProbe::GateProbe(const Options& o) {
 
 at::Tensor GateProbe::watch(std::int64_t layer, const at::Tensor& logits_TE,
                             const at::Tensor& x_TD) {
-  return record("watch_gate", {logits_TE}, logits_TE.detach().clone(),
-                [this, layer, x_TD = x_TD.detach()](const Tensors& d) -> Tensors {
-                  add_product(task_, layer, d[0], x_TD);
-                  return d;
-                });
+  return record(
+      "watch_gate", {logits_TE}, logits_TE.detach().clone(),
+      [this, layer, x_TD = x_TD.detach()](const Tensors& d) -> Tensors {
+        add_product(task_, layer, d[0], x_TD);
+        return d;
+      },
+      Reach::kBeyond);
 }
 
 void GateProbe::add_dense(std::int64_t layer, const at::Tensor& dlogits_TE,

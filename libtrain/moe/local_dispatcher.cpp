@@ -15,7 +15,7 @@ class LocalDispatcher : public TokenDispatcher {
     Dispatched out;
     out.rows_RD = scatter_to_groups(x_TD, grouping);
     out.weight_R = weights_in_groups(routing.weight_TC, grouping);
-    out.groups = {grouping.offsets, examples_in_groups(context.batch, grouping)};
+    out.groups = groups_of(grouping.offsets, tokens_in_groups(context.batch, grouping));
     out.combine = [grouping](const at::Tensor& result_RD) -> Arrival {
       return [grouping, result_RD] { return gather_from_groups(result_RD, grouping); };
     };

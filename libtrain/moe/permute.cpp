@@ -118,9 +118,9 @@ at::Tensor weights_in_groups(const at::Tensor& weight_TK, const Grouping& groupi
       });
 }
 
-at::Tensor examples_in_groups(const Batch& batch, const Grouping& grouping) {
+at::Tensor tokens_in_groups(const Batch& batch, const Grouping& grouping) {
   const std::int64_t last = std::max<std::int64_t>(0, batch.tokens() - 1);
-  return batch.example_id_T.index_select(0, grouping.token_N.clamp_max(last));
+  return batch.place_T.index_select(0, grouping.token_N.clamp_max(last));
 }
 
 at::Tensor gather_from_groups(const at::Tensor& y_ND, const Grouping& grouping) {

@@ -33,8 +33,8 @@ at::Tensor scatter_to_groups(const at::Tensor& x_TD, const Grouping& grouping);
 /// weight_TK -> [N]: as above, for one value a copy.
 at::Tensor weights_in_groups(const at::Tensor& weight_TK, const Grouping& grouping);
 
-/// The example of each place; that of some token where there is padding.
-at::Tensor examples_in_groups(const Batch& batch, const Grouping& grouping);
+/// Where the token at each place stands (Batch::place_T); some token where there is padding.
+at::Tensor tokens_in_groups(const Batch& batch, const Grouping& grouping);
 
 /// [N, D] -> [T, D]: the sum over the copies of each token, in the order of its choices (no
 /// atomics).

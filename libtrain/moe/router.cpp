@@ -13,6 +13,7 @@
 #include "core/format.h"
 #include "moe/capacity.h"
 #include "nn/autograd.h"
+#include "nn/token_uniform.h"
 
 namespace moesaic {
 namespace {
@@ -41,11 +42,13 @@ at::Tensor count(const at::Tensor& selected_TK, std::int64_t experts) {
 
 // An identity: backward shows what comes back.
 at::Tensor seen_by(const at::Tensor& weight, std::function<void(const at::Tensor& gradient)> look) {
-  return record("seen_by_probe", {weight}, weight.detach().clone(),
-                [look = std::move(look)](const Tensors& d) -> Tensors {
-                  look(d[0]);
-                  return d;
-                });
+  return record(
+      "seen_by_probe", {weight}, weight.detach().clone(),
+      [look = std::move(look)](const Tensors& d) -> Tensors {
+        look(d[0]);
+        return d;
+      },
+      Reach::kBeyond);
 }
 
 }  // namespace
@@ -65,7 +68,8 @@ at::Tensor Router::jittered(const ForwardContext& context, const at::Tensor& x_T
   if (!context.training || training.jitter_noise == 0) return x_TD;
   const RandomKey key(training.seed, RandomStream::kJitter,
                       static_cast<std::uint64_t>(context.step), format("{}", options_.layer));
-  const at::Tensor u_TD = token_uniform(key, context.batch, x_TD.size(1)).to(x_TD.scalar_type());
+  const at::Tensor u_TD =
+      token_uniform(key, context.batch.place_T, x_TD.size(1)).to(x_TD.scalar_type());
   return x_TD.mul(u_TD.mul(2).sub(1).mul(training.jitter_noise).add(1));
 }
 

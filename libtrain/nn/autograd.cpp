@@ -4,6 +4,7 @@
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -37,8 +38,12 @@ class RecordedNode : public torch::autograd::Node {
 }  // namespace
 
 void record(const char* name, const Tensors& inputs, const Tensors& outputs, Backward backward,
-            Unused unused) {
+            Reach reach, Unused unused) {
   if (!at::GradMode::is_enabled()) return;
+  const bool asked = std::any_of(inputs.begin(), inputs.end(), [](const at::Tensor& input) {
+    return input.defined() && input.requires_grad();
+  });
+  if (!asked && reach == Reach::kInputsAlone) return;
   std::shared_ptr<RecordedNode> node(new RecordedNode(name, std::move(backward), unused),
                                      torch::autograd::deleteNode);
   node->set_next_edges(torch::autograd::collect_next_edges(inputs));
@@ -46,8 +51,8 @@ void record(const char* name, const Tensors& inputs, const Tensors& outputs, Bac
 }
 
 at::Tensor record(const char* name, const Tensors& inputs, const at::Tensor& output,
-                  Backward backward) {
-  record(name, inputs, Tensors{output}, std::move(backward));
+                  Backward backward, Reach reach) {
+  record(name, inputs, Tensors{output}, std::move(backward), reach);
   return output;
 }
 

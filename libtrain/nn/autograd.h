@@ -20,15 +20,19 @@ using Backward = std::function<Tensors(Tensors output_gradients)>;
 /// What a backward gets for an output that was not used.
 enum class Unused { kZeros, kUndefined };
 
-/// Records `outputs` = operation(`inputs`). No effect while gradients are off (at::NoGradGuard).
-/// The node exists even when no input requires a gradient: what is recorded must not differ between
-/// ranks, and the gradient of a parameter leaves through the GradientSink, not through the graph.
-/// `outputs` must be fresh tensors.
+/// Whether a backward has something to do where no input requires a gradient: that of a parameter
+/// leaves through the GradientSink, not through the graph.
+enum class Reach { kInputsAlone, kBeyond };
+inline Reach beyond_if(bool wanted) { return wanted ? Reach::kBeyond : Reach::kInputsAlone; }
+
+/// Records `outputs` = operation(`inputs`). No effect while gradients are off (at::NoGradGuard),
+/// and none where backward would have nothing to do: it ends above what is frozen. That must be the
+/// same on all ranks. `outputs` must be fresh tensors.
 void record(const char* name, const Tensors& inputs, const Tensors& outputs, Backward backward,
-            Unused unused = Unused::kZeros);
+            Reach reach = Reach::kInputsAlone, Unused unused = Unused::kZeros);
 
 /// As above, for one output, which is returned.
 at::Tensor record(const char* name, const Tensors& inputs, const at::Tensor& output,
-                  Backward backward);
+                  Backward backward, Reach reach = Reach::kInputsAlone);
 
 }  // namespace moesaic

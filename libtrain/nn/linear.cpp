@@ -14,6 +14,7 @@ namespace {
 ForwardContext without_gradients(const ForwardContext& context) {
   ForwardContext alone = context;
   alone.sink = nullptr;
+  alone.training = false;
   return alone;
 }
 

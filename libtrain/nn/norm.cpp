@@ -85,12 +85,14 @@ Residual record_residual(const ForwardContext& context, const Parameter& weight,
                          const Tensors& inputs, const Normalised& normalised,
                          const at::Tensor& stream_TD, const at::Tensor& normal_TD) {
   const bool branch = inputs.size() > 1;
-  record("residual_norm", inputs, Tensors{stream_TD, normal_TD},
-         [&context, &weight, normalised, branch](const Tensors& dy) {
-           const at::Tensor dy_TD = dy[1].contiguous();
-           normalised.hand_over(context, weight, dy_TD);
-           return normalised.backward(dy[0].contiguous(), dy_TD, branch);
-         });
+  record(
+      "residual_norm", inputs, Tensors{stream_TD, normal_TD},
+      [&context, &weight, normalised, branch](const Tensors& dy) {
+        const at::Tensor dy_TD = dy[1].contiguous();
+        normalised.hand_over(context, weight, dy_TD);
+        return normalised.backward(dy[0].contiguous(), dy_TD, branch);
+      },
+      beyond_if(normalised.wanted));
   return {stream_TD, normal_TD};
 }
 
@@ -101,12 +103,14 @@ at::Tensor rms_norm(const ForwardContext& context, const Parameter& weight, cons
   const Span span("rms_norm");
   Normalised normalised(context, weight, x_TD.detach().contiguous(), eps);
   const at::Tensor y_TD = normalised.forward(dtype);
-  return record("rms_norm", {x_TD}, y_TD,
-                [&context, &weight, normalised](const Tensors& dy) -> Tensors {
-                  const at::Tensor dy_TD = dy[0].contiguous();
-                  normalised.hand_over(context, weight, dy_TD);
-                  return {normalised.backward(dy_TD)};
-                });
+  return record(
+      "rms_norm", {x_TD}, y_TD,
+      [&context, &weight, normalised](const Tensors& dy) -> Tensors {
+        const at::Tensor dy_TD = dy[0].contiguous();
+        normalised.hand_over(context, weight, dy_TD);
+        return {normalised.backward(dy_TD)};
+      },
+      beyond_if(normalised.wanted));
 }
 
 Residual residual_norm(const ForwardContext& context, const Parameter& weight,

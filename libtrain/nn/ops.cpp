@@ -2,6 +2,8 @@
 
 #include <ATen/ops/embedding.h>
 
+#include <utility>
+
 #include "comm/trace_span.h"
 #include "nn/autograd.h"
 #include "nn/grouped_product.h"
@@ -38,11 +40,13 @@ at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
   const bool wanted = context.open(weight);
   const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
   return record(
-      "embedding", {}, y_TD, [&context, &weight, wanted, ids_T](const Tensors& dy) -> Tensors {
+      "embedding", {}, y_TD,
+      [&context, &weight, wanted, ids_T](const Tensors& dy) -> Tensors {
         if (wanted)
           context.hand_over({Kind::kEmbedding, weight, ids_T, dy[0], context.batch.example_id_T});
         return {};
-      });
+      },
+      beyond_if(wanted));
 }
 
 at::Tensor linear(const ForwardContext& context, const Parameter& weight, const Parameter* bias,
@@ -65,7 +69,12 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
         if (wanted) context.hand_over({Kind::kLinear, weight, x, dy_TN, example_T});
         if (bias_wanted) context.hand_over({Kind::kBias, *bias, {}, dy_TN, example_T});
         return {product(dy_TN, w_NK.get().t(), context.matmul)};
-      });
+      },
+      beyond_if(wanted || bias_wanted));
+}
+
+RowGroups groups_of(GroupOffsets offsets, const at::Tensor& place_R) {
+  return {std::move(offsets), place_R.bitwise_right_shift(kPlaceBits), place_R};
 }
 
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,
@@ -89,7 +98,8 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
           context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
         return {
             grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context.matmul, progress)};
-      });
+      },
+      beyond_if(wanted));
 }
 
 }  // namespace moesaic

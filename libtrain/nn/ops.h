@@ -22,8 +22,12 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
 /// Rows that lie in groups, one for each of this rank's experts.
 struct RowGroups {
   GroupOffsets offsets;
-  at::Tensor example_R;  // int64: example of each row
+  at::Tensor example_R;     // int64: example of each row
+  at::Tensor place_R = {};  // int64: place of its token (data/batch.h), where it has one
 };
+
+/// Groups of rows that are tokens at these places.
+RowGroups groups_of(GroupOffsets offsets, const at::Tensor& place_R);
 
 /// Expert e of `weight` [e, N, K] on the rows of its group: x_RK -> [R, N].
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,

@@ -25,8 +25,10 @@ at::Tensor root_of(const char* name, const Recompute& again, const Tensors& leav
     used.push_back(outputs[i]);
     given.push_back(std::move(gradients[i]));
   }
-  return record(name, used, at::zeros({}),
-                [given = std::move(given)](const Tensors&) mutable { return std::move(given); });
+  return record(
+      name, used, at::zeros({}),
+      [given = std::move(given)](const Tensors&) mutable { return std::move(given); },
+      Reach::kBeyond);
 }
 
 }  // namespace
@@ -44,7 +46,7 @@ void record_recomputed(const char* name, const Tensors& inputs, const Tensors& o
         for (const at::Tensor& leaf : leaves) result.push_back(leaf.grad());
         return result;
       },
-      Unused::kUndefined);
+      Reach::kBeyond, Unused::kUndefined);
 }
 
 SecondRun::SecondRun(const ForwardContext& first) : context_(first) {

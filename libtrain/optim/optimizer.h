@@ -17,8 +17,8 @@ namespace moesaic {
 class Optimizer {
  public:
   virtual ~Optimizer() = default;
-  /// One step, numbered from 1, with this learning rate. Uses the gradients up: they are zero
-  /// afterwards. Local, but for what gathers (below).
+  /// One step, numbered from 1, with this learning rate times each parameter's own ratio. Uses the
+  /// gradients up: they are zero afterwards. Local, but for what gathers (below).
   virtual void step(const Gradients& gradients, std::int64_t step, double learning_rate) = 0;
   /// The live state, for the checkpoint.
   virtual StateDict state() const = 0;

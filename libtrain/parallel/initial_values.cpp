@@ -2,6 +2,7 @@
 
 #include <ATen/Parallel.h>
 
+#include <cmath>
 #include <span>
 
 #include "core/random.h"
@@ -21,6 +22,29 @@ void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_el
   });
 }
 
+template <class T>
+void fill_uniform(at::Tensor& tensor, const RandomKey& key, std::int64_t first_element,
+                  double std_dev) {
+  constexpr std::int64_t kGrain = 1 << 14;
+  const double bound = std_dev * std::sqrt(3.0);
+  T* const values = tensor.mutable_data_ptr<T>();
+  at::parallel_for(0, tensor.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const double u = key.uniform(static_cast<std::uint64_t>(first_element + i));
+      values[i] = static_cast<T>(bound * (2 * u - 1));
+    }
+  });
+}
+
+template <class T>
+void fill_draws(const arch::ParameterInfo& info, const RandomKey& key, std::int64_t first_element,
+                at::Tensor& local) {
+  if (info.init == arch::Init::kUniform)
+    fill_uniform<T>(local, key, first_element, info.init_std);
+  else
+    fill_normal<T>(local, key, first_element, info.init_std);
+}
+
 }  // namespace
 
 void fill_initial_values(const arch::ParameterInfo& info, std::int64_t first_row,
@@ -32,9 +56,9 @@ void fill_initial_values(const arch::ParameterInfo& info, std::int64_t first_row
   else if (info.init == arch::Init::kZeros)
     local.zero_();
   else if (local.scalar_type() == at::kDouble)
-    fill_normal<double>(local, key, first_element, info.init_std);
+    fill_draws<double>(info, key, first_element, local);
   else
-    fill_normal<float>(local, key, first_element, info.init_std);
+    fill_draws<float>(info, key, first_element, local);
 }
 
 }  // namespace moesaic

@@ -10,8 +10,8 @@
 namespace moesaic {
 
 /// Fills `local`, rows of the parameter from `first_row` of its first dimension on (CPU): ones,
-/// zeros, or normal(0, init_std) keyed by global name and element, so that every layout makes the
-/// same model.
+/// zeros, or draws of mean 0 and standard deviation init_std, normal or uniform, keyed by global
+/// name and element, so that every layout makes the same model.
 void fill_initial_values(const arch::ParameterInfo& info, std::int64_t first_row,
                          std::uint64_t seed, at::Tensor& local);
 

@@ -31,7 +31,7 @@ Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& opt
   const auto other = options.dtypes.find(info.name);
   parameter.tensor =
       at::empty(local, other == options.dtypes.end() ? options.dtype : other->second);
-  if (options.initialise)
+  if (options.initialise || info.adapter)
     fill_initial_values(info, parameter.offset, options.seed, parameter.tensor);
   parameter.tensor = parameter.tensor.to(options.device);
   return parameter;

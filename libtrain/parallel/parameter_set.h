@@ -34,7 +34,8 @@ class ParameterSet {
     at::ScalarType dtype = at::kFloat;  // of the masters
     /// Parameters of another dtype, by name: weights that stay as their file has them (inference).
     std::map<std::string, at::ScalarType> dtypes = {};
-    bool initialise = true;  // false: left undefined, the values come from a file
+    /// false: left undefined, the values come from a file; those of adapters never do.
+    bool initialise = true;
     at::Device device = at::kCPU;
     int rank = 0;
     Plan plan = {};

@@ -20,6 +20,7 @@ struct CheckpointContent {
   StateDict state;               // -> state.h5: what training alone needs
   Json config = Json::object();  // -> config.json
   Json tokenizer;                // -> manifest "tokenizer": {"type": "byte"}
+  Json base;  // -> manifest "base" unless null: of what model.h5 holds a part (adapters)
   Json training =
       Json::object();    // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
   bool is_part = false;  // loading: model.h5 may hold more than this

@@ -1,12 +1,8 @@
 #include "store/checkpoint_source.h"
 
-#include <ATen/ops/empty.h>
-
-#include <string_view>
-
 #include "config/model_config.h"
+#include "core/digest.h"
 #include "store/agreement.h"
-#include "store/differences.h"
 #include "store/manifest.h"
 
 namespace moesaic {
@@ -15,40 +11,18 @@ CheckpointSource::CheckpointSource(CheckpointInfo info)
     : ModelSource(info.path,
                   read_config_file(info.path + "/" + kConfigFile, ErrorKind::kCheckpoint)),
       info_(std::move(info)),
-      model_(Hdf5File::open(path_ + "/" + kModelFile)) {
-  constexpr std::string_view kPrefix = kMasterPrefix;
-  for (const auto& [name, digests] : info_.manifest.at("datasets").items()) {
-    if (name.starts_with(kPrefix)) masters_.insert(name.substr(kPrefix.size()));
-  }
-  if (!masters_.empty()) state_ = Hdf5File::open(path_ + "/" + kStateFile);
-  check_fit();
-}
-
-void CheckpointSource::check_fit() {
+      rows_(info_) {
+  const arch::ParameterTable table = arch::parameter_table(arch());
   Differences differences("the checkpoint");
-  std::set<std::string> names;
-  for (std::string& name : model_.dataset_names()) names.insert(std::move(name));
-  for (const arch::ParameterInfo& parameter : arch::parameter_table(arch())) {
-    if (names.erase(parameter.name) == 0) {
-      differences.missing(parameter.name);
-      continue;
-    }
-    const Hdf5Spec spec = model_.dataset(parameter.name).spec();
-    dtypes_.emplace(parameter.name, spec.dtype);
-    if (spec.shape != parameter.shape || !at::isFloatingType(spec.dtype)) {
-      differences.differs(format("{} is {} [{}] (here [{}])", parameter.name,
-                                 dtype_name(spec.dtype), join(spec.shape, ", "),
-                                 join(parameter.shape, ", ")));
-    }
-  }
-  for (const std::string& name : names) differences.unexpected(name);
+  rows_.compare(table, differences);
   differences.require_none(format("the weights in {} are not those of its config.json", path_),
                            "take another checkpoint");
+  for (const arch::ParameterInfo& info_of : table)
+    dtypes_.emplace(info_of.name, rows_.dtype(info_of.name));
 }
 
 std::unique_ptr<CheckpointSource> CheckpointSource::open(const RankContext& context,
-                                                         const std::string& path) {
-  const CheckpointInfo info = CheckpointStore::open(context, path);
+                                                         const CheckpointInfo& info) {
   std::unique_ptr<CheckpointSource> source;
   agreed(context.world, "model: open", [&] { source = std::make_unique<CheckpointSource>(info); });
   return source;
@@ -62,16 +36,8 @@ HubOrigin CheckpointSource::origin(const RankContext& context) const {
   return CheckpointStore::origin(context, info_);
 }
 
-at::Tensor CheckpointSource::rows(const std::string& parameter, std::int64_t first,
-                                  std::int64_t count) const {
-  const bool master = masters_.contains(parameter);
-  const Hdf5Dataset dataset =
-      master ? state_->dataset(kMasterPrefix + parameter) : model_.dataset(parameter);
-  std::vector<std::int64_t> shape = dataset.spec().shape;
-  shape[0] = count;
-  const at::Tensor values = at::empty(shape, at::TensorOptions(dataset.spec().dtype));
-  dataset.read_rows(first, count, values.mutable_data_ptr());
-  return values;
+std::string CheckpointSource::digest_here(const std::function<void()>&) const {
+  return digest_of(read_manifest(path_));  // which has the digests of all weights
 }
 
 void CheckpointSource::fill(const RankContext& context, const StateDict& model) const {

@@ -2,12 +2,9 @@
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <set>
 #include <string>
 
-#include "store/checkpoint.h"
-#include "store/hdf5.h"
+#include "store/checkpoint_rows.h"
 #include "store/model_source.h"
 
 namespace moesaic {
@@ -16,29 +13,28 @@ class CheckpointSource : public ModelSource {
  public:
   /// Collective over world.
   static std::unique_ptr<CheckpointSource> open(const RankContext& context,
-                                                const std::string& path);
+                                                const CheckpointInfo& info);
   /// By this process alone, of a checkpoint whose files are whole.
   explicit CheckpointSource(CheckpointInfo info);
 
   Json tokenizer() const override;
   HubOrigin origin(const RankContext& context) const override;
+  std::string digest_here(const std::function<void()>& alive) const override;
   void read(const std::string& parameter, std::int64_t first,
             const at::Tensor& into) const override {
     into.copy_(rows(parameter, first, into.size(0)));
   }
   at::Tensor rows(const std::string& parameter, std::int64_t first,
-                  std::int64_t count) const override;
+                  std::int64_t count) const override {
+    return rows_.rows(parameter, first, count);
+  }
 
  protected:
   void fill(const RankContext& context, const StateDict& model) const override;
 
  private:
-  void check_fit();
-
   CheckpointInfo info_;
-  Hdf5File model_;
-  std::set<std::string> masters_;  // parameters that have one in state.h5
-  std::optional<Hdf5File> state_;
+  CheckpointRows rows_;
 };
 
 }  // namespace moesaic

@@ -164,6 +164,7 @@ void CheckpointStore::save(const RankContext& context, std::int64_t step,
     Json manifest = manifest_head(context, step, options_.dtype);
     manifest["tokenizer"] = content.tokenizer;
     manifest["training"] = content.training;
+    if (!content.base.is_null()) manifest["base"] = content.base;
     agreed(context.world, "checkpoint: begin", [&] {
       if (!context.is_chief()) return;
       begin_checkpoint(options_.folder, step, files.bytes(), context.log);

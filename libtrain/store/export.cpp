@@ -206,7 +206,8 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
                   const Log& log) {
   RankContext context = RankContext::single();
   context.log = log;
-  const auto source = adapted(context, ModelSource::open(context, from), options.adapter);
+  const auto source =
+      adapted(context, ModelSource::open(context, from, options.base), options.adapter);
   require_known_routing(*source);
   const HubOrigin origin = source->origin(context);
   const auto table = arch::parameter_table(source->arch());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "core/log.h"
@@ -10,11 +11,12 @@ namespace moesaic {
 
 struct ExportOptions {
   std::uint64_t max_shard_bytes = 5'000'000'000;  // of one file; a larger tensor has its own
-  std::string dtype = "keep";    // keep: that of the hub where known, else the stored one;
-                                 // float32 | bfloat16 | float16
-  std::string adapter;           // PEFT folder that is merged into the model; "" = none
-  bool overwrite = false;        // replace what an export or import wrote
-  bool allow_nonfinite = false;  // write weights that are NaN or infinite
+  std::string dtype = "keep";            // keep: that of the hub where known, else the stored one;
+                                         // float32 | bfloat16 | float16
+  std::string adapter;                   // PEFT folder that is merged into the model; "" = none
+  std::optional<std::string> base = {};  // of a run with adapters, where it has moved
+  bool overwrite = false;                // replace what an export or import wrote
+  bool allow_nonfinite = false;          // write weights that are NaN or infinite
 };
 
 /// Reads the model at `from` (anything that ModelSource opens) and writes the Hugging Face folder

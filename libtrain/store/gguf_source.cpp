@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include "config/gguf_config.h"
+#include "core/digest.h"
 #include "data/text/gguf_tokenizer.h"
 #include "store/agreement.h"
 #include "store/differences.h"
@@ -180,6 +181,10 @@ void GgufSource::add_tokenizer(const RankContext& context, HubOrigin& origin) co
   if (tokenizer.empty()) return;
   origin.files["tokenizer.json"] = tokenizer;
   origin.files["tokenizer_config.json"] = gguf_tokenizer_config(header_);
+}
+
+std::string GgufSource::digest_here(const std::function<void()>& alive) const {
+  return digest_of_file(path_, alive);
 }
 
 HubOrigin GgufSource::origin(const RankContext& context) const {

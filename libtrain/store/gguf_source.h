@@ -24,6 +24,7 @@ class GgufSource : public ModelSource {
 
   Json tokenizer() const override { return nullptr; }  // origin() has its file
   HubOrigin origin(const RankContext& context) const override;
+  std::string digest_here(const std::function<void()>& alive) const override;
   void read(const std::string& name, std::int64_t first, const at::Tensor& into) const override;
 
  protected:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/digest.h"
 #include "store/agreement.h"
 
 namespace moesaic {
@@ -43,6 +44,17 @@ std::unique_ptr<HubSource> HubSource::open(const RankContext& context, const std
     }
   });
   return source;
+}
+
+// However the tensors are spread over files.
+std::string HubSource::digest_here(const std::function<void()>& alive) const {
+  Digest digest;
+  digest.update(arch::to_config(arch()).dump());
+  for (const HubTensor& item : folder_.tensors()) {
+    digest.update(item.name).update(item.file->digest(*item.tensor));
+    alive();
+  }
+  return digest.hex();
 }
 
 HubOrigin HubSource::origin(const RankContext& context) const {

@@ -20,6 +20,7 @@ class HubSource : public ModelSource {
 
   Json tokenizer() const override { return nullptr; }
   HubOrigin origin(const RankContext& context) const override;
+  std::string digest_here(const std::function<void()>& alive) const override;
   void read(const std::string& name, std::int64_t first, const at::Tensor& into) const override;
 
  protected:

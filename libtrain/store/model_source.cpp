@@ -5,6 +5,7 @@
 
 #include <set>
 
+#include "store/adapter_run_source.h"
 #include "store/agreement.h"
 #include "store/checkpoint_source.h"
 #include "store/differences.h"
@@ -68,16 +69,29 @@ void ModelSource::fill_by_reading(const RankContext& context, const StateDict& m
   });
 }
 
-std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context,
-                                               const std::string& path) {
+std::string ModelSource::digest(const RankContext& context) const {
+  std::string digest;
+  agreed(context.world, "model: digest", [&] {
+    if (context.is_chief()) digest = digest_here([&] { context.world.progress(); });
+  });
+  return context.world.broadcast(digest, 0, "model: digest");
+}
+
+std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context, const std::string& path,
+                                               const std::optional<std::string>& base) {
   std::string kind;
   agreed(context.world, "model: locate", [&] {
     if (context.is_chief()) kind = is_gguf(path) ? "gguf" : HubFolder::is_at(path) ? "hub" : "own";
   });
   kind = context.world.broadcast(kind, 0, "model: locate");
+  std::optional<CheckpointInfo> own;
+  if (kind == "own") own = CheckpointStore::open(context, path);
+  if (own && AdapterRunSource::is_adapted(*own)) return AdapterRunSource::open(context, *own, base);
+  MOESAIC_CHECK(!base, ErrorKind::kUsage, "--base is given, but {} holds no adapter of a base",
+                path);
+  if (own) return CheckpointSource::open(context, *own);
   if (kind == "gguf") return GgufSource::open(context, path);
-  if (kind == "hub") return HubSource::open(context, path);
-  return CheckpointSource::open(context, path);
+  return HubSource::open(context, path);
 }
 
 void ModelSource::load(const RankContext& context, const StateDict& model,

@@ -1,12 +1,15 @@
 // ModelSource: where weights come from: a Hugging Face folder, a GGUF file, a checkpoint folder, or
-// a run folder (its newest whole checkpoint). All that takes a model goes through it: `model.from`,
+// a run folder (its newest whole checkpoint); the checkpoint of a run with adapters is one merged
+// with its base. All that takes a model goes through it: `model.from`,
 // score, generate, eval, import (of the first two) and export.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "arch/parameter_table.h"
@@ -25,8 +28,10 @@ class ModelSource {
 
   /// Collective over world. Finds out which of the four is at `path` and checks it without reading
   /// weights: they are those, of the shapes, that its config.json (of a GGUF file: its metadata)
-  /// asks for. Error on all ranks when not, or when it is none of the four, or damaged.
-  static std::unique_ptr<ModelSource> open(const RankContext& context, const std::string& path);
+  /// asks for. Error on all ranks when not, or when it is none of the four, or damaged. `base`:
+  /// where the base of a run with adapters is now; Error(kUsage) for what has none.
+  static std::unique_ptr<ModelSource> open(const RankContext& context, const std::string& path,
+                                           const std::optional<std::string>& base = std::nullopt);
   virtual ~ModelSource() = default;
 
   /// The folder with config.json, or the GGUF file, for messages.
@@ -47,6 +52,11 @@ class ModelSource {
   /// floating types are converted. A weight that is missing, unexpected, or has the wrong shape is
   /// named before any tensor changes. Error(kCheckpoint) on all ranks.
   void load(const RankContext& context, const StateDict& model, const LoadOptions& options) const;
+
+  /// Collective over world. Of the weights and the architecture, the same wherever they lie.
+  std::string digest(const RankContext& context) const;
+  /// The same by this process alone; `alive` is called now and then.
+  virtual std::string digest_here(const std::function<void()>& alive) const = 0;
 
   /// By this process alone: rows of a parameter from `first` on, as many as the contiguous `into`
   /// has, converted to its type.

@@ -43,6 +43,11 @@ HubOrigin UpcycledSource::origin(const RankContext& context) const {
   return origin;
 }
 
+// What is made of the dense weights is known to the recipe.
+std::string UpcycledSource::digest_here(const std::function<void()>& alive) const {
+  return dense_->digest_here(alive);
+}
+
 UpcycledSource::Origin UpcycledSource::origin_of(const std::string& parameter) const {
   const arch::NetworkNames& names = arch::network_names(arch());
   const std::string block = std::string(".") + names.block;

@@ -19,6 +19,7 @@ class UpcycledSource : public ModelSource {
 
   Json tokenizer() const override { return dense_->tokenizer(); }
   HubOrigin origin(const RankContext& context) const override;
+  std::string digest_here(const std::function<void()>& alive) const override;
   void read(const std::string& parameter, std::int64_t first,
             const at::Tensor& into) const override {
     into.copy_(rows(parameter, first, into.size(0)));

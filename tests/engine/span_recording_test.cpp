@@ -30,8 +30,9 @@ std::vector<std::string> outline(Tracer& tracer) {
 
 at::Tensor twice(const char* name, const at::Tensor& x) {
   const Span span(name);
-  return record(name, {x}, x.detach().mul(2),
-                [](const Tensors& dy) -> Tensors { return {dy[0].mul(2)}; });
+  return record(
+      name, {x}, x.detach().mul(2), [](const Tensors& dy) -> Tensors { return {dy[0].mul(2)}; },
+      Reach::kBeyond);
 }
 
 TEST(SpanRecording, RecordsNestedSpansOnlyWhileItLives) {

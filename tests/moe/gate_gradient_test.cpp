@@ -17,6 +17,7 @@
 
 #include "moe/gate_probe.h"
 #include "moe/moe_layer.h"
+#include "nn/token_uniform.h"
 #include "support/capture_sink.h"
 
 namespace moesaic {
@@ -230,7 +231,7 @@ TEST(SparseMixer, DrawsDifferentExpertsAndTheSameOnesAgain) {
 TEST(TokenUniform, OfOneDocumentAnExampleIsAFunctionOfExampleAndPosition) {
   const RandomKey key(1, RandomStream::kJitter, 3, "0");
   const Batch batch = test::batch_of({2, 3}, 11);
-  const auto uniform = token_uniform(key, batch, 7);
+  const auto uniform = token_uniform(key, batch.place_T, 7);
   for (std::int64_t t = 0; t < 5; ++t) {
     const std::int64_t example = t < 2 ? 0 : 1, position = t < 2 ? t : t - 2;
     for (std::int64_t c = 0; c < 7; ++c) {
@@ -244,7 +245,7 @@ TEST(TokenUniform, DiffersBetweenDocumentsOfOneExample) {
   const RandomKey key(1, RandomStream::kSample, 3, "0");
   const Batch batch = test::batch_of({50, 50}, 11, 0, /*one_example=*/true);
   EXPECT_TRUE(batch.positions_T.narrow(0, 0, 50).equal(batch.positions_T.narrow(0, 50, 50)));
-  const auto uniform = token_uniform(key, batch, 4);
+  const auto uniform = token_uniform(key, batch.place_T, 4);
   EXPECT_TRUE(uniform.narrow(0, 0, 50).ne(uniform.narrow(0, 50, 50)).all().item<bool>());
   const auto logits = at::randn({50, 6}, at::kDouble).repeat({2, 1});
   const auto chosen = draw_experts(logits, 1, 0.5, key, batch).selected_TK;

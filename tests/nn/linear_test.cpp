@@ -63,6 +63,16 @@ TEST(Linear, WithAnAdapterIsTheSumOfBothWithTheGradientsOfBoth) {
   EXPECT_FALSE(f.sink.gradients.contains(0));
 }
 
+TEST(Linear, BackwardEndsAboveWhatIsFrozen) {
+  Adapted f;
+  f.parameters[0].trainable = false;
+  const auto x = random({11, 6});
+  EXPECT_FALSE(Linear(f.w).forward(f.context, x).requires_grad());
+  EXPECT_TRUE(f.map.forward(f.context, x).requires_grad()) << "the adapter wants a gradient";
+  EXPECT_TRUE(Linear(f.w).forward(f.context, f.map.forward(f.context, x).matmul(random({4, 6})))
+                  .requires_grad());
+}
+
 TEST(Linear, AMatrixThatItIsAbsorbedAsHasTheAdapterInIt) {
   Adapted f;
   const auto whole = f.w.tensor.add(f.b.tensor.matmul(f.a.tensor).mul(2));

@@ -3,6 +3,9 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <functional>
+#include <memory>
+
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
 #include "models/transformer.h"
@@ -20,14 +23,24 @@ inline arch::Options tiny_olmoe(std::int64_t experts = 12) {
   return arch::require_options(config, "tiny");
 }
 
+inline ParameterSet parameters_of(const arch::ParameterTable& table, const RankContext& context,
+                                  std::uint64_t seed = 7, at::ScalarType dtype = at::kDouble) {
+  return ParameterSet(table, {.seed = seed,
+                              .dtype = dtype,
+                              .device = context.device,
+                              .rank = context.rank(),
+                              .plan = context.plan});
+}
 inline ParameterSet parameters_of(const arch::Options& arch, const RankContext& context,
                                   std::uint64_t seed = 7, at::ScalarType dtype = at::kDouble) {
-  return ParameterSet(arch::parameter_table(arch), {.seed = seed,
-                                                    .dtype = dtype,
-                                                    .device = context.device,
-                                                    .rank = context.rank(),
-                                                    .plan = context.plan});
+  return parameters_of(arch::parameter_table(arch), context, seed, dtype);
 }
+
+/// A rewritten table, and what stands beside the linear maps of the model made from it.
+struct TinyAdapters {
+  arch::ParameterTable table;
+  std::function<std::unique_ptr<AdapterFactory>(const ParameterSet&)> make;
+};
 
 /// The model with cross entropy, balance and z-loss; `batch` is this rank's micro-batch of the only
 /// round.
@@ -36,17 +49,22 @@ struct TinyRun {
   Batch batch;
   StepSize size;
   ParameterSet parameters;
+  std::unique_ptr<AdapterFactory> adapters;
   Transformer model;
   AccumulatingSink sink;
   Computation computation;
 
   TinyRun(const RankContext& rank_context, const arch::Options& arch, const Batch& mine,
-          const StepSize& step, BlockPass pass = keep_activations)
+          const StepSize& step, BlockPass pass = keep_activations,
+          const TinyAdapters& beside = {})
       : context(rank_context),
         batch(mine),
         size(step),
-        parameters(parameters_of(arch, rank_context)),
-        model({.arch = arch, .block_pass = pass}, parameters, rank_context),
+        parameters(beside.make ? parameters_of(beside.table, rank_context)
+                               : parameters_of(arch, rank_context)),
+        adapters(beside.make ? beside.make(parameters) : nullptr),
+        model({.arch = arch, .block_pass = pass, .adapters = adapters.get()}, parameters,
+              rank_context),
         sink(parameters, rank_context, MatmulKernel::kMkl),
         computation{.precision = Precision::named("float64"), .world = rank_context.world} {}
 

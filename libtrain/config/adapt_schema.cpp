@@ -1,0 +1,67 @@
+// The keys of the block adapt.
+#include "config/schema_builder.h"
+
+namespace moesaic {
+namespace {
+
+using namespace rules;
+
+std::vector<KeyOf<LoraOptions>> lora_keys() {
+  constexpr double kMostRank = 65536;
+  std::vector<KeyOf<LoraOptions>> keys;
+  add_key(keys, FIELD(r), from(1, kMostRank), "Rank of each change, at most that of its matrix.");
+  add_key(keys, FIELD(lora_alpha), positive(),
+          "The change of a weight is alpha / r B A (with use_rslora: alpha / sqrt(r)).");
+  add_key(keys, FIELD(lora_dropout), {.least = 0, .most = 1, .below_most = true},
+          "Share of an adapter's inputs that training leaves out.");
+  add_key(keys, FIELD(target_modules), {},
+          "What gets an adapter: all-linear (all but output head, router and gates), a list of "
+          "ends of module paths such as [q_proj, experts.gate_proj, experts], or one regular "
+          "expression for the whole path.");
+  add_key(keys, FIELD(exclude_modules), {},
+          "What gets none all the same, a list or a regular expression as above. [experts] says "
+          "that the routed experts stay as they are.");
+  add_key(keys, FIELD(rank_pattern), from(1, kMostRank),
+          "Other ranks, by regular expressions for ends of module paths: {experts.down_proj: 8}.");
+  add_key(keys, FIELD(alpha_pattern), positive(), "Other alphas, in the same way.");
+  add_key(keys, FIELD(use_rslora), {}, "Scale by alpha / sqrt(r) (arXiv 2312.03732).");
+  add_key(keys, FIELD(init_lora_weights), one_of({"default", "gaussian"}, {"pissa"}),
+          "Of A: uniform as PEFT's Kaiming with a = sqrt(5), or normal with deviation 1 / r; B "
+          "begins with zeros.");
+  add_key(keys, FIELD(train_a), {}, "false: A stays as drawn, B alone is trained.");
+  add_key(keys, FIELD(lora_plus_ratio), positive(),
+          "Learning rate of B over that of A (LoRA+, arXiv 2402.12354).");
+  add_key(keys, FIELD(router), one_of({"frozen", "lora", "full"}),
+          "The routers stay as they are, get an adapter, or are trained in full.");
+  add_key(keys, FIELD(modules_to_save), {},
+          "Ends of module paths, trained in full and saved with the adapter: [lm_head].");
+  add_key(keys, FIELD(base), one_of({"master"}, {"bfloat16", "int8", "nf4"}),
+          "How the frozen matrices are kept; master: as the others.");
+  return keys;
+}
+
+std::vector<KeyOf<AdaptOptions>> adapt_keys() {
+  std::vector<KeyOf<AdaptOptions>> keys;
+  add_key(keys, FIELD(train), {},
+          "Regular expressions, each matched in full against the names of parameters as "
+          "checkpoints have them (experts.<i>. joined to experts.): these are trained in full. "
+          "Absent: all without lora, none with it.");
+  add_block(keys, FIELD(lora),
+            "Low-rank adapters beside frozen linear maps (arXiv 2106.09685); the keys are PEFT's. "
+            "Needs model.from.");
+  return keys;
+}
+
+}  // namespace
+
+const Schema<LoraOptions>& schema_of(const LoraOptions*) {
+  static const Schema<LoraOptions> schema{"adapter", "{r: 16}", lora_keys()};
+  return schema;
+}
+
+const Schema<AdaptOptions>& schema_of(const AdaptOptions*) {
+  static const Schema<AdaptOptions> schema{"adaptation", "{lora: {r: 16}}", adapt_keys()};
+  return schema;
+}
+
+}  // namespace moesaic

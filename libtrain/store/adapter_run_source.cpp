@@ -1,0 +1,147 @@
+#include "store/adapter_run_source.h"
+
+#include <ATen/ops/matmul.h>
+
+#include <utility>
+
+#include "config/lora_targets.h"
+#include "config/model_config.h"
+#include "config/recipe_reader.h"
+#include "config/training_table.h"
+#include "core/digest.h"
+#include "core/path.h"
+#include "store/agreement.h"
+#include "store/manifest.h"
+#include "store/upcycled_source.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kBase = "base";
+
+// That of the checkpoint, with the layers for multi-token prediction that the base has: training
+// left them as they are.
+Json merged_config(const CheckpointInfo& info, const ModelSource& base) {
+  Json config = read_config_file(info.path + "/" + kConfigFile, ErrorKind::kCheckpoint);
+  const std::int64_t layers = base.arch().num_nextn_predict_layers;
+  if (layers > 0) config["num_nextn_predict_layers"] = layers;
+  return config;
+}
+
+std::string text_in(const CheckpointInfo& info, const Json& object, const char* key) {
+  const bool known = object.is_object() && object.contains(key) && object.at(key).is_string();
+  MOESAIC_CHECK(known, ErrorKind::kCheckpoint, "{}: the manifest has no text '{}'", info.path, key);
+  return object.at(key).get<std::string>();
+}
+
+}  // namespace
+
+AdapterBase AdapterBase::of(const CheckpointInfo& info) {
+  const Json said = info.manifest.value(kBase, Json());
+  return {text_in(info, said, "path"), text_in(info, said, "digest")};
+}
+
+void AdapterBase::require(const std::string& digest_there, const std::string& path_there,
+                          const std::string& checkpoint) const {
+  if (digest_there == digest) return;
+  throw Error(ErrorKind::kData,
+              format("{} is not the base of {}: its digest is {}, that of the base {}", path_there,
+                     checkpoint, digest_there, digest),
+              "say with --base where the base is now");
+}
+
+bool AdapterRunSource::is_adapted(const CheckpointInfo& info) {
+  return info.manifest.contains(kBase);
+}
+
+std::unique_ptr<AdapterRunSource> AdapterRunSource::open(const RankContext& context,
+                                                         const CheckpointInfo& info,
+                                                         const std::optional<std::string>& base) {
+  AdapterBase said;
+  Recipe recipe;
+  std::string path;
+  agreed(context.world, "adapter: base", [&] {
+    said = AdapterBase::of(info);
+    const Json training = info.manifest.value("training", Json());
+    recipe = recipe_from_yaml(text_in(info, training, "recipe"), info.path);
+    path = base.value_or(said.path);
+    if (context.is_chief() && !path_exists(path, ErrorKind::kData)) {
+      throw Error(ErrorKind::kData, format("the base of {} is not at {}", info.path, path),
+                  "say with --base where it is now");
+    }
+  });
+  auto weights = upcycled(ModelSource::open(context, path), recipe.model.upcycle, recipe.seed);
+  const std::string digest = weights->digest(context);
+  std::unique_ptr<AdapterRunSource> source;
+  agreed(context.world, "adapter: open", [&] {
+    said.require(digest, path, info.path);
+    source = std::make_unique<AdapterRunSource>(info, recipe, std::move(weights));
+  });
+  return source;
+}
+
+AdapterRunSource::AdapterRunSource(CheckpointInfo info, const Recipe& recipe,
+                                   std::unique_ptr<ModelSource> base)
+    : ModelSource(info.path, merged_config(info, *base)),
+      info_(std::move(info)),
+      saved_(info_),
+      base_(std::move(base)) {
+  const arch::Options trained = architecture_of(recipe);
+  arch::ParameterTable saved;
+  for (arch::ParameterInfo& row : training_table(recipe, trained)) {
+    if (!is_saved(recipe, row)) continue;
+    if (!row.adapter) in_full_.insert(row.name);
+    saved.push_back(std::move(row));
+  }
+  Differences differences("the checkpoint");
+  saved_.compare(saved, differences);
+  differences.require_none(format("{} does not hold what its recipe trains", path_),
+                           "take another checkpoint");
+  dtypes_ = base_->dtypes();
+  for (const std::string& name : in_full_) dtypes_[name] = saved_.dtype(name);
+  if (!recipe.adapt || !recipe.adapt->lora) return;
+  const arch::ParameterTable table = arch::parameter_table(trained);
+  for (const LoraTarget& target : lora_targets(*recipe.adapt->lora, trained, table)) {
+    if (in_full_.contains(target.weight)) continue;
+    scales_.emplace(target.weight, target.scale);
+    // A sum keeps the dtype of the masters.
+    dtypes_[target.weight] = saved_.rows(lora_b_name(target.weight), 0, 1).scalar_type();
+  }
+}
+
+Json AdapterRunSource::tokenizer() const {
+  return info_.manifest.value("tokenizer", Json(nullptr));
+}
+
+HubOrigin AdapterRunSource::origin(const RankContext& context) const {
+  HubOrigin origin = base_->origin(context);
+  const HubOrigin own = CheckpointStore::origin(context, info_);
+  if (!own.files.empty()) origin.files = own.files;
+  return origin;
+}
+
+std::string AdapterRunSource::digest_here(const std::function<void()>&) const {
+  return digest_of(read_manifest(path_));  // which has that of the base
+}
+
+at::Tensor AdapterRunSource::rows(const std::string& name, std::int64_t first,
+                                  std::int64_t count) const {
+  if (in_full_.contains(name)) return saved_.rows(name, first, count);
+  const at::Tensor weight = base_->rows(name, first, count);
+  const auto scale = scales_.find(name);
+  if (scale == scales_.end()) return weight;
+  // Rows of an expert's weight are all of it, with all of its A.
+  const arch::ParameterInfo& info = parameter(name);
+  const bool expert = info.scope == arch::Scope::kExpert;
+  const at::Tensor b = saved_.rows(lora_b_name(name), first, count);
+  const at::Tensor a = expert ? saved_.rows(lora_a_name(name), first, count)
+                              : saved_.rows(lora_a_name(name), 0, b.size(1));
+  return weight.to(b.scalar_type()).add(at::matmul(b, a), scale->second);
+}
+
+void AdapterRunSource::fill(const RankContext& context, const StateDict& model) const {
+  fill_by_reading(context, model, "the adapted model",
+                  "use the model.config of the run (its config.json)");
+}
+
+}  // namespace moesaic

@@ -1,0 +1,102 @@
+"""Adapters on attention and routed experts through the shipped programs: the same on every layout, checkpoints that hold
+what is trained, resumed to the bit, and used by every verb."""
+import json
+import unittest
+
+from moesaic import RunTest
+
+LORA = """
+adapt:
+  lora: {r: 4, lora_alpha: 8, lora_dropout: 0.1, router: lora, rank_pattern: {gate: 2}, lora_plus_ratio: 4}
+"""
+STEPS = ("train.max_steps=6", "train.precision=float64", "schedule={type: constant, warmup_steps: 0}", "checkpoint.every_steps=3")
+
+
+class FinetuneTest(RunTest):
+    def setUp(self):
+        super().setUp()
+        self.train("train.max_steps=3", "train.precision=float64", run="base")
+        self.moesaic("export", self.folder / "base", self.folder / "hub")
+        text = self.recipe.read_text()
+        begin, end = text.index("  config:"), text.index("data:")
+        self.recipe.write_text(f"{text[:begin]}  from: {self.folder}/hub\n{text[end:]}{LORA}")
+        lines = [json.dumps({"ids": [(7 * i + j * j) % 257 for j in range(30)]}) for i in range(5)]
+        (self.folder / "lines.jsonl").write_text("\n".join(lines))
+
+    def score(self, model, *arguments):
+        result = self.moesaic("score", "--model", self.folder / model, "--input", self.folder / "lines.jsonl", "--precision",
+                              "float64", *arguments)
+        return [x for line in result.stdout.splitlines() for x in json.loads(line)["logprobs"]]
+
+    def worst(self, a, b):
+        self.assertEqual(len(a), len(b))
+        return max(abs(x - y) for x, y in zip(a, b))
+
+    def manifest(self, run):
+        return json.loads((self.folder / run / "checkpoints/latest/manifest.json").read_text())
+
+    def test_layouts_give_the_same_adapter(self):
+        losses, scores = [], []
+        for run, ranks, expert in (("one", 1, 1), ("split", 2, 2), ("grid", 4, 2)):
+            log = self.train(*STEPS, run=run, ranks=ranks, expert=expert).stderr
+            self.assertIn("trained", log)
+            losses.append([row["loss"] for row in self.rows(run)])
+            scores.append(self.score(run))
+            self.assertLess(self.worst(losses[0], losses[-1]), 1e-10, run)
+            self.assertLess(self.worst(scores[0], scores[-1]), 1e-9, run)
+        self.assertGreater(self.worst(scores[0], self.score("hub")), 1e-4)
+
+    def test_a_checkpoint_is_what_is_trained_and_every_verb_takes_it(self):
+        self.train(*STEPS)
+        manifest = self.manifest("run")
+        self.assertEqual(manifest["base"]["path"], str(self.folder / "hub"))
+        names = [name for name in manifest["datasets"] if "/" not in name]
+        self.assertTrue(all("lora_" in name for name in names), names)
+        self.assertIn("model.layers.0.mlp.experts.up_proj.lora_B.weight", names)
+        plan = json.loads(self.moesaic("plan", self.recipe, "--json").stdout)
+        self.assertEqual(plan["trainable"], manifest["parameters"])
+        self.assertEqual(sum(group["trainable"] for group in plan["groups"]), plan["trainable"])
+        self.moesaic("export", self.folder / "run", self.folder / "merged")
+        scores = self.score("run")
+        self.assertLess(self.worst(scores, self.score("merged")), 1e-12)
+        self.assertLess(self.worst(scores, self.score("run", "-n", 2, "--expert", 2)), 1e-10)
+        self.moesaic("generate", "--model", self.folder / "run", "--prompt", "the rank", "--max-tokens", 4)
+
+        (self.folder / "hub").rename(self.folder / "moved")
+        arguments = ("score", "--model", self.folder / "run", "--input", self.folder / "lines.jsonl")
+        self.assertIn("--base", self.moesaic(*arguments, expect=4).stderr)
+        self.assertLess(self.worst(scores, self.score("run", "--base", self.folder / "moved")), 1e-12)
+        wrong = self.moesaic(*arguments, "--base", self.folder / "merged", expect=4).stderr
+        self.assertIn("is not the base of", wrong)
+        self.train(*STEPS, "train.max_steps=7", "--resume", "auto", "--base", self.folder / "moved")
+
+    def test_goes_on_to_the_bit(self):
+        self.train(*STEPS, run="whole")
+        self.train(*STEPS, "train.max_steps=3", run="parts")
+        self.train(*STEPS, "--resume", "auto", run="parts")
+        self.assertEqual(self.digests("whole"), self.digests("parts"))
+
+    def test_part_of_a_model_is_trained_in_full(self):
+        text = self.recipe.read_text()
+        self.recipe.write_text(text[:text.index("adapt:")] + "adapt: {train: ['lm_head.weight', '.*[.]k_proj[.]weight']}\n")
+        self.train(*STEPS)
+        changed = {name for name, digests in self.digests("run").items() if digests != self.digests("base").get(name)}
+        weights = {name for name in changed if "/" not in name}
+        self.assertEqual(weights, {"lm_head.weight", "model.layers.0.self_attn.k_proj.weight",
+                                   "model.layers.1.self_attn.k_proj.weight"})
+
+    def test_what_does_not_fit_is_refused(self):
+        for override, word in (("adapt.lora.r=17", "the largest rank"),
+                               ("adapt.lora.target_modules=[query]", "matches no linear map"),
+                               ("adapt.lora.exclude_modules=[query]", "matches no linear map"),
+                               ("adapt.train=[query]", "matches the name of no parameter"),
+                               ("adapt.lora.modules_to_save=[query]", "matches no module"),
+                               ("adapt.lora.target_modules='(x'", "no regular expression"),
+                               ("moe.balance.type=bias", "correction bias"),
+                               ("adapt.lora.base=int8", "not supported")):
+            result = self.moesaic("validate", self.recipe, override, expect=3)
+            self.assertIn(word, result.stdout, override)
+
+
+if __name__ == "__main__":
+    unittest.main()
