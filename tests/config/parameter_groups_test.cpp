@@ -2,10 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include "config/name_pattern.h"
 #include "config/recipe_reader.h"
 #include "config/training_table.h"
 #include "core/error.h"
-#include "core/name_pattern.h"
 
 namespace moesaic {
 namespace {
@@ -21,11 +21,11 @@ const std::vector<std::string> kNames = {"model.layers.0.self_attn.q_proj.weight
                                          "lm_head.weight"};
 
 TEST(NamePattern, MatchesTheWholeNameAndEnds) {
-  EXPECT_TRUE(NamePattern("a|bc*").matches("bcc"));
-  EXPECT_FALSE(NamePattern("b").matches("bc"));
-  EXPECT_THROW(NamePattern("(a"), Error);
-  EXPECT_THROW(NamePattern(std::string(5000, '(')), Error);
-  EXPECT_FALSE(NamePattern("(a*)*b").matches(std::string(60, 'a')));  // exponential elsewhere
+  EXPECT_TRUE(NamePattern("key", "a|bc*").matches("bcc"));
+  EXPECT_FALSE(NamePattern("key", "b").matches("bc"));
+  EXPECT_THROW(NamePattern("key", "(a"), Error);
+  EXPECT_THROW(NamePattern("key", std::string(5000, '(')), Error);
+  EXPECT_FALSE(NamePattern("key", "(a*)*b").matches(std::string(60, 'a')));  // exponential elsewhere
 }
 
 TEST(ParameterGroups, TheFirstThatMatchesHoldsAndTheRestStaysAsItWas) {
