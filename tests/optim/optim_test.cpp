@@ -77,8 +77,8 @@ TEST(Optimizer, FollowsTheRatesOfAParameter) {
     both[1].learning_rate_ratio = 0.5;
     both[1].weight_decay = 0.7;
     const ParameterSet set(std::move(both));
-    const ParameterSet plain({test::parameter_of("plain", start.clone())});
-    const ParameterSet other({test::parameter_of("other", start.clone())});
+    const ParameterSet plain(std::vector<Parameter>{test::parameter_of("plain", start.clone())});
+    const ParameterSet other(std::vector<Parameter>{test::parameter_of("other", start.clone())});
     const auto all = make(set, 0.1), first = make(plain, 0.1), second = make(other, 0.7);
     train(set, *all, 0.02);
     train(plain, *first, 0.02);
