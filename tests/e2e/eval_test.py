@@ -26,7 +26,6 @@ class Eval(RunTest):
         one = self.result("generation", *written, "--output", answers)
         self.assertEqual(one["items"], len(QUESTIONS))
         self.assertEqual(list(one["metrics"]), ["exact_match", "bleu", "rouge_l", "chrf"])
-        self.assertGreater(one["metrics"]["chrf"]["value"], 0)
         self.assertLessEqual(one["metrics"]["chrf"]["low"], one["metrics"]["chrf"]["high"])
         self.assertEqual(self.result("generation", *written, "-n", 2, "--expert", 2), one)
         self.assertEqual(self.result("generation", "--predictions", answers), one)
