@@ -5,6 +5,7 @@
 #include "common/generate_arguments.h"
 #include "core/standard_streams.h"
 #include "data/input_file.h"
+#include "inference/answer_run.h"
 #include "inference/generator.h"
 #include "inference/prompt.h"
 #include "inference/text_stream.h"
@@ -70,13 +71,8 @@ void generate_on(const RankContext& context, InferenceModel& model, const Genera
     text += piece;
     if (!a.json) show(piece);
   };
-  const Generator::Result result = generator.run(prompt.ids, [&](std::uint32_t id) {
-    put(stream->add(id));
-    return !stream->stopped();
-  });
-  if (!context.is_chief()) return;
-  put(stream->finish());
-  report(result, text, prompt, a, context.log);
+  const Generator::Result result = generate_text(generator, prompt.ids, stream.get(), put);
+  if (context.is_chief()) report(result, text, prompt, a, context.log);
 }
 
 int generate(const GenerateArguments& a, const RankJob& job) {

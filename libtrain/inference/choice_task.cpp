@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "core/error.h"
+#include "core/json_text.h"
 #include "data/input_file.h"
 #include "data/output_file.h"
 #include "inference/eval_task.h"
@@ -58,6 +59,7 @@ std::int64_t best(const std::vector<double>& values) {
   return std::max_element(values.begin(), values.end()) - values.begin();
 }
 
+// An item with its answer: the choice whose text is the most probable after the context.
 class ChoiceTask : public EvalTask {
  public:
   ChoiceTask(const Options& options, Model model)
@@ -97,13 +99,32 @@ class ChoiceTask : public EvalTask {
         by_length.push_back(sums.back() / std::max(1.0, length_of(choice)));
         ++sequence;
       }
-      count(item, sums, by_length);
+      const Json line = count(item, sums, by_length);
+      if (output_) output_->write(json_text(line) + "\n");
+      ++items_;
     }
   }
 
   Json result() override {
     MOESAIC_CHECK(items_ > 0, ErrorKind::kData, "{}: there is no item", options_.data);
     if (output_) output_->publish();
+    return totals();
+  }
+
+ protected:
+  // An answered item; -> its line of output.
+  virtual Json count(const Item& item, const std::vector<double>& sums,
+                     const std::vector<double>& by_length) {
+    const std::int64_t pick = best(sums), pick_norm = best(by_length);
+    right_ += pick == item.answer;
+    right_norm_ += pick_norm == item.answer;
+    return {{"loglikelihoods", sums},
+            {"pick", pick},
+            {"pick_norm", pick_norm},
+            {"answer", item.answer}};
+  }
+
+  virtual Json totals() {
     const auto n = static_cast<double>(items_);
     const double acc = static_cast<double>(right_) / n,
                  acc_norm = static_cast<double>(right_norm_) / n;
@@ -168,20 +189,6 @@ class ChoiceTask : public EvalTask {
                 "raise --context, or shorten the choice");
   }
 
-  void count(const Item& item, const std::vector<double>& sums,
-             const std::vector<double>& by_length) {
-    const std::int64_t pick = best(sums), pick_norm = best(by_length);
-    right_ += pick == item.answer;
-    right_norm_ += pick_norm == item.answer;
-    ++items_;
-    if (!output_) return;
-    const Json json = {{"loglikelihoods", sums},
-                       {"pick", pick},
-                       {"pick_norm", pick_norm},
-                       {"answer", item.answer}};
-    output_->write(json.dump() + "\n");
-  }
-
   Options options_;
   Model model_;
   InputFile input_;
@@ -191,7 +198,32 @@ class ChoiceTask : public EvalTask {
   std::int64_t items_ = 0, right_ = 0, right_norm_ = 0, contexts_cut_ = 0;
 };
 
+// The same items, whose choices are labels.
+class LabelTask : public ChoiceTask {
+ public:
+  LabelTask(const Options& options, Model model)
+      : ChoiceTask(options, std::move(model)), evaluation_(options.scores) {}
+
+ protected:
+  Json count(const Item& item, const std::vector<double>& sums,
+             const std::vector<double>& /*by_length*/) override {
+    const std::string& label = item.choices[static_cast<std::size_t>(best(sums))];
+    const std::string& answer = item.choices[static_cast<std::size_t>(item.answer)];
+    evaluation_.add({label, {answer}});
+    return {{"predicted", label}, {"answer", answer}, {"loglikelihoods", sums}};
+  }
+
+  Json totals() override { return evaluation_.result(); }
+
+ private:
+  metrics::Evaluation evaluation_;
+};
+
 }  // namespace
+
+std::unique_ptr<EvalTask> label_task(const EvalTask::Options& options, EvalTask::Model model) {
+  return std::make_unique<LabelTask>(options, std::move(model));
+}
 
 std::unique_ptr<EvalTask> choice_task(const EvalTask::Options& options, EvalTask::Model model) {
   return std::make_unique<ChoiceTask>(options, std::move(model));

@@ -6,8 +6,9 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBatchesOfWindow = 32;  // enough for many ranks and for lengths to be sorted
-constexpr std::int64_t kMostContext = 2048;    // unless asked for
+constexpr std::int64_t kBatchesOfEvalWindow =
+    32;                                      // enough for many ranks and for lengths to be sorted
+constexpr std::int64_t kMostContext = 2048;  // unless asked for
 
 }  // namespace
 
@@ -17,7 +18,7 @@ Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
   while (true) {
     SequenceWindow window;
     agreed(context.world, "eval: data", [&] {
-      if (task != nullptr) task->ask(window, kBatchesOfWindow * batch_tokens);
+      if (task != nullptr) task->ask(window, kBatchesOfEvalWindow * batch_tokens);
     });
     window = broadcast(context.world, window);
     if (window.sequences() == 0) break;
@@ -35,16 +36,17 @@ Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
 
 std::unique_ptr<EvalTask> make_eval_task(const std::string& name, EvalTask::Options options,
                                          const InferenceModel& model, const Log& log) {
-  const bool choices = name == "multiple_choice";
-  MOESAIC_CHECK(!choices || options.format == "auto", ErrorKind::kUsage,
-                "--format {} has no meaning with --task multiple_choice, which reads JSONL",
-                options.format);
+  const bool texts = name == "perplexity";
+  MOESAIC_CHECK(texts || options.format == "auto", ErrorKind::kUsage,
+                "--format {} has no meaning with --task {}, which reads JSONL", options.format,
+                name);
   const std::int64_t positions = model.arch().max_position_embeddings;
   if (options.context == 0) options.context = std::min(positions, kMostContext);
   if (options.stride == 0) options.stride = std::max<std::int64_t>(1, options.context / 2);
   EvalTask::Model brings{model.files().tokenizer(), model.arch().vocab_size};
-  return choices ? choice_task(options, std::move(brings))
-                 : perplexity_task(options, std::move(brings), log);
+  if (texts) return perplexity_task(options, std::move(brings), log);
+  return name == "classification" ? label_task(options, std::move(brings))
+                                  : choice_task(options, std::move(brings));
 }
 
 }  // namespace moesaic

@@ -12,8 +12,8 @@ namespace moesaic {
 Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
               std::int64_t batch_tokens);
 
-/// The task called `name` (perplexity | multiple_choice) for `model`; chief only. `log` hears of
-/// doubts about the data. Error(kUsage, kData).
+/// The task called `name` (perplexity | multiple_choice | classification) for `model`; chief only.
+/// `log` hears of doubts about the data. Error(kUsage, kData).
 std::unique_ptr<EvalTask> make_eval_task(const std::string& name, EvalTask::Options options,
                                          const InferenceModel& model, const Log& log);
 

@@ -10,6 +10,7 @@
 #include "core/log.h"
 #include "data/tokenizer.h"
 #include "inference/scorer.h"
+#include "metrics/evaluation.h"
 
 namespace moesaic {
 
@@ -21,7 +22,8 @@ class EvalTask {
     std::int64_t limit = 0;       // documents or items; 0 = all
     std::int64_t context = 0;  // most ids of a sequence; 0 = the model's positions, at most 2,048
     std::int64_t stride = 0;   // perplexity: new ids of each sequence; 0 = half of the context
-    std::string output;        // multiple choice: JSONL with an object an item; "" = none
+    std::string output;        // multiple choice, labels: JSONL with an object an item; "" = none
+    metrics::Evaluation::Options scores;  // labels
   };
   /// What the model brings.
   struct Model {
@@ -57,5 +59,9 @@ std::unique_ptr<EvalTask> perplexity_task(const EvalTask::Options& options, Eval
 /// (contexts_cut). Error(kData) for a choice without an id of its own, and for one that does not
 /// fit.
 std::unique_ptr<EvalTask> choice_task(const EvalTask::Options& options, EvalTask::Model model);
+
+/// Classification: the same items, each choice a label. The label with the highest log-likelihood
+/// is chosen, and options.scores says what is made of it. Lines of output are predictions, too.
+std::unique_ptr<EvalTask> label_task(const EvalTask::Options& options, EvalTask::Model model);
 
 }  // namespace moesaic

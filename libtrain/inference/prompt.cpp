@@ -41,15 +41,13 @@ std::string chat_template_of(const ModelFiles& files) {
               "leave --chat out, or use a model that was trained for it");
 }
 
-std::string chat_text(const ModelFiles& files, const std::string& text, const std::string& system) {
-  const ChatTemplate chat =
-      ChatTemplate::parse(chat_template_of(files), files.path() + ": chat_template");
+Json chat_messages(const std::string& text, const std::string& where, const std::string& system) {
   Json messages = Json::array();
-  unicode::require_valid(text, "the prompt");
+  unicode::require_valid(text, where);
   unicode::require_valid(system, "--system");
   if (!system.empty()) messages.push_back({{"role", "system"}, {"content", system}});
   messages.push_back({{"role", "user"}, {"content", text}});
-  return chat.render(messages, {true, template_variables(files.declarations())});
+  return messages;
 }
 
 void check_ids(const std::vector<std::uint32_t>& ids, std::int64_t vocab_size) {
@@ -61,22 +59,39 @@ void check_ids(const std::vector<std::uint32_t>& ids, std::int64_t vocab_size) {
 
 }  // namespace
 
-Prompt Prompt::make(const ModelFiles& files, const std::string& text, const Options& options) {
+Prompt Prompt::open(const ModelFiles& files, const Options& options) {
   Prompt prompt;
+  prompt.vocabulary = options.vocab_size;
+  prompt.system_message = options.system;
   prompt.tokenizer = files.tokenizer();
   if (!prompt.tokenizer) {
     throw Error(ErrorKind::kData, format("{} comes without a tokenizer", files.path()),
                 "put the model's tokenizer.json beside its config.json");
   }
   prompt.end_ids = find_end_ids(files, *prompt.tokenizer);
-  if (options.chat) {
-    prompt.tokenizer->encode(chat_text(files, text, options.system), prompt.ids);
-  } else {
-    prompt.tokenizer->require_text(text, "the prompt");
-    prompt.tokenizer->encode_with_special(text, prompt.ids);
-  }
-  check_ids(prompt.ids, options.vocab_size);
+  if (!options.chat) return prompt;
+  prompt.chat = ChatTemplate::parse(chat_template_of(files), files.path() + ": chat_template");
+  prompt.chat_variables = template_variables(files.declarations());
   return prompt;
+}
+
+Prompt Prompt::make(const ModelFiles& files, const std::string& text, const Options& options) {
+  Prompt prompt = open(files, options);
+  prompt.ids = prompt.encode(text, "the prompt");
+  return prompt;
+}
+
+std::vector<std::uint32_t> Prompt::encode(const std::string& text, const std::string& where) const {
+  std::vector<std::uint32_t> encoded;
+  if (chat) {
+    const Json messages = chat_messages(text, where, system_message);
+    tokenizer->encode(chat->render(messages, {.variables = chat_variables}), encoded);
+  } else {
+    tokenizer->require_text(text, where);
+    tokenizer->encode_with_special(text, encoded);
+  }
+  check_ids(encoded, vocabulary);
+  return encoded;
 }
 
 }  // namespace moesaic

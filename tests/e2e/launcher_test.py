@@ -486,6 +486,8 @@ class Options(LauncherTest):
         evaluate = ("eval", "--model", "x", "--data", "y", "--output", "z", "--stride", 5)
         self.assertEqual(self.warned(*evaluate), ["--output"])
         self.assertEqual(self.warned(*evaluate, "--task", "multiple_choice"), ["--stride"])
+        self.assertEqual(self.warned(*evaluate[:5], "--chat", "--metrics", "bleu", "--bootstrap", 5), ["--bootstrap", "--chat", "--metrics"])
+        self.assertEqual(self.warned(*evaluate[:5], "--task", "cases", "--chat", "--batch-tokens", 5, "--seed", 5), ["--batch-tokens"])
         self.assertEqual(self.warned("score", "--model", "x", "--json"), ["--json"])
         self.assertEqual(self.warned("score", "--model", "x", "--json", "--output", "y"), [])
         self.assertEqual(self.warned("validate", self.recipe, "--json", "--resolved"), ["--resolved"])

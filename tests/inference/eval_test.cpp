@@ -7,6 +7,7 @@
 
 #include "core/error.h"
 #include "data/token_file_writer.h"
+#include "inference/answer_file.h"
 #include "inference/eval_task.h"
 
 namespace moesaic {
@@ -153,6 +154,29 @@ TEST_F(EvalTasks, ChoicesAreComparedByTheirOwnTokensAlone) {
   const Json result = task->result();
   EXPECT_EQ(result.at("acc"), 0.0) << "-3 against -5";
   EXPECT_EQ(result.at("acc_norm"), 1.0) << "-3 / 2 against -5 / 8";
+}
+
+TEST_F(EvalTasks, LabelsAreChosenByTheirLogLikelihood) {
+  const std::string lines = R"({"context": "Q:", "choices": [" no", " certainly"], "answer": 1})"
+                            "\n"
+                            R"({"context": "Q:", "choices": [" no", " certainly"], "answer": 0})";
+  const auto task = label_task({.data = file("j.jsonl", lines),
+                                .context = 64,
+                                .output = file("labels.jsonl", ""),
+                                .scores = {.task = "classification", .bootstrap = {.samples = 0}}},
+                               model());
+  const Json result = answered(*task);  // -3 against -10: the shorter one
+  EXPECT_EQ(result.at("items"), 2);
+  EXPECT_EQ(result.at("metrics").at("accuracy").at("value"), 0.5);
+  EXPECT_EQ(result.at("per_class").at(" no").at("precision"), 0.5);
+  EXPECT_EQ(result.at("per_class").at(" certainly").at("recall"), 0.0);
+  AnswerFile predictions({.path = testing::TempDir() + "/labels.jsonl",
+                          .task = "classification",
+                          .predictions = true});
+  AnswerFile::Item item;
+  ASSERT_TRUE(predictions.next(item));
+  EXPECT_EQ(item.answer.prediction, " no");
+  EXPECT_EQ(item.answer.expected, std::vector<std::string>({" certainly"}));
 }
 
 TEST_F(EvalTasks, ErrorsNameFileAndLine) {
