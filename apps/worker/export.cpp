@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "common/without_effect.h"
 #include "core/json_text.h"
 #include "store/export_adapter.h"
 #include "store/shard_plan.h"
@@ -60,6 +61,17 @@ CLI::Option* add_adapter_options(CLI::App& verb, ExportArguments& a) {
   return adapter;
 }
 
+void warn_of_effects(const ExportArguments& a) {
+  const ExportArguments defaults;
+  const bool of_model = a.options.dtype != defaults.options.dtype || a.options.allow_nonfinite ||
+                        a.max_shard_size != defaults.max_shard_size;
+  warn_without_effect(a.only_adapter && of_model, "--dtype, --max-shard-size and --allow-nonfinite",
+                      "an adapter is written as it is, in one file");
+  const bool of_adapter = a.expert_layout != defaults.expert_layout || !a.base.empty();
+  warn_without_effect(!a.only_adapter && of_adapter, "--expert-layout and --base",
+                      "--adapter has a path, so a merged model is written");
+}
+
 void run_export(const ExportArguments& a) {
   if (!a.only_adapter) return export_model(a.from, a.to, a.options, Log());
   const bool fused = a.expert_layout == "fused";
@@ -80,6 +92,7 @@ void add_export(CLI::App& app, int&) {
     use_threads(1, 1);  // the file system is what takes the time
     a->options.max_shard_bytes = parse_size(a->max_shard_size);
     a->only_adapter = adapter->count() > 0 && a->options.adapter.empty();
+    warn_of_effects(*a);
     run_export(*a);
     const std::string text = a->json ? json_text({{"from", a->from}, {"to", a->to}}) : a->to;
     std::printf("%s\n", text.c_str());

@@ -76,7 +76,7 @@ NoModel find_in_folder(const std::string& path) {
             "take another checkpoint, or fetch the folder again"};
   if (has("adapter_config.json"))
     return {"it holds an adapter, not a model",
-            "merge it into its model first (PEFT: merge_and_unload)"};
+            "give it with --adapter, beside the model that it belongs to"};
   if (const auto name = first_with(names, {".safetensors"}); !name.empty()) {
     if (!has_config) return {format("it holds {}, but no config.json", name), "fetch that, too"};
     return {format("it holds {}, but neither model.safetensors nor its index", name),

@@ -8,7 +8,7 @@
 namespace moesaic {
 namespace {
 
-std::uint64_t bytes_of(const PeftFiles& files) {
+std::uint64_t bytes_of_tensors(const PeftFiles& files) {
   std::uint64_t bytes = 0;
   for (const auto& [name, values] : files.tensors) bytes += values.nbytes();
   return bytes;
@@ -29,7 +29,7 @@ void export_adapter(const std::string& from, const std::string& to,
   files.config.base_model = named.empty() ? base : named;
   check_apart(from, to);
   NewFolder folder(to, {.overwrite = options.overwrite});
-  check_room(folder.temporary(), bytes_of(files));
+  check_room(folder.temporary(), bytes_of_tensors(files));
   write_peft_files(folder.temporary(), files);
   mark_export(folder.temporary());
   folder.publish();

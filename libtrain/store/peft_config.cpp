@@ -56,7 +56,7 @@ bool says_nothing(const Json& value) {
          (value.is_structured() && value.empty());
 }
 
-std::string shown(const Json& value) { return printable(json_text(value), 40); }
+std::string shown_value(const Json& value) { return printable(json_text(value), 40); }
 
 /// Reads the keys and collects what is wrong.
 class PeftConfigReader {
@@ -88,7 +88,7 @@ class PeftConfigReader {
  private:
   Json value(const char* key) const { return json_.value(key, Json()); }
   void wrong(const std::string& key, const Json& found, const char* allowed) {
-    problems_.push_back(format("{} is {} (allowed: {})", key, shown(found), allowed));
+    problems_.push_back(format("{} is {} (allowed: {})", key, shown_value(found), allowed));
   }
 
   std::int64_t rank(const std::string& key, const Json& found, std::int64_t otherwise) {
@@ -142,13 +142,13 @@ class PeftConfigReader {
     problems_.push_back(format(
         "init_lora_weights is {}: the adapter belongs to weights that were changed when it was "
         "made (save it with path_initial_model_for_weight_conversion)",
-        shown(start)));
+        shown_value(start)));
   }
   void check_unknown() {
     for (const auto& [key, item] : json_.items()) {
       if (kPeftKeys.contains(key) || says_nothing(item)) continue;
       problems_.push_back(format("{} is {}, a key that is not supported or of another version",
-                                 printable(key), shown(item)));
+                                 printable(key), shown_value(item)));
     }
   }
 
@@ -156,7 +156,7 @@ class PeftConfigReader {
   std::vector<std::string> problems_;
 };
 
-Json number(double value) {
+Json plain_number(double value) {
   const bool whole = value == std::floor(value) && std::abs(value) < 1e15;
   return whole ? Json(static_cast<std::int64_t>(value)) : Json(value);
 }
@@ -191,7 +191,7 @@ PeftConfig read_peft_config(const std::string& folder) {
 std::string peft_config_text(const PeftConfig& config) {
   Json alphas = Json::object();
   Json ranks = Json::object();
-  for (const auto& [name, alpha] : config.alpha_pattern) alphas[name] = number(alpha);
+  for (const auto& [name, alpha] : config.alpha_pattern) alphas[name] = plain_number(alpha);
   for (const auto& [name, rank] : config.rank_pattern) ranks[name] = rank;
   const Json json = {{"alpha_pattern", alphas},
                      {"base_model_name_or_path", config.base_model},
@@ -199,7 +199,7 @@ std::string peft_config_text(const PeftConfig& config) {
                      {"fan_in_fan_out", false},
                      {"inference_mode", true},
                      {"init_lora_weights", true},
-                     {"lora_alpha", number(config.lora_alpha)},
+                     {"lora_alpha", plain_number(config.lora_alpha)},
                      {"lora_dropout", 0.0},
                      {"modules_to_save", list_or_null(config.modules_to_save)},
                      {"peft_type", "LORA"},

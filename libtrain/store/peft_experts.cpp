@@ -13,7 +13,7 @@ namespace {
 /// One that B can be written for: none divides by zero.
 double larger(double a, double b) { return std::abs(b) > std::abs(a) ? b : a; }
 
-bool same(const at::Tensor& a, const at::Tensor& b) {
+bool same_factor(const at::Tensor& a, const at::Tensor& b) {
   return a.scalar_type() == b.scalar_type() && at::equal(a, b);
 }
 
@@ -55,7 +55,7 @@ AdapterPair fused_pair(const std::vector<const AdapterPair*>& pairs,
     outputs += shapes[i][1];
     if (!pairs[i]) continue;
     if (!first) first = pairs[i];
-    shared = shared && same(pairs[i]->a, first->a);
+    shared = shared && same_factor(pairs[i]->a, first->a);
     fused.scale = larger(fused.scale, pairs[i]->scale);
   }
   std::vector<at::Tensor> a, b;

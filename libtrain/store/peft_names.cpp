@@ -30,7 +30,7 @@ std::string with_block(const std::string& name, std::string_view from, std::stri
   if (from == to || !layer) return name;
   const std::string prefix = arch::layer_prefix(*layer);
   if (std::string_view(name).substr(prefix.size()).substr(0, from.size()) != from) return name;
-  return prefix + std::string(to) + name.substr(prefix.size() + from.size());
+  return format("{}{}{}", prefix, to, name.substr(prefix.size() + from.size()));
 }
 
 }  // namespace

@@ -42,7 +42,8 @@ class PeftScales {
   using Matchers = std::vector<std::pair<Regex, T>>;
 
   static Regex compiled(const std::string& key, const std::string& where) {
-    return Regex("^(?:.*\\.)?(?:" + key + ")$", where + ": pattern " + printable(key));
+    return Regex(format("^(?:.*\\.)?(?:{})$", key),
+                 format("{}: pattern {}", where, printable(key)));
   }
   static bool matches(const Regex& regex, const std::string& name) {
     const std::vector<Extent> found = regex.find_all(name);
@@ -179,9 +180,9 @@ class PeftReader {
   void split(const std::string& path, const Fused& fused) {
     const arch::NetworkNames& names = arch::network_names(options_);
     const std::string prefix = name_of_memory(options_, path) + ".";
-    const std::string gate = prefix + names.gate + ".weight";
-    const std::string up = prefix + names.up + ".weight";
-    const std::string down = prefix + names.down + ".weight";
+    const std::string gate = format("{}{}.weight", prefix, names.gate);
+    const std::string up = format("{}{}.weight", prefix, names.up);
+    const std::string down = format("{}{}.weight", prefix, names.down);
     if (!table_.contains(gate)) return differences_.unexpected(path);
     const bool both = fused.inner.a.defined() || fused.inner.b.defined();
     // Where there is one alone, only the configuration says which.

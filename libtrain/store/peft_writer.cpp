@@ -1,6 +1,7 @@
 #include "store/peft_writer.h"
 
 #include <algorithm>
+#include <compare>
 #include <set>
 #include <vector>
 
@@ -174,7 +175,9 @@ class PeftWriter {
   // The targets of a layer's experts; their tensors where these are fused.
   void add_layer(const std::string& prefix, ExpertLayout layout) {
     const arch::NetworkNames& names = arch::network_names(options_);
-    const auto weight = [&](const char* name) { return prefix + name + std::string(kWeightEnd); };
+    const auto weight = [&](const char* name) {
+      return format("{}{}{}", prefix, name, kWeightEnd);
+    };
     const std::string memory = name_in_memory(options_, prefix);
     const std::string path = memory.substr(0, memory.size() - 1);
     const AdapterPair* gate = expert_pair(weight(names.gate));

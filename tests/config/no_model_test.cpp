@@ -58,7 +58,7 @@ TEST_F(NoModelTest, TellsWhatAFileIs) {
 
 TEST_F(NoModelTest, TellsWhatAFolderHolds) {
   expect(folder_of("bin", {"config.json", "pytorch_model-00001-of-00002.bin"}), "only as pytorch");
-  expect(folder_of("adapter", {"adapter_config.json", "adapter_model.safetensors"}), "adapter");
+  expect(folder_of("adapter", {"adapter_config.json", "adapter_model.safetensors"}), "--adapter");
   expect(folder_of("other", {"config.json", "consolidated.safetensors"}), "consolidated");
   expect(folder_of("bare", {"model.safetensors"}), "no config.json");
   expect(folder_of("gguf", {"x.Q4_K.gguf"}), "x.Q4_K.gguf");

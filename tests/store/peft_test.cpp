@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <limits>
 
 #include "core/fs.h"
 #include "store/adapted_source.h"
@@ -155,10 +154,11 @@ TEST_F(Peft, NetworksBesideRoutedExpertsAreParameters) {
 
 TEST_F(Peft, PartsOfTheExpertsAreCompleted) {
   config_ = config_of("olmoe");
-  for (const std::vector<std::string>& parts : {std::vector<std::string>{"experts.gate_proj"},
-                                                {"experts.up_proj", "experts.gate_proj"},
-                                                {"experts.down_proj"},
-                                                {"layers.1.mlp.experts.up_proj"}}) {
+  const std::vector<std::vector<std::string>> some = {{"experts.gate_proj"},
+                                                      {"experts.up_proj", "experts.gate_proj"},
+                                                      {"experts.down_proj"},
+                                                      {"layers.1.mlp.experts.up_proj"}};
+  for (const std::vector<std::string>& parts : some) {
     const Adapter adapter = test::sample_adapter(options(), parts);
     for (const ExpertLayout layout : kLayouts) {
       const Adapter read = through(adapter, layout);
