@@ -67,7 +67,7 @@ void warn_of_effects(const ExportArguments& a) {
                         a.max_shard_size != defaults.max_shard_size;
   warn_without_effect(a.only_adapter && of_model, "--dtype, --max-shard-size and --allow-nonfinite",
                       "an adapter is written as it is, in one file");
-  const bool of_adapter = a.expert_layout != defaults.expert_layout || !a.base.empty();
+  const bool of_adapter = a.expert_layout != defaults.expert_layout || a.options.base;
   warn_without_effect(!a.only_adapter && of_adapter, "--expert-layout and --base",
                       "--adapter has a path, so a merged model is written");
 }

@@ -15,7 +15,7 @@
 namespace moesaic {
 namespace {
 
-constexpr ErrorKind kKind = ErrorKind::kCheckpoint;
+constexpr ErrorKind kUnreadable = ErrorKind::kCheckpoint;
 constexpr std::string_view kFirstLine = "# The complete recipe of a run; moesaic train wrote it.\n";
 
 /// `begin`, a digit, anything, and one of the ends; files that were being written end in .tmp too.
@@ -29,10 +29,10 @@ bool is_numbered(std::string name, std::string_view begin,
 
 template <class Wanted>
 void add_files(const std::string& folder, const Wanted& wanted, std::vector<std::string>& files) {
-  if (!is_folder(folder, kKind) || !link_target(folder).empty()) return;
-  for (const std::string& name : names_in(folder, kKind)) {
+  if (!is_folder(folder, kUnreadable) || !link_target(folder).empty()) return;
+  for (const std::string& name : names_in(folder, kUnreadable)) {
     const std::string path = folder + "/" + name;
-    if (wanted(name) && is_file(path, kKind)) files.push_back(path);
+    if (wanted(name) && is_file(path, kUnreadable)) files.push_back(path);
   }
 }
 
@@ -100,10 +100,10 @@ void write_run_recipe(const Recipe& recipe) {
 
 bool holds_run(const std::string& run_dir) {
   const std::string path = recipe_file(run_dir);
-  if (!is_file(path, kKind)) return false;
-  const std::string text = read_file(path, kKind, 16U << 20);
+  if (!is_file(path, kUnreadable)) return false;
+  const std::string text = read_file(path, kUnreadable, 16U << 20);
   if (text.starts_with(kFirstLine)) return true;
-  return is_file(log_file(run_dir, 0), kKind) && is_complete(text, path);
+  return is_file(log_file(run_dir, 0), kUnreadable) && is_complete(text, path);
 }
 
 std::vector<std::string> files_of_run(const std::string& run_dir) {

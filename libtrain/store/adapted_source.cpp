@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/digest.h"
 #include "store/agreement.h"
 #include "store/peft_reader.h"
 
@@ -22,6 +23,22 @@ AdaptedSource::AdaptedSource(std::unique_ptr<ModelSource> base, Adapter adapter)
   for (const auto& [name, pair] : adapter_.pairs)
     dtypes_.at(name) = c10::promoteTypes(dtypes_.at(name), pair.b.scalar_type());
   for (const auto& [name, values] : adapter_.saved) dtypes_.at(name) = values.scalar_type();
+}
+
+std::string AdaptedSource::digest_here(const std::function<void()>& alive) const {
+  Digest digest;
+  digest.update(base_->digest_here(alive));
+  const auto add = [&digest](const std::string& name, const at::Tensor& values) {
+    const at::Tensor whole = values.contiguous();
+    digest.update(name).update(whole.const_data_ptr(), whole.nbytes());
+  };
+  for (const auto& [name, pair] : adapter_.pairs) {
+    add(format("{} {}", name, pair.scale), pair.a);
+    add("B", pair.b);
+    if (pair.magnitude.defined()) add("magnitude", pair.magnitude);
+  }
+  for (const auto& [name, values] : adapter_.saved) add(name, values);
+  return digest.hex();
 }
 
 void AdaptedSource::read(const std::string& name, std::int64_t first,

@@ -18,6 +18,7 @@ class AdaptedSource : public ModelSource {
 
   Json tokenizer() const override { return base_->tokenizer(); }
   HubOrigin origin(const RankContext& context) const override { return base_->origin(context); }
+  std::string digest_here(const std::function<void()>& alive) const override;
   void read(const std::string& parameter, std::int64_t first,
             const at::Tensor& into) const override;
   /// Those that the adapter changes in float64.

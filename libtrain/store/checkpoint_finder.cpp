@@ -54,7 +54,7 @@ std::vector<std::string> listed(const RankContext& context, const std::string& f
 
 /// Collective over world. Where `path` points: a checkpoint folder itself, or where to look for the
 /// newest.
-struct Place {
+struct CheckpointPlace {
   std::string path;
   bool is_checkpoint = false;
 };
@@ -62,7 +62,7 @@ struct Place {
 constexpr const char* kCheckpoint = "checkpoint";
 constexpr const char* kFolder = "folder of checkpoints";
 
-Place locate(const RankContext& context, const std::string& path) {
+CheckpointPlace locate(const RankContext& context, const std::string& path) {
   std::vector<std::string> place;
   agreed(context.world, "checkpoint: locate", [&] {
     if (!context.is_chief()) return;
@@ -94,7 +94,7 @@ std::optional<CheckpointInfo> CheckpointStore::newest(const RankContext& context
 }
 
 CheckpointInfo CheckpointStore::open(const RankContext& context, const std::string& path) {
-  const Place place = locate(context, path);
+  const CheckpointPlace place = locate(context, path);
   if (place.is_checkpoint) return verify(context, place.path);
   const auto found = CheckpointStore({.folder = place.path}).newest(context);
   MOESAIC_CHECK(found.has_value(), ErrorKind::kCheckpoint, "there is no checkpoint in {}",

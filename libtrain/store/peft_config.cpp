@@ -72,9 +72,10 @@ class PeftConfigReader {
     config.lora_alpha = alpha("lora_alpha", value("lora_alpha"), config.lora_alpha);
     flag("use_rslora", config.use_rslora);
     flag("use_dora", config.use_dora);
-    for (const auto& [key, item] : patterns("rank_pattern").items())
+    const Json ranks = patterns("rank_pattern"), alphas = patterns("alpha_pattern");
+    for (const auto& [key, item] : ranks.items())
       config.rank_pattern.emplace_back(key, rank("rank_pattern." + printable(key), item, 0));
-    for (const auto& [key, item] : patterns("alpha_pattern").items())
+    for (const auto& [key, item] : alphas.items())
       config.alpha_pattern.emplace_back(key, alpha("alpha_pattern." + printable(key), item, 0));
     names("target_modules", config.target_modules);
     names("target_parameters", config.target_parameters);
