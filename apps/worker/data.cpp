@@ -25,7 +25,8 @@ void add_build(CLI::App& data) {
   verb->add_option("inputs", options->inputs, "Files or globs")->required();
   verb->add_option("--output,-o", options->output, "Token file to write (FILE.tokens)")->required();
   verb->add_option("--format", options->format,
-                   "auto (by what the files hold) | text | jsonl | tokens | prompt_completion | chat")
+                   "auto (by what the files hold) | text | jsonl | tokens | prompt_completion | "
+                   "chat")
       ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}))
       ->capture_default_str();
   verb->add_option("--tokenizer", options->encode.tokenizer,

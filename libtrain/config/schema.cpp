@@ -188,8 +188,8 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   add_key(keys, FIELD(format),
           one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}, {"idx"}),
           "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a line; "
-          "chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
+          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
+          "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
   return keys;
