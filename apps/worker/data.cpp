@@ -2,9 +2,11 @@
 #include <memory>
 
 #include "common/without_effect.h"
+#include "config/recipe_reader.h"
 #include "core/json_text.h"
 #include "data/corpus.h"
 #include "data/inspect.h"
+#include "data/inspect_data.h"
 #include "data/tokenizer.h"
 #include "verbs.h"
 
@@ -23,7 +25,8 @@ void add_build(CLI::App& data) {
   verb->add_option("inputs", options->inputs, "Files or globs")->required();
   verb->add_option("--output,-o", options->output, "Token file to write (FILE.tokens)")->required();
   verb->add_option("--format", options->format,
-                   "auto (by what the files hold) | text | jsonl | tokens | prompt_completion | chat")
+                   "auto (by what the files hold) | text | jsonl | tokens | prompt_completion | "
+                   "chat")
       ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}))
       ->capture_default_str();
   verb->add_option("--tokenizer", options->encode.tokenizer,
@@ -52,14 +55,27 @@ void add_build(CLI::App& data) {
 void add_inspect_verb(CLI::App& data, int& exit_code) {
   auto path = std::make_shared<std::string>();
   auto tokenizer = std::make_shared<std::string>();
+  auto recipe = std::make_shared<std::string>();
   auto json = std::make_shared<bool>(false);
-  CLI::App* verb = data.add_subcommand("inspect", "What a token file holds");
-  verb->add_option("path", *path, "Token file")->required();
+  CLI::App* verb =
+      data.add_subcommand("inspect", "What a token file holds, or the training data of a recipe");
+  verb->add_option("path", *path, "Token file");
+  verb->add_option("--recipe", *recipe,
+                   "In place of a token file: the recipe whose data.train is counted, as the "
+                   "recipe makes sequences of it");
   verb->add_option("--tokenizer", *tokenizer,
                    "That it was made with, to show how it begins as text: byte, a tokenizer.json, "
                    "or a folder with one");
   verb->add_flag("--json", *json, "Machine output");
-  verb->callback([path, tokenizer, json, &exit_code] {
+  verb->callback([path, recipe, tokenizer, json, &exit_code] {
+    MOESAIC_CHECK(path->empty() != recipe->empty(), ErrorKind::kUsage,
+                  "data inspect needs a token file, or a recipe by --recipe, and not both");
+    if (!recipe->empty()) {
+      warn_without_effect(!tokenizer->empty(), "--tokenizer", "the recipe names one");
+      const Json counts = inspect_data(require_recipe(*recipe), Log());
+      std::fputs((*json ? json_text(counts, 2) + "\n" : readable_data(counts)).c_str(), stdout);
+      return;
+    }
     const auto given = tokenizer->empty() ? nullptr : make_tokenizer(*tokenizer);
     const Json inspected = inspect_token_file(*path, given.get());
     print(inspected, *json);

@@ -34,8 +34,8 @@ struct DataFiles {
 };
 
 /// The format of all `files`, which are not empty; `wanted`: auto, or the name of one.
-/// Reads their beginnings. Error(kRecipe) for another name. Error(kData) that names the file where it
-/// cannot have the format wanted, or where auto finds none, or several.
+/// Reads their beginnings. Error(kRecipe) for another name. Error(kData) that names the file where
+/// it cannot have the format wanted, or where auto finds none, or several.
 DataFiles with_format(std::vector<std::string> files, const std::string& wanted);
 
 /// The files that `source` names, with their format. Error(kData) also when there is none.

@@ -7,7 +7,7 @@ namespace {
 
 using namespace rules;
 
-void add_model_and_data(std::vector<Key>& keys) {
+void add_model(std::vector<Key>& keys) {
   add_key(keys, FIELD(name), required(), "Name of the run.");
   add_key(keys, FIELD(seed), {}, "Seed of every random number.");
   add_key(keys, FIELD(run_dir), path("runs/<name>"), "Run folder.");
@@ -36,6 +36,9 @@ void add_model_and_data(std::vector<Key>& keys) {
           "to theirs; with 0 the first logits are those of the dense model.");
   add_key(keys, FIELD(model.upcycle.reinit), from(0, 1),
           "Share of an expert's inner units that begin anew.");
+}
+
+void add_data(std::vector<Key>& keys) {
   add_key(keys, FIELD(data.train), required(), "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
@@ -200,8 +203,8 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   add_key(keys, FIELD(format),
           one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}, {"idx"}),
           "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a line; "
-          "chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
+          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
+          "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
   return keys;
@@ -221,7 +224,8 @@ std::vector<KeyOf<ParameterGroupOptions>> group_keys() {
 
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
-  add_model_and_data(keys);
+  add_model(keys);
+  add_data(keys);
   add_training(keys);
   add_learning(keys);
   add_moe(keys);

@@ -49,8 +49,8 @@ std::vector<std::int64_t> pack_best_fit(std::vector<Piece>& pieces, std::int64_t
   std::vector<Piece> packed;
   packed.reserve(pieces.size());
   for (std::size_t begin = 0; begin < pieces.size(); begin += kPiecesAtOnce) {
-    const auto window =
-        std::span<const Piece>(pieces).subspan(begin, std::min(kPiecesAtOnce, pieces.size() - begin));
+    const std::size_t count = std::min(kPiecesAtOnce, pieces.size() - begin);
+    const auto window = std::span<const Piece>(pieces).subspan(begin, count);
     for (const Bin& bin : bins_of(window, sequence_length)) {
       for (const std::size_t index : bin) packed.push_back(window[index]);
       firsts.push_back(std::ssize(packed));

@@ -23,8 +23,8 @@ class CorpusWriter {
   };
 
   /// Of files in the encoder's format, which is not kTokenFile. Id width 2 where the vocabulary
-  /// allows it; `tokens` are not known before, so 4. 0 threads = all cores; their number changes no
-  /// byte of the file. Lines that are left out go to the log.
+  /// allows it; `tokens` are not known before, so 4. 0 threads = all cores; their number changes
+  /// no byte of the file. Lines that are left out go to the log.
   CorpusWriter(const std::string& path, DocumentEncoder encoder, const Tokenizer& tokenizer,
                const Log& log, int threads = 0);
 

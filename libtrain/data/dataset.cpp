@@ -119,11 +119,16 @@ BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
   return corpora;
 }
 
+std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPaths& paths,
+                                          std::int64_t vocab_size) {
+  return open_sources(recipe.data.train, paths.train, recipe.data, vocab_size);
+}
+
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {
   const auto& data = recipe.data;
   std::vector<double> weights;
   for (const auto& source : data.train) weights.push_back(source.weight);
-  return TokenStream(open_sources(data.train, paths.train, data, vocab_size), weights,
+  return TokenStream(open_train_sources(recipe, paths, vocab_size), weights,
                      {.seed = recipe.seed,
                       .shuffle = data.shuffle,
                       .global_batch_size = recipe.train.global_batch_size,

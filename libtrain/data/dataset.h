@@ -40,6 +40,8 @@ BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
                            const std::string& cache, const Log& log);
 
 /// Error(kData), naming the source, for token ids of `vocab_size` or above.
+std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPaths& paths,
+                                          std::int64_t vocab_size);
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
 EvalBatches open_valid(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
 

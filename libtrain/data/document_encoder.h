@@ -28,8 +28,8 @@ struct EncodedDocument {
 /// One object serves any number of threads, with a tokenizer each.
 class DocumentEncoder {
  public:
-  /// Of documents in that format. Error(kData) for a template that cannot be read, Error(kRecipe) for
-  /// messages without any, and for loss_on: completion where there is none.
+  /// Of documents in that format. Error(kData) for a template that cannot be read, Error(kRecipe)
+  /// for messages without any, and for loss_on: completion where there is none.
   DocumentEncoder(DataFormat data_format, const EncodeOptions& options);
 
   DataFormat data_format() const { return format_; }

@@ -35,7 +35,8 @@ void ParallelEncoder::for_each(std::size_t count, std::size_t bytes, const Work&
   };
   {
     std::vector<std::jthread> threads;  // joined at the end of the block
-    for (std::size_t i = 0; i < helpers; ++i) threads.emplace_back([&, i] { work_on(*clones_[i]); });
+    for (std::size_t i = 0; i < helpers; ++i)
+      threads.emplace_back([&, i] { work_on(*clones_[i]); });
     work_on(tokenizer_);
   }
   for (const std::exception_ptr& error : errors) {

@@ -16,8 +16,8 @@ class ParallelEncoder {
   ParallelEncoder(const Tokenizer& tokenizer, int threads);
 
   using Work = std::function<void(const Tokenizer& tokenizer, std::size_t index)>;
-  /// Does the work on each of `count` documents, of `bytes` together. Rethrows the error of the first
-  /// that has one.
+  /// Does the work on each of `count` documents, of `bytes` together. Rethrows the error of the
+  /// first that has one.
   void for_each(std::size_t count, std::size_t bytes, const Work& work);
 
  private:

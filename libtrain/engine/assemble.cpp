@@ -141,8 +141,10 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   make_model(recipe, arch, context, parts);
   // Token ids come from a tokenizer that nobody names: then the model keeps its own.
   const bool named = data.of_text || recipe.tokenizer != "byte";
-  if (named && context.is_chief())
+  if (named && context.is_chief()) {
     carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
+    carry_chat_template(recipe.data.chat_template, parts.origin.files);
+  }
   parts.losses = make_losses(recipe, arch);
   make_training(recipe, context, parts);
   make_saver(recipe, context, parts);

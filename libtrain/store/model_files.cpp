@@ -94,4 +94,9 @@ void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,
     files[kGenerationConfig] = Json{{"eos_token_id", *end}}.dump(2) + "\n";
 }
 
+void carry_chat_template(const std::optional<std::string>& path,
+                         std::map<std::string, std::string>& files) {
+  if (path) files["chat_template.jinja"] = read_file(*path, ErrorKind::kRecipe);
+}
+
 }  // namespace moesaic

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "data/text/text_tokenizer.h"
@@ -46,5 +47,9 @@ bool is_tokenizer_file(const std::string& name);
 /// them Transformers loads an export. The byte tokenizer has none.
 void carry_tokenizer(const std::string& spec, const Tokenizer& tokenizer,
                      std::map<std::string, std::string>& files);
+
+/// The chat template that a recipe names, if any, takes the place of the one in `files`.
+void carry_chat_template(const std::optional<std::string>& path,
+                         std::map<std::string, std::string>& files);
 
 }  // namespace moesaic

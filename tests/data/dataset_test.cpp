@@ -2,6 +2,7 @@
 
 #include <fstream>
 
+#include "data/inspect_data.h"
 #include "data/test_data.h"
 
 namespace moesaic {
@@ -115,6 +116,40 @@ TEST(Dataset, IsDescribedByWhatItsSourcesHold) {
   recipe.data.train = {{.path = before.paths.train[0].path, .format = "tokens"}};
   EXPECT_EQ(build().description.at("train").at(0),
             (Json{{"path", before.paths.train[0].path}, {"digest", train.at("digest")}}));
+}
+
+Json inspected(Recipe recipe) {
+  recipe.model.config = {{"model_type", "llama"}, {"vocab_size", 257}, {"hidden_size", 8},
+                         {"num_attention_heads", 2}};
+  return inspect_data(recipe, silent());
+}
+
+TEST(InspectData, CountsWhatTheRecipeMakesOfItsSources) {
+  const TemporaryFolder folder;
+  Recipe recipe;
+  recipe.data.train = {{.path = folder.file("a.jsonl",
+                                            "{\"prompt\": \"ab\", \"completion\": \"c\"}\nno\n"
+                                            "{\"prompt\": \"abcdefgh\", \"completion\": \"i\"}\n"
+                                            "{\"prompt\": \"a\", \"completion\": \"bc\"}\n"),
+                        .format = "prompt_completion"}};
+  recipe.data.sequence_length = 6;
+  recipe.data.packing = "best_fit";
+  recipe.data.on_error = "skip";
+  recipe.data.too_long = "skip";
+  EXPECT_EQ(inspected(recipe), (Json{{"documents", 3},
+                                     {"tokens", 4 + 10 + 4},
+                                     {"targets", 2 + 3},
+                                     {"sequences", 1},
+                                     {"fill", 1.0},
+                                     {"truncated", 0},
+                                     {"cut", 0},
+                                     {"skipped", 2}}));
+  recipe.data.too_long = "truncate";
+  EXPECT_EQ(inspected(recipe).at("truncated"), 1);
+  EXPECT_EQ(inspected(recipe).at("sequences"), 2);
+  recipe.data.too_long.reset();
+  expect_error(ErrorKind::kData, "a.jsonl: document 2 has 10 token ids, at most 7",
+               [&] { inspected(recipe); });
 }
 
 TEST(Dataset, NoTrainingSourceIsARecipeError) {

@@ -133,7 +133,9 @@ TEST_F(DocumentEncoding, TakesAnAnswerThatDropsAPartOfTheGenerationPrompt) {
 
 TEST_F(DocumentEncoding, RefusesConversationsByTheirPlace) {
   const auto made = encoder(DataFormat::kChat);
-  const auto talk = [](const std::string& messages) { return "{\"messages\": [" + messages + "]}"; };
+  const auto talk = [](const std::string& messages) {
+    return "{\"messages\": [" + messages + "]}";
+  };
   const std::string user = R"({"role": "user", "content": "a"})";
   const std::string answer = R"({"role": "assistant", "content": "b"})";
   refused(made, talk(user), "f:1: the conversation has no message of the assistant");

@@ -8,8 +8,8 @@ namespace moesaic {
 namespace {
 
 constexpr const char* kMarkIt =
-    "mark what the assistant says by {% generation %} and {% endgeneration %} in a template of your "
-    "own, and name it in data.chat_template";
+    "mark what the assistant says by {% generation %} and {% endgeneration %} in a template of "
+    "your own, and name it in data.chat_template";
 
 std::string_view without_blanks_at_end(std::string_view text) {
   const std::size_t last = text.find_last_not_of(" \t\r\n");

@@ -146,7 +146,9 @@ Json read_prompt_and_completion(const Json& prompt, const Json& completion,
     refuse_message(where, "\"completion\" must begin with a message of the assistant");
   for (const Json& message : messages) {
     if (message.contains("train"))
-      refuse_message(where, "\"train\" is for messages of format chat; here the completion is learned");
+      refuse_message(where,
+                     "\"train\" is for messages of format chat; here all of the completion "
+                     "is learned");
   }
   return messages;
 }

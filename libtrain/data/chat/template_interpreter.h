@@ -11,8 +11,8 @@
 namespace moesaic::chat {
 
 /// The text that `body` writes with these global values, and in it what stands in blocks of
-/// `generation`, but for those whose text a variable, a macro or a filter takes. Error(kData) naming
-/// `where` and the line: also what raise_exception of the template says.
+/// `generation`, but for those whose text a variable, a macro or a filter takes. Error(kData)
+/// naming `where` and the line: also what raise_exception of the template says.
 RenderedChat run_template(const Body& body, const std::map<std::string, Value>& globals,
                          const std::string& where);
 

@@ -1,0 +1,128 @@
+#!/usr/bin/env python3
+"""Ids and targets of instruction data beside Transformers: `moesaic data build` of 200 conversations against apply_chat_template with its
+mask of what the assistant says, and of prompts with completions against the ids that Transformers gives."""
+import json
+import pathlib
+import random
+import struct
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+import moesaic  # noqa: E402
+
+try:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+except ImportError:
+    print("skipped: transformers is not installed (scripts/setup.sh --parity)")
+    sys.exit(77)
+
+PLAIN = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+         "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+MARKED = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>"
+          "{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}"
+          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+WORDS = ["the", "law", "of", "a", "dose", "42", "\n", "don't", "Zürich", "é", "(b)", "{x}", "  ", "profit", "<b>", "😀", "tax,"]
+
+
+def read_tokens(path):
+    """[(ids, bits)] of the documents of a token file (docs/data.md)."""
+    raw = pathlib.Path(path).read_bytes()
+    id_bytes, = struct.unpack_from("<I", raw, 12)
+    ids, documents = struct.unpack_from("<QQ", raw, 16)
+    sections, = struct.unpack_from("<I", raw, 72)
+    padded = lambda n: (n + 7) // 8 * 8  # noqa: E731
+    all_ids = struct.unpack_from(f"<{ids}{'H' if id_bytes == 2 else 'I'}", raw, 128)
+    starts_at = 128 + padded(ids * id_bytes)
+    starts = struct.unpack_from(f"<{documents + 1}Q", raw, starts_at)
+    bits_at = starts_at + 8 * (documents + 1)
+    bits = [raw[bits_at + i // 8] >> (i % 8) & 1 if sections & 1 else 1 for i in range(ids)]
+    return [(list(all_ids[a:b]), bits[a:b]) for a, b in zip(starts, starts[1:])]
+
+
+def make_tokenizer(folder):
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    r = random.Random(1)
+    text = [" ".join(r.choices(WORDS, k=30)) for _ in range(200)]
+    special = [AddedToken(t, special=True, normalized=False) for t in ("<|endoftext|>", "<|im_start|>", "<|im_end|>")]
+    tokenizer.train_from_iterator(text, trainers.BpeTrainer(vocab_size=400, special_tokens=special, show_progress=False,
+                                                            initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    tokenizer.save(f"{folder}/tokenizer.json")
+    pathlib.Path(folder, "tokenizer_config.json").write_text(json.dumps(
+        {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "<|endoftext|>", "chat_template": PLAIN}))
+    return PreTrainedTokenizerFast(tokenizer_file=f"{folder}/tokenizer.json", eos_token="<|endoftext|>")
+
+
+def conversations():
+    r = random.Random(2)
+    say = lambda: " ".join(r.choices(WORDS, k=r.randrange(1, 30))).strip() + "."  # noqa: E731
+    for _ in range(200):
+        messages = [{"role": "system", "content": say()}] if r.random() < 0.4 else []
+        for _ in range(r.randrange(1, 5)):
+            messages += [{"role": "user", "content": say()}, {"role": "assistant", "content": say()}]
+        yield messages
+
+
+class MaskTest(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.scratch = tempfile.TemporaryDirectory()
+        cls.folder = cls.scratch.name
+        cls.tokenizer = make_tokenizer(cls.folder)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.scratch.cleanup()
+
+    def build(self, lines, *options):
+        source, made = pathlib.Path(self.folder, "lines.jsonl"), f"{self.folder}/made.tokens"
+        source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        subprocess.run([moesaic.MOESAIC, "data", "build", "--tokenizer", self.folder, "-o", made, *options, str(source)], check=True,
+                       capture_output=True)
+        return read_tokens(made)
+
+    def masked(self, messages):
+        made = self.tokenizer.apply_chat_template(messages, chat_template=MARKED, return_dict=True, return_assistant_tokens_mask=True)
+        return list(made["input_ids"]), list(made["assistant_masks"])
+
+    def test_chat(self):
+        talks = list(conversations())
+        wanted = [self.masked(messages) for messages in talks]
+        marked = pathlib.Path(self.folder, "marked.jinja")
+        marked.write_text(MARKED)
+        self.assertEqual(self.build([{"messages": m} for m in talks], "--chat-template", str(marked)), wanted)
+        self.assertEqual(self.build([{"messages": m} for m in talks]), wanted)
+        names = {"system": "system", "user": "human", "assistant": "gpt"}
+        shared = [{"conversations": [{"from": names[m["role"]], "value": m["content"]} for m in messages]} for messages in talks]
+        self.assertEqual(self.build(shared), wanted)
+
+    def test_prompts_and_completions(self):
+        r = random.Random(3)
+        lines, wanted = [], []
+        for messages in conversations():
+            prompt, completion = messages[-2]["content"] + r.choice(["", " ", "\n"]), messages[-1]["content"]
+            lines.append({"prompt": prompt, "completion": completion})
+            before, ids = self.tokenizer(prompt)["input_ids"], self.tokenizer(prompt + completion + "<|endoftext|>")["input_ids"]
+            wanted.append(self.after(before, ids))
+        self.assertEqual(self.build(lines), wanted)
+        lines, wanted = [], []
+        for messages in conversations():
+            lines.append({"prompt": messages[:-1], "completion": messages[-1:]})
+            ids = [self.tokenizer.apply_chat_template(m, chat_template=PLAIN, add_generation_prompt=ask, return_dict=True)["input_ids"]
+                   for m, ask in ((messages[:-1], True), (messages, False))]
+            wanted.append(self.after(*map(list, ids)))
+        self.assertEqual(self.build(lines), wanted)
+
+    @staticmethod
+    def after(before, ids):
+        shared = next((i for i, (a, b) in enumerate(zip(before, ids)) if a != b), min(len(before), len(ids)))
+        return ids, [0] * shared + [1] * (len(ids) - shared)
+
+
+if __name__ == "__main__":
+    unittest.main()
