@@ -60,7 +60,7 @@ class FinetuneTest(RunTest):
         scores = self.score("run")
         self.assertLess(self.worst(scores, self.score("merged")), 1e-12)
         self.assertLess(self.worst(scores, self.score("run", "-n", 2, "--expert", 2)), 1e-10)
-        self.moesaic("generate", "--model", self.folder / "run", "--prompt", "the rank", "--max-tokens", 4)
+        self.moesaic("generate", "--model", self.folder / "run", "--prompt", "the rank", "--max-new-tokens", 4)
 
         (self.folder / "hub").rename(self.folder / "moved")
         arguments = ("score", "--model", self.folder / "run", "--input", self.folder / "lines.jsonl")
