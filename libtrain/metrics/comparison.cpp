@@ -64,8 +64,8 @@ Json read_result(const std::string& path) {
   bool whole = result.is_object() && result.contains("task") && result["task"].is_string();
   if (whole && result.contains("metrics")) whole = result["metrics"].is_object();
   if (whole) {
-    for (const auto& [name, measure] : result.value("metrics", Json::object()).items())
-      whole = whole && is_measure(measure);
+    const Json metrics = result.value("metrics", Json::object());
+    for (const auto& [name, measure] : metrics.items()) whole = whole && is_measure(measure);
     for (const char* const name : {"loss", "perplexity", "bits_per_byte", "acc", "acc_norm",
                                    "acc_stderr", "acc_norm_stderr"})
       whole = whole && (!result.contains(name) || result[name].is_number());

@@ -34,6 +34,30 @@ std::string text_in(const CheckpointInfo& info, const Json& object, const char* 
   return object.at(key).get<std::string>();
 }
 
+Recipe recipe_of(const CheckpointInfo& info) {
+  const Json training = info.manifest.value("training", Json());
+  return recipe_from_yaml(text_in(info, training, "recipe"), info.path);
+}
+
+// What the checkpoint holds, which must be what its recipe trains.
+arch::ParameterTable saved_table(const CheckpointInfo& info, const Recipe& recipe,
+                                 const CheckpointRows& saved) {
+  arch::ParameterTable table;
+  for (arch::ParameterInfo& row : training_table(recipe, architecture_of(recipe)))
+    if (is_saved(recipe, row)) table.push_back(std::move(row));
+  Differences differences("the checkpoint");
+  saved.compare(table, differences);
+  differences.require_none(format("{} does not hold what its recipe trains", info.path),
+                           "take another checkpoint");
+  return table;
+}
+
+std::vector<LoraTarget> targets_of(const Recipe& recipe) {
+  if (!recipe.adapt || !recipe.adapt->lora) return {};
+  const arch::Options arch = architecture_of(recipe);
+  return lora_targets(*recipe.adapt->lora, arch, arch::parameter_table(arch));
+}
+
 }  // namespace
 
 AdapterBase AdapterBase::of(const CheckpointInfo& info) {
@@ -62,8 +86,7 @@ std::unique_ptr<AdapterRunSource> AdapterRunSource::open(const RankContext& cont
   std::string path;
   agreed(context.world, "adapter: base", [&] {
     said = AdapterBase::of(info);
-    const Json training = info.manifest.value("training", Json());
-    recipe = recipe_from_yaml(text_in(info, training, "recipe"), info.path);
+    recipe = recipe_of(info);
     path = base.value_or(said.path);
     if (context.is_chief() && !path_exists(path, ErrorKind::kData)) {
       throw Error(ErrorKind::kData, format("the base of {} is not at {}", info.path, path),
@@ -86,27 +109,37 @@ AdapterRunSource::AdapterRunSource(CheckpointInfo info, const Recipe& recipe,
       info_(std::move(info)),
       saved_(info_),
       base_(std::move(base)) {
-  const arch::Options trained = architecture_of(recipe);
-  arch::ParameterTable saved;
-  for (arch::ParameterInfo& row : training_table(recipe, trained)) {
-    if (!is_saved(recipe, row)) continue;
-    if (!row.adapter) in_full_.insert(row.name);
-    saved.push_back(std::move(row));
-  }
-  Differences differences("the checkpoint");
-  saved_.compare(saved, differences);
-  differences.require_none(format("{} does not hold what its recipe trains", path_),
-                           "take another checkpoint");
   dtypes_ = base_->dtypes();
-  for (const std::string& name : in_full_) dtypes_[name] = saved_.dtype(name);
-  if (!recipe.adapt || !recipe.adapt->lora) return;
-  const arch::ParameterTable table = arch::parameter_table(trained);
-  for (const LoraTarget& target : lora_targets(*recipe.adapt->lora, trained, table)) {
+  for (const arch::ParameterInfo& row : saved_table(info_, recipe, saved_)) {
+    if (row.adapter) continue;
+    in_full_.insert(row.name);
+    dtypes_[row.name] = saved_.dtype(row.name);
+  }
+  for (const LoraTarget& target : targets_of(recipe)) {
     if (in_full_.contains(target.weight)) continue;
     scales_.emplace(target.weight, target.scale);
     // A sum keeps the dtype of the masters.
     dtypes_[target.weight] = saved_.rows(lora_b_name(target.weight), 0, 1).scalar_type();
   }
+}
+
+Adapter adapter_of_run(const CheckpointInfo& info) {
+  const Recipe recipe = recipe_of(info);
+  const CheckpointRows saved(info);
+  Adapter adapter;
+  std::map<std::string, at::Tensor> values;
+  for (const arch::ParameterInfo& row : saved_table(info, recipe, saved)) {
+    const at::Tensor whole = saved.rows(row.name, 0, row.shape[0]);
+    (row.adapter ? values : adapter.saved)[row.name] = whole;
+  }
+  for (const LoraTarget& target : targets_of(recipe)) {
+    if (adapter.saved.contains(target.weight)) continue;
+    adapter.pairs[target.weight] = {.a = values.at(lora_a_name(target.weight)),
+                                    .b = values.at(lora_b_name(target.weight)),
+                                    .magnitude = {},
+                                    .scale = target.scale};
+  }
+  return adapter;
 }
 
 Json AdapterRunSource::tokenizer() const {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "config/recipe.h"
+#include "store/adapter.h"
 #include "store/checkpoint_rows.h"
 #include "store/model_source.h"
 
@@ -27,6 +28,10 @@ struct AdapterBase {
   void require(const std::string& digest_there, const std::string& path_there,
                const std::string& checkpoint) const;
 };
+
+/// The adapter that the checkpoint of a run holds. By this process alone. Error(kCheckpoint) when
+/// it does not hold what its recipe trains.
+Adapter adapter_of_run(const CheckpointInfo& info);
 
 class AdapterRunSource : public ModelSource {
  public:

@@ -13,10 +13,10 @@ struct AdapterExportOptions {
   bool overwrite = false;  // replace what an export wrote
 };
 
-/// Reads the adapter at `from`, a PEFT folder, and writes the PEFT folder `to`, which appears when
-/// it is whole. By this process alone. Error(kCheckpoint) when the adapter is damaged or of another
-/// model, or something is at `to`; Error(kUsage) when its model is not found; what peft_files()
-/// refuses.
+/// Reads the adapter at `from`, a PEFT folder or a run with adapters, and writes the PEFT folder
+/// `to`, which appears when it is whole. By this process alone. Error(kCheckpoint) when the adapter
+/// is damaged or of another model, or something is at `to`; Error(kUsage) when its model is not
+/// found; what peft_files() refuses.
 void export_adapter(const std::string& from, const std::string& to,
                     const AdapterExportOptions& options);
 
