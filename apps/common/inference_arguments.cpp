@@ -9,7 +9,8 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
   verb.add_option("--model", arguments.model,
                   "Hugging Face folder, checkpoint folder, or run folder (its newest checkpoint)")
       ->required();
-  verb.add_option("--adapter", arguments.adapter, "PEFT folder of an adapter of the model");
+  verb.add_option("--adapter", arguments.adapter,
+                  "Adapter of the model: PEFT folder, or run with adapters");
   verb.add_option("--base", arguments.base,
                   "Where the model now is that a run with adapters began from (default: where it "
                   "was)");

@@ -50,7 +50,7 @@ void add_options(CLI::App& verb, ExportArguments& a) {
 CLI::Option* add_adapter_options(CLI::App& verb, ExportArguments& a) {
   CLI::Option* adapter =
       verb.add_option("--adapter", a.options.adapter,
-                      "PATH: merge this PEFT folder into the model; alone: write the adapter FROM "
+                      "PATH: merge this adapter into the model; alone: write the adapter FROM "
                       "as a PEFT folder")
           ->expected(0, 1);
   verb.add_option("--expert-layout", a.expert_layout,

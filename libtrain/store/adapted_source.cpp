@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "core/digest.h"
+#include "store/adapter_run_source.h"
 #include "store/agreement.h"
 #include "store/peft_reader.h"
 
@@ -78,8 +79,18 @@ std::unique_ptr<ModelSource> adapted(const RankContext& context,
                                      std::unique_ptr<ModelSource> source,
                                      const std::string& adapter) {
   if (adapter.empty()) return source;
+  const std::string kind = context.is_chief() && is_peft_folder(adapter) ? "PEFT" : "run";
+  std::optional<CheckpointInfo> run;
+  if (context.world.broadcast(kind, 0, "adapter: kind") == "run")
+    run = CheckpointStore::open(context, adapter);
+  const std::string digest = run ? source->digest(context) : "";
   Adapter read;
-  agreed(context.world, "adapter: read", [&] { read = read_peft_folder(adapter, source->arch()); });
+  agreed(context.world, "adapter: read", [&] {
+    MOESAIC_CHECK(!run || AdapterRunSource::is_adapted(*run), ErrorKind::kCheckpoint,
+                  "{} is neither a PEFT folder nor a run with adapters", adapter);
+    if (run) AdapterBase::of(*run).require(digest, source->path(), run->path);
+    read = run ? adapter_of_run(*run) : read_peft_folder(adapter, source->arch());
+  });
   return std::make_unique<AdaptedSource>(std::move(source), std::move(read));
 }
 

@@ -33,8 +33,8 @@ class AdaptedSource : public ModelSource {
   Adapter adapter_;
 };
 
-/// Collective over world. `source` with the adapter of the PEFT folder `adapter` merged into it; as
-/// it is where that is "". Error(kCheckpoint) on all ranks when there is none, or it is damaged or
+/// Collective over world. `source` with the adapter at `adapter`, a PEFT folder or a run with
+/// adapters, merged into it; as it is where that is "". Error(kCheckpoint) on all ranks when there is none, or it is damaged or
 /// of another model.
 std::unique_ptr<ModelSource> adapted(const RankContext& context,
                                      std::unique_ptr<ModelSource> source,
