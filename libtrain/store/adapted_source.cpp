@@ -7,6 +7,7 @@
 #include "core/digest.h"
 #include "store/adapter_run_source.h"
 #include "store/agreement.h"
+#include "store/peft_config.h"
 #include "store/peft_reader.h"
 
 namespace moesaic {
