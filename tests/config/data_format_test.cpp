@@ -41,7 +41,11 @@ TEST_F(DataFormats, AutoGoesByTheContentWhateverTheName) {
     expect_refused(name, kGzip, "gzip data");
     expect_refused(name, kWide, "UTF-16");
     expect_refused(name, "\n{\"ids\": [1], \"text\": \"\"}", ":2: has both \"text\" and \"ids\"");
-    expect_refused(name, "{\"messages\": []}\n", "an object with \"messages\"");
+    EXPECT_EQ(of(name, "{\"messages\": []}\n"), DataFormat::kChat) << name;
+    EXPECT_EQ(of(name, "{\"prompt\": \"a\", \"completion\": \"b\"}\n"),
+              DataFormat::kPromptCompletion)
+        << name;
+    expect_refused(name, "{\"body\": \"a\"}\n", "an object with \"body\"");
     expect_refused(name, "[{\"text\": \"a\"}]\n", "an array");
   }
 }

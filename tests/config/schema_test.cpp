@@ -37,7 +37,7 @@ TEST(Schema, AcceptsItsOwnDefaults) {
 
 TEST(Schema, RefusesEveryKindOfWrongValue) {
   for (const Key& key : recipe_keys()) {
-    if (key.type == "text" || key.type == "path" || key.opens_block) continue;
+    if (key.type.starts_with("text") || key.type == "path" || key.opens_block) continue;
     for (const char* wrong : {"{a: {b: c}, d: .nan}", "\"1\"", "yes", "[[]]"}) {
       ProblemList problems;
       Recipe recipe;

@@ -21,7 +21,9 @@ arch::Options model(const Json& more) {
   config.update(more);
   return arch::require_options(config, "test");
 }
-arch::Options olmoe() { return model({{"model_type", "olmoe"}, {"num_experts", 4}}); }
+arch::Options olmoe() {
+  return model({{"model_type", "olmoe"}, {"num_experts", 4}, {"num_experts_per_tok", 2}});
+}
 arch::Options mixtral() { return model({{"model_type", "mixtral"}, {"num_local_experts", 4}}); }
 arch::Options llama() { return model({{"model_type", "llama"}}); }
 arch::Options qwen2_moe() {
@@ -84,7 +86,7 @@ TEST(TrainingTable, TrainsWhatIsNamedInFull) {
   recipe.adapt->train = {"q_proj"};  // matched in full, not as a part
   EXPECT_EQ(refusal(recipe, olmoe()), "adapt.train: 'q_proj' matches the name of no parameter");
   recipe.adapt->train = {"(q_proj"};
-  EXPECT_NE(refusal(recipe, olmoe()).find("is no regular expression"), std::string::npos);
+  EXPECT_NE(refusal(recipe, olmoe()).find("is not a regular expression"), std::string::npos);
   recipe.adapt->train = Names{};
   EXPECT_NE(refusal(recipe, olmoe()).find("nothing would be trained"), std::string::npos);
   recipe.adapt->train = {R"(.*experts\.gate_proj\.weight)"};  // of Mixtral: w1
