@@ -23,7 +23,7 @@ except ImportError:
 PLAIN = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
          "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 MARKED = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>"
-          "{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}\n{% endfor %}"
+          "{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}{{ '\\n' }}{% endfor %}"
           "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
 WORDS = ["the", "law", "of", "a", "dose", "42", "\n", "don't", "Zürich", "é", "(b)", "{x}", "  ", "profit", "<b>", "😀", "tax,"]
 
@@ -90,16 +90,22 @@ class MaskTest(unittest.TestCase):
         made = self.tokenizer.apply_chat_template(messages, chat_template=MARKED, return_dict=True, return_assistant_tokens_mask=True)
         return list(made["input_ids"]), list(made["assistant_masks"])
 
+    def check_same(self, made, wanted):
+        """Without unittest's own account of the difference, which takes minutes."""
+        self.assertEqual(len(made), len(wanted))
+        for number, (one, other) in enumerate(zip(made, wanted)):
+            self.assertTrue(one == other, f"document {number}: {one} instead of {other}")
+
     def test_chat(self):
         talks = list(conversations())
         wanted = [self.masked(messages) for messages in talks]
         marked = pathlib.Path(self.folder, "marked.jinja")
         marked.write_text(MARKED)
-        self.assertEqual(self.build([{"messages": m} for m in talks], "--chat-template", str(marked)), wanted)
-        self.assertEqual(self.build([{"messages": m} for m in talks]), wanted)
+        self.check_same(self.build([{"messages": m} for m in talks], "--chat-template", str(marked)), wanted)
+        self.check_same(self.build([{"messages": m} for m in talks]), wanted)
         names = {"system": "system", "user": "human", "assistant": "gpt"}
         shared = [{"conversations": [{"from": names[m["role"]], "value": m["content"]} for m in messages]} for messages in talks]
-        self.assertEqual(self.build(shared), wanted)
+        self.check_same(self.build(shared), wanted)
 
     def test_prompts_and_completions(self):
         r = random.Random(3)
@@ -109,14 +115,14 @@ class MaskTest(unittest.TestCase):
             lines.append({"prompt": prompt, "completion": completion})
             before, ids = self.tokenizer(prompt)["input_ids"], self.tokenizer(prompt + completion + "<|endoftext|>")["input_ids"]
             wanted.append(self.after(before, ids))
-        self.assertEqual(self.build(lines), wanted)
+        self.check_same(self.build(lines), wanted)
         lines, wanted = [], []
         for messages in conversations():
             lines.append({"prompt": messages[:-1], "completion": messages[-1:]})
             ids = [self.tokenizer.apply_chat_template(m, chat_template=PLAIN, add_generation_prompt=ask, return_dict=True)["input_ids"]
                    for m, ask in ((messages[:-1], True), (messages, False))]
             wanted.append(self.after(*map(list, ids)))
-        self.assertEqual(self.build(lines), wanted)
+        self.check_same(self.build(lines), wanted)
 
     @staticmethod
     def after(before, ids):
