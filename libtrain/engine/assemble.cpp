@@ -1,10 +1,10 @@
 #include "engine/assemble.h"
 
 #include "adapt/lora.h"
-#include "arch/cost.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
 #include "engine/open_data.h"
+#include "engine/run_description.h"
 #include "engine/starting_weights.h"
 #include "models/transformer.h"
 #include "moe/make_moe.h"
@@ -93,39 +93,6 @@ void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts&
   parts.saver = std::make_unique<AsyncSaver>(context, write);
 }
 
-void describe_trained(const RankContext& context, const ParameterSet& parameters) {
-  const arch::ParameterTable table(parameters.begin(), parameters.end());
-  for (const arch::GroupCount& count : arch::count_groups(table)) {
-    context.log.info("trained   {:<10} {:>13} of {:>13}", arch::name_of(count.group),
-                     count.trainable, count.parameters);
-  }
-}
-
-void describe(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-              std::int64_t train_sequences, const TrainingParts& parts) {
-  const auto millions = static_cast<double>(parts.parameters->global_count()) / 1e6;
-  const std::int64_t micro_batches = parts.train->size(0).micro_batches;
-  const std::string experts =
-      arch.is_moe() ? format(", {} experts, {} a token", arch.num_experts, arch.num_experts_per_tok)
-                    : "";
-  context.log.info("model     {}, {:.2f} M parameters, {} layers{}", arch.model_type, millions,
-                   arch.num_hidden_layers, experts);
-  describe_trained(context, *parts.parameters);
-  context.log.info(
-      "layout    {} ranks, expert groups of {}, {} micro-batches of {} in {} rounds a step",
-      context.plan.world, context.plan.expert, micro_batches, recipe.train.micro_batch_size,
-      (micro_batches + context.plan.world - 1) / context.plan.world);
-  context.log.info("numbers   {}, products by {}, seed {}{}", recipe.train.precision,
-                   name_of(parts.computation.matmul), recipe.seed,
-                   recipe.train.checkpoint_activations ? ", activations recomputed" : "");
-  context.log.info("data      {} training sequences, {} validation sequences", train_sequences,
-                   parts.valid ? parts.valid->sequences() : 0);
-  std::string chain = "sync";
-  for (const auto& transform : parts.transforms) chain += " -> " + transform->name();
-  context.log.info("gradient  {} -> {}{}", chain, recipe.optimizer.type,
-                   recipe.parallel.shard_optimizer ? ", sharded" : "");
-}
-
 }  // namespace
 
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
@@ -148,7 +115,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   parts.losses = make_losses(recipe, arch);
   make_training(recipe, context, parts);
   make_saver(recipe, context, parts);
-  describe(recipe, arch, context, data.train_sequences, parts);
+  describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;
 }
 
