@@ -91,7 +91,7 @@ class FinetuneTest(RunTest):
                                ("adapt.lora.exclude_modules=[query]", "matches no linear map"),
                                ("adapt.train=[query]", "matches the name of no parameter"),
                                ("adapt.lora.modules_to_save=[query]", "matches no module"),
-                               ("adapt.lora.target_modules='(x'", "no regular expression"),
+                               ("adapt.lora.target_modules='(x'", "not a regular expression"),
                                ("moe.balance.type=bias", "correction bias"),
                                ("adapt.lora.base=int8", "not supported")):
             result = self.moesaic("validate", self.recipe, override, expect=3)

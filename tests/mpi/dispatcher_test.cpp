@@ -28,6 +28,11 @@ at::Tensor scale_by_expert(const Dispatched& tokens, std::int64_t first_expert) 
   return tokens.rows_RD.mul(factor).mul(tokens.weight_R.unsqueeze(1));
 }
 
+void set_examples(Batch& batch, const at::Tensor& example_T) {
+  batch.example_id_T = example_T;
+  batch.place_T = example_T.mul(std::int64_t{1} << kPlaceBits);
+}
+
 // `selected_TK` of this rank through the dispatcher of a group of `expert_size`: values, gradients,
 // examples.
 void check(int expert_size, const at::Tensor& selected_TK) {
@@ -35,7 +40,7 @@ void check(int expert_size, const at::Tensor& selected_TK) {
   const std::int64_t tokens = selected_TK.size(0);
   test::Fixture f;
   f.batch = tokens == 0 ? empty_batch() : test::batch_of({tokens}, 11);
-  f.batch.example_id_T.fill_(100 + ranks.rank());
+  set_examples(f.batch, at::full({tokens}, 100 + ranks.rank(), at::kLong));
   const auto slot_E = at::arange(kExperts, at::kLong);
   const auto dispatcher =
       expert_size == 1 ? local_dispatcher(kExperts) : all_to_all_dispatcher(slot_E, ranks.expert);
@@ -82,7 +87,7 @@ TEST(TokenDispatcher, GivesEachRowTheExampleOfItsOwnToken) {
       test::Fixture f;
       f.batch = test::batch_of({kTokens}, 11);
       const std::int64_t first = 1 + 100 * ranks.rank();
-      f.batch.example_id_T = at::arange(first, first + kTokens, at::kLong);
+      set_examples(f.batch, at::arange(first, first + kTokens, at::kLong));
       const auto x = f.batch.example_id_T.to(at::kDouble).unsqueeze(1).expand({kTokens, kWidth});
       const auto dispatcher =
           size == 1 ? local_dispatcher(kExperts)
