@@ -26,8 +26,8 @@ struct Adapter {
   std::map<std::string, at::Tensor> saved;   // whole values in place of the model's
 };
 
-/// Rows [first, first + count) of a weight (of routed experts: experts) with a pair, in float64;
-/// `weight` holds these rows, in float64.
+/// Rows [first, first + count) of a weight (of routed experts: experts) with a pair, computed
+/// in the type of `weight`, which holds these rows.
 at::Tensor adapted_rows(const AdapterPair& pair, const at::Tensor& weight, std::int64_t first);
 
 }  // namespace moesaic

@@ -1,7 +1,5 @@
 #include "store/adapter_run_source.h"
 
-#include <ATen/ops/matmul.h>
-
 #include <utility>
 
 #include "config/lora_targets.h"
@@ -166,10 +164,11 @@ at::Tensor AdapterRunSource::rows(const std::string& name, std::int64_t first,
   // Rows of an expert's weight are all of it, with all of its A.
   const arch::ParameterInfo& info = parameter(name);
   const bool expert = info.scope == arch::Scope::kExpert;
-  const at::Tensor b = saved_.rows(lora_b_name(name), first, count);
-  const at::Tensor a = expert ? saved_.rows(lora_a_name(name), first, count)
-                              : saved_.rows(lora_a_name(name), 0, b.size(1));
-  return weight.to(b.scalar_type()).add(at::matmul(b, a), scale->second);
+  AdapterPair pair{.a = {}, .b = saved_.rows(lora_b_name(name), first, count), .magnitude = {}};
+  pair.a = expert ? saved_.rows(lora_a_name(name), first, count)
+                  : saved_.rows(lora_a_name(name), 0, pair.b.size(1));
+  pair.scale = scale->second;
+  return adapted_rows(pair, weight.to(pair.b.scalar_type()), 0);
 }
 
 void AdapterRunSource::fill(const RankContext& context, const StateDict& model) const {
