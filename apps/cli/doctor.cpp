@@ -27,7 +27,7 @@ const char* word_for(Verdict verdict) {
   return "";
 }
 
-void print_text(const std::vector<Check>& checks) {
+void print_checks(const std::vector<Check>& checks) {
   for (const auto& [name, version] : build_versions()) {
     std::puts(format("{:<16} {}", "built with", name + " " + version).c_str());
   }
@@ -37,7 +37,7 @@ void print_text(const std::vector<Check>& checks) {
   }
 }
 
-void print_json(const std::vector<Check>& checks, bool usable) {
+void print_checks_as_json(const std::vector<Check>& checks, bool usable) {
   Json versions = Json::object();
   for (const auto& [name, version] : build_versions()) versions[name] = version;
   Json result = {{"usable", usable}, {"versions", versions}, {"checks", Json::array()}};
@@ -50,15 +50,15 @@ void print_json(const std::vector<Check>& checks, bool usable) {
   std::puts(result.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
 }
 
-int run(bool json) {
+int run_doctor(bool json) {
   const std::vector<Check> checks = run_checks();
   const bool usable = std::none_of(checks.begin(), checks.end(), [](const Check& check) {
     return check.verdict == Verdict::kMissing;
   });
   if (json)
-    print_json(checks, usable);
+    print_checks_as_json(checks, usable);
   else
-    print_text(checks);
+    print_checks(checks);
   return usable ? 0 : static_cast<int>(ErrorKind::kDevice);
 }
 
@@ -69,7 +69,7 @@ void add_doctor(CLI::App& app, int& exit_code) {
   CLI::App* verb =
       app.add_subcommand("doctor", "What this machine offers, what is missing, and how to mend it");
   verb->add_flag("--json", *json, "Machine output");
-  verb->callback([json, &exit_code] { exit_code = run(*json); });
+  verb->callback([json, &exit_code] { exit_code = run_doctor(*json); });
 }
 
 }  // namespace moesaic::cli

@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/standard_streams.h"
+#include "session_folder.h"
 #include "stdout_relay.h"
 
 namespace moesaic::cli {
@@ -76,12 +77,18 @@ ChildProcess::Streams streams_of(const Launch& launch, const LaunchOptions& opti
           options.stdout_free ? Out::kToStderr : out};
 }
 
+Command command_in(const SessionFolder& session, const Launch& launch) {
+  Command command = launch.command;
+  session.give_to(command, launch.has_mpirun);
+  return command;
+}
+
 class Job {
  public:
   Job(const Launch& launch, const LaunchOptions& options)
       : options_(options),
         filter_({.out = stderr, .live_line = options.live_line}),
-        child_(launch.command, streams_of(launch, options)),
+        child_(command_in(session_, launch), streams_of(launch, options)),
         relay_(child_.stdout_pipe(), STDOUT_FILENO) {}
 
   /// Until the job has ended and its output is written; the status of waitpid.
@@ -160,6 +167,7 @@ class Job {
   }
 
   const LaunchOptions& options_;
+  SessionFolder session_;
   Signals signals_;
   StderrFilter filter_;
   ChildProcess child_;

@@ -41,7 +41,7 @@ void check_verb(const CLI::App& app, const std::string& word) {
               format("one of {}", join(verbs, ", ")));
 }
 
-int run(int argc, char** argv) {
+int run_verb(int argc, char** argv) {
   CLI::App app("Moesaic trains Mixture-of-Experts language models on MPI ranks.", "moesaic");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());
@@ -65,5 +65,5 @@ int run(int argc, char** argv) {
 }  // namespace moesaic::cli
 
 int main(int argc, char** argv) {
-  return moesaic::run_program([&] { return moesaic::cli::run(argc, argv); });
+  return moesaic::run_program([&] { return moesaic::cli::run_verb(argc, argv); });
 }

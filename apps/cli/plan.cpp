@@ -12,13 +12,13 @@
 namespace moesaic::cli {
 namespace {
 
-struct Arguments {
+struct PlanArguments {
   RecipeArguments recipe;
   std::optional<std::int64_t> ranks;
   bool json = false;
 };
 
-void run(const Arguments& arguments) {
+void run_plan(const PlanArguments& arguments) {
   std::vector<Problem> warnings;
   const Recipe recipe =
       require_recipe(arguments.recipe.path, arguments.recipe.overrides, arguments.ranks, &warnings);
@@ -32,13 +32,13 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 void add_plan(CLI::App& app, int& exit_code) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<PlanArguments>();
   CLI::App* verb = app.add_subcommand(
       "plan", "Parameters, memory, FLOPs and bytes moved, without running anything");
   add_recipe_arguments(*verb, arguments->recipe);
   verb->add_option("-n", arguments->ranks, "Number of ranks (default: parallel.ranks)");
   verb->add_flag("--json", arguments->json, "Machine output");
-  verb->callback([arguments, &exit_code] { run(*arguments), exit_code = 0; });
+  verb->callback([arguments, &exit_code] { run_plan(*arguments), exit_code = 0; });
 }
 
 }  // namespace moesaic::cli

@@ -12,7 +12,7 @@
 namespace moesaic::cli {
 namespace {
 
-struct Arguments {
+struct RecipesArguments {
   std::string name;
   std::string target;
   bool force = false;
@@ -37,7 +37,7 @@ std::string title(const std::string& name) {
   return line.compare(0, 2, "# ") == 0 ? line.substr(2) : "";
 }
 
-void list(const Arguments& arguments) {
+void list_recipes(const RecipesArguments& arguments) {
   Json all = Json::array();
   for (const std::string& name : shipped_recipes()) {
     if (arguments.json)
@@ -48,12 +48,12 @@ void list(const Arguments& arguments) {
   if (arguments.json) std::puts(json_text(all, 2).c_str());
 }
 
-void show(const Arguments& arguments) {
+void show_recipe(const RecipesArguments& arguments) {
   const std::string text = read_file(find(arguments.name), ErrorKind::kRecipe);
   std::fwrite(text.data(), 1, text.size(), stdout);
 }
 
-void copy(const Arguments& arguments) {
+void copy_recipe(const RecipesArguments& arguments) {
   namespace fs = std::filesystem;
   const std::string from = find(arguments.name);
   fs::path to = arguments.target.empty() ? "." : arguments.target;
@@ -68,20 +68,20 @@ void copy(const Arguments& arguments) {
 }  // namespace
 
 void add_recipes(CLI::App& app, int& exit_code) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<RecipesArguments>();
   CLI::App* verb = app.add_subcommand("recipes", "List, show or copy the shipped recipes");
   verb->require_subcommand(1);
   CLI::App* ls = verb->add_subcommand("ls", "List them");
   ls->add_flag("--json", arguments->json, "Machine output");
-  ls->callback([arguments, &exit_code] { list(*arguments), exit_code = 0; });
+  ls->callback([arguments, &exit_code] { list_recipes(*arguments), exit_code = 0; });
   CLI::App* print = verb->add_subcommand("show", "Print one");
   print->add_option("NAME", arguments->name, "As `recipes ls` prints it")->required();
-  print->callback([arguments, &exit_code] { show(*arguments), exit_code = 0; });
+  print->callback([arguments, &exit_code] { show_recipe(*arguments), exit_code = 0; });
   CLI::App* cp = verb->add_subcommand("cp", "Copy one, to be changed");
   cp->add_option("NAME", arguments->name, "As `recipes ls` prints it")->required();
   cp->add_option("TO", arguments->target, "File or folder (default: the working directory)");
   cp->add_flag("--force", arguments->force, "Replace a file that is there");
-  cp->callback([arguments, &exit_code] { copy(*arguments), exit_code = 0; });
+  cp->callback([arguments, &exit_code] { copy_recipe(*arguments), exit_code = 0; });
 }
 
 }  // namespace moesaic::cli

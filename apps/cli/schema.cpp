@@ -8,12 +8,12 @@
 namespace moesaic::cli {
 namespace {
 
-struct Arguments {
+struct SchemaArguments {
   bool markdown = false;
   bool json = false;
 };
 
-void run(const Arguments& arguments) {
+void run_schema(const SchemaArguments& arguments) {
   const std::string text = arguments.json       ? schema_json().dump(2) + "\n"
                            : arguments.markdown ? schema_markdown()
                                                 : schema_table();
@@ -23,12 +23,12 @@ void run(const Arguments& arguments) {
 }  // namespace
 
 void add_schema(CLI::App& app, int& exit_code) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<SchemaArguments>();
   CLI::App* verb = app.add_subcommand("schema", "Every recipe key: type, default, meaning");
   CLI::Option* markdown =
       verb->add_flag("--markdown", arguments->markdown, "As docs/recipe-reference.md");
   verb->add_flag("--json", arguments->json, "Machine output")->excludes(markdown);
-  verb->callback([arguments, &exit_code] { run(*arguments), exit_code = 0; });
+  verb->callback([arguments, &exit_code] { run_schema(*arguments), exit_code = 0; });
 }
 
 }  // namespace moesaic::cli

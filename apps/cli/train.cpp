@@ -18,7 +18,7 @@
 namespace moesaic::cli {
 namespace {
 
-struct Arguments {
+struct TrainArguments {
   RecipeArguments recipe;
   std::optional<std::int64_t> ranks;
   std::string resume;
@@ -37,7 +37,7 @@ int terminal_columns() {
   return known ? size.ws_col : 80;
 }
 
-Recipe checked_recipe(const Arguments& arguments) {
+Recipe checked_recipe(const TrainArguments& arguments) {
   std::vector<Problem> warnings;
   Recipe recipe =
       require_recipe(arguments.recipe.path, arguments.recipe.overrides, arguments.ranks, &warnings);
@@ -57,7 +57,7 @@ void print_command(const Launch& launch, bool json) {
                 .c_str());
 }
 
-LaunchRequest request_of(const Recipe& recipe, const Arguments& arguments) {
+LaunchRequest request_of(const Recipe& recipe, const TrainArguments& arguments) {
   LaunchRequest request{.ranks = static_cast<int>(recipe.parallel.ranks),
                         .threads_per_rank = static_cast<int>(recipe.parallel.threads_per_rank),
                         .device = recipe.parallel.device,
@@ -73,7 +73,7 @@ LaunchRequest request_of(const Recipe& recipe, const Arguments& arguments) {
   return request;
 }
 
-int start(const Recipe& recipe, const Launch& launch, const Arguments& arguments) {
+int start_training(const Recipe& recipe, const Launch& launch, const TrainArguments& arguments) {
   const bool terminals = ::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
   const LaunchResult result = run_job(launch, {.run_dir = recipe.run_dir,
                                                .stdout_free = arguments.json,
@@ -89,7 +89,7 @@ int start(const Recipe& recipe, const Launch& launch, const Arguments& arguments
   return result.exit_code;
 }
 
-int run(const Arguments& arguments) {
+int run_train(const TrainArguments& arguments) {
   refuse_inside_a_job("train " + arguments.recipe.path);
   warn_without_effect(arguments.dry_run && arguments.print_command, "--dry-run",
                       "--print-command goes before it");
@@ -106,13 +106,13 @@ int run(const Arguments& arguments) {
     print_dry_run(recipe, launch, arguments.json);
     return 0;
   }
-  return start(recipe, launch, arguments);
+  return start_training(recipe, launch, arguments);
 }
 
 }  // namespace
 
 void add_train(CLI::App& app, int& exit_code) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<TrainArguments>();
   CLI::App* verb = app.add_subcommand("train", "Train a model on one or many ranks");
   add_recipe_arguments(*verb, arguments->recipe);
   verb->add_option("-n", arguments->ranks, "Number of ranks (default: parallel.ranks)")
@@ -136,7 +136,7 @@ void add_train(CLI::App& app, int& exit_code) {
   verb->callback([arguments, &exit_code] {
     if (!arguments->base.empty())
       arguments->recipe.overrides.push_back("model.from=" + yaml_text(arguments->base));
-    exit_code = run(*arguments);
+    exit_code = run_train(*arguments);
   });
 }
 

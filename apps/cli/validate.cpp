@@ -16,7 +16,7 @@
 namespace moesaic::cli {
 namespace {
 
-struct Arguments {
+struct ValidateArguments {
   RecipeArguments recipe;
   std::optional<std::int64_t> ranks;
   bool json = false;
@@ -92,7 +92,7 @@ void print_text(const std::string& path, const LoadedRecipe& loaded) {
                 .c_str());
 }
 
-int run(const Arguments& arguments) {
+int run_validate(const ValidateArguments& arguments) {
   const std::string& path = arguments.recipe.path;
   warn_without_effect(arguments.json && arguments.resolved, "--resolved",
                       "--json gives the problems");
@@ -110,7 +110,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 void add_validate(CLI::App& app, int& exit_code) {
-  const auto arguments = std::make_shared<Arguments>();
+  const auto arguments = std::make_shared<ValidateArguments>();
   CLI::App* verb =
       app.add_subcommand("validate", "Check a recipe: every problem at once, with its place");
   add_recipe_arguments(*verb, arguments->recipe);
@@ -118,7 +118,7 @@ void add_validate(CLI::App& app, int& exit_code) {
   verb->add_flag("--json", arguments->json, "Machine output");
   verb->add_flag("--resolved", arguments->resolved,
                  "Print the complete recipe, with every default");
-  verb->callback([arguments, &exit_code] { exit_code = run(*arguments); });
+  verb->callback([arguments, &exit_code] { exit_code = run_validate(*arguments); });
 }
 
 }  // namespace moesaic::cli

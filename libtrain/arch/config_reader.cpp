@@ -8,8 +8,9 @@
 namespace moesaic::arch {
 
 std::string ConfigReader::shown(const Json& value) {
-  const std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  return text.size() <= 60 ? text : text.substr(0, 57) + "...";
+  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
+  if (text.size() > 60) text.replace(57, std::string::npos, "...");
+  return text;
 }
 
 bool ConfigReader::has(const std::string& key) const {

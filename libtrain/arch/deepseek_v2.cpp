@@ -4,7 +4,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options defaults() {
+Options defaults_of_deepseek_v2() {
   Options o;
   o.model_type = "deepseek_v2";
   o.vocab_size = 102400;
@@ -24,8 +24,8 @@ Options defaults() {
   return o;
 }
 
-Options read(ConfigReader& reader) {
-  Options o = defaults();
+Options read_deepseek_v2(ConfigReader& reader) {
+  Options o = defaults_of_deepseek_v2();
   read_latent_attention(reader, o);
   read_decoder(reader, {}, o);
   if (!reader.has("num_experts_per_tok")) {
@@ -47,7 +47,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_deepseek_v2(const Options& o, Json& config) {
   write_deepseek(o, config);
   config["mlp_bias"] = o.mlp_bias;
   config["topk_method"] = o.n_group > 1 ? "group_limited_greedy" : "greedy";
@@ -55,6 +55,7 @@ void write(const Options& o, Json& config) {
 
 }  // namespace
 
-const Family kDeepseekV2 = {"deepseek_v2", "DeepseekV2ForCausalLM", read, write, {}};
+const Family kDeepseekV2 = {"deepseek_v2", "DeepseekV2ForCausalLM",
+                            read_deepseek_v2, write_deepseek_v2, {}};
 
 }  // namespace moesaic::arch

@@ -5,7 +5,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options defaults() {
+Options defaults_of_deepseek_v3() {
   Options o;
   o.model_type = "deepseek_v3";
   o.vocab_size = 129280;
@@ -34,8 +34,8 @@ Options defaults() {
   return o;
 }
 
-Options read(ConfigReader& reader) {
-  Options o = defaults();
+Options read_deepseek_v3(ConfigReader& reader) {
+  Options o = defaults_of_deepseek_v3();
   read_latent_attention(reader, o);
   read_decoder(reader, {.must_divide = false}, o);
   read_deepseek_experts(reader, 1, o);
@@ -49,7 +49,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_deepseek_v3(const Options& o, Json& config) {
   write_deepseek(o, config);
   config["rope_interleave"] = o.rope.interleaved;
   config["topk_method"] = "noaux_tc";
@@ -58,6 +58,7 @@ void write(const Options& o, Json& config) {
 
 }  // namespace
 
-const Family kDeepseekV3 = {"deepseek_v3", "DeepseekV3ForCausalLM", read, write, {}};
+const Family kDeepseekV3 = {"deepseek_v3", "DeepseekV3ForCausalLM",
+                            read_deepseek_v3, write_deepseek_v3, {}};
 
 }  // namespace moesaic::arch

@@ -4,7 +4,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options read(ConfigReader& reader) {
+Options read_llama(ConfigReader& reader) {
   Options o;
   o.model_type = "llama";
   o.vocab_size = 32000;
@@ -20,7 +20,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_llama(const Options& o, Json& config) {
   config["head_dim"] = o.head_dim;
   config["attention_bias"] = o.attention_bias;
   config["mlp_bias"] = o.mlp_bias;
@@ -29,6 +29,6 @@ void write(const Options& o, Json& config) {
 
 }  // namespace
 
-const Family kLlama = {"llama", "LlamaForCausalLM", read, write, {}};
+const Family kLlama = {"llama", "LlamaForCausalLM", read_llama, write_llama, {}};
 
 }  // namespace moesaic::arch

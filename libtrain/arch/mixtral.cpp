@@ -5,7 +5,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options read(ConfigReader& reader) {
+Options read_mixtral(ConfigReader& reader) {
   Options o;
   o.model_type = "mixtral";
   o.vocab_size = 32000;
@@ -27,7 +27,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_mixtral(const Options& o, Json& config) {
   config["head_dim"] = o.head_dim;
   config["num_local_experts"] = o.num_experts;
   config["num_experts_per_tok"] = o.num_experts_per_tok;
@@ -38,8 +38,8 @@ void write(const Options& o, Json& config) {
 
 const Family kMixtral = {"mixtral",
                          "MixtralForCausalLM",
-                         read,
-                         write,
+                         read_mixtral,
+                         write_mixtral,
                          {.block = "block_sparse_moe.", .gate = "w1", .up = "w3", .down = "w2"}};
 
 }  // namespace moesaic::arch

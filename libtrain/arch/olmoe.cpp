@@ -5,7 +5,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options read(ConfigReader& reader) {
+Options read_olmoe(ConfigReader& reader) {
   Options o;
   o.model_type = "olmoe";
   o.vocab_size = 50304;
@@ -29,7 +29,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_olmoe(const Options& o, Json& config) {
   config["attention_bias"] = o.attention_bias;
   config["clip_qkv"] = o.clip_qkv > 0 ? Json(o.clip_qkv) : Json(nullptr);
   config["num_experts"] = o.num_experts;
@@ -39,6 +39,6 @@ void write(const Options& o, Json& config) {
 
 }  // namespace
 
-const Family kOlmoe = {"olmoe", "OlmoeForCausalLM", read, write, {}};
+const Family kOlmoe = {"olmoe", "OlmoeForCausalLM", read_olmoe, write_olmoe, {}};
 
 }  // namespace moesaic::arch

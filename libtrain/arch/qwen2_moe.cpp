@@ -5,7 +5,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options read(ConfigReader& reader) {
+Options read_qwen2_moe(ConfigReader& reader) {
   Options o;
   o.model_type = "qwen2_moe";
   o.vocab_size = 151936;
@@ -26,7 +26,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_qwen2_moe(const Options& o, Json& config) {
   if (o.head_dim * o.num_attention_heads != o.hidden_size) config["head_dim"] = o.head_dim;
   config["qkv_bias"] = o.attention_bias;
   write_qwen_experts(o, config);
@@ -37,6 +37,7 @@ void write(const Options& o, Json& config) {
 }  // namespace
 
 const Family kQwen2Moe = {
-    "qwen2_moe", "Qwen2MoeForCausalLM", read, write, {.shared = "shared_expert."}};
+    "qwen2_moe", "Qwen2MoeForCausalLM", read_qwen2_moe, write_qwen2_moe,
+    {.shared = "shared_expert."}};
 
 }  // namespace moesaic::arch

@@ -5,7 +5,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options read(ConfigReader& reader) {
+Options read_qwen3(ConfigReader& reader) {
   Options o;
   o.model_type = "qwen3";
   o.vocab_size = 151936;
@@ -22,7 +22,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_qwen3(const Options& o, Json& config) {
   config["head_dim"] = o.head_dim;
   config["attention_bias"] = o.attention_bias;
   config["use_sliding_window"] = false;
@@ -30,6 +30,6 @@ void write(const Options& o, Json& config) {
 
 }  // namespace
 
-const Family kQwen3 = {"qwen3", "Qwen3ForCausalLM", read, write, {}};
+const Family kQwen3 = {"qwen3", "Qwen3ForCausalLM", read_qwen3, write_qwen3, {}};
 
 }  // namespace moesaic::arch

@@ -5,7 +5,7 @@
 namespace moesaic::arch {
 namespace {
 
-Options read(ConfigReader& reader) {
+Options read_qwen3_moe(ConfigReader& reader) {
   Options o;
   o.model_type = "qwen3_moe";
   o.vocab_size = 151936;
@@ -25,7 +25,7 @@ Options read(ConfigReader& reader) {
   return o;
 }
 
-void write(const Options& o, Json& config) {
+void write_qwen3_moe(const Options& o, Json& config) {
   config["head_dim"] = o.head_dim;
   config["attention_bias"] = o.attention_bias;
   write_qwen_experts(o, config);
@@ -34,6 +34,6 @@ void write(const Options& o, Json& config) {
 
 }  // namespace
 
-const Family kQwen3Moe = {"qwen3_moe", "Qwen3MoeForCausalLM", read, write, {}};
+const Family kQwen3Moe = {"qwen3_moe", "Qwen3MoeForCausalLM", read_qwen3_moe, write_qwen3_moe, {}};
 
 }  // namespace moesaic::arch

@@ -242,6 +242,31 @@ class ExitCodes(LauncherTest):
         self.assertIn(f"{rule}\nmine\n{rule}\n{rule}\nopen", self.train("-n", 2).stderr)
 
 
+class JobFiles(LauncherTest):
+    """Files that Open MPI keeps while a job runs: two jobs at once must not remove each other's."""
+
+    def setUp(self):
+        super().setUp()
+        self.temporary = self.folder / "tmp"
+        self.temporary.mkdir()
+        self.worker('env | grep tmpdir_base; ls -d "$TMPDIR"/*; exit 0')
+
+    def test_stand_in_a_folder_of_the_job_that_is_gone_after_it(self):
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                output = self.train("-n", ranks, TMPDIR=str(self.temporary)).stdout
+                self.assertIn(f"tmpdir_base={self.temporary}/moesaic-job-", output)
+                self.assertNotIn("/ompi.", output)  # the folder that all jobs of a user would share
+                self.assertEqual(list(self.temporary.iterdir()), [])
+
+    def test_stand_where_the_caller_says(self):
+        for ranks in (1, 2):
+            own = self.temporary / "own"
+            output = self.train("-n", ranks, OMPI_MCA_orte_tmpdir_base=str(own), TMPDIR=str(self.temporary)).stdout
+            self.assertIn(f"OMPI_MCA_orte_tmpdir_base={own}\n", output)
+            self.assertNotIn("moesaic-job", output)
+
+
 class Failures(LauncherTest):
     def test_the_earliest_error_is_the_cause(self):
         self.worker('case $rank in 0) fail 0 2000.5 communication "rank 2 is behind"; exit 6;;'
