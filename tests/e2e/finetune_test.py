@@ -42,6 +42,7 @@ class FinetuneTest(RunTest):
             self.assertIn("trained", log)
             losses.append([row["loss"] for row in self.rows(run)])
             scores.append(self.score(run))
+            self.assertLess(self.weight_difference("one", run), 1e-10, "the factors themselves")
             self.assertLess(self.worst(losses[0], losses[-1]), 1e-10, run)
             self.assertLess(self.worst(scores[0], scores[-1]), 1e-9, run)
         self.assertGreater(self.worst(scores[0], self.score("hub")), 1e-4)
