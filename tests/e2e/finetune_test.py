@@ -61,6 +61,13 @@ class FinetuneTest(RunTest):
         scores = self.score("run")
         self.assertLess(self.worst(scores, self.score("merged")), 1e-12)
         self.assertLess(self.worst(scores, self.score("run", "-n", 2, "--expert", 2)), 1e-10)
+        for name, source, arguments in (("adapter", "run", ("--adapter",)), ("again", "imported", ("--adapter",))):
+            if name == "again":
+                self.moesaic("import", self.folder / "adapter", self.folder / "imported", "--base", self.folder / "hub")
+            self.moesaic("export", self.folder / source, self.folder / name, *arguments)
+        for file in ("adapter_model.safetensors", "adapter_config.json"):
+            self.assertEqual((self.folder / "adapter" / file).read_bytes(), (self.folder / "again" / file).read_bytes(), file)
+        self.assertLess(self.worst(scores, self.score("imported")), 1e-12)
         self.moesaic("generate", "--model", self.folder / "run", "--prompt", "the rank", "--max-new-tokens", 4)
 
         (self.folder / "hub").rename(self.folder / "moved")
