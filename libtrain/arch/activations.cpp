@@ -105,12 +105,15 @@ void add_experts(const Options& o, const ActivationOptions& s, const Widths& w,
 // (waiting for the residual, too), and around the product down and SwiGLU the largest of: gradients
 // of result and input; of gate and up, when the input of the product is gone already. A second run
 // of forward needs the rows of results, on their way home, and their sum.
-double network_transient(const Options& o, const ActivationOptions& s, bool moe) {
+double network_transient(const Options& o, const ActivationOptions& s, bool moe,
+                         const LayerTraining& training) {
   const double m = s.master_bytes, c = s.compute_bytes, hidden = d(o.hidden_size);
   const double gradient = hidden * (c == m ? m : m + c);
   const double copies = moe ? d(o.num_experts_per_tok) : 1;
   const double inner = moe ? d(o.moe_intermediate_size) : d(o.intermediate_size);
-  const double backward = copies * std::max(hidden + inner, 2 * inner) * c;
+  // A frozen product has kept no input that could be gone: the gradient of it is there, too.
+  const bool frozen = !training.maps(moe ? Group::kExperts : Group::kDense, MapPlace::kOut).any();
+  const double backward = copies * std::max(hidden + inner, (frozen ? 3 : 2) * inner) * c;
   const double results = copies * hidden * c * (s.split_experts ? 2 : 1) + hidden * c;
   return gradient + std::max(backward, s.recomputed ? results : 0.0);
 }
@@ -235,7 +238,7 @@ double activation_peak(const Options& o, const ActivationOptions& s,
     const double query_adapter =
         adapter_transient(training.maps(Group::kAttention, MapPlace::kIn), w.query, w.hidden, s);
     const double passing =
-        std::max(network_transient(o, s, moe) + network_adapters(o, s, moe, training),
+        std::max(network_transient(o, s, moe, training) + network_adapters(o, s, moe, training),
                  moe ? missing_transient(o, s) : 0.0);
     most = std::max({most, before + kept + passing,
                      before + attention + attention_transient(s, w) + query_adapter});
