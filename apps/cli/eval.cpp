@@ -1,8 +1,11 @@
-// moesaic eval: starts the ranks that measure a model on data, or compares what was measured.
+// moesaic eval: starts the ranks that measure a model on data, or two, or compares what was
+// measured.
 #include <cstdio>
 #include <memory>
 
 #include "common/eval_arguments.h"
+#include "config/model_config.h"
+#include "core/error.h"
 #include "core/json_text.h"
 #include "inference_job.h"
 #include "launch_command.h"
@@ -15,21 +18,24 @@ namespace {
 
 struct EvalCommand {
   EvalArguments worker;
-  std::vector<std::string> compare;  // before and after
   int ranks = 1;
 };
 
-int compare(const EvalCommand& command) {
-  const Json comparison = metrics::compare_paths(command.compare.at(0), command.compare.at(1));
-  const std::string text = command.worker.json ? json_text(comparison, 2) + "\n"
-                                               : metrics::comparison_markdown(comparison);
+int compare_results(const EvalArguments& a) {
+  for (const std::string& path : a.compare) {
+    MOESAIC_CHECK(!find_model_config(path), ErrorKind::kUsage,
+                  "{} is a model: --compare needs --data (and --task) to measure it on", path);
+  }
+  const Json comparison = metrics::compare_paths(a.compare.at(0), a.compare.at(1));
+  const std::string text =
+      a.json ? json_text(comparison, 2) + "\n" : metrics::comparison_markdown(comparison);
   std::fputs(text.c_str(), stdout);
   return 0;
 }
 
 int run_eval(const EvalCommand& command) {
   const EvalArguments& a = command.worker;
-  if (!command.compare.empty()) return compare(command);
+  if (!a.compare.empty() && a.data.empty()) return compare_results(a);
   require_complete(a);
   check_effects(a, command.ranks);
   std::vector<std::string> argv = to_argv(a);
@@ -52,13 +58,6 @@ void add_eval(CLI::App& app, int& exit_code) {
       "eval", "Perplexity, multiple choice, answers, labels, cases; tables of before and after");
   add_eval_arguments(*verb, command->worker);
   add_ranks_option(*verb, command->ranks);
-  verb->add_option("--compare", command->compare,
-                   "BEFORE AFTER: two results of --json, or two folders of them with the same "
-                   "names; one table in Markdown, or with --json as JSON")
-      ->expected(2)
-      ->excludes("--model")
-      ->excludes("--data")
-      ->excludes("--predictions");
   verb->callback([command, &exit_code] { exit_code = run_eval(*command); });
 }
 

@@ -29,6 +29,8 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
   sizes.shard_optimizer = recipe.parallel.shard_optimizer;
   sizes.async_checkpoint = recipe.checkpoint.async;
   sizes.checkpoint_activations = recipe.train.checkpoint_activations;
+  sizes.adapter_dropout =
+      recipe.adapt && recipe.adapt->lora && recipe.adapt->lora->lora_dropout > 0;
   sizes.missing_experts =
       recipe.moe.gate_gradient == "dense_mixer" || recipe.moe.diagnose_every > 0;
   return sizes;

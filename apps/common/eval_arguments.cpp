@@ -33,6 +33,17 @@ void add_answer_options(CLI::App& verb, EvalArguments& a) {
       ->allow_extra_args(false);
 }
 
+void add_compare_option(CLI::App& verb, EvalArguments& a) {
+  CLI::Option* compare = verb.add_option(
+      "--compare", a.compare,
+      "BEFORE AFTER: with --data two models or runs, each measured in the same way; without it two "
+      "results of --json, or two folders of them with the same names; one table in Markdown, or "
+      "with --json as JSON");
+  compare->expected(2);
+  for (const char* other : {"--model", "--adapter", "--base", "--predictions", "--output"})
+    compare->excludes(other);
+}
+
 void add_metric_options(CLI::App& verb, EvalArguments& a) {
   verb.add_option("--predictions", a.predictions,
                   "JSONL with answers that are there already, in the place of --model and --data: "
@@ -90,6 +101,7 @@ void add_eval_arguments(CLI::App& verb, EvalArguments& arguments) {
       ->capture_default_str();
   add_answer_options(verb, a);
   add_metric_options(verb, a);
+  add_compare_option(verb, a);
   verb.add_flag("--json", a.json, "The result as one JSON object");
 }
 
@@ -101,7 +113,8 @@ void require_complete(const EvalArguments& arguments) {
                 a.task);
   if (!a.predictions.empty()) return;
   const std::string without = is_judged(a.task) ? " (or --predictions FILE)" : "";
-  MOESAIC_CHECK(!a.inference.model.empty(), ErrorKind::kUsage, "--model is required{}", without);
+  MOESAIC_CHECK(!a.inference.model.empty() || !a.compare.empty(), ErrorKind::kUsage,
+                "--model is required{}", without);
   MOESAIC_CHECK(!a.data.empty(), ErrorKind::kUsage, "--data is required{}", without);
 }
 
@@ -115,6 +128,7 @@ std::vector<std::string> to_argv(const EvalArguments& arguments) {
   } else {
     argv.push_back("--predictions=" + a.predictions);
   }
+  if (!a.compare.empty()) argv.insert(argv.end(), {"--compare", a.compare[0], a.compare[1]});
   argv.push_back("--task=" + a.task);
   if (a.format != defaults.format) argv.push_back("--format=" + a.format);
   if (a.limit > 0) argv.push_back(format("--limit={}", a.limit));
@@ -154,8 +168,9 @@ void check_effects(const EvalArguments& arguments, int ranks) {
   warn(generates, a.max_new_tokens != defaults.max_new_tokens, "--max-new-tokens");
   warn(generates, !a.stops.empty(), "--stop");
   warn(judged, !a.metrics.empty(), "--metrics");
-  warn(judged, a.bootstrap != defaults.bootstrap, "--bootstrap");
-  warn(judged, a.seed != defaults.seed, "--seed");
+  const bool drawn = judged || !a.compare.empty();
+  warn(drawn, a.bootstrap != defaults.bootstrap, "--bootstrap");
+  warn(drawn, a.seed != defaults.seed, "--seed");
 }
 
 }  // namespace moesaic

@@ -11,8 +11,9 @@ struct EvalArguments {
   InferenceArguments inference;
   std::string task = "perplexity";  // ... | multiple_choice | generation | classification | cases
   std::string data, output;
-  std::string predictions;      // of no model: in the place of inference and data
-  std::string format = "auto";  // auto | text | jsonl | tokens
+  std::string predictions;           // of no model: in the place of inference and data
+  std::vector<std::string> compare;  // before and after, in the place of inference.model
+  std::string format = "auto";       // auto | text | jsonl | tokens
   std::int64_t limit = 0, context = 0, stride = 0, batch_tokens = 1024;
   bool chat = false;
   std::string system;  // of a chat; "" = none of its own
@@ -26,7 +27,8 @@ struct EvalArguments {
 
 /// `arguments` must outlive the parse.
 void add_eval_arguments(CLI::App& verb, EvalArguments& arguments);
-/// Error(kUsage) when --model or --data is missing, or --predictions does not fit the task.
+/// Error(kUsage) when --model (of a comparison: nothing) or --data is missing, or --predictions
+/// does not fit the task.
 void require_complete(const EvalArguments& arguments);
 /// As the worker reads them.
 std::vector<std::string> to_argv(const EvalArguments& arguments);

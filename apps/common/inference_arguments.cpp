@@ -34,7 +34,7 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
 
 void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments) {
   const InferenceArguments defaults;
-  argv.push_back("--model=" + arguments.model);
+  if (!arguments.model.empty()) argv.push_back("--model=" + arguments.model);
   if (!arguments.adapter.empty()) argv.push_back("--adapter=" + arguments.adapter);
   if (arguments.base) argv.push_back("--base=" + *arguments.base);
   if (arguments.expert != defaults.expert) argv.push_back(format("--expert={}", arguments.expert));

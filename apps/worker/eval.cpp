@@ -1,4 +1,5 @@
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 
 #include "common/eval_arguments.h"
@@ -8,6 +9,7 @@
 #include "inference/answer_run.h"
 #include "inference/eval_run.h"
 #include "inference_job.h"
+#include "metrics/comparison.h"
 #include "store/agreement.h"
 #include "verbs.h"
 
@@ -37,7 +39,8 @@ metrics::Evaluation::Options wanted_scores(const EvalArguments& a) {
 }
 
 // What the model writes, judged.
-Json judged_answers(const RankContext& context, InferenceModel& model, const EvalArguments& a) {
+metrics::Measurement judged_answers(const RankContext& context, InferenceModel& model,
+                                    const EvalArguments& a) {
   return run_answers(context, model,
                      {.data = a.data,
                       .limit = a.limit,
@@ -50,7 +53,8 @@ Json judged_answers(const RankContext& context, InferenceModel& model, const Eva
 }
 
 // What the model makes of sequences.
-Json scored_sequences(const RankContext& context, InferenceModel& model, const EvalArguments& a) {
+metrics::Measurement scored_sequences(const RankContext& context, InferenceModel& model,
+                                      const EvalArguments& a) {
   std::unique_ptr<EvalTask> task;
   agreed(context.world, "eval: task", [&] {
     if (!context.is_chief()) return;
@@ -67,9 +71,12 @@ Json scored_sequences(const RankContext& context, InferenceModel& model, const E
   return run_eval(context, model, task.get(), a.batch_tokens);
 }
 
-int eval(const EvalArguments& a, const RankJob& job) {
-  const InferenceArguments& i = a.inference;
-  const RankContext context = inference_context(job, i);
+// Of the model at `path`; the chief's.
+metrics::Measurement measured(const EvalArguments& a, const std::string& path,
+                              const RankPlace& place) {
+  InferenceArguments i = a.inference;
+  i.model = path;
+  const RankContext context = inference_context(place, i);
   const bool answers = a.task == "generation" || a.task == "cases";
   InferenceModel model(context, {.path = i.model,
                                  .adapter = i.adapter,
@@ -78,10 +85,34 @@ int eval(const EvalArguments& a, const RankJob& job) {
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .many_passes = answers});
   const Stopwatch watch;
-  const Json result =
+  metrics::Measurement measurement =
       answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
   context.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), context.world.size());
-  if (context.is_chief()) report(result, a);
+  return measurement;
+}
+
+void report_change(const metrics::Measurement& before, const metrics::Measurement& after,
+                   const EvalArguments& a) {
+  const std::string name = std::filesystem::path(a.data).stem().string();
+  const Json comparison =
+      metrics::compare_measurements(before, after, wanted_scores(a).bootstrap, name);
+  const std::string text =
+      a.json ? json_text(comparison, 2) + "\n" : metrics::comparison_markdown(comparison);
+  std::fputs(text.c_str(), stdout);
+}
+
+int eval(const EvalArguments& a, const RankJob& job) {
+  const RankPlace place = inference_place(job, a.inference);
+  const bool compares = !a.compare.empty();
+  const metrics::Measurement first =
+      measured(a, compares ? a.compare.at(0) : a.inference.model, place);
+  metrics::Measurement second;
+  if (compares) second = measured(a, a.compare.at(1), place);
+  if (!place.world.is_chief()) return 0;
+  if (compares)
+    report_change(first, second, a);
+  else
+    report(first.result, a);
   return 0;
 }
 

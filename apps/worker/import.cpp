@@ -17,8 +17,8 @@ void add_import(CLI::App& app, int&) {
     bool json = false;
   };
   auto a = std::make_shared<Arguments>();
-  CLI::App* verb =
-      app.add_subcommand("import", "A Hugging Face folder or GGUF file becomes a checkpoint");
+  CLI::App* verb = app.add_subcommand(
+      "import", "A Hugging Face folder, GGUF file or adapter becomes a checkpoint");
   verb->add_option(
           "FROM", a->from,
           "Folder with config.json and safetensors, or GGUF file; with --base: PEFT folder")
@@ -29,7 +29,9 @@ void add_import(CLI::App& app, int&) {
   verb->add_flag("--allow-nonfinite", a->options.allow_nonfinite,
                  "Take weights that are NaN or infinite");
   CLI::Option* base =
-      verb->add_option("--base", a->options.base, "Model that the adapter FROM is merged into");
+      verb->add_option("--base", a->options.base,
+                       "FROM is a PEFT folder, an adapter of this model: TO holds the adapter "
+                       "alone, as the checkpoint of a run with adapters");
   arch::UpcycleOptions& upcycle = a->options.upcycle;
   CLI::Option* experts =
       verb->add_option("--upcycle", upcycle.num_experts,

@@ -12,10 +12,12 @@ int run_inference(const std::string& memory_hint, const std::function<int(const 
   return job.run([&] { return work(job); });
 }
 
-RankContext inference_context(const RankJob& job, const InferenceArguments& arguments) {
-  const RankPlace place =
-      job.place({.device = arguments.device,
-                 .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}});
+RankPlace inference_place(const RankJob& job, const InferenceArguments& arguments) {
+  return job.place({.device = arguments.device,
+                    .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}});
+}
+
+RankContext inference_context(const RankPlace& place, const InferenceArguments& arguments) {
   const arch::Options arch = model_architecture(place.world, arguments.model, place.log);
   Plan plan;
   agreed(place.world, "plan",

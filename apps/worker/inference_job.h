@@ -14,8 +14,11 @@ namespace moesaic::worker {
 /// who is out of memory.
 int run_inference(const std::string& memory_hint, const std::function<int(const RankJob&)>& work);
 
+/// Collective over all ranks. Once in a job.
+RankPlace inference_place(const RankJob& job, const InferenceArguments& arguments);
+
 /// Collective over all ranks: the groups that the model and --expert ask for. Error(kCheckpoint)
 /// when there is no model, Error(kUsage) when --expert does not fit.
-RankContext inference_context(const RankJob& job, const InferenceArguments& arguments);
+RankContext inference_context(const RankPlace& place, const InferenceArguments& arguments);
 
 }  // namespace moesaic::worker

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "arch/arch.h"
+#include "arch/layer_training.h"
 
 namespace moesaic::arch {
 
@@ -17,6 +17,7 @@ struct ActivationOptions {
   bool split_experts = false;
   bool recomputed = false;       // train.checkpoint_activations
   bool missing_experts = false;  // what the others make of a token is kept, too (dense_mixer)
+  bool adapter_dropout = false;  // each adapter keeps an input of its own
 };
 
 /// Something that stays from forward to backward.
@@ -25,15 +26,18 @@ struct Kept {
   double bytes;  // a token
 };
 
-/// Of the attention half of a layer: its norm, projections and attention.
-std::vector<Kept> kept_by_attention(const Options& options, const ActivationOptions& sizes);
+/// Of the attention half of a layer: its norm, projections and attention. A frozen weight keeps
+/// nothing, and where backward has ended nothing is kept at all.
+std::vector<Kept> kept_by_attention(const Options& options, const ActivationOptions& sizes,
+                                    const LayerTraining& training = {});
 /// Of the network half of layer `layer`: its norm, and the dense network or router, experts and
 /// shared expert. Even routing.
 std::vector<Kept> kept_by_network(const Options& options, const ActivationOptions& sizes,
-                                  std::int64_t layer);
+                                  std::int64_t layer, const LayerTraining& training = {});
 
 /// Bytes of activations at the moment of a step that needs most: at the losses, or while backward
-/// goes through a layer.
-double activation_peak(const Options& options, const ActivationOptions& sizes);
+/// goes through a layer. `layers`: training_of_layers(); none: all is trained.
+double activation_peak(const Options& options, const ActivationOptions& sizes,
+                       const std::vector<LayerTraining>& layers = {});
 
 }  // namespace moesaic::arch

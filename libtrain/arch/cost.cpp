@@ -1,5 +1,6 @@
 #include "arch/cost.h"
 
+#include <algorithm>
 #include <map>
 
 #include "arch/activations.h"
@@ -11,7 +12,7 @@ namespace {
 // Programs, libraries, their caches and the compiled products of a rank that trains.
 constexpr double kProcessBytes = 170e6;
 
-double real(std::int64_t value) { return static_cast<double>(value); }
+double d(std::int64_t value) { return static_cast<double>(value); }
 
 struct Counts {
   std::int64_t dense = 0;
@@ -32,7 +33,45 @@ Counts count(const ParameterTable& table, bool trainable_only) {
 
 // A ring reduces in two passes, each of which sends (n-1)/n of the buffer.
 double ring_bytes(double bytes, std::int64_t ranks) {
-  return 2.0 * bytes * real(ranks - 1) / real(ranks);
+  return 2.0 * bytes * d(ranks - 1) / d(ranks);
+}
+
+// Bytes of one value as a rank keeps it between steps.
+double stored_value_bytes(const ParameterInfo& /*info*/, const CostOptions& s) {
+  return d(s.master_bytes);
+}
+
+double values_on_a_rank(const ParameterInfo& info, const CostOptions& s) {
+  return d(info.numel()) / (info.scope == Scope::kExpert ? d(s.expert) : 1.0);
+}
+
+double stored_bytes(const ParameterTable& table, const CostOptions& s) {
+  double bytes = 0;
+  for (const ParameterInfo& info : table)
+    bytes += values_on_a_rank(info, s) * stored_value_bytes(info, s);
+  return bytes;
+}
+
+// The largest copy of a frozen weight: they are made for each use. Experts are converted one by
+// one.
+double passing_copy_bytes(const ParameterTable& table, const CostOptions& s) {
+  double most = 0;
+  for (const ParameterInfo& info : table) {
+    if (info.trainable || info.flops_per_token == 0 || info.group == Group::kRouter) continue;
+    const bool expert = info.scope == Scope::kExpert;
+    most = std::max(most, d(expert ? info.numel() / info.shape[0] : info.numel()));
+  }
+  return most * d(s.compute_bytes);
+}
+
+// Of a run with adapters a checkpoint holds these and what is trained.
+double saved_values(const ParameterTable& table, const CostOptions& s) {
+  const bool part = std::any_of(table.begin(), table.end(),
+                                [](const ParameterInfo& info) { return info.adapter; });
+  double values = 0;
+  for (const ParameterInfo& info : table)
+    if (!part || info.adapter || info.trainable) values += values_on_a_rank(info, s);
+  return values;
 }
 
 // Values that have a copy in the compute dtype: weights of products that are trained. Those of
@@ -42,54 +81,83 @@ double copied_values(const ParameterTable& table, const CostOptions& s) {
   for (const ParameterInfo& info : table) {
     if (info.flops_per_token == 0 || !info.trainable) continue;
     if (info.scope == Scope::kExpert && !s.expert_copies) continue;
-    values += real(info.numel()) / (info.scope == Scope::kExpert ? real(s.expert) : 1.0);
+    values += values_on_a_rank(info, s);
   }
   return values;
 }
 
 void count_memory(const Options& o, const ParameterTable& table, const CostOptions& s, Cost& cost) {
-  const double held = real(cost.rank_parameters), trained = real(cost.rank_trainable_parameters);
-  const double copied = s.compute_bytes < s.master_bytes ? copied_values(table, s) : 0.0;
-  cost.parameter_bytes = held * real(s.master_bytes) + copied * real(s.compute_bytes);
-  cost.gradient_bytes = trained * real(s.master_bytes);
+  const double trained = d(cost.rank_trainable_parameters);
+  const bool narrower = s.compute_bytes < s.master_bytes;
+  const double copied = narrower ? copied_values(table, s) : 0.0;
+  cost.parameter_bytes = stored_bytes(table, s) + copied * d(s.compute_bytes);
+  cost.gradient_bytes = trained * d(s.master_bytes);
   // A share is even but for a digest block.
-  const double updated = s.shard_optimizer ? real(cost.trainable_parameters) / real(s.ranks) : trained;
-  cost.optimizer_bytes = updated * real(s.optimizer_moments * s.master_bytes);
-  if (s.async_checkpoint) cost.snapshot_bytes = held * real(s.master_bytes) + cost.optimizer_bytes;
-  cost.activation_bytes =
-      activation_peak(o, {.tokens = real(s.micro_batch_size) * real(s.sequence_length),
-                          .master_bytes = real(s.master_bytes),
-                          .compute_bytes = real(s.compute_bytes),
-                          .split_experts = s.expert > 1,
-                          .recomputed = s.checkpoint_activations,
-                          .missing_experts = s.missing_experts});
+  const double updated = s.shard_optimizer ? d(cost.trainable_parameters) / d(s.ranks) : trained;
+  cost.optimizer_bytes = updated * d(s.optimizer_moments * s.master_bytes);
+  if (s.async_checkpoint)
+    cost.snapshot_bytes = saved_values(table, s) * d(s.master_bytes) + cost.optimizer_bytes;
+  cost.activation_bytes = (narrower ? passing_copy_bytes(table, s) : 0.0) +
+                          activation_peak(o,
+                                          {.tokens = d(s.micro_batch_size) * d(s.sequence_length),
+                                           .master_bytes = d(s.master_bytes),
+                                           .compute_bytes = d(s.compute_bytes),
+                                           .split_experts = s.expert > 1,
+                                           .recomputed = s.checkpoint_activations,
+                                           .missing_experts = s.missing_experts,
+                                           .adapter_dropout = s.adapter_dropout},
+                                          training_of_layers(o, table));
   cost.process_bytes = kProcessBytes;
 }
 
 void count_traffic(const Options& o, const CostOptions& s, const Counts& counts, Cost& cost) {
-  const double expert = real(counts.expert) / real(s.expert);
-  cost.all_reduce_bytes = ring_bytes(real(counts.dense * s.master_bytes), s.ranks) +
-                          ring_bytes(expert * real(s.master_bytes), s.ranks / s.expert);
+  const double expert = d(counts.expert) / d(s.expert);
+  cost.all_reduce_bytes = ring_bytes(d(counts.dense * s.master_bytes), s.ranks) +
+                          ring_bytes(expert * d(s.master_bytes), s.ranks / s.expert);
   const double away =
-      real(s.expert - 1) / real(s.expert);  // share of the tokens that another rank's expert takes
-  const double tokens = real(cost.tokens) / real(s.ranks) * real(o.num_experts_per_tok) * away;
+      d(s.expert - 1) / d(s.expert);  // share of the tokens that another rank's expert takes
+  const double tokens = d(cost.tokens) / d(s.ranks) * d(o.num_experts_per_tok) * away;
   constexpr double kPasses = 4.0;  // dispatch and combine, forward and backward
   cost.all_to_all_bytes =
-      kPasses * tokens * real(o.hidden_size) * real(s.compute_bytes) * real(o.num_routers());
+      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_routers());
+}
+
+// Forward, of one token through a product.
+double product_flops(const Options& o, const ParameterInfo& info, double active_experts) {
+  const double met = active_experts < 0 ? 1.0 : active_experts / d(o.num_experts_per_tok);
+  return info.flops_per_token * (info.scope == Scope::kExpert ? met : 1.0);
+}
+
+// Forward, of one token in a layer: scores and weighted sum.
+double attention_flops(const Options& o, std::int64_t sequence_length) {
+  return 2.0 * d(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
+         (d(sequence_length) + 1.0) / 2.0;
 }
 
 }  // namespace
 
 double forward_flops_per_token(const Options& o, const ParameterTable& table,
                                std::int64_t sequence_length, double active_experts) {
-  const double met = active_experts < 0 ? 1.0 : active_experts / real(o.num_experts_per_tok);
   double weights = 0;
-  for (const ParameterInfo& info : table)
-    weights += info.flops_per_token * (info.scope == Scope::kExpert ? met : 1.0);
-  const double attention = 2.0 *
-                           real(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
-                           (real(sequence_length) + 1.0) / 2.0;
-  return weights + attention * real(o.num_hidden_layers + o.num_nextn_predict_layers);
+  for (const ParameterInfo& info : table) weights += product_flops(o, info, active_experts);
+  return weights +
+         attention_flops(o, sequence_length) * d(o.num_hidden_layers + o.num_nextn_predict_layers);
+}
+
+double training_flops_per_token(const Options& o, const ParameterTable& table,
+                                std::int64_t sequence_length, double active_experts) {
+  double flops = forward_flops_per_token(o, table, sequence_length, active_experts);
+  for (const LayerTraining& layer : training_of_layers(o, table))
+    flops += layer.attention() ? 2 * attention_flops(o, sequence_length) : 0.0;
+  bool reached = false;  // something before is trained; maps that share an input count as a row
+  for (const ParameterInfo& info : table) {
+    const double product = product_flops(o, info, active_experts);
+    // The gradient of what the head reads comes with the loss; tied, it is the embedding.
+    const bool all = info.group == Group::kHead || info.group == Group::kEmbedding;
+    flops += product * ((reached || all ? 1 : 0) + (info.trainable ? 1 : 0));
+    reached = reached || info.trainable;
+  }
+  return flops;
 }
 
 Cost cost_of(const Options& options, const ParameterTable& table, const CostOptions& s) {
@@ -108,8 +176,8 @@ Cost cost_of(const Options& options, const ParameterTable& table, const CostOpti
   cost.micro_batches = s.global_batch_size / s.micro_batch_size;
   cost.rounds = (cost.micro_batches + s.ranks - 1) / s.ranks;
   cost.tokens = s.global_batch_size * s.sequence_length;
-  cost.flops_per_token = 3.0 * forward_flops_per_token(options, table, s.sequence_length);
-  cost.step_flops = cost.flops_per_token * real(cost.tokens);
+  cost.flops_per_token = training_flops_per_token(options, table, s.sequence_length);
+  cost.step_flops = cost.flops_per_token * d(cost.tokens);
   count_memory(options, table, s, cost);
   count_traffic(options, s, trained, cost);
   return cost;

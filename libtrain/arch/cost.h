@@ -3,8 +3,10 @@
 //
 // FLOPs count a multiply-add as 2. Forward, per token: 2 x the weights that the token meets
 // (experts: top k of them), plus causal attention over a sequence of S tokens, 4 H d (S+1)/2 per
-// layer (scores and weighted sum, each 2 H d per key, and (S+1)/2 keys on average). Backward = 2 x
-// forward. Norms, rotary, softmax and the optimizer are left out.
+// layer (scores and weighted sum, each 2 H d per key, and (S+1)/2 keys on average). Backward costs
+// as much again for the gradient of the input of a product, above the lowest parameter that is
+// trained, and for that of its weight, where it is trained; of attention twice as much, above that
+// parameter. Norms, rotary, softmax and the optimizer are left out.
 #pragma once
 
 #include <cstdint>
@@ -17,6 +19,10 @@ namespace moesaic::arch {
 /// each MoE layer (on average; num_experts_per_tok when negative).
 double forward_flops_per_token(const Options& options, const ParameterTable& table,
                                std::int64_t sequence_length, double active_experts = -1);
+
+/// The same, forward and backward, of the training that the table says.
+double training_flops_per_token(const Options& options, const ParameterTable& table,
+                                std::int64_t sequence_length, double active_experts = -1);
 
 struct CostOptions {
   std::int64_t ranks = 1;
@@ -33,6 +39,7 @@ struct CostOptions {
   bool async_checkpoint = false;       // a copy of the state is kept
   bool checkpoint_activations = false;
   bool missing_experts = false;  // experts that were not chosen are run, too
+  bool adapter_dropout = false;  // each adapter keeps an input of its own
 };
 
 struct Cost {
@@ -50,7 +57,7 @@ struct Cost {
   double step_flops = 0;       // over all ranks
 
   // Bytes of one rank.
-  double parameter_bytes = 0;   // masters, and compute copies where the precision differs
+  double parameter_bytes = 0;   // as they are kept, and compute copies where the precision differs
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
   double activation_bytes = 0;  // of one micro-batch, at the moment that needs most

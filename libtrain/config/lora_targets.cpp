@@ -162,6 +162,9 @@ void require_experts(const LoraOptions& lora, const arch::Options& arch,
 
 std::string lora_a_name(const std::string& weight) { return with_factor(weight, ".lora_A.weight"); }
 std::string lora_b_name(const std::string& weight) { return with_factor(weight, ".lora_B.weight"); }
+std::string lora_magnitude_name(const std::string& weight) {
+  return with_factor(weight, ".lora_magnitude_vector.weight");
+}
 
 std::vector<LoraTarget> lora_targets(const LoraOptions& lora, const arch::Options& arch,
                                      const arch::ParameterTable& table) {

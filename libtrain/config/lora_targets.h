@@ -19,9 +19,11 @@ struct LoraTarget {
   bool dora = false;
 };
 
-/// Names of the factors in the table and in checkpoints: X.weight -> X.lora_A.weight.
+/// Names of the factors in the table and in checkpoints: X.weight -> X.lora_A.weight,
+/// X.lora_B.weight, X.lora_magnitude_vector.weight.
 std::string lora_a_name(const std::string& weight);
 std::string lora_b_name(const std::string& weight);
+std::string lora_magnitude_name(const std::string& weight);
 
 /// In the order of `table`, that of the architecture. Linear maps of modules_to_save have none, nor
 /// have the layers for multi-token prediction. KeyError for what matches nothing, for a rank larger

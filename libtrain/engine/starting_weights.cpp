@@ -1,7 +1,7 @@
 #include "engine/starting_weights.h"
 
 #include "core/error.h"
-#include "store/adapter_run_source.h"
+#include "store/adapter_checkpoint.h"
 #include "store/upcycled_source.h"
 
 namespace moesaic {

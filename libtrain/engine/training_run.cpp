@@ -12,7 +12,7 @@
 #include "engine/assemble.h"
 #include "engine/evaluator.h"
 #include "engine/resume_check.h"
-#include "store/adapter_run_source.h"
+#include "store/adapter_checkpoint.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
 

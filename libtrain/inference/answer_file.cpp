@@ -83,9 +83,10 @@ std::string prediction_line(const metrics::Answer& answer, const std::string& ta
   return json_text(line) + "\n";
 }
 
-Json result_of(const metrics::Evaluation& evaluation, const std::string& path) {
+metrics::Measurement measurement_of(const metrics::Evaluation& evaluation,
+                                    const std::string& path) {
   MOESAIC_CHECK(evaluation.items() > 0, ErrorKind::kData, "{}: there is no item", path);
-  return evaluation.result();
+  return evaluation.measurement();
 }
 
 Json judge_predictions(const AnswerFile::Options& options,
@@ -94,7 +95,7 @@ Json judge_predictions(const AnswerFile::Options& options,
   AnswerFile file(options);
   AnswerFile::Item item;
   while (file.next(item)) evaluation.add(item.answer);
-  return result_of(evaluation, options.path);
+  return measurement_of(evaluation, options.path).result;
 }
 
 }  // namespace moesaic

@@ -41,8 +41,8 @@ class AnswerFile {
 /// A line of predictions, with a line feed, as AnswerFile reads it: `task` says its keys.
 std::string prediction_line(const metrics::Answer& answer, const std::string& task);
 
-/// The result of all that is in `path`. Error(kData) when there was no item.
-Json result_of(const metrics::Evaluation& evaluation, const std::string& path);
+/// Of all that is in `path`. Error(kData) when there was no item.
+metrics::Measurement measurement_of(const metrics::Evaluation& evaluation, const std::string& path);
 
 /// The result of the answers in a file of predictions; no model runs.
 Json judge_predictions(const AnswerFile::Options& options,

@@ -50,10 +50,10 @@ class AnswerBook {
     if (output_) output_->write(prediction_line(item_.answer, options_.scores.task));
   }
 
-  Json result() {
-    Json result = result_of(evaluation_, options_.data);
+  metrics::Measurement measurement() {
+    metrics::Measurement measurement = measurement_of(evaluation_, options_.data);
     if (output_) output_->publish();
-    return result;
+    return measurement;
   }
 
  private:
@@ -81,7 +81,8 @@ Generator::Result generate_text(Generator& generator, std::span<const std::uint3
   return result;
 }
 
-Json run_answers(const RankContext& context, InferenceModel& model, const AnswerOptions& options) {
+metrics::Measurement run_answers(const RankContext& context, InferenceModel& model,
+                                 const AnswerOptions& options) {
   std::unique_ptr<AnswerBook> book;
   std::vector<std::uint32_t> end_ids;
   agreed(context.world, "eval: task", [&] {
@@ -109,11 +110,11 @@ Json run_answers(const RankContext& context, InferenceModel& model, const Answer
       if (book) book->take(text);
     });
   }
-  Json result;
+  metrics::Measurement measurement;
   agreed(context.world, "eval: result", [&] {
-    if (book) result = book->result();
+    if (book) measurement = book->measurement();
   });
-  return result;
+  return measurement;
 }
 
 }  // namespace moesaic

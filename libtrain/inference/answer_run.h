@@ -33,6 +33,7 @@ struct AnswerOptions {
 
 /// Collective over world; the result is the chief's. Answers are the most probable tokens. Errors
 /// of the data are SharedErrors.
-Json run_answers(const RankContext& context, InferenceModel& model, const AnswerOptions& options);
+metrics::Measurement run_answers(const RankContext& context, InferenceModel& model,
+                                 const AnswerOptions& options);
 
 }  // namespace moesaic

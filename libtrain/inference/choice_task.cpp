@@ -105,7 +105,7 @@ class ChoiceTask : public EvalTask {
     }
   }
 
-  Json result() override {
+  metrics::Measurement measurement() override {
     MOESAIC_CHECK(items_ > 0, ErrorKind::kData, "{}: there is no item", options_.data);
     if (output_) output_->publish();
     return totals();
@@ -116,29 +116,34 @@ class ChoiceTask : public EvalTask {
   virtual Json count(const Item& item, const std::vector<double>& sums,
                      const std::vector<double>& by_length) {
     const std::int64_t pick = best(sums), pick_norm = best(by_length);
-    right_ += pick == item.answer;
-    right_norm_ += pick_norm == item.answer;
+    right_.push_back(pick == item.answer ? 1 : 0);
+    right_norm_.push_back(pick_norm == item.answer ? 1 : 0);
     return {{"loglikelihoods", sums},
             {"pick", pick},
             {"pick_norm", pick_norm},
             {"answer", item.answer}};
   }
 
-  virtual Json totals() {
+  virtual metrics::Measurement totals() {
     const auto n = static_cast<double>(items_);
-    const double acc = static_cast<double>(right_) / n,
-                 acc_norm = static_cast<double>(right_norm_) / n;
+    const double acc = std::accumulate(right_.begin(), right_.end(), 0.0) / n,
+                 acc_norm = std::accumulate(right_norm_.begin(), right_norm_.end(), 0.0) / n;
     const auto error = [&](double p) {
       return items_ > 1 ? std::sqrt(p * (1 - p) / (n - 1)) : 0.0;
     };
-    return {{"task", "multiple_choice"},
-            {"items", items_},
-            {"acc", acc},
-            {"acc_stderr", error(acc)},
-            {"acc_norm", acc_norm},
-            {"acc_norm_stderr", error(acc_norm)},
-            {"context", options_.context},
-            {"contexts_cut", contexts_cut_}};
+    const Json result = {{"task", "multiple_choice"},
+                         {"items", items_},
+                         {"acc", acc},
+                         {"acc_stderr", error(acc)},
+                         {"acc_norm", acc_norm},
+                         {"acc_norm_stderr", error(acc_norm)},
+                         {"context", options_.context},
+                         {"contexts_cut", contexts_cut_}};
+    const std::vector<double> each(right_.size(), 1.0);
+    return {.result = result,
+            .items = right_.size(),
+            .statistics = {{"acc", metrics::ratio(right_, each)},
+                           {"acc_norm", metrics::ratio(right_norm_, each)}}};
   }
 
  private:
@@ -194,8 +199,9 @@ class ChoiceTask : public EvalTask {
   InputFile input_;
   std::optional<OutputFile> output_;
   std::vector<Item> asked_;
-  std::vector<std::int64_t> first_;  // by sequence: the first id of the choice
-  std::int64_t items_ = 0, right_ = 0, right_norm_ = 0, contexts_cut_ = 0;
+  std::vector<std::int64_t> first_;         // by sequence: the first id of the choice
+  std::vector<double> right_, right_norm_;  // by item: 1 or 0
+  std::int64_t items_ = 0, contexts_cut_ = 0;
 };
 
 // The same items, whose choices are labels.
@@ -213,7 +219,7 @@ class LabelTask : public ChoiceTask {
     return {{"predicted", label}, {"answer", answer}, {"loglikelihoods", sums}};
   }
 
-  Json totals() override { return evaluation_.result(); }
+  metrics::Measurement totals() override { return evaluation_.measurement(); }
 
  private:
   metrics::Evaluation evaluation_;

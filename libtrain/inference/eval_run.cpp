@@ -12,8 +12,8 @@ constexpr std::int64_t kMostContext = 2048;  // unless asked for
 
 }  // namespace
 
-Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
-              std::int64_t batch_tokens) {
+metrics::Measurement run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
+                              std::int64_t batch_tokens) {
   Scorer scorer(context, model, {.batch_tokens = batch_tokens});
   while (true) {
     SequenceWindow window;
@@ -27,11 +27,11 @@ Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
       if (task != nullptr) task->take(window, logprobs);
     });
   }
-  Json result;
+  metrics::Measurement measurement;
   agreed(context.world, "eval: result", [&] {
-    if (task != nullptr) result = task->result();
+    if (task != nullptr) measurement = task->measurement();
   });
-  return result;
+  return measurement;
 }
 
 std::unique_ptr<EvalTask> make_eval_task(const std::string& name, EvalTask::Options options,

@@ -9,8 +9,8 @@ namespace moesaic {
 /// Collective over world. `task`: the chief's; the other ranks give nullptr. The result is the
 /// chief's; errors of the data are SharedErrors. Forward passes have `batch_tokens` ids or one
 /// longer sequence, whatever the layout.
-Json run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
-              std::int64_t batch_tokens);
+metrics::Measurement run_eval(const RankContext& context, InferenceModel& model, EvalTask* task,
+                              std::int64_t batch_tokens);
 
 /// The task called `name` (perplexity | multiple_choice | classification) for `model`; chief only.
 /// `log` hears of doubts about the data. Error(kUsage, kData).

@@ -40,7 +40,8 @@ class EvalTask {
   /// the first of a sequence).
   virtual void take(const SequenceWindow& window, std::span<const double> logprobs) = 0;
   /// When all is answered. Error(kData) when there was nothing to score.
-  virtual Json result() = 0;
+  virtual metrics::Measurement measurement() = 0;
+  Json result() { return measurement().result; }
 };
 
 /// Perplexity, loss and bits per byte of texts (Transformers' "perplexity of fixed-length models"):

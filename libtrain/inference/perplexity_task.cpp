@@ -8,6 +8,8 @@
 namespace moesaic {
 namespace {
 
+double exponential(double loss) { return std::exp(loss); }
+
 class PerplexityTask : public EvalTask {
  public:
   PerplexityTask(const Options& options, Model model, const Log& log)
@@ -31,16 +33,21 @@ class PerplexityTask : public EvalTask {
   void take(const SequenceWindow& window, std::span<const double> logprobs) override {
     for (std::size_t i = 0; i < asked_.size(); ++i) {
       const Asked& asked = asked_[i];
+      double nll = 0;
+      const std::int64_t before = scored_;
       for (std::int64_t t = window.offsets[i] + asked.first; t < window.offsets[i + 1]; ++t) {
         const double logprob = logprobs[static_cast<std::size_t>(t)];
+        nll -= logprob;
         nll_ -= logprob;
         if (asked.of_text) text_nll_ -= logprob;
         ++scored_;
       }
+      sequence_nll_.push_back(nll);
+      sequence_tokens_.push_back(static_cast<double>(scored_ - before));
     }
   }
 
-  Json result() override {
+  metrics::Measurement measurement() override {
     MOESAIC_CHECK(scored_ > 0, ErrorKind::kData, "{}: there is nothing to score", options_.data);
     const double loss = nll_ / static_cast<double>(scored_);
     Json result = {{"task", "perplexity"}, {"documents", read_},
@@ -51,7 +58,11 @@ class PerplexityTask : public EvalTask {
       result["bits_per_byte"] = text_nll_ / std::numbers::ln2 / static_cast<double>(bytes_);
     result["context"] = options_.context;
     result["stride"] = options_.stride;
-    return result;
+    return {.result = result,
+            .items = sequence_nll_.size(),
+            .statistics = {
+                {"loss", metrics::ratio(sequence_nll_, sequence_tokens_)},
+                {"perplexity", metrics::ratio(sequence_nll_, sequence_tokens_, &exponential)}}};
   }
 
  private:
@@ -95,6 +106,7 @@ class PerplexityTask : public EvalTask {
   std::vector<Asked> asked_;
   std::int64_t read_ = 0, tokens_ = 0, scored_ = 0;
   double nll_ = 0;
+  std::vector<double> sequence_nll_, sequence_tokens_;  // scored ones, by sequence
   // Of the scored documents that are text.
   std::int64_t bytes_ = 0;
   double text_nll_ = 0;

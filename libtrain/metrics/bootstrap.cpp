@@ -28,14 +28,15 @@ double quantile(const std::vector<double>& sorted, double share) {
   return sorted[below] + (place - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
-std::vector<Interval> bootstrap(const std::vector<std::unique_ptr<Metric>>& metrics,
-                                std::size_t items, const BootstrapOptions& options) {
-  std::vector<std::vector<double>> values(metrics.size());
+std::vector<Interval> bootstrap(const std::vector<const Statistic*>& statistics, std::size_t items,
+                                const BootstrapOptions& options) {
+  std::vector<std::vector<double>> values(statistics.size());
   for (std::int64_t s = 0; s < options.samples; ++s) {
     const RandomKey key(options.seed, RandomStream::kSample, static_cast<std::uint64_t>(s),
                         "bootstrap");
     const std::vector<std::uint32_t> times = resample(items, key);
-    for (std::size_t m = 0; m < metrics.size(); ++m) values[m].push_back(metrics[m]->value(times));
+    for (std::size_t m = 0; m < statistics.size(); ++m)
+      values[m].push_back(statistics[m]->value(times));
   }
   std::vector<Interval> intervals;
   for (std::vector<double>& sorted : values) {

@@ -2,10 +2,9 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
 
-#include "metrics/metric.h"
+#include "metrics/statistic.h"
 
 namespace moesaic::metrics {
 
@@ -18,11 +17,11 @@ struct BootstrapOptions {
   std::uint64_t seed = 0;
 };
 
-/// The percentile interval of 95 % of each metric, over `samples` > 0 sets of as many items as were
-/// added, drawn with replacement. The sets are the same for all metrics, and a function of the seed
-/// and the number of items.
-std::vector<Interval> bootstrap(const std::vector<std::unique_ptr<Metric>>& metrics,
-                                std::size_t items, const BootstrapOptions& options);
+/// The percentile interval of 95 % of each statistic, over `samples` > 0 sets of as many items as
+/// were added, drawn with replacement. The sets are the same for all statistics, and a function of
+/// the seed and the number of items.
+std::vector<Interval> bootstrap(const std::vector<const Statistic*>& statistics, std::size_t items,
+                                const BootstrapOptions& options);
 
 /// The quantile at `share` (0 to 1) of sorted values, linear between two of them.
 double quantile(const std::vector<double>& sorted, double share);

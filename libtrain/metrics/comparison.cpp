@@ -97,13 +97,60 @@ void require_in(const std::map<std::string, std::string>& here, const std::strin
               "give two files, or two folders with the same names of files");
 }
 
+std::string digits(const Json& value) { return format("{:.6g}", value.get<double>()); }
+
 std::string cell(const Json& measure) {
-  const auto digits = [](const Json& value) { return format("{:.6g}", value.get<double>()); };
   if (!measure.at("value").is_number()) return "-";
   std::string text = digits(measure.at("value"));
   if (measure.at("low").is_number() && measure.at("high").is_number())
     text.append(format(" ({} to {})", digits(measure.at("low")), digits(measure.at("high"))));
   return text;
+}
+
+std::string change_cell(const Json& row) {
+  std::string text = format("{:+.6g}", row.at("change").get<double>());
+  if (row.contains("change_low") && row.at("change_low").is_number())
+    text.append(format(" ({} to {})", digits(row.at("change_low")), digits(row.at("change_high"))));
+  return text;
+}
+
+// Of two statistics, both of the same set of items.
+class Change : public Statistic {
+ public:
+  Change(const Statistic& before, const Statistic& after) : before_(before), after_(after) {}
+
+  double value(Sample sample) const override {
+    return after_.value(sample) - before_.value(sample);
+  }
+
+ private:
+  const Statistic &before_, &after_;
+};
+
+const Statistic* find_statistic(const Measurement& measurement, const std::string& name) {
+  for (const auto& [known, statistic] : measurement.statistics)
+    if (known == name) return statistic.get();
+  return nullptr;
+}
+
+// Of the row's measure before, after, and its change. An interval that is there already stays.
+void add_paired_intervals(const Measurement& before, const Measurement& after,
+                          const BootstrapOptions& draws, Json& row) {
+  const std::string metric = row.at("metric");
+  const Statistic* then = find_statistic(before, metric);
+  const Statistic* now = find_statistic(after, metric);
+  const bool paired = then != nullptr && now != nullptr && before.items == after.items;
+  if (!paired || before.items < 2 || draws.samples == 0) return;
+  const Change change(*then, *now);
+  const std::vector<Interval> intervals = bootstrap({then, now, &change}, before.items, draws);
+  const auto set = [](Json& into, const std::string& prefix, const Interval& interval) {
+    if (!into.at(prefix + "low").is_null()) return;
+    into[prefix + "low"] = interval.low;
+    into[prefix + "high"] = interval.high;
+  };
+  set(row["before"], "", intervals[0]);
+  set(row["after"], "", intervals[1]);
+  set(row, "change_", intervals[2]);
 }
 
 }  // namespace
@@ -127,6 +174,16 @@ Json compare_results(const Json& before, const Json& after, const std::string& n
   return {{"rows", rows}};
 }
 
+Json compare_measurements(const Measurement& before, const Measurement& after,
+                          const BootstrapOptions& draws, const std::string& name) {
+  Json comparison = compare_results(before.result, after.result, name);
+  for (Json& row : comparison["rows"]) {
+    row["change_low"] = row["change_high"] = nullptr;
+    add_paired_intervals(before, after, draws, row);
+  }
+  return comparison;
+}
+
 Json compare_paths(const std::string& before, const std::string& after) {
   const std::map<std::string, std::string> first = results_at(before), second = results_at(after);
   for (const auto& [name, path] : second) require_in(first, before, name, path);
@@ -148,10 +205,9 @@ std::string comparison_markdown(const Json& comparison) {
   std::string text = "| data | task | metric | before | after | change |\n";
   text.append("| --- | --- | --- | ---: | ---: | ---: |\n");
   for (const Json& row : comparison.at("rows")) {
-    text.append(format("| {} | {} | {} | {} | {} | {:+.6g} |\n", row.at("name").get<std::string>(),
+    text.append(format("| {} | {} | {} | {} | {} | {} |\n", row.at("name").get<std::string>(),
                        row.at("task").get<std::string>(), row.at("metric").get<std::string>(),
-                       cell(row.at("before")), cell(row.at("after")),
-                       row.at("change").get<double>()));
+                       cell(row.at("before")), cell(row.at("after")), change_cell(row)));
   }
   return text;
 }

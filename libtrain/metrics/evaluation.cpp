@@ -59,7 +59,11 @@ Json Evaluation::result() const {
   const auto items = static_cast<std::size_t>(items_);
   const std::vector<std::uint32_t> once(items, 1);
   std::vector<Interval> intervals;
-  if (options_.bootstrap.samples > 0) intervals = bootstrap(metrics_, items, options_.bootstrap);
+  if (options_.bootstrap.samples > 0) {
+    std::vector<const Statistic*> statistics;
+    for (const auto& metric : metrics_) statistics.push_back(metric.get());
+    intervals = bootstrap(statistics, items, options_.bootstrap);
+  }
   Json values = Json::object();
   for (std::size_t m = 0; m < metrics_.size(); ++m) {
     Json& metric = values[options_.metrics[m]];
@@ -78,6 +82,13 @@ Json Evaluation::result() const {
         {"precision", s.precision}, {"recall", s.recall}, {"f1", s.f1}, {"support", s.support}};
   }
   return result;
+}
+
+Measurement Evaluation::measurement() const {
+  Measurement measurement{.result = result(), .items = static_cast<std::size_t>(items_)};
+  for (std::size_t m = 0; m < metrics_.size(); ++m)
+    measurement.statistics.emplace_back(options_.metrics[m], metrics_[m]);
+  return measurement;
 }
 
 std::string evaluation_text(const Json& result) {

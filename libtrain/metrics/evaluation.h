@@ -33,10 +33,12 @@ class Evaluation {
   /// "per_class": {label: {"precision", "recall", "f1", "support"}}. Without intervals low and high
   /// are null. At least one item must be there.
   Json result() const;
+  /// The same with the metrics, item by item.
+  Measurement measurement() const;
 
  private:
   Options options_;
-  std::vector<std::unique_ptr<Metric>> metrics_;  // in the order of options_.metrics
+  std::vector<std::shared_ptr<Metric>> metrics_;  // in the order of options_.metrics
   std::optional<Labels> labels_;                  // of a classification
   std::int64_t items_ = 0;
 };

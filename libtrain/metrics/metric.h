@@ -1,23 +1,19 @@
-// Metric: a number about the answers to a set of items, and about any resampling of it. What it
-// needs to know of an item is found out once.
+// Metric: a statistic of the answers to a set of items. What it needs to know of an item is found
+// out once.
 #pragma once
 
 #include <memory>
 #include <string>
 
 #include "metrics/answer.h"
-#include "metrics/labels.h"
+#include "metrics/statistic.h"
 
 namespace moesaic::metrics {
 
-class Metric {
+class Metric : public Statistic {
  public:
-  virtual ~Metric() = default;
-
   /// The next item. Error(kData) for what the metric cannot judge.
   virtual void add(const Answer& answer) = 0;
-  /// Of the items that were added, of which at least one must count.
-  virtual double value(Sample sample) const = 0;
 };
 
 /// exact_match | bleu | rouge_l | chrf | accuracy | precision | recall | f1 | case_accuracy.

@@ -34,18 +34,21 @@ at::Tensor recompute_activations(const Block& block, const ForwardContext& conte
                                  std::vector<RouterRecord>& records) {
   std::vector<RouterRecord> own;
   at::Tensor y_TD;
+  const FirstRun first(context);
   {
     const at::NoGradGuard no_gradients;
-    y_TD = block.forward(context, x_TD, rotary, own);
+    y_TD = block.forward(first.context(), x_TD, rotary, own);
   }
   const auto second = std::make_shared<SecondRun>(context);
   if (!own.empty()) second->context().chosen_TK = own.front().selected_TK;
   record_recomputed(
-      "block", {x_TD}, outputs_of(y_TD, own), [second, &block, rotary](const Tensors& inputs) {
+      "block", {x_TD}, outputs_of(y_TD, own),
+      [second, &block, rotary](const Tensors& inputs) {
         std::vector<RouterRecord> again;
         const at::Tensor z_TD = block.forward(second->context(), inputs[0], rotary, again);
         return outputs_of(z_TD, again);
-      });
+      },
+      first.reach());
   records.insert(records.end(), own.begin(), own.end());
   return y_TD;
 }

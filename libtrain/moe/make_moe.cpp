@@ -48,7 +48,7 @@ std::function<double(double)> flops_of(const Recipe& recipe, const arch::Options
                                        const ParameterSet& parameters) {
   const arch::ParameterTable table(parameters.begin(), parameters.end());
   return [arch, table, length = recipe.data.sequence_length](double active) {
-    return 3.0 * arch::forward_flops_per_token(arch, table, length, active);
+    return arch::training_flops_per_token(arch, table, length, active);
   };
 }
 

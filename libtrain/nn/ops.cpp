@@ -61,14 +61,16 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   if (bias != nullptr) y_TN.add_(bias->tensor);
   context.world.progress();
   if (!wanted) x = at::Tensor();
+  const bool asked = x_TK.requires_grad();
   return record(
       "linear", {x_TK}, y_TN,
-      [&context, &weight, bias, wanted, bias_wanted, dtype, x, w_NK](const Tensors& dy) -> Tensors {
+      [&context, &weight, bias, wanted, bias_wanted, asked, dtype, x,
+       w_NK](const Tensors& dy) -> Tensors {
         const at::Tensor dy_TN = dy[0].to(dtype);
         const at::Tensor& example_T = context.batch.example_id_T;
         if (wanted) context.hand_over({Kind::kLinear, weight, x, dy_TN, example_T});
         if (bias_wanted) context.hand_over({Kind::kBias, *bias, {}, dy_TN, example_T});
-        return {product(dy_TN, w_NK.get().t(), context.matmul)};
+        return {asked ? product(dy_TN, w_NK.get().t(), context.matmul) : at::Tensor()};
       },
       beyond_if(wanted || bias_wanted));
 }
@@ -90,12 +92,15 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
   const at::Tensor y_RN =
       grouped_product(x, w_eNK.get(), false, groups.offsets, context.matmul, progress);
   if (!wanted) x = at::Tensor();
+  const bool asked = x_RK.requires_grad();
   return record(
       "grouped_linear", {x_RK}, y_RN,
-      [&context, &weight, wanted, dtype, x, w_eNK, groups, progress](const Tensors& dy) -> Tensors {
+      [&context, &weight, wanted, asked, dtype, x, w_eNK, groups,
+       progress](const Tensors& dy) -> Tensors {
         const at::Tensor dy_RN = dy[0].to(dtype).contiguous();
         if (wanted)
           context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
+        if (!asked) return {at::Tensor()};
         return {
             grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context.matmul, progress)};
       },

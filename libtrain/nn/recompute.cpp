@@ -34,7 +34,7 @@ at::Tensor root_of(const char* name, const Recompute& again, const Tensors& leav
 }  // namespace
 
 void record_recomputed(const char* name, const Tensors& inputs, const Tensors& outputs,
-                       Recompute again) {
+                       Recompute again, Reach reach) {
   Tensors kept;
   for (const at::Tensor& input : inputs) kept.push_back(input.detach());
   record(
@@ -46,7 +46,13 @@ void record_recomputed(const char* name, const Tensors& inputs, const Tensors& o
         for (const at::Tensor& leaf : leaves) result.push_back(leaf.grad());
         return result;
       },
-      Reach::kBeyond, Unused::kUndefined);
+      reach, Unused::kUndefined);
+}
+
+FirstRun::FirstRun(const ForwardContext& context) : context_(context) {
+  if (context.sink == nullptr) return;
+  sink_.emplace(*context.sink);
+  context_.sink = &*sink_;
 }
 
 SecondRun::SecondRun(const ForwardContext& first) : context_(first) {

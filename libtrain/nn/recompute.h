@@ -20,8 +20,40 @@ using Recompute = std::function<Tensors(const Tensors& inputs)>;
 /// Records `outputs` = operation(`inputs`), which was computed with gradients off. Backward calls
 /// `again` with gradients on and goes through that graph from its outputs, in order. The inputs are
 /// floating-point tensors and stay as they are until then; `outputs` must be fresh tensors.
+/// `reach`: whether the operation has parameters that want gradients (FirstRun); else backward ends
+/// above it where no input has one, and nothing is kept.
 void record_recomputed(const char* name, const Tensors& inputs, const Tensors& outputs,
-                       Recompute again);
+                       Recompute again, Reach reach = Reach::kBeyond);
+
+/// The context of the first run, which learns whether the operation opens a parameter.
+class FirstRun {
+ public:
+  explicit FirstRun(const ForwardContext& context);
+  FirstRun(const FirstRun&) = delete;  // the context refers to the sink
+
+  const ForwardContext& context() const { return context_; }
+  Reach reach() const { return beyond_if(sink_ && sink_->opened); }
+
+ private:
+  struct Sink : public GradientSink {
+    explicit Sink(GradientSink& all) : all_sink(all) {}
+    void open(const Parameter& parameter) override {
+      opened = true;
+      all_sink.open(parameter);
+    }
+    void add(const ParameterUse& use) override { all_sink.add(use); }
+    void close(const Parameter& parameter, const HandOverAgain& again) override {
+      all_sink.close(parameter, again);
+    }
+    void catch_up() override { all_sink.catch_up(); }
+
+    GradientSink& all_sink;
+    bool opened = false;
+  };
+
+  std::optional<Sink> sink_;  // none where no gradients are wanted
+  ForwardContext context_;
+};
 
 /// The context of such a second run: the first one has opened the parameters, which are not opened
 /// again. Must outlive the backward pass of what was computed with it.

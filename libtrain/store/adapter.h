@@ -1,9 +1,11 @@
-// Adapter: pairs of low-rank factors beside the weights of a model, and weights trained in full.
+// Adapter: pairs of low-rank factors beside the weights of a model, and weights trained in full: in
+// memory, or read as they are needed.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <memory>
 #include <string>
 
 namespace moesaic {
@@ -26,8 +28,40 @@ struct Adapter {
   std::map<std::string, at::Tensor> saved;   // whole values in place of the model's
 };
 
-/// Rows [first, first + count) of a weight (of routed experts: experts) with a pair, computed
-/// in the type of `weight`, which holds these rows.
-at::Tensor adapted_rows(const AdapterPair& pair, const at::Tensor& weight, std::int64_t first);
+/// An adapter of which rows are read as they are needed. By one process alone.
+class AdapterRows {
+ public:
+  struct Entry {
+    bool is_pair = false;               // else whole values
+    at::ScalarType dtype = at::kFloat;  // of the values
+    std::int64_t rows = 0;              // of the weight; of routed experts: experts
+  };
+  virtual ~AdapterRows() = default;
+
+  /// By the name of the weight.
+  const std::map<std::string, Entry>& entries() const { return entries_; }
+  /// nullptr where the adapter leaves the weight as it is.
+  const Entry* find(const std::string& weight) const;
+  /// What rows [first, first + count) of the weight need of its pair.
+  virtual AdapterPair pair(const std::string& weight, std::int64_t first,
+                           std::int64_t count) const = 0;
+  /// Rows [first, first + count) of whole values.
+  virtual at::Tensor saved(const std::string& weight, std::int64_t first,
+                           std::int64_t count) const = 0;
+  /// Of all values.
+  virtual std::string digest() const = 0;
+
+  Adapter whole() const;
+
+ protected:
+  std::map<std::string, Entry> entries_;
+};
+
+/// Of an adapter in memory.
+std::unique_ptr<AdapterRows> in_memory(Adapter adapter);
+
+/// Rows of a weight with a pair, in the type of `weight`, which holds these rows; `pair` is what
+/// AdapterRows::pair() gives for them.
+at::Tensor adapted_rows(const AdapterPair& pair, const at::Tensor& weight);
 
 }  // namespace moesaic

@@ -41,6 +41,10 @@ at::ScalarType CheckpointRows::dtype(const std::string& parameter) const {
   return model_.dataset(parameter).spec().dtype;
 }
 
+std::vector<std::int64_t> CheckpointRows::shape(const std::string& parameter) const {
+  return model_.dataset(parameter).spec().shape;
+}
+
 at::Tensor CheckpointRows::rows(const std::string& parameter, std::int64_t first,
                                 std::int64_t count) const {
   const bool master = masters_.contains(parameter);

@@ -21,6 +21,7 @@ class CheckpointRows {
   void compare(const std::vector<arch::ParameterInfo>& table, Differences& differences) const;
   /// As model.h5 has it.
   at::ScalarType dtype(const std::string& parameter) const;
+  std::vector<std::int64_t> shape(const std::string& parameter) const;
   /// Rows [first, first + count).
   at::Tensor rows(const std::string& parameter, std::int64_t first, std::int64_t count) const;
 

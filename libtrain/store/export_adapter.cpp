@@ -1,7 +1,8 @@
 #include "store/export_adapter.h"
 
 #include "config/model_config.h"
-#include "store/adapter_run_source.h"
+#include "store/adapter_checkpoint.h"
+#include "store/model_source.h"
 #include "store/new_folder.h"
 #include "store/own_folder.h"
 #include "store/peft_reader.h"
@@ -30,18 +31,33 @@ arch::Options arch_at(const std::string& base, const std::string& from) {
   return arch::require_options(read_model_config(base), base);
 }
 
-ToExport open_adapter(const std::string& from, const std::string& base) {
-  const auto place = [&base](const std::string& named) { return base.empty() ? named : base; };
-  if (is_peft_folder(from)) {
-    const std::string named = read_peft_config(from).base_model;
-    const arch::Options arch = arch_at(place(named), from);
-    return {read_peft_folder(from, arch), named.empty() ? base : named, arch};
-  }
-  const CheckpointInfo info = CheckpointStore::open(RankContext::single(), from);
-  MOESAIC_CHECK(AdapterRunSource::is_adapted(info), ErrorKind::kUsage,
+ToExport of_peft(const std::string& from, const std::string& base) {
+  const std::string named = read_peft_config(from).base_model;
+  const arch::Options arch = arch_at(base.empty() ? named : base, from);
+  return {read_peft_folder(from, arch), named.empty() ? base : named, arch};
+}
+
+ToExport of_checkpoint(const std::string& from, const std::string& base) {
+  const RankContext alone = RankContext::single();
+  const CheckpointInfo info = CheckpointStore::open(alone, from);
+  MOESAIC_CHECK(holds_adapter(info), ErrorKind::kUsage,
                 "{} is neither a PEFT folder nor a run with adapters", from);
-  const std::string named = AdapterBase::of(info).path;
-  return {adapter_of_run(info), named, arch_at(place(named), from)};
+  const AdapterCheckpoint adapter(info);
+  if (adapter.upcycle().num_experts > 0) {
+    throw Error(ErrorKind::kRecipe,
+                format("the adapter of {} goes with the experts that the run made of a dense "
+                       "model (model.upcycle), which no other program can make",
+                       info.path),
+                "export the merged model (without --adapter); or write the upcycled model by "
+                "moesaic import --upcycle and export, and train the adapter from there");
+  }
+  const AdapterBase said = AdapterBase::of(info);
+  if (!base.empty()) said.require(ModelSource::open(alone, base)->digest(alone), base, info.path);
+  return {adapter.whole(), base.empty() ? said.path : base, adapter.arch()};
+}
+
+ToExport open_adapter(const std::string& from, const std::string& base) {
+  return is_peft_folder(from) ? of_peft(from, base) : of_checkpoint(from, base);
 }
 
 }  // namespace

@@ -5,7 +5,8 @@
 
 #include <set>
 
-#include "store/adapter_run_source.h"
+#include "store/adapted_source.h"
+#include "store/adapter_checkpoint.h"
 #include "store/agreement.h"
 #include "store/checkpoint_source.h"
 #include "store/differences.h"
@@ -86,7 +87,7 @@ std::unique_ptr<ModelSource> ModelSource::open(const RankContext& context, const
   kind = context.world.broadcast(kind, 0, "model: locate");
   std::optional<CheckpointInfo> own;
   if (kind == "own") own = CheckpointStore::open(context, path);
-  if (own && AdapterRunSource::is_adapted(*own)) return AdapterRunSource::open(context, *own, base);
+  if (own && holds_adapter(*own)) return AdaptedSource::open(context, *own, base);
   MOESAIC_CHECK(!base, ErrorKind::kUsage, "--base is given, but {} holds no adapter of a base",
                 path);
   if (own) return CheckpointSource::open(context, *own);

@@ -45,7 +45,8 @@ const std::set<std::string> kPeftKeys = {"alpha_pattern",
                                          "use_dora",
                                          "use_rslora",
                                          "ensure_weight_tying",
-                                         "ephemeral_gpu_offload"};
+                                         "ephemeral_gpu_offload",
+                                         "velora_config"};
 
 // Initialisations that leave the weights of the model as they are; the others take from them what
 // they put into the factors, unless the adapter was converted when it was saved.
@@ -186,7 +187,9 @@ PeftConfig read_peft_config(const std::string& folder) {
   throw Error(
       ErrorKind::kCheckpoint,
       format("{}, written{}, cannot be used: {}", path, writer, join(reader.problems(), "; ")),
-      format("keys up to PEFT {} are known", kPeftVersion));
+      format("keys up to PEFT {} are known; what they cannot say PEFT can merge itself: "
+             "merge_and_unload(), save_pretrained(), and take that model",
+             kPeftVersion));
 }
 
 std::string peft_config_text(const PeftConfig& config) {

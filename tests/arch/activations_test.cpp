@@ -45,6 +45,46 @@ TEST(Activations, OfALayerWithExpertsByHand) {
             4.0 * (17 + 8 + 4 + 2 * (8 + 18)) + 8.0 * (2 + 8));
 }
 
+// Beside layer 1's q_proj alone, of rank 2.
+ParameterTable one_adapter(const Options& o) {
+  ParameterTable table;
+  for (ParameterInfo& info : parameter_table(o)) {
+    info.trainable = false;
+    table.push_back(info);
+    if (info.name != "model.layers.1.self_attn.q_proj.weight") continue;
+    ParameterInfo a = info, b = info;
+    a.name = "model.layers.1.self_attn.q_proj.lora_A.weight";
+    b.name = "model.layers.1.self_attn.q_proj.lora_B.weight";
+    a.shape = {2, 8}, b.shape = {8, 2};
+    a.trainable = b.trainable = a.adapter = b.adapter = true;
+    table.push_back(a);
+    table.push_back(b);
+  }
+  return table;
+}
+
+TEST(Activations, OfFrozenLayersAreWhatReachesTheAdapters) {
+  const Options o = tiny_llama();
+  const std::vector<LayerTraining> layers = training_of_layers(o, one_adapter(o));
+  ASSERT_EQ(layers.size(), 3U);
+  EXPECT_EQ(sum(kept_by_attention(o, {}, layers[0])) + sum(kept_by_network(o, {}, 0, layers[0])),
+            0);
+  // The norm's result 8 and 2 values of the first factor; q k v 24, attention 8, log sum exp 2.
+  EXPECT_EQ(sum(kept_by_attention(o, {}, layers[1])), 4.0 * (8 + 2 + 24 + 8 + 2));
+  // The stream and its rms 9, gate and up 12.
+  EXPECT_EQ(sum(kept_by_network(o, {}, 1, layers[1])), 4.0 * (9 + 12));
+  EXPECT_EQ(sum(kept_by_attention(o, {}, layers[2])), 4.0 * (9 + 24 + 8 + 2));
+  EXPECT_EQ(sum(kept_by_network(o, {}, 2, layers[2])), 4.0 * (9 + 12));
+  EXPECT_LT(activation_peak(o, {.tokens = 1000}, layers), activation_peak(o, {.tokens = 1000}));
+}
+
+TEST(Activations, OfATableThatTrainsAllAreThoseOfNoTable) {
+  for (const Options& o : {tiny_llama(), tiny_olmoe()}) {
+    EXPECT_EQ(activation_peak(o, {.tokens = 100}, training_of_layers(o, parameter_table(o))),
+              activation_peak(o, {.tokens = 100}));
+  }
+}
+
 TEST(Activations, OfProductsAreHalvedInBfloat16) {
   const ActivationOptions bfloat16{.compute_bytes = 2};
   EXPECT_EQ(sum(kept_by_attention(tiny_llama(), bfloat16)), 4.0 * (9 + 2) + 2.0 * (8 + 24 + 8));

@@ -102,6 +102,34 @@ TEST(Cost, OfFrozenParametersIsThatOfTheirMasters) {
             cost.parameter_bytes + 2 * kTrained);
 }
 
+// Beside layer 1's o_proj, of rank 2: backward goes through what follows it, and makes the
+// gradients of the factors alone.
+TEST(Cost, BackwardEndsAtTheLowestAdapter) {
+  ParameterTable adapted;
+  for (ParameterInfo& info : table()) {
+    info.trainable = false;
+    adapted.push_back(info);
+    if (info.name != "model.layers.1.self_attn.o_proj.weight") continue;
+    ParameterInfo a = info, b = info;
+    a.name = "model.layers.1.self_attn.o_proj.lora_A.weight", a.shape = {2, 8};
+    b.name = "model.layers.1.self_attn.o_proj.lora_B.weight", b.shape = {8, 2};
+    for (ParameterInfo* factor : {&a, &b}) {
+      factor->flops_per_token = 32;
+      factor->trainable = factor->adapter = true;
+      adapted.push_back(*factor);
+    }
+  }
+  const double forward = 2.0 * (2 * (192 + 32 + 288) + 80) + 2 * 96.0 + 64;
+  // Gradients of A, of B and its input; of the inputs of router, experts and head.
+  const double backward = 32 + 64 + 2.0 * (32 + 288 + 80);
+  const CostOptions sizes{.global_batch_size = 4, .sequence_length = 5, .async_checkpoint = true};
+  const Cost cost = cost_of(tiny_olmoe(), adapted, sizes);
+  EXPECT_EQ(cost.flops_per_token, forward + backward);
+  EXPECT_EQ(cost.gradient_bytes, 4.0 * 32);
+  EXPECT_EQ(cost.optimizer_bytes, 8.0 * 32);
+  EXPECT_EQ(cost.snapshot_bytes, 12.0 * 32) << "a checkpoint holds the adapter alone";
+}
+
 TEST(Cost, CountsEachGroupOfTheTable) {
   ParameterTable frozen = table();
   for (ParameterInfo& info : frozen) info.trainable = info.scope != Scope::kExpert;

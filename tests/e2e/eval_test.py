@@ -61,6 +61,25 @@ class Eval(RunTest):
                          [("exact_match", 0, 0.5), ("rouge_l", 0.375, 0.125)])
         self.assertIn("|  | generation | rouge_l | 0.375 (", self.moesaic(*compare).stdout)
 
+    def test_two_models_are_compared_item_by_item(self):
+        self.train("train.max_steps=2", run="before")
+        self.train("train.max_steps=12", run="after")
+        pair = [self.folder / "before", self.folder / "after"]
+        text = self.folder / "text/valid.txt"
+        result = [json.loads(self.moesaic("eval", "--model", run, "--data", text, "--context", 64, "--json").stdout) for run in pair]
+        compare = ("eval", "--data", text, "--context", 64, "--compare", *pair)
+        rows = {row["metric"]: row for row in json.loads(self.moesaic(*compare, "--json", "-n", 2).stdout)["rows"]}
+        loss = rows["loss"]
+        self.assertEqual(loss["name"], "valid")
+        for side, one in zip(("before", "after"), result):
+            self.assertAlmostEqual(loss[side]["value"], one["loss"], places=6)
+            self.assertLess(loss[side]["low"], one["loss"])
+            self.assertGreater(loss[side]["high"], one["loss"])
+        self.assertLess(loss["change_high"], 0)
+        self.assertLess(loss["change_low"], loss["change"])
+        self.assertIn("| valid | perplexity | loss |", self.moesaic(*compare).stdout)
+        self.assertIn("needs --data", self.moesaic("eval", "--compare", *pair, expect=2).stderr)
+
     def test_what_does_not_fit_is_refused(self):
         answers = self.lines("a.jsonl", [{"prediction": "a", "references": ["a"]}, {"prediction": "a"}])
         judged = ("--predictions", answers)

@@ -42,6 +42,7 @@ class FinetuneTest(RunTest):
             self.assertIn("trained", log)
             losses.append([row["loss"] for row in self.rows(run)])
             scores.append(self.score(run))
+            self.assertLess(self.weight_difference("one", run), 1e-10, "the factors themselves")
             self.assertLess(self.worst(losses[0], losses[-1]), 1e-10, run)
             self.assertLess(self.worst(scores[0], scores[-1]), 1e-9, run)
         self.assertGreater(self.worst(scores[0], self.score("hub")), 1e-4)
@@ -60,6 +61,13 @@ class FinetuneTest(RunTest):
         scores = self.score("run")
         self.assertLess(self.worst(scores, self.score("merged")), 1e-12)
         self.assertLess(self.worst(scores, self.score("run", "-n", 2, "--expert", 2)), 1e-10)
+        for name, source, arguments in (("adapter", "run", ("--adapter",)), ("again", "imported", ("--adapter",))):
+            if name == "again":
+                self.moesaic("import", self.folder / "adapter", self.folder / "imported", "--base", self.folder / "hub")
+            self.moesaic("export", self.folder / source, self.folder / name, *arguments)
+        for file in ("adapter_model.safetensors", "adapter_config.json"):
+            self.assertEqual((self.folder / "adapter" / file).read_bytes(), (self.folder / "again" / file).read_bytes(), file)
+        self.assertLess(self.worst(scores, self.score("imported")), 1e-12)
         self.moesaic("generate", "--model", self.folder / "run", "--prompt", "the rank", "--max-new-tokens", 4)
 
         (self.folder / "hub").rename(self.folder / "moved")

@@ -18,6 +18,14 @@ def tensors_of(folder):
     return {name: entry["dtype"] for name, entry in header.items() if name != "__metadata__"}
 
 
+def values_of(folder):
+    """The bytes of each tensor."""
+    data = (folder / "model.safetensors").read_bytes()
+    length = struct.unpack_from("<Q", data)[0]
+    header, values = json.loads(data[8:8 + length]), data[8 + length:]
+    return {name: values[slice(*entry["data_offsets"])] for name, entry in header.items() if name != "__metadata__"}
+
+
 class PredictionTest(RunTest):
     def setUp(self):
         super().setUp()
@@ -73,6 +81,25 @@ class PredictionTest(RunTest):
         self.recipe.write_text(self.recipe.read_text().replace("/hub\n", "/short\n"))
         result = self.train("train.max_steps=1", "train.mtp_coefficient=0.3", run="anew")
         self.assertIn("begin anew", result.stderr)
+
+    def test_adapters_leave_them_as_they_were(self):
+        """Left out of the run, or part of its loss: frozen, and in the export again."""
+        self.train("train.max_steps=2", "train.mtp_coefficient=0.3", "train.precision=float64", run="base")
+        self.moesaic("export", self.folder / "base", self.folder / "hub")
+        text = self.recipe.read_text()
+        begin, end = text.index("  config:"), text.index("data:")
+        self.recipe.write_text(f"{text[:begin]}  from: {self.folder}/hub\n{text[end:]}adapt: {{lora: {{r: 2}}}}\n")
+        before = values_of(self.folder / "hub")
+        for run, more in (("without", ()), ("with", ("train.mtp_coefficient=0.3",))):
+            self.train("train.max_steps=2", "train.precision=float64", *more, run=run)
+            names = json.loads((self.folder / run / "checkpoints/latest/manifest.json").read_text())["datasets"]
+            self.assertFalse(any(name.startswith(("model.layers.2.", "model.layers.3.")) for name in names), names)
+            self.moesaic("export", self.folder / run, self.folder / f"{run}-merged")
+            after = values_of(self.folder / f"{run}-merged")
+            self.assertEqual(set(after), set(before))
+            changed = {name for name in after if after[name] != before[name]}
+            self.assertIn("model.layers.0.self_attn.o_proj.weight", changed)
+            self.assertFalse({name for name in changed if name.startswith(("model.layers.2.", "model.layers.3."))})
 
     def test_a_coefficient_without_layers_is_refused(self):
         self.recipe.write_text(self.recipe.read_text().replace('"num_nextn_predict_layers": 2', '"num_nextn_predict_layers": 0'))

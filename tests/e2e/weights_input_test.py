@@ -37,6 +37,31 @@ class WeightsInput(RunTest):
         self.assertIn("is part 2 of 3", refused.stderr)
         self.assertIn("gguf-split --merge", refused.stderr)
 
+    def test_a_gguf_file_is_the_base_of_adapters(self):
+        file, text = self.folder / "base.gguf", self.folder / "ab.txt"
+        file.write_bytes(model())
+        text.write_text("ababbaab" * 100)
+        lines = self.folder / "lines.jsonl"
+        lines.write_text('{"ids": [1, 2, 3, 1, 2]}\n')
+        recipe = self.folder / "adapters.yaml"
+        recipe.write_text(f"name: adapters\nmodel: {{from: {file}}}\ntokenizer: {file}\ndata: {{train: [{{path: {text}}}], sequence_length: 16}}\n"
+                          "train: {max_steps: 3, global_batch_size: 2, micro_batch_size: 1}\noptimizer: {learning_rate: 0.03}\nschedule: {warmup_steps: 0}\n"
+                          f"adapt: {{lora: {{r: 4}}}}\nlog: {{tensorboard: false}}\nrun_dir: {self.folder}/adapters\n")
+        self.moesaic("train", recipe)
+        run, merged, adapter = self.folder / "adapters", self.folder / "merged", self.folder / "adapter"
+        self.assertEqual(json.loads((run / "checkpoints/latest/manifest.json").read_text())["base"]["path"], str(file))
+        self.moesaic("export", run, merged, "--dtype", "float32")
+        self.moesaic("export", run, adapter, "--adapter")
+        self.moesaic("import", adapter, self.folder / "imported", "--base", file)
+
+        def score(*arguments):
+            return json.loads(self.moesaic("score", "--input", lines, "--model", *arguments).stdout)["logprobs"]
+        right = score(run)
+        for arguments in ((merged,), (file, "--adapter", adapter), (file, "--adapter", run), (self.folder / "imported",)):
+            for a, b in zip(right, score(*arguments), strict=True):
+                self.assertAlmostEqual(a, b, places=4)
+        self.assertGreater(max(abs(a - b) for a, b in zip(right, score(file))), 1e-3)
+
     def test_paths_that_no_system_takes_and_names_that_are_no_utf8(self):
         too_long = str(self.folder / ("x" * 300))
         for code, *arguments in ((7, "inspect", too_long), (7, "score", "--model", too_long), (7, "export", too_long, self.folder / "out"),

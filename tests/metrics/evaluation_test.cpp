@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "core/error.h"
 #include "metrics/comparison.h"
 #include "support/temporary_folder.h"
@@ -107,6 +109,35 @@ TEST(Comparison, ShowsBeforeAfterAndChange) {
       comparison_markdown(table).find("| law | classification | accuracy | 0.5 | 0.75 | +0.25 |\n"),
       std::string::npos)
       << comparison_markdown(table);
+}
+
+Measurement measured(std::vector<double> losses) {
+  const std::vector<double> each(losses.size(), 1.0);
+  const double sum = std::accumulate(losses.begin(), losses.end(), 0.0);
+  const auto items = losses.size();
+  return {.result = {{"task", "perplexity"}, {"loss", sum / static_cast<double>(items)}},
+          .items = items,
+          .statistics = {{"loss", ratio(std::move(losses), each)}}};
+}
+
+TEST(Comparison, DrawsTheSameItemsForBoth) {
+  // Items differ much from each other, and each by 1 from itself: paired, the change is certain.
+  const std::vector<double> losses = {3, 30, 300, 3000, 30000}, lower = {2, 29, 299, 2999, 29999};
+  const Json row =
+      compare_measurements(measured(losses), measured(lower), {.samples = 200}).at("rows").at(0);
+  EXPECT_EQ(row.at("change"), -1.0);
+  EXPECT_NEAR(row.at("change_low").get<double>(), -1.0, 1e-9);
+  EXPECT_NEAR(row.at("change_high").get<double>(), -1.0, 1e-9);
+  const double low = row.at("before").at("low"), high = row.at("before").at("high");
+  EXPECT_GT(high - low, 1000);
+  EXPECT_NE(comparison_markdown({{"rows", {row}}}).find("| -1 (-1 to -1) |"), std::string::npos);
+}
+
+TEST(Comparison, UnpairedItemsHaveNoIntervalOfTheChange) {
+  const Json row = compare_measurements(measured({1, 2, 3}), measured({1, 2}), {}).at("rows").at(0);
+  EXPECT_TRUE(row.at("change_low").is_null());
+  const Json none = compare_measurements(measured({1, 2}), measured({1, 3}), {.samples = 0});
+  EXPECT_TRUE(none.at("rows").at(0).at("change_high").is_null());
 }
 
 TEST(Comparison, TakesFoldersOfResults) {

@@ -6,6 +6,7 @@
 #include <ATen/ops/cat.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
+#include <torch/csrc/autograd/function.h>
 
 #include "support/capture_sink.h"
 
@@ -69,7 +70,8 @@ TEST(Linear, BackwardEndsAboveWhatIsFrozen) {
   const auto x = random({11, 6});
   EXPECT_FALSE(Linear(f.w).forward(f.context, x).requires_grad());
   EXPECT_TRUE(f.map.forward(f.context, x).requires_grad()) << "the adapter wants a gradient";
-  EXPECT_TRUE(Linear(f.w).forward(f.context, f.map.forward(f.context, x).matmul(random({4, 6})))
+  EXPECT_TRUE(Linear(f.w)
+                  .forward(f.context, f.map.forward(f.context, x).matmul(random({4, 6})))
                   .requires_grad());
 }
 
@@ -98,6 +100,23 @@ TEST(GroupedLinear, WithAnAdapterAppliesEachExpertsOwn) {
                            whole.bmm(one_each.unsqueeze(2)).squeeze(2), 1e-12, 1e-12));
 }
 
+// Nobody asks for the gradient of the input: no product makes it, and the weight gets its own.
+TEST(Linear, MakesNoGradientOfAnInputThatWantsNone) {
+  test::Fixture f;
+  const Parameter& w = f.parameter(random({4, 6}));
+  const Parameter& g = f.parameter(random({2, 4, 6}));
+  const auto x = random({11, 6}), dy = random({11, 4});
+  const auto y = Linear(w).forward(f.context, x);
+  const auto z =
+      GroupedLinear(g).forward(f.context, x, {GroupOffsets({0, 5, 11}), f.batch.example_id_T});
+  for (const at::Tensor& out : {y, z}) {
+    const auto inputs = (*out.grad_fn())({dy});
+    ASSERT_EQ(inputs.size(), 1U);
+    EXPECT_FALSE(inputs[0].defined());
+  }
+  EXPECT_TRUE(at::allclose(f.sink.gradients.at(0), dy.t().mm(x)));
+}
+
 // What a frozen weight's gradient alone would need goes with the forward pass.
 TEST(Linear, KeepsItsInputOnlyWhereTheWeightIsTrained) {
   for (const bool trained : {true, false}) {
@@ -107,8 +126,8 @@ TEST(Linear, KeepsItsInputOnlyWhereTheWeightIsTrained) {
     for (Parameter& parameter : f.parameters) parameter.trainable = trained;
     auto x = random({11, 6}), rows = random({11, 6});
     const auto y = Linear(w).forward(f.context, x);
-    const auto z = GroupedLinear(g).forward(f.context, rows,
-                                           {GroupOffsets({0, 5, 11}), f.batch.example_id_T});
+    const auto z =
+        GroupedLinear(g).forward(f.context, rows, {GroupOffsets({0, 5, 11}), f.batch.example_id_T});
     EXPECT_EQ(x.storage().use_count() > 1, trained);
     EXPECT_EQ(rows.storage().use_count() > 1, trained);
   }

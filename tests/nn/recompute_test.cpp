@@ -76,6 +76,25 @@ TEST(Recompute, LeavesOutAnOutputThatNothingUses) {
   EXPECT_EQ(x2.grad().defined() && x2.grad().abs().max().item<double>() > 0, false);
 }
 
+// Backward ends above an operation whose parameters are frozen and whose inputs want nothing.
+TEST(Recompute, IsLeftOutWhereNothingIsTrained) {
+  for (const bool trained : {false, true}) {
+    Network network;
+    for (Parameter& parameter : network.f.parameters) parameter.trainable = trained;
+    const auto x = random({3, 6});
+    const FirstRun first(network.f.context);
+    at::Tensor y;
+    {
+      const at::NoGradGuard no_gradients;
+      y = linear(first.context(), network.w, nullptr, x);
+    }
+    record_recomputed(
+        "linear", {x}, {y}, [](const Tensors& inputs) { return inputs; }, first.reach());
+    EXPECT_EQ(y.requires_grad(), trained);
+    EXPECT_EQ(network.f.sink.open_operations.contains(0), trained);
+  }
+}
+
 TEST(Recompute, AcceptsNoRows) {
   Network network;
   const auto x = leaf(random({0, 6})), z = leaf(random({0, 6}));

@@ -7,6 +7,7 @@
 
 #include "core/fs.h"
 #include "store/adapted_source.h"
+#include "store/adapter_checkpoint.h"
 #include "store/export.h"
 #include "store/export_adapter.h"
 #include "store/import.h"
@@ -351,6 +352,127 @@ TEST_F(Peft, MergedModelsAreExportedAndImported) {
   EXPECT_TRUE(at::equal(merged.at("lm_head.weight"), tensors["lm_head.weight"]));
   for (const auto& [name, values] : test::read_hub_tensors(folder_.file("again")))
     EXPECT_EQ(values.scalar_type(), at::kBFloat16) << name;
+}
+
+void expect_equal(const Adapter& a, const Adapter& b) {
+  ASSERT_EQ(a.pairs.size(), b.pairs.size());
+  ASSERT_EQ(a.saved.size(), b.saved.size());
+  for (const auto& [name, pair] : a.pairs) {
+    const AdapterPair& other = b.pairs.at(name);
+    EXPECT_TRUE(at::equal(pair.a, other.a) && at::equal(pair.b, other.b)) << name;
+    EXPECT_EQ(pair.magnitude.defined(), other.magnitude.defined()) << name;
+    if (pair.magnitude.defined()) {
+      EXPECT_TRUE(at::equal(pair.magnitude, other.magnitude)) << name;
+    }
+    EXPECT_EQ(pair.scale, other.scale) << name;
+  }
+  for (const auto& [name, values] : a.saved)
+    EXPECT_TRUE(at::equal(values, b.saved.at(name))) << name;
+}
+
+TEST_F(Peft, ImportsAreTheWayBackOfExports) {
+  const Log quiet({.console = false});
+  for (const char* family : {"llama", "mixtral", "deepseek_v3"}) {
+    SCOPED_TRACE(family);
+    config_ = config_of(family);
+    test::SampleFolder place;
+    const std::string base = place.file("hub"), checkpoint = place.file("checkpoint");
+    test::write_hub_folder(base, config_, test::sample_hub_tensors(config_));
+    Adapter adapter = test::sample_adapter(options(), {"_proj.", ".w1.", ".w2.", ".w3.", "gate."});
+    adapter.saved["lm_head.weight"] = test::sample_tensor("head", {31, 16}, at::kFloat);
+    const Adapter written = through(adapter, ExpertLayout::kPerExpert);
+    import_model(folder(), checkpoint, {.base = base}, quiet);
+    const CheckpointInfo info = CheckpointStore::open(context_, checkpoint);
+    ASSERT_TRUE(holds_adapter(info));
+    EXPECT_EQ(AdapterBase::of(info).path, base);
+    expect_equal(written, AdapterCheckpoint(info).whole());
+    export_adapter(checkpoint, place.file("again"), {});
+    expect_equal(written, read_peft_folder(place.file("again"), options()));
+    // Merged row by row as from the PEFT folder, at the base or beside it.
+    const auto direct = adapted(context_, ModelSource::open(context_, base), folder());
+    const auto beside = adapted(context_, ModelSource::open(context_, base), checkpoint);
+    const auto own = ModelSource::open(context_, checkpoint);
+    for (const arch::ParameterInfo& row : arch::parameter_table(options())) {
+      const at::Tensor right = direct->rows(row.name, 1, 3).to(at::kDouble);
+      EXPECT_TRUE(at::equal(own->rows(row.name, 1, 3).to(at::kDouble), right)) << row.name;
+      EXPECT_TRUE(at::equal(beside->rows(row.name, 1, 3).to(at::kDouble), right)) << row.name;
+    }
+    const std::string other = place.file("other");
+    test::HubTensors tensors = test::sample_hub_tensors(config_);
+    tensors.at("model.norm.weight").add_(1);
+    test::write_hub_folder(other, config_, tensors);
+    EXPECT_TRUE(contains(test::refusal_of([&] { ModelSource::open(context_, checkpoint, other); }),
+                         "--base"));
+    const std::string refused = test::refusal_of(
+        [&] { adapted(context_, ModelSource::open(context_, other), checkpoint); });
+    EXPECT_TRUE(contains(refused, "is not the base of")) << refused;
+  }
+}
+
+TEST_F(Peft, ImportsWithDoraKeepTheMagnitudes) {
+  test::HubTensors tensors = query_tensors();
+  for (const char* layer : {"0", "1"}) {
+    tensors[format("base_model.model.model.layers.{}.self_attn.q_proj.lora_magnitude_vector",
+                   layer)] = test::sample_tensor("m", {16}, at::kFloat).abs().add(1);
+  }
+  test::write_peft_folder(folder(), test::sample_peft_config({{"use_dora", true}}), tensors);
+  test::write_hub_folder(hub(), config_, test::sample_hub_tensors(config_));
+  const std::string checkpoint = folder_.file("checkpoint");
+  import_model(folder(), checkpoint, {.base = hub()}, Log({.console = false}));
+  expect_equal(read_peft_folder(folder(), options()),
+               AdapterCheckpoint(CheckpointStore::open(context_, checkpoint)).whole());
+}
+
+TEST_F(Peft, ConfigurationsOfAllVersionsAreKnown) {
+  // What a LoraConfig of 0.10, and one of 0.21, writes of its own.
+  const Json oldest = {{"auto_mapping", nullptr},
+                       {"fan_in_fan_out", false},
+                       {"inference_mode", true},
+                       {"layer_replication", nullptr},
+                       {"layers_pattern", nullptr},
+                       {"layers_to_transform", nullptr},
+                       {"loftq_config", Json::object()},
+                       {"lora_dropout", 0.05},
+                       {"megatron_config", nullptr},
+                       {"megatron_core", "megatron.core"},
+                       {"revision", nullptr},
+                       {"target_modules", {"q_proj"}},
+                       {"task_type", "CAUSAL_LM"}};
+  Json newest = oldest;
+  newest.update(Json{{"alora_invocation_tokens", nullptr},
+                     {"arrow_config", nullptr},
+                     {"corda_config", nullptr},
+                     {"ensure_weight_tying", false},
+                     {"eva_config", nullptr},
+                     {"exclude_modules", nullptr},
+                     {"kasa_config", nullptr},
+                     {"lora_bias", false},
+                     {"lora_ga_config", nullptr},
+                     {"monteclora_config", nullptr},
+                     {"qalora_group_size", 16},
+                     {"target_parameters", nullptr},
+                     {"trainable_token_indices", nullptr},
+                     {"use_bdlora", nullptr},
+                     {"use_qalora", false},
+                     {"velora_config", {{"rank", 1}}}});
+  for (const Json& config : {oldest, newest}) {
+    test::write_peft_folder(folder(), test::sample_peft_config(config), query_tensors());
+    EXPECT_EQ(refusal(), "");
+  }
+  // What computes something else.
+  for (const auto& [key, value] :
+       std::vector<std::pair<std::string, Json>>{{"alora_invocation_tokens", {1, 2}},
+                                                 {"arrow_config", {{"top_k", 2}}},
+                                                 {"kasa_config", {{"beta", 0.1}}},
+                                                 {"layer_replication", {{0, 2}}},
+                                                 {"lora_bias", true},
+                                                 {"monteclora_config", {{"samples", 2}}},
+                                                 {"use_bdlora", {{"nblocks", 2}}},
+                                                 {"use_qalora", true}}) {
+    test::write_peft_folder(folder(), test::sample_peft_config({{key, value}}), query_tensors());
+    EXPECT_TRUE(contains(refusal(), key)) << key;
+    EXPECT_TRUE(contains(refusal(), "merge_and_unload")) << refusal();
+  }
 }
 
 TEST_F(Peft, FoldersAreRewrittenInTheOtherLayout) {

@@ -1,48 +1,51 @@
-// compare_checkpoints A B: largest difference of the weights of two checkpoints (or run folders),
-// relative to the largest weight of its tensor; printed as one number.
+// compare_checkpoints A B: largest difference of what two checkpoints (or run folders) hold, of a
+// run with adapters the factors, relative to the largest value of its tensor; printed as one
+// number.
+#include <algorithm>
 #include <cstdio>
+#include <limits>
 
-#include "core/json.h"
-#include "parallel/parameter_set.h"
-#include "store/checkpoint.h"
+#include "core/error.h"
+#include "store/checkpoint_rows.h"
+#include "store/manifest.h"
 
 namespace {
 
 using namespace moesaic;
 
-struct Loaded {
-  Loaded(const std::string& path, const RankContext& context)
-      : Loaded(CheckpointStore::open(context, path), context) {}
-
-  ParameterSet parameters;
-
- private:
-  Loaded(const CheckpointInfo& info, const RankContext& context) : parameters(make(info)) {
-    CheckpointContent content;
-    content.model = state_of(parameters);
-    CheckpointStore::load(context, info, content);
+struct Held {
+  explicit Held(const std::string& path)
+      : Held(CheckpointStore::open(RankContext::single(), path)) {}
+  explicit Held(const CheckpointInfo& info)
+      : names(Hdf5File::open(info.path + "/" + kModelFile).dataset_names()), rows(info) {
+    std::sort(names.begin(), names.end());
   }
-  static ParameterSet make(const CheckpointInfo& info) {
-    const auto arch = arch::require_options(read_json(info.path + "/config.json"), info.path);
-    const bool wide = info.manifest.dump().find("float64") != std::string::npos;
-    return ParameterSet(arch::parameter_table(arch), {.dtype = wide ? at::kDouble : at::kFloat});
+  at::Tensor values(const std::string& name) const {
+    return rows.rows(name, 0, rows.shape(name).at(0)).to(at::kDouble);
   }
+
+  std::vector<std::string> names;
+  CheckpointRows rows;
 };
+
+double relative_difference(const at::Tensor& x, const at::Tensor& y) {
+  const double difference = x.sub(y).abs().max().item<double>();
+  const double largest = x.abs().max().item<double>();
+  if (difference == 0) return 0;
+  return largest > 0 ? difference / largest : std::numeric_limits<double>::infinity();
+}
 
 }  // namespace
 
 int main(int argc, char** argv) {
   if (argc != 3) return 2;
   try {
-    const RankContext context = RankContext::single();
-    const Loaded a(argv[1], context), b(argv[2], context);
+    const Held a(argv[1]), b(argv[2]);
+    MOESAIC_CHECK(a.names == b.names, ErrorKind::kCheckpoint, "{} and {} hold other tensors",
+                  argv[1], argv[2]);
     double largest = 0;
-    for (const Parameter& p : a.parameters) {
-      const at::Tensor x = p.tensor.to(at::kDouble);
-      const at::Tensor y = b.parameters.find(p.name)->tensor.to(at::kDouble);
-      largest =
-          std::max(largest, x.sub(y).abs().max().item<double>() / x.abs().max().item<double>());
-    }
+    for (const std::string& name : a.names)
+      largest = std::max(largest, relative_difference(a.values(name), b.values(name)));
     std::printf("%.3e\n", largest);
     return 0;
   } catch (const std::exception& error) {
