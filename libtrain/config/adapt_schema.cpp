@@ -25,9 +25,13 @@ std::vector<KeyOf<LoraOptions>> lora_keys() {
           "Other ranks, by regular expressions for ends of module paths: {experts.down_proj: 8}.");
   add_key(keys, FIELD(alpha_pattern), positive(), "Other alphas, in the same way.");
   add_key(keys, FIELD(use_rslora), {}, "Scale by alpha / sqrt(r) (arXiv 2312.03732).");
-  add_key(keys, FIELD(init_lora_weights), one_of({"default", "gaussian"}, {"pissa"}),
+  add_key(keys, FIELD(use_dora), {},
+          "Weight-decomposed adaptation (arXiv 2402.09353): the change turns the rows of the "
+          "weight, and their lengths are trained beside it.");
+  add_key(keys, FIELD(init_lora_weights), one_of({"default", "gaussian", "pissa"}),
           "Of A: uniform as PEFT's Kaiming with a = sqrt(5), or normal with deviation 1 / r; B "
-          "begins with zeros.");
+          "begins with zeros. pissa: both from the largest singular values of the weight, which "
+          "keeps the rest (arXiv 2404.02948).");
   add_key(keys, FIELD(train_a), {}, "false: A stays as drawn, B alone is trained.");
   add_key(keys, FIELD(lora_plus_ratio), positive(),
           "Learning rate of B over that of A (LoRA+, arXiv 2402.12354).");

@@ -102,6 +102,8 @@ class Ranks {
                             "gives some modules another",
                             target.r, info.name, info.shape[last - 1], info.shape[last], most));
     }
+    target.dora = lora_.use_dora;
+    target.pissa = lora_.is_pissa();
     const auto r = static_cast<double>(target.r);
     target.scale = target.alpha / (lora_.use_rslora ? std::sqrt(r) : r);
     return target;
@@ -162,6 +164,15 @@ void require_experts(const LoraOptions& lora, const arch::Options& arch,
 
 std::string lora_a_name(const std::string& weight) { return with_factor(weight, ".lora_A.weight"); }
 std::string lora_b_name(const std::string& weight) { return with_factor(weight, ".lora_B.weight"); }
+std::string lora_magnitude_name(const std::string& weight) {
+  return with_factor(weight, ".lora_magnitude_vector.weight");
+}
+std::string lora_a_start_name(const std::string& weight) {
+  return with_factor(weight, ".lora_A_start.weight");
+}
+std::string lora_b_start_name(const std::string& weight) {
+  return with_factor(weight, ".lora_B_start.weight");
+}
 
 std::vector<LoraTarget> lora_targets(const LoraOptions& lora, const arch::Options& arch,
                                      const arch::ParameterTable& table) {

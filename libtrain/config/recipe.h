@@ -154,12 +154,15 @@ struct LoraOptions {
   std::map<std::string, std::int64_t> rank_pattern;  // other r, by ends of module paths
   std::map<std::string, double> alpha_pattern;
   bool use_rslora = false;                    // alpha / sqrt(r)
-  std::string init_lora_weights = "default";  // default | gaussian
+  bool use_dora = false;                      // magnitudes of the rows of a weight are trained
+  std::string init_lora_weights = "default";  // default | gaussian | pissa
   bool train_a = true;                        // false: A stays as drawn
   double lora_plus_ratio = 1.0;               // learning rate of B over that of A
   std::string router = "frozen";              // frozen | lora | full
   std::vector<std::string> modules_to_save;   // trained in full
   std::string base = "master";                // storage of the frozen weights
+
+  bool is_pissa() const { return init_lora_weights == "pissa"; }
 };
 
 struct AdaptOptions {

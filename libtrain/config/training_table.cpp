@@ -54,7 +54,28 @@ ParameterInfo factor(const ParameterInfo& weight, std::string name, std::int64_t
   return info;
 }
 
-// PEFT's initial values: A uniform in +-1 / sqrt(K) or normal, B zeros.
+// Rows of W + scale B A have these lengths.
+ParameterInfo magnitude_of(const ParameterInfo& weight) {
+  ParameterInfo info = weight;
+  info.name = lora_magnitude_name(weight.name);
+  info.shape.pop_back();
+  info.init = arch::Init::kOnes;  // until the weights are there
+  info.adapter = info.trainable = true;
+  info.flops_per_token = 0;
+  return info;
+}
+
+// Where PiSSA begins from: taken out of the weight, and kept, so that the change is known.
+ParameterInfo start_of(const ParameterInfo& factor, std::string name) {
+  ParameterInfo info = factor;
+  info.name = std::move(name);
+  info.init = arch::Init::kZeros;  // until the weights are there
+  info.trainable = false;
+  info.flops_per_token = 0;
+  return info;
+}
+
+// PEFT's initial values: A uniform in +-1 / sqrt(K) or normal, B zeros; of PiSSA as start_of().
 void add_factors(const LoraOptions& lora, const LoraTarget& target, const ParameterInfo& weight,
                  ParameterTable& table) {
   const std::size_t last = weight.shape.size() - 1;
@@ -68,8 +89,14 @@ void add_factors(const LoraOptions& lora, const LoraTarget& target, const Parame
   ParameterInfo b = factor(weight, lora_b_name(weight.name), out, target.r);
   b.init = arch::Init::kZeros;
   b.learning_rate_ratio = lora.lora_plus_ratio;
+  if (target.pissa) {
+    a.init = arch::Init::kZeros;
+    table.push_back(start_of(a, lora_a_start_name(weight.name)));
+    table.push_back(start_of(b, lora_b_start_name(weight.name)));
+  }
   table.push_back(std::move(a));
   table.push_back(std::move(b));
+  if (target.dora) table.push_back(magnitude_of(weight));
 }
 
 ParameterTable with_adapters(const LoraOptions& lora, const arch::Options& arch,

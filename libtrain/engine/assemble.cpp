@@ -1,5 +1,6 @@
 #include "engine/assemble.h"
 
+#include "adapt/begin.h"
 #include "adapt/lora.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
@@ -43,6 +44,7 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   parts.config = arch::to_config(arch);
   parts.base = weights.base();
   parts.origin = weights.load(*parts.parameters, context);
+  begin_adapters(recipe, arch, *parts.parameters, context);
 }
 
 AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,

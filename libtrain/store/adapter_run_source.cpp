@@ -1,5 +1,8 @@
 #include "store/adapter_run_source.h"
 
+#include <ATen/ops/cat.h>
+
+#include <functional>
 #include <utility>
 
 #include "config/lora_targets.h"
@@ -54,6 +57,21 @@ std::vector<LoraTarget> targets_of(const Recipe& recipe) {
   if (!recipe.adapt || !recipe.adapt->lora) return {};
   const arch::Options arch = architecture_of(recipe);
   return lora_targets(*recipe.adapt->lora, arch, arch::parameter_table(arch));
+}
+
+// The pair of a target, of the parts that `read` gives; their rows are those of the weight, or with
+// by_input those of A. What PiSSA took out of the base is in the change once more, negative.
+AdapterPair pair_of(const LoraTarget& target,
+                    const std::function<at::Tensor(const std::string&, bool by_input)>& read) {
+  AdapterPair pair{.a = read(lora_a_name(target.weight), true),
+                   .b = read(lora_b_name(target.weight), false),
+                   .magnitude = {},
+                   .scale = target.scale};
+  if (target.dora) pair.magnitude = read(lora_magnitude_name(target.weight), false);
+  if (!target.pissa) return pair;
+  pair.a = at::cat({pair.a, read(lora_a_start_name(target.weight), true)}, -2);
+  pair.b = at::cat({pair.b, read(lora_b_start_name(target.weight), false).neg()}, -1);
+  return pair;
 }
 
 }  // namespace
@@ -115,7 +133,7 @@ AdapterRunSource::AdapterRunSource(CheckpointInfo info, const Recipe& recipe,
   }
   for (const LoraTarget& target : targets_of(recipe)) {
     if (in_full_.contains(target.weight)) continue;
-    scales_.emplace(target.weight, target.scale);
+    targets_.emplace(target.weight, target);
     // A sum keeps the dtype of the masters.
     dtypes_[target.weight] = saved_.rows(lora_b_name(target.weight), 0, 1).scalar_type();
   }
@@ -132,10 +150,9 @@ Adapter adapter_of_run(const CheckpointInfo& info) {
   }
   for (const LoraTarget& target : targets_of(recipe)) {
     if (adapter.saved.contains(target.weight)) continue;
-    adapter.pairs[target.weight] = {.a = values.at(lora_a_name(target.weight)),
-                                    .b = values.at(lora_b_name(target.weight)),
-                                    .magnitude = {},
-                                    .scale = target.scale};
+    adapter.pairs.emplace(
+        target.weight,
+        pair_of(target, [&](const std::string& name, bool) { return values.at(name); }));
   }
   return adapter;
 }
@@ -159,15 +176,15 @@ at::Tensor AdapterRunSource::rows(const std::string& name, std::int64_t first,
                                   std::int64_t count) const {
   if (in_full_.contains(name)) return saved_.rows(name, first, count);
   const at::Tensor weight = base_->rows(name, first, count);
-  const auto scale = scales_.find(name);
-  if (scale == scales_.end()) return weight;
+  const auto target = targets_.find(name);
+  if (target == targets_.end()) return weight;
   // Rows of an expert's weight are all of it, with all of its A.
-  const arch::ParameterInfo& info = parameter(name);
-  const bool expert = info.scope == arch::Scope::kExpert;
-  AdapterPair pair{.a = {}, .b = saved_.rows(lora_b_name(name), first, count), .magnitude = {}};
-  pair.a = expert ? saved_.rows(lora_a_name(name), first, count)
-                  : saved_.rows(lora_a_name(name), 0, pair.b.size(1));
-  pair.scale = scale->second;
+  const bool expert = parameter(name).scope == arch::Scope::kExpert;
+  const AdapterPair pair =
+      pair_of(target->second, [&](const std::string& part, bool by_input) {
+        return expert || !by_input ? saved_.rows(part, first, count)
+                                   : saved_.rows(part, 0, target->second.r);
+      });
   return adapted_rows(pair, weight.to(pair.b.scalar_type()), 0);
 }
 

@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "config/lora_targets.h"
 #include "config/recipe.h"
 #include "store/adapter.h"
 #include "store/checkpoint_rows.h"
@@ -62,8 +63,8 @@ class AdapterRunSource : public ModelSource {
   CheckpointInfo info_;
   CheckpointRows saved_;
   std::unique_ptr<ModelSource> base_;
-  std::map<std::string, double> scales_;  // of weights with a pair
-  std::set<std::string> in_full_;         // weights that were trained in full
+  std::map<std::string, LoraTarget> targets_;  // by the weight, which has a pair
+  std::set<std::string> in_full_;              // weights that were trained in full
 };
 
 }  // namespace moesaic

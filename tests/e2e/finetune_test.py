@@ -76,6 +76,29 @@ class FinetuneTest(RunTest):
         self.train(*STEPS, "--resume", "auto", run="parts")
         self.assertEqual(self.digests("whole"), self.digests("parts"))
 
+    def test_magnitudes(self):
+        self.train(*STEPS, "adapt.lora.use_dora=true")
+        self.train(*STEPS, "train.max_steps=3", "adapt.lora.use_dora=true", run="parts", ranks=2, expert=2)
+        self.train(*STEPS, "adapt.lora.use_dora=true", "--resume", "auto", run="parts", ranks=2, expert=2)
+        self.moesaic("export", self.folder / "run", self.folder / "merged")
+        scores = self.score("run")
+        self.assertGreater(self.worst(scores, self.score("hub")), 1e-4)
+        self.assertLess(self.worst(scores, self.score("merged")), 1e-12)
+        self.assertLess(self.worst(scores, self.score("parts")), 1e-9)
+
+    def test_principal_values_go_on_to_the_bit_and_are_written_against_the_base(self):
+        pissa = "adapt.lora.init_lora_weights=pissa"
+        self.train(*STEPS, pissa, run="whole")
+        self.train(*STEPS, pissa, "train.max_steps=3", run="parts")
+        self.train(*STEPS, pissa, "--resume", "auto", run="parts")
+        self.assertEqual(self.digests("whole"), self.digests("parts"))
+        self.train(*STEPS, pissa, run="split", ranks=2, expert=2)
+        self.moesaic("export", self.folder / "whole", self.folder / "adapter", "--adapter")
+        scores = self.score("whole")
+        self.assertGreater(self.worst(scores, self.score("hub")), 1e-4)
+        self.assertLess(self.worst(scores, self.score("split")), 1e-9)
+        self.assertLess(self.worst(scores, self.score("hub", "--adapter", self.folder / "adapter")), 1e-9)
+
     def test_part_of_a_model_is_trained_in_full(self):
         text = self.recipe.read_text()
         self.recipe.write_text(text[:text.index("adapt:")] + "adapt: {train: ['lm_head.weight', '.*[.]k_proj[.]weight']}\n")
