@@ -22,7 +22,8 @@ std::vector<KeyOf<LoraOptions>> lora_keys() {
           "What gets none all the same, a list or a regular expression as above. [experts] says "
           "that the routed experts stay as they are.");
   add_key(keys, FIELD(rank_pattern), from(1, kMostRank),
-          "Other ranks, by regular expressions for ends of module paths: {experts.down_proj: 8}.");
+          "Other ranks, by regular expressions for ends of module paths: {experts.down_proj: 8}; "
+          "the first that matches counts.");
   add_key(keys, FIELD(alpha_pattern), positive(), "Other alphas, in the same way.");
   add_key(keys, FIELD(use_rslora), {}, "Scale by alpha / sqrt(r) (arXiv 2312.03732).");
   add_key(keys, FIELD(use_dora), {},

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 #include <utility>
 #include <variant>
@@ -53,7 +52,7 @@ bool names_experts(const ModuleNames& names) {
 template <class T>
 class PatternMap {
  public:
-  PatternMap(std::string key, const std::map<std::string, T>& values) : key_(std::move(key)) {
+  PatternMap(std::string key, const NamedValues<T>& values) : key_(std::move(key)) {
     for (const auto& [text, value] : values) entries_.push_back({NamePattern(key_, text), value});
   }
   T of(const std::string& module, T otherwise) {

@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -141,6 +141,10 @@ struct LogOptions {
   std::vector<std::int64_t> profile_steps;  // steps, from 1, whose trace is written
 };
 
+/// Values by name, in the order in which they were given.
+template <class T>
+using NamedValues = std::vector<std::pair<std::string, T>>;
+
 /// Names of modules: suffixes of their paths, or one regular expression.
 using ModuleNames = std::variant<std::string, std::vector<std::string>>;
 
@@ -151,8 +155,8 @@ struct LoraOptions {
   double lora_dropout = 0.0;
   ModuleNames target_modules = std::string("all-linear");
   ModuleNames exclude_modules = std::vector<std::string>();
-  std::map<std::string, std::int64_t> rank_pattern;  // other r, by ends of module paths
-  std::map<std::string, double> alpha_pattern;
+  NamedValues<std::int64_t> rank_pattern;  // other r, by ends of module paths; the first counts
+  NamedValues<double> alpha_pattern;
   bool use_rslora = false;                    // alpha / sqrt(r)
   bool use_dora = false;                      // magnitudes of the rows of a weight are trained
   std::string init_lora_weights = "default";  // default | gaussian | pissa
