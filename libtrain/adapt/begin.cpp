@@ -13,7 +13,7 @@ const Parameter& part_of(const ParameterSet& parameters, const std::string& name
   return *found;
 }
 
-void begin_pissa(const std::vector<LoraTarget>& targets, const ParameterSet& parameters,
+void begin_pissa(const std::vector<LoraTarget>& targets, bool anew, const ParameterSet& parameters,
                  const RankContext& context) {
   std::vector<PissaFactors> all;
   for (const LoraTarget& target : targets) {
@@ -21,10 +21,12 @@ void begin_pissa(const std::vector<LoraTarget>& targets, const ParameterSet& par
                    part_of(parameters, lora_a_start_name(target.weight)),
                    part_of(parameters, lora_b_start_name(target.weight)), target.scale});
   }
-  find_principal_factors(all, context);
-  for (const PissaFactors& start : all) {
-    part_of(parameters, lora_a_name(start.weight.name)).tensor.copy_(start.a.tensor);
-    part_of(parameters, lora_b_name(start.weight.name)).tensor.copy_(start.b.tensor);
+  if (anew) {
+    find_principal_factors(all, context);
+    for (const PissaFactors& start : all) {
+      part_of(parameters, lora_a_name(start.weight.name)).tensor.copy_(start.a.tensor);
+      part_of(parameters, lora_b_name(start.weight.name)).tensor.copy_(start.b.tensor);
+    }
   }
   take_out(all);
 }
@@ -48,8 +50,9 @@ void begin_adapters(const Recipe& recipe, const arch::Options& arch, const Param
   std::erase_if(targets, [&](const LoraTarget& target) {
     return parameters.find(lora_a_name(target.weight)) == nullptr;
   });
-  if (lora.is_pissa()) begin_pissa(targets, parameters, context);
-  if (!lora.use_dora) return;
+  const bool anew = !recipe.adapt->from;
+  if (lora.is_pissa()) begin_pissa(targets, anew, parameters, context);
+  if (!lora.use_dora || !anew) return;
   for (const LoraTarget& target : targets) begin_dora(target, parameters);
 }
 

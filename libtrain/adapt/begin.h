@@ -7,7 +7,7 @@
 
 namespace moesaic {
 
-/// To be called once the weights are there.
+/// To be called once the weights are there, and what the adapters go on from (adapt.from).
 /// PiSSA: what the factors begin with is taken out of the weights. DoRA: the magnitudes become the
 /// lengths of the rows, so that a run begins as the model was. Collective over world.
 void begin_adapters(const Recipe& recipe, const arch::Options& arch, const ParameterSet& parameters,

@@ -47,6 +47,9 @@ std::vector<KeyOf<LoraOptions>> lora_keys() {
 
 std::vector<KeyOf<AdaptOptions>> adapt_keys() {
   std::vector<KeyOf<AdaptOptions>> keys;
+  add_key(keys, FIELD(from), path(),
+          "A PEFT folder, or a run with adapters, to go on from: its keys are the defaults of "
+          "adapt.lora, and those given in both must agree.");
   add_key(keys, FIELD(train), {},
           "Regular expressions, each matched in full against the names of parameters as "
           "checkpoints have them (experts.<i>. joined to experts.): these are trained in full. "
@@ -54,10 +57,29 @@ std::vector<KeyOf<AdaptOptions>> adapt_keys() {
   add_block(keys, FIELD(lora),
             "Low-rank adapters beside frozen linear maps (arXiv 2106.09685); the keys are PEFT's. "
             "Needs model.from.");
+  add_block(keys, FIELD(esft),
+            "Expert-specialised fine-tuning (arXiv 2407.01906): the experts that the run's data go "
+            "to are trained, and what adapt.train names; nothing else.");
+  return keys;
+}
+
+std::vector<KeyOf<EsftOptions>> esft_keys() {
+  std::vector<KeyOf<EsftOptions>> keys;
+  add_key(keys, FIELD(share), {.least = 0, .most = 1, .above_least = true},
+          "In each layer the fewest experts whose scores add up to this share of all are trained.");
+  add_key(keys, FIELD(score), one_of({"gate", "tokens"}),
+          "Of an expert: the sum of its gate weights over the sample, or how often it was chosen.");
+  add_key(keys, FIELD(sample_tokens), from(1, 1e12),
+          "Tokens of the sample: the first draws of the run's own training data, in whole steps.");
   return keys;
 }
 
 }  // namespace
+
+const Schema<EsftOptions>& schema_of(const EsftOptions*) {
+  static const Schema<EsftOptions> schema{"choice of experts", "{share: 0.2}", esft_keys()};
+  return schema;
+}
 
 const Schema<LoraOptions>& schema_of(const LoraOptions*) {
   static const Schema<LoraOptions> schema{"adapter", "{r: 16}", lora_keys()};

@@ -169,9 +169,18 @@ struct LoraOptions {
   bool is_pissa() const { return init_lora_weights == "pissa"; }
 };
 
+/// Expert-specialised fine-tuning: the experts that count for the run's data are trained.
+struct EsftOptions {
+  double share = 0.2;                   // of the scores of a layer that those chosen add up to
+  std::string score = "gate";           // gate | tokens
+  std::int64_t sample_tokens = 131072;  // of the first draws, by which experts are scored
+};
+
 struct AdaptOptions {
+  std::optional<std::string> from;                // a PEFT folder or a run that `lora` goes on from
   std::optional<std::vector<std::string>> train;  // regular expressions: trained in full
   std::optional<LoraOptions> lora;
+  std::optional<EsftOptions> esft;
 };
 
 struct Recipe {

@@ -115,11 +115,37 @@ ParameterTable with_adapters(const LoraOptions& lora, const arch::Options& arch,
   return rewritten;
 }
 
+// How many experts a layer has at most whose scores are the fewest to add up to the share: so many
+// of the largest always do.
+std::int64_t most_chosen(const EsftOptions& esft, std::int64_t experts) {
+  const double most = std::ceil(esft.share * static_cast<double>(experts));
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(most), 1, experts);
+}
+
+// Experts that adapt.train names are trained all the same; the layers for multi-token prediction
+// are not scored.
+void train_chosen(const EsftOptions& esft, const arch::Options& arch, ParameterTable& table) {
+  bool some = false;
+  for (ParameterInfo& info : table) {
+    const bool chosen = info.scope == arch::Scope::kExpert && !info.trainable &&
+                        !arch::is_prediction_parameter(arch, info.name);
+    if (!chosen) continue;
+    info.trainable = true;
+    info.most_experts = most_chosen(esft, info.shape[0]);
+    some = true;
+  }
+  if (!some) {
+    throw KeyError("adapt.esft", arch.is_moe() ? "has nothing to choose: adapt.train names every expert"
+                                               : "chooses experts, and the model has none");
+  }
+}
+
 void adapt_table(const AdaptOptions& adapt, const arch::Options& arch, ParameterTable& table) {
-  if (adapt.lora) {
+  if (adapt.lora || adapt.esft) {
     for (ParameterInfo& info : table) info.trainable = false;
   }
   if (adapt.train) train_named(*adapt.train, table);
+  if (adapt.esft) train_chosen(*adapt.esft, arch, table);
   if (adapt.lora) {
     train_saved(*adapt.lora, table);
     table = with_adapters(*adapt.lora, arch, table);
