@@ -68,8 +68,7 @@ class ExpertChooser : public StepPart {
     computation_.weights.invalidate();
     MOESAIC_ASSERT(scores.size() == chosen_->layers().size());
     std::vector<std::vector<std::int64_t>> chosen;
-    for (const auto& layer : scores)
-      chosen.push_back(fewest_experts(layer, setup_.esft.share));
+    for (const auto& layer : scores) chosen.push_back(fewest_experts(layer, setup_.esft.share));
     chosen_->set(std::move(chosen));
     tell();
   }

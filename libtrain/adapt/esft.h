@@ -1,6 +1,6 @@
-// Expert-specialised fine-tuning (Wang et al. 2024, arXiv 2407.01906): a run trains the experts that
-// its own data go to. They are chosen before its first step, are in each checkpoint, and a resumed
-// run keeps them.
+// Expert-specialised fine-tuning (Wang et al. 2024, arXiv 2407.01906): a run trains the experts
+// that its own data go to. They are chosen before its first step, are in each checkpoint, and a
+// resumed run keeps them.
 #pragma once
 
 #include <memory>

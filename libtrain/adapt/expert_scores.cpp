@@ -20,8 +20,8 @@ at::Tensor layer_scores(const RouterRecord& record, bool by_gate) {
   const std::int64_t all = record.logits_TE.size(1);
   at::Tensor sum_E = at::zeros({all}, record.weight_TK.options().dtype(at::kDouble));
   const at::Tensor chosen = record.selected_TK.ge(0);
-  const at::Tensor value = by_gate ? record.weight_TK.to(at::kDouble).mul(kGateUnits).round()
-                                   : chosen.to(at::kDouble);
+  const at::Tensor value =
+      by_gate ? record.weight_TK.to(at::kDouble).mul(kGateUnits).round() : chosen.to(at::kDouble);
   sum_E.index_add_(0, record.selected_TK.clamp_min(0).flatten(), value.mul(chosen).flatten());
   return sum_E.to(at::kLong).narrow(0, 0, record.num_experts);
 }

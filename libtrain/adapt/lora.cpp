@@ -37,9 +37,8 @@ class PlainLora : public LinearAdapter {
     // As in PEFT, what the magnitudes change is W of what dropout leaves, without the bias.
     const bool other = pair_.biased || !in_TK.is_same(x_TK);
     const at::Tensor base_TN = other ? linear(context, pair_.weight, nullptr, in_TK) : y_TN;
-    const at::Tensor turned_TN =
-        with_magnitudes(context, *pair_.dora, base_TN.add(change_TN, pair_.scale),
-                        context.batch.example_id_T);
+    const at::Tensor turned_TN = with_magnitudes(
+        context, *pair_.dora, base_TN.add(change_TN, pair_.scale), context.batch.example_id_T);
     return other ? y_TN.sub(base_TN).add(turned_TN) : turned_TN;
   }
 
@@ -60,8 +59,8 @@ class GroupedLora : public GroupedLinearAdapter {
     const bool other = !in_RK.is_same(x_RK);
     const at::Tensor base_RN = other ? grouped_linear(context, pair_.weight, in_RK, groups) : y_RN;
     const at::Tensor turned_RN =
-        with_magnitudes(context, *pair_.dora, base_RN.add(change_RN, pair_.scale),
-                        groups.example_R, groups.offsets);
+        with_magnitudes(context, *pair_.dora, base_RN.add(change_RN, pair_.scale), groups.example_R,
+                        groups.offsets);
     return other ? y_RN.sub(base_RN).add(turned_RN) : turned_RN;
   }
 

@@ -16,8 +16,8 @@ using ModuleList = std::vector<std::string>;
 
 // Those of adapt.lora that PEFT has with the same meaning.
 constexpr std::array kSharedKeys = {
-    "r",        "lora_alpha",     "lora_dropout",    "target_modules", "exclude_modules",
-    "use_dora", "rank_pattern",   "alpha_pattern",   "use_rslora",     "modules_to_save"};
+    "r",        "lora_alpha",   "lora_dropout",  "target_modules", "exclude_modules",
+    "use_dora", "rank_pattern", "alpha_pattern", "use_rslora",     "modules_to_save"};
 constexpr const char* kFusedGateUp = "gate_up_proj";
 constexpr const char* kFusedDown = "down_proj";
 constexpr const char* kEndOfWeight = ".weight";

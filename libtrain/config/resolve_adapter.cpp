@@ -14,8 +14,8 @@ namespace {
 // What an adapter is; the other keys say how it is trained, and may be others in a run that goes on
 // from it.
 constexpr std::array kKeysOfAdapter = {
-    "r",          "lora_alpha",   "lora_dropout",      "target_modules", "exclude_modules",
-    "use_rslora", "rank_pattern", "alpha_pattern",     "use_dora",       "modules_to_save",
+    "r",          "lora_alpha",       "lora_dropout",  "target_modules", "exclude_modules",
+    "use_rslora", "rank_pattern",     "alpha_pattern", "use_dora",       "modules_to_save",
     "router",     "init_lora_weights"};
 
 // Lists of names in any order.
@@ -29,14 +29,13 @@ void sort_names(LoraOptions& lora) {
 // The options of the run whose checkpoint has this config.json.
 LoraOptions lora_of_run(const std::string& config, const std::string& path) {
   constexpr std::size_t kMostBytes = 64U << 20;
-  const std::string file =
-      (std::filesystem::path(config).parent_path() / "manifest.json").string();
+  const std::string file = (std::filesystem::path(config).parent_path() / "manifest.json").string();
   const Json manifest = is_file(file, ErrorKind::kRecipe)
                             ? read_json(file, ErrorKind::kRecipe, {.bytes = kMostBytes})
                             : Json::object();
   const Json training = manifest.is_object() ? manifest.value("training", Json()) : Json();
-  const bool known = training.is_object() && training.contains("recipe") &&
-                     training.at("recipe").is_string();
+  const bool known =
+      training.is_object() && training.contains("recipe") && training.at("recipe").is_string();
   const Recipe recipe =
       known ? recipe_from_yaml(training.at("recipe").get<std::string>(), path) : Recipe();
   MOESAIC_CHECK(recipe.adapt && recipe.adapt->lora, ErrorKind::kRecipe,

@@ -135,8 +135,9 @@ void train_chosen(const EsftOptions& esft, const arch::Options& arch, ParameterT
     some = true;
   }
   if (!some) {
-    throw KeyError("adapt.esft", arch.is_moe() ? "has nothing to choose: adapt.train names every expert"
-                                               : "chooses experts, and the model has none");
+    throw KeyError("adapt.esft", arch.is_moe()
+                                     ? "has nothing to choose: adapt.train names every expert"
+                                     : "chooses experts, and the model has none");
   }
 }
 

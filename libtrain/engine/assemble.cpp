@@ -76,11 +76,9 @@ void make_step_optimizer(const Recipe& recipe, const RankContext& context, Accum
 
 void add_chosen_experts(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
   if (!recipe.adapt || !recipe.adapt->esft) return;
-  EsftRun esft = make_esft({.esft = *recipe.adapt->esft,
-                            .arch = architecture_of(recipe),
-                            .max_steps = parts.max_steps},
-                           *parts.parameters, *parts.model, parts.computation, *parts.train,
-                           context);
+  EsftRun esft = make_esft(
+      {.esft = *recipe.adapt->esft, .arch = architecture_of(recipe), .max_steps = parts.max_steps},
+      *parts.parameters, *parts.model, parts.computation, *parts.train, context);
   parts.around.push_back(std::move(esft.part));
   parts.transforms.push_back(std::move(esft.transform));
 }

@@ -72,16 +72,15 @@ void take_peft_values(AdapterValues values, const LoraOptions& lora, const std::
     const at::Tensor whole = found->second;
     values.erase(found);
     if (whole.sizes() == at::IntArrayRef(parameter.shape)) {
-      parameter.tensor.copy_(
-          whole.narrow(0, parameter.offset, parameter.tensor.size(0)));
+      parameter.tensor.copy_(whole.narrow(0, parameter.offset, parameter.tensor.size(0)));
     } else {
       differences.differs(format("{} has shape [{}] (here [{}])", parameter.name,
                                  join(whole.sizes(), ", "), join(parameter.shape, ", ")));
     }
   }
   for (const auto& [name, value] : values) differences.unexpected(name);
-  differences.require_none(
-      format("{}/{} does not hold what adapt trains", path, kPeftWeightsFile), kOtherAdapter);
+  differences.require_none(format("{}/{} does not hold what adapt trains", path, kPeftWeightsFile),
+                           kOtherAdapter);
 }
 
 void take_run_values(const CheckpointInfo& info, const Recipe& recipe,
@@ -95,8 +94,7 @@ void take_run_values(const CheckpointInfo& info, const Recipe& recipe,
   differences.require_none(format("{} does not hold what adapt trains", info.path), kOtherAdapter);
   for (const Parameter& parameter : parameters) {
     if (!is_saved(recipe, parameter)) continue;
-    parameter.tensor.copy_(
-        saved.rows(parameter.name, parameter.offset, parameter.tensor.size(0)));
+    parameter.tensor.copy_(saved.rows(parameter.name, parameter.offset, parameter.tensor.size(0)));
   }
 }
 

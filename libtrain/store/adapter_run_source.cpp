@@ -150,9 +150,9 @@ Adapter adapter_of_run(const CheckpointInfo& info) {
   }
   for (const LoraTarget& target : targets_of(recipe)) {
     if (adapter.saved.contains(target.weight)) continue;
-    adapter.pairs.emplace(
-        target.weight,
-        pair_of(target, [&](const std::string& name, bool) { return values.at(name); }));
+    adapter.pairs.emplace(target.weight, pair_of(target, [&](const std::string& name, bool) {
+                            return values.at(name);
+                          }));
   }
   return adapter;
 }
@@ -180,11 +180,10 @@ at::Tensor AdapterRunSource::rows(const std::string& name, std::int64_t first,
   if (target == targets_.end()) return weight;
   // Rows of an expert's weight are all of it, with all of its A.
   const bool expert = parameter(name).scope == arch::Scope::kExpert;
-  const AdapterPair pair =
-      pair_of(target->second, [&](const std::string& part, bool by_input) {
-        return expert || !by_input ? saved_.rows(part, first, count)
-                                   : saved_.rows(part, 0, target->second.r);
-      });
+  const AdapterPair pair = pair_of(target->second, [&](const std::string& part, bool by_input) {
+    return expert || !by_input ? saved_.rows(part, first, count)
+                               : saved_.rows(part, 0, target->second.r);
+  });
   return adapted_rows(pair, weight.to(pair.b.scalar_type()), 0);
 }
 

@@ -101,11 +101,11 @@ TEST(Dora, WithDropoutAndBiasIsWhatPeftComputes) {
   const Dropout dropout(0.25, test::lora_recipe(dora()).seed, weight.name);
   const auto left = dropout.apply(f.fixture.context, x2, f.fixture.batch.place_T);
   const auto y = map.forward(f.fixture.context, x);
-  const auto y2 = x2.matmul(parts.w.t())
-                      .add(bias2)
-                      .add(left.matmul(parts.w.t()).mul(parts.factor().sub(1)))
-                      .add(left.matmul(parts.a.t()).matmul(parts.b.t()).mul(parts.factor()),
-                           kDoraScale);
+  const auto y2 =
+      x2.matmul(parts.w.t())
+          .add(bias2)
+          .add(left.matmul(parts.w.t()).mul(parts.factor().sub(1)))
+          .add(left.matmul(parts.a.t()).matmul(parts.b.t()).mul(parts.factor()), kDoraScale);
   y.backward(dy), y2.backward(dy);
   EXPECT_TRUE(agree(y, y2));
   EXPECT_TRUE(agree(x.grad(), x2.grad()));

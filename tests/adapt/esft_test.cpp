@@ -82,8 +82,8 @@ TEST(ExpertScores, AddUpWhatTheChoicesWeighOverTheFirstDraws) {
   for (const bool by_gate : {true, false}) {
     const EsftOptions esft{.score = by_gate ? "gate" : "tokens", .sample_tokens = 13};  // two steps
     TinyEsft tiny(esft);
-    const ExpertScores scores = score_experts(esft, 5, tiny.run.model, tiny.run.computation,
-                                              tiny.data, tiny.context);
+    const ExpertScores scores =
+        score_experts(esft, 5, tiny.run.model, tiny.run.computation, tiny.data, tiny.context);
     ASSERT_EQ(scores.size(), 2U);
     std::vector<std::vector<double>> by_hand(2, std::vector<double>(12, 0.0));
     for (int draw = 0; draw < 4; ++draw) {

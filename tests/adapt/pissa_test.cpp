@@ -26,8 +26,9 @@ TEST(Pissa, TakesTheLargestSingularValuesOutOfEachMatrix) {
   test::Adapted f(pissa(kRank));
   test::Adapted begun(pissa(kRank));
   begin_adapters(recipe, begun.arch, begun.parameters, RankContext::single());
-  for (const char* module : {"model.layers.0.self_attn.k_proj", "model.layers.1.mlp.experts.up_proj",
-                             "model.layers.1.mlp.experts.down_proj"}) {
+  for (const char* module :
+       {"model.layers.0.self_attn.k_proj", "model.layers.1.mlp.experts.up_proj",
+        "model.layers.1.mlp.experts.down_proj"}) {
     const auto whole = f.find(format("{}.weight", module)).tensor;
     const auto rest = begun.find(format("{}.weight", module)).tensor;
     const auto a = begun.find(format("{}.lora_A.weight", module)).tensor;

@@ -57,8 +57,7 @@ TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
 TEST(Optimizer, ChangesTheUpdatedRowsAlone) {
   for (const bool adamw : {true, false}) {
     TwoParameters some, all;
-    for (std::size_t i = 0; i < 2; ++i)
-      at::Tensor(all.set[i].tensor).copy_(some.set[i].tensor);
+    for (std::size_t i = 0; i < 2; ++i) at::Tensor(all.set[i].tensor).copy_(some.set[i].tensor);
     const at::Tensor before = some.set[0].tensor.clone();
     const auto made = [adamw](const ParameterSet& set) {
       return adamw ? make_adamw(set, {.weight_decay = 0.1})
