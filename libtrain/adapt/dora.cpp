@@ -36,9 +36,9 @@ class RowFactors {
 }  // namespace
 
 // |w + s b A|^2 = |w|^2 + 2 s b (A w) + s^2 b (A A^T) b for each row w of the weight and b of B.
-at::Tensor DoraRows::lengths() const {
+at::Tensor DoraRows::lengths(const at::Tensor& w) const {
   const at::NoGradGuard no_gradients;
-  const at::Tensor w = weight.tensor.detach(), f = a.tensor.detach(), g = b.tensor.detach();
+  const at::Tensor f = a.tensor.detach(), g = b.tensor.detach();
   const at::Tensor f_t = f.transpose(-2, -1);
   const at::Tensor mixed = at::matmul(w, f_t).mul_(g).sum(-1);
   const at::Tensor squares = at::matmul(g, at::matmul(f, f_t)).mul_(g).sum(-1);
@@ -52,7 +52,7 @@ at::Tensor with_magnitudes(const ForwardContext& context, const DoraRows& rows,
   const Parameter& magnitude = rows.magnitude;
   const bool wanted = context.open(magnitude);
   const at::ScalarType dtype = u_RN.scalar_type();
-  at::Tensor length = rows.lengths();
+  at::Tensor length = rows.lengths(context.weights.get(rows.weight, context.precision.master));
   length.masked_fill_(length.eq(0), 1);  // of a row of zeros, which stays one
   const RowFactors factor(magnitude.tensor.detach().div(length).to(dtype), groups);
   const RowFactors inverse = wanted ? RowFactors(length.reciprocal().to(dtype), groups) : factor;

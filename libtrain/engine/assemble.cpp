@@ -74,18 +74,20 @@ void make_step_optimizer(const Recipe& recipe, const RankContext& context, Accum
                               [&sink] { sink.gather_parameters(); });
 }
 
-void add_chosen_experts(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                        TrainingParts& parts) {
   if (!recipe.adapt || !recipe.adapt->esft) return;
-  EsftRun esft = make_esft(
-      {.esft = *recipe.adapt->esft, .arch = architecture_of(recipe), .max_steps = parts.max_steps},
-      *parts.parameters, *parts.model, parts.computation, *parts.train, context);
+  EsftRun esft =
+      make_esft({.esft = *recipe.adapt->esft, .arch = arch, .max_steps = parts.max_steps},
+                *parts.parameters, *parts.model, parts.computation, *parts.train, context);
   parts.around.push_back(std::move(esft.part));
   parts.transforms.push_back(std::move(esft.transform));
 }
 
-void make_training(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+void make_training(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                   TrainingParts& parts) {
   AccumulatingSink& sink = make_sink(recipe, context, parts);
-  add_chosen_experts(recipe, context, parts);
+  add_chosen_experts(recipe, arch, context, parts);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
   make_step_optimizer(recipe, context, sink, parts);
   const ScheduleOptions& s = recipe.schedule;
@@ -128,7 +130,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
     carry_chat_template(recipe.data.chat_template, parts.origin.files);
   }
   parts.losses = make_losses(recipe, arch);
-  make_training(recipe, context, parts);
+  make_training(recipe, arch, context, parts);
   make_saver(recipe, context, parts);
   describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;
