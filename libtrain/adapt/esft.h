@@ -18,16 +18,18 @@ struct EsftSetup {
   std::int64_t max_steps = 0;  // of the run: its data
 };
 
-/// What chooses, and what leaves the gradients of all other experts out.
+/// What chooses, and what leaves all other experts out (adapt/chosen_experts.h).
 struct EsftRun {
   std::unique_ptr<StepPart> part;
+  std::unique_ptr<GradientSink> sink;
   std::unique_ptr<GradientTransform> transform;
 };
 
 /// Of a run whose table has most_experts (config/training_table.h). All that is referred to must
 /// outlive it. The choice is made in the part's before() unless restore() brought it, collective
-/// over world. Local.
+/// over world. `sink` gets the gradients of chosen experts. Local.
 EsftRun make_esft(const EsftSetup& setup, const ParameterSet& parameters, const Model& model,
-                  const Computation& computation, const StepData& data, const RankContext& context);
+                  const Computation& computation, const StepData& data, const RankContext& context,
+                  std::unique_ptr<GradientSink> sink);
 
 }  // namespace moesaic

@@ -77,10 +77,11 @@ void make_step_optimizer(const Recipe& recipe, const RankContext& context, Accum
 void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
                         TrainingParts& parts) {
   if (!recipe.adapt || !recipe.adapt->esft) return;
-  EsftRun esft =
-      make_esft({.esft = *recipe.adapt->esft, .arch = arch, .max_steps = parts.max_steps},
-                *parts.parameters, *parts.model, parts.computation, *parts.train, context);
+  EsftRun esft = make_esft(
+      {.esft = *recipe.adapt->esft, .arch = arch, .max_steps = parts.max_steps}, *parts.parameters,
+      *parts.model, parts.computation, *parts.train, context, std::move(parts.sink));
   parts.around.push_back(std::move(esft.part));
+  parts.sink = std::move(esft.sink);
   parts.transforms.push_back(std::move(esft.transform));
 }
 
