@@ -102,6 +102,7 @@ void print_plan(const Recipe& recipe) {
       options.is_moe() ? format("{} ranks, {} in an expert group, {} experts on each", sizes.ranks,
                                 sizes.expert, options.num_experts / sizes.expert)
                        : format("{} ranks", sizes.ranks);
+  const char* most = recipe.adapt && recipe.adapt->esft ? "at most " : "";  // as the run chooses
   const std::vector<std::pair<std::string, std::string>> rows = {
       {"model", format("{}, {} layers, hidden {}", options.model_type, options.num_hidden_layers,
                        options.hidden_size)},
@@ -110,7 +111,8 @@ void print_plan(const Recipe& recipe) {
       {"  active for a token",
        format("{} ({})", cost.active_parameters, count(cost.active_parameters))},
       {"  on a rank", format("{} ({})", cost.rank_parameters, count(cost.rank_parameters))},
-      {"  trained", format("{} ({})", cost.trainable_parameters, count(cost.trainable_parameters))},
+      {"  trained",
+       format("{}{} ({})", most, cost.trainable_parameters, count(cost.trainable_parameters))},
       {"tokens a step", format("{}", cost.tokens)},
       {"micro-batches a step", format("{}, in {} rounds", cost.micro_batches, cost.rounds)},
       {"FLOP per token", scaled(cost.flops_per_token) + ", forward and backward"},

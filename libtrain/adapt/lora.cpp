@@ -1,21 +1,27 @@
 #include "adapt/lora.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "adapt/dora.h"
 #include "adapt/dropout.h"
 #include "config/lora_targets.h"
+#include "config/name_pattern.h"
 #include "nn/ops.h"
 
 namespace moesaic {
 namespace {
 
 struct LoraPair {
+  const Parameter& weight;
   const Parameter& a;  // [r, K], or [e, r, K]
   const Parameter& b;  // [N, r], or [e, N, r]
   double scale;
   Dropout dropout;
+  std::optional<DoraRows> dora = {};
+  bool biased = false;  // the map's output has a bias in it
 };
 
 class PlainLora : public LinearAdapter {
@@ -26,7 +32,14 @@ class PlainLora : public LinearAdapter {
                    const at::Tensor& y_TN) const override {
     const at::Tensor in_TK = pair_.dropout.apply(context, x_TK, context.batch.place_T);
     const at::Tensor h_Tr = linear(context, pair_.a, nullptr, in_TK);
-    return y_TN.add(linear(context, pair_.b, nullptr, h_Tr), pair_.scale);
+    const at::Tensor change_TN = linear(context, pair_.b, nullptr, h_Tr);
+    if (!pair_.dora) return y_TN.add(change_TN, pair_.scale);
+    // As in PEFT, what the magnitudes change is W of what dropout leaves, without the bias.
+    const bool other = pair_.biased || !in_TK.is_same(x_TK);
+    const at::Tensor base_TN = other ? linear(context, pair_.weight, nullptr, in_TK) : y_TN;
+    const at::Tensor turned_TN = with_magnitudes(
+        context, *pair_.dora, base_TN.add(change_TN, pair_.scale), context.batch.example_id_T);
+    return other ? y_TN.sub(base_TN).add(turned_TN) : turned_TN;
   }
 
  private:
@@ -41,7 +54,14 @@ class GroupedLora : public GroupedLinearAdapter {
                    const at::Tensor& y_RN) const override {
     const at::Tensor in_RK = pair_.dropout.apply(context, x_RK, groups.place_R);
     const at::Tensor h_Rr = grouped_linear(context, pair_.a, in_RK, groups);
-    return y_RN.add(grouped_linear(context, pair_.b, h_Rr, groups), pair_.scale);
+    const at::Tensor change_RN = grouped_linear(context, pair_.b, h_Rr, groups);
+    if (!pair_.dora) return y_RN.add(change_RN, pair_.scale);
+    const bool other = !in_RK.is_same(x_RK);
+    const at::Tensor base_RN = other ? grouped_linear(context, pair_.weight, in_RK, groups) : y_RN;
+    const at::Tensor turned_RN =
+        with_magnitudes(context, *pair_.dora, base_RN.add(change_RN, pair_.scale), groups.example_R,
+                        groups.offsets);
+    return other ? y_RN.sub(base_RN).add(turned_RN) : turned_RN;
   }
 
  private:
@@ -72,8 +92,12 @@ class LoraFactory : public AdapterFactory {
     const Parameter* a = parameters_.find(lora_a_name(weight.name));
     const Parameter* b = parameters_.find(lora_b_name(weight.name));
     if (a == nullptr || b == nullptr) return nullptr;
-    return std::make_shared<Adapter>(
-        LoraPair{*a, *b, scales_.at(weight.name), Dropout(dropout_, seed_, weight.name)});
+    const double scale = scales_.at(weight.name);
+    LoraPair pair{weight, *a, *b, scale, Dropout(dropout_, seed_, weight.name)};
+    if (const Parameter* magnitude = parameters_.find(lora_magnitude_name(weight.name)))
+      pair.dora.emplace(DoraRows{weight, *a, *b, *magnitude, scale});
+    pair.biased = parameters_.find(module_of(weight.name) + ".bias") != nullptr;
+    return std::make_shared<Adapter>(std::move(pair));
   }
 
   double dropout_;

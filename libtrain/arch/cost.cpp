@@ -180,6 +180,9 @@ Cost cost_of(const Options& options, const ParameterTable& table, const CostOpti
   cost.step_flops = cost.flops_per_token * d(cost.tokens);
   count_memory(options, table, s, cost);
   count_traffic(options, s, trained, cost);
+  // Gradients and moments have room for all experts of a weight, though few of them are trained.
+  cost.trainable_parameters = 0;
+  for (const ParameterInfo& info : table) cost.trainable_parameters += info.trainable_numel();
   return cost;
 }
 
@@ -189,7 +192,7 @@ std::vector<GroupCount> count_groups(const ParameterTable& table) {
     GroupCount& count = counts[info.group];
     count.group = info.group;
     count.parameters += info.numel();
-    count.trainable += info.trainable ? info.numel() : 0;
+    count.trainable += info.trainable_numel();
   }
   std::vector<GroupCount> groups;
   for (const auto& [group, count] : counts) groups.push_back(count);

@@ -34,6 +34,11 @@ std::int64_t ParameterInfo::numel() const {
   return product;
 }
 
+std::int64_t ParameterInfo::trainable_numel() const {
+  if (!trainable) return 0;
+  return most_experts == 0 ? numel() : numel() / shape[0] * most_experts;
+}
+
 ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in) {
   ParameterInfo info{std::move(name), {out, in}};
   info.flops_per_token = 2.0 * static_cast<double>(out) * static_cast<double>(in);

@@ -31,12 +31,15 @@ struct ParameterInfo {
   bool correction_bias = false;  // of a router: a rule moves it, in steps too small for bfloat16
   Group group = Group::kDense;
   double init_std = 0.02;
-  double flops_per_token = 0;        // forward, a multiply-add counting 2; experts: of the top k only
-  double learning_rate_ratio = 1.0;  // its learning rate over that of the step
+  double flops_per_token = 0;  // forward, a multiply-add counting 2; experts: of the top k only
+  double learning_rate_ratio = 1.0;         // its learning rate over that of the step
   std::optional<double> weight_decay = {};  // where `decay`, in place of the optimizer's
   bool adapter = false;                     // stands beside the model's own, beginning anew
+  std::int64_t most_experts = 0;  // trained: at most so many of its experts, which a run chooses; 0
+                                  // = all
 
   std::int64_t numel() const;
+  std::int64_t trainable_numel() const;  // at most
 };
 
 /// In checkpoint order, which is the one in which a forward pass meets the parameters.

@@ -22,12 +22,17 @@ std::vector<KeyOf<LoraOptions>> lora_keys() {
           "What gets none all the same, a list or a regular expression as above. [experts] says "
           "that the routed experts stay as they are.");
   add_key(keys, FIELD(rank_pattern), from(1, kMostRank),
-          "Other ranks, by regular expressions for ends of module paths: {experts.down_proj: 8}.");
+          "Other ranks, by regular expressions for ends of module paths: {experts.down_proj: 8}; "
+          "the first that matches counts.");
   add_key(keys, FIELD(alpha_pattern), positive(), "Other alphas, in the same way.");
   add_key(keys, FIELD(use_rslora), {}, "Scale by alpha / sqrt(r) (arXiv 2312.03732).");
-  add_key(keys, FIELD(init_lora_weights), one_of({"default", "gaussian"}, {"pissa"}),
+  add_key(keys, FIELD(use_dora), {},
+          "Weight-decomposed adaptation (arXiv 2402.09353): the change turns the rows of the "
+          "weight, and their lengths are trained beside it.");
+  add_key(keys, FIELD(init_lora_weights), one_of({"default", "gaussian", "pissa"}),
           "Of A: uniform as PEFT's Kaiming with a = sqrt(5), or normal with deviation 1 / r; B "
-          "begins with zeros.");
+          "begins with zeros. pissa: both from the largest singular values of the weight, which "
+          "keeps the rest (arXiv 2404.02948).");
   add_key(keys, FIELD(train_a), {}, "false: A stays as drawn, B alone is trained.");
   add_key(keys, FIELD(lora_plus_ratio), positive(),
           "Learning rate of B over that of A (LoRA+, arXiv 2402.12354).");
@@ -42,6 +47,9 @@ std::vector<KeyOf<LoraOptions>> lora_keys() {
 
 std::vector<KeyOf<AdaptOptions>> adapt_keys() {
   std::vector<KeyOf<AdaptOptions>> keys;
+  add_key(keys, FIELD(from), path(),
+          "A PEFT folder, or a run with adapters, to go on from: its keys are the defaults of "
+          "adapt.lora, and those given in both must agree.");
   add_key(keys, FIELD(train), {},
           "Regular expressions, each matched in full against the names of parameters as "
           "checkpoints have them (experts.<i>. joined to experts.): these are trained in full. "
@@ -49,10 +57,29 @@ std::vector<KeyOf<AdaptOptions>> adapt_keys() {
   add_block(keys, FIELD(lora),
             "Low-rank adapters beside frozen linear maps (arXiv 2106.09685); the keys are PEFT's. "
             "Needs model.from.");
+  add_block(keys, FIELD(esft),
+            "Expert-specialised fine-tuning (arXiv 2407.01906): the experts that the run's data go "
+            "to are trained, and what adapt.train names; nothing else.");
+  return keys;
+}
+
+std::vector<KeyOf<EsftOptions>> esft_keys() {
+  std::vector<KeyOf<EsftOptions>> keys;
+  add_key(keys, FIELD(share), {.least = 0, .most = 1, .above_least = true},
+          "In each layer the fewest experts whose scores add up to this share of all are trained.");
+  add_key(keys, FIELD(score), one_of({"gate", "tokens"}),
+          "Of an expert: the sum of its gate weights over the sample, or how often it was chosen.");
+  add_key(keys, FIELD(sample_tokens), from(1, 1e12),
+          "Tokens of the sample: the first draws of the run's own training data, in whole steps.");
   return keys;
 }
 
 }  // namespace
+
+const Schema<EsftOptions>& schema_of(const EsftOptions*) {
+  static const Schema<EsftOptions> schema{"choice of experts", "{share: 0.2}", esft_keys()};
+  return schema;
+}
 
 const Schema<LoraOptions>& schema_of(const LoraOptions*) {
   static const Schema<LoraOptions> schema{"adapter", "{r: 16}", lora_keys()};

@@ -13,6 +13,10 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems);
 /// that is not given, from the files there. A model.config beside it may change a few keys alone.
 void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// With adapt.from: fills the keys of adapt.lora that are not given from the adapter there; those
+/// given must be its own.
+void resolve_adapter(Recipe& recipe, const Places& places, ProblemList& problems);
+
 /// The architecture, and how it fits the layout and the data.
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems);
 

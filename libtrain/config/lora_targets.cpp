@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <set>
 #include <utility>
 #include <variant>
@@ -53,7 +52,7 @@ bool names_experts(const ModuleNames& names) {
 template <class T>
 class PatternMap {
  public:
-  PatternMap(std::string key, const std::map<std::string, T>& values) : key_(std::move(key)) {
+  PatternMap(std::string key, const NamedValues<T>& values) : key_(std::move(key)) {
     for (const auto& [text, value] : values) entries_.push_back({NamePattern(key_, text), value});
   }
   T of(const std::string& module, T otherwise) {
@@ -102,6 +101,8 @@ class Ranks {
                             "gives some modules another",
                             target.r, info.name, info.shape[last - 1], info.shape[last], most));
     }
+    target.dora = lora_.use_dora;
+    target.pissa = lora_.is_pissa();
     const auto r = static_cast<double>(target.r);
     target.scale = target.alpha / (lora_.use_rslora ? std::sqrt(r) : r);
     return target;
@@ -164,6 +165,12 @@ std::string lora_a_name(const std::string& weight) { return with_factor(weight, 
 std::string lora_b_name(const std::string& weight) { return with_factor(weight, ".lora_B.weight"); }
 std::string lora_magnitude_name(const std::string& weight) {
   return with_factor(weight, ".lora_magnitude_vector.weight");
+}
+std::string lora_a_start_name(const std::string& weight) {
+  return with_factor(weight, ".lora_A_start.weight");
+}
+std::string lora_b_start_name(const std::string& weight) {
+  return with_factor(weight, ".lora_B_start.weight");
 }
 
 std::vector<LoraTarget> lora_targets(const LoraOptions& lora, const arch::Options& arch,

@@ -10,20 +10,25 @@
 
 namespace moesaic {
 
-/// The change of `weight` is scale B A, B [N, r] and A [r, K], one for each expert.
+/// The change of `weight` is scale B A, B [N, r] and A [r, K], one for each expert; with `dora` the
+/// rows of the sum then get the lengths of the magnitude vector [N].
 struct LoraTarget {
   std::string weight;  // "model.layers.0.self_attn.q_proj.weight"
   std::int64_t r = 0;
   double alpha = 0;
   double scale = 0;
   bool dora = false;
+  bool pissa = false;  // the change is scale (B A - B_start A_start)
 };
 
 /// Names of the factors in the table and in checkpoints: X.weight -> X.lora_A.weight,
-/// X.lora_B.weight, X.lora_magnitude_vector.weight.
+/// X.lora_B.weight, X.lora_magnitude_vector.weight; what PiSSA took out of the weight is
+/// X.lora_A_start.weight, X.lora_B_start.weight.
 std::string lora_a_name(const std::string& weight);
 std::string lora_b_name(const std::string& weight);
 std::string lora_magnitude_name(const std::string& weight);
+std::string lora_a_start_name(const std::string& weight);
+std::string lora_b_start_name(const std::string& weight);
 
 /// In the order of `table`, that of the architecture. Linear maps of modules_to_save have none, nor
 /// have the layers for multi-token prediction. KeyError for what matches nothing, for a rank larger

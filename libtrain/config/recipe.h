@@ -3,9 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -43,8 +43,8 @@ struct DataOptions {
   std::optional<std::string> too_long;  // stop | truncate | skip | chunk: documents, unless laid
                                         // end to end
   std::int64_t overlap = 0;             // inputs that a chunk shares with the one before
-  std::string loss_on = "auto";              // auto | all | completion
-  std::string on_error = "stop";             // stop | skip: lines that cannot be read
+  std::string loss_on = "auto";         // auto | all | completion
+  std::string on_error = "stop";        // stop | skip: lines that cannot be read
   std::optional<std::string> chat_template;  // a Jinja file in place of the tokenizer's own
   std::optional<std::string> cache;          // token files; default <run_dir>/cache
 
@@ -141,6 +141,10 @@ struct LogOptions {
   std::vector<std::int64_t> profile_steps;  // steps, from 1, whose trace is written
 };
 
+/// Values by name, in the order in which they were given.
+template <class T>
+using NamedValues = std::vector<std::pair<std::string, T>>;
+
 /// Names of modules: suffixes of their paths, or one regular expression.
 using ModuleNames = std::variant<std::string, std::vector<std::string>>;
 
@@ -151,20 +155,32 @@ struct LoraOptions {
   double lora_dropout = 0.0;
   ModuleNames target_modules = std::string("all-linear");
   ModuleNames exclude_modules = std::vector<std::string>();
-  std::map<std::string, std::int64_t> rank_pattern;  // other r, by ends of module paths
-  std::map<std::string, double> alpha_pattern;
+  NamedValues<std::int64_t> rank_pattern;  // other r, by ends of module paths; the first counts
+  NamedValues<double> alpha_pattern;
   bool use_rslora = false;                    // alpha / sqrt(r)
-  std::string init_lora_weights = "default";  // default | gaussian
+  bool use_dora = false;                      // magnitudes of the rows of a weight are trained
+  std::string init_lora_weights = "default";  // default | gaussian | pissa
   bool train_a = true;                        // false: A stays as drawn
   double lora_plus_ratio = 1.0;               // learning rate of B over that of A
   std::string router = "frozen";              // frozen | lora | full
   std::vector<std::string> modules_to_save;   // trained in full
   std::string base = "master";                // storage of the frozen weights
+
+  bool is_pissa() const { return init_lora_weights == "pissa"; }
+};
+
+/// Expert-specialised fine-tuning: the experts that count for the run's data are trained.
+struct EsftOptions {
+  double share = 0.2;                   // of the scores of a layer that those chosen add up to
+  std::string score = "gate";           // gate | tokens
+  std::int64_t sample_tokens = 131072;  // of the first draws, by which experts are scored
 };
 
 struct AdaptOptions {
+  std::optional<std::string> from;                // a PEFT folder or a run that `lora` goes on from
   std::optional<std::vector<std::string>> train;  // regular expressions: trained in full
   std::optional<LoraOptions> lora;
+  std::optional<EsftOptions> esft;
 };
 
 struct Recipe {

@@ -110,7 +110,10 @@ LoadedRecipe load(const Input& input) {
     read_section(schema_of(&loaded.recipe), root, "", "", loaded.recipe, problems);
     require_keys(root, loaded.places, problems);
     check_recipe(loaded.recipe, loaded.places, problems);
-    if (input.look_at_weights) resolve_model(loaded.recipe, loaded.places, problems);
+    if (input.look_at_weights) {
+      resolve_model(loaded.recipe, loaded.places, problems);
+      resolve_adapter(loaded.recipe, loaded.places, problems);
+    }
     check_architecture(loaded.recipe, loaded.places, problems);
   }
   loaded.problems = problems.sorted();

@@ -88,6 +88,7 @@ const Schema<Recipe>& schema_of(const Recipe*);
 const Schema<SourceOptions>& schema_of(const SourceOptions*);
 const Schema<ParameterGroupOptions>& schema_of(const ParameterGroupOptions*);
 const Schema<LoraOptions>& schema_of(const LoraOptions*);
+const Schema<EsftOptions>& schema_of(const EsftOptions*);
 const Schema<AdaptOptions>& schema_of(const AdaptOptions*);
 
 template <class T>

@@ -54,7 +54,28 @@ ParameterInfo factor(const ParameterInfo& weight, std::string name, std::int64_t
   return info;
 }
 
-// PEFT's initial values: A uniform in +-1 / sqrt(K) or normal, B zeros.
+// Rows of W + scale B A have these lengths.
+ParameterInfo magnitude_of(const ParameterInfo& weight) {
+  ParameterInfo info = weight;
+  info.name = lora_magnitude_name(weight.name);
+  info.shape.pop_back();
+  info.init = arch::Init::kOnes;  // until the weights are there
+  info.adapter = info.trainable = true;
+  info.flops_per_token = 0;
+  return info;
+}
+
+// Where PiSSA begins from: taken out of the weight, and kept, so that the change is known.
+ParameterInfo start_of(const ParameterInfo& factor, std::string name) {
+  ParameterInfo info = factor;
+  info.name = std::move(name);
+  info.init = arch::Init::kZeros;  // until the weights are there
+  info.trainable = false;
+  info.flops_per_token = 0;
+  return info;
+}
+
+// PEFT's initial values: A uniform in +-1 / sqrt(K) or normal, B zeros; of PiSSA as start_of().
 void add_factors(const LoraOptions& lora, const LoraTarget& target, const ParameterInfo& weight,
                  ParameterTable& table) {
   const std::size_t last = weight.shape.size() - 1;
@@ -68,8 +89,14 @@ void add_factors(const LoraOptions& lora, const LoraTarget& target, const Parame
   ParameterInfo b = factor(weight, lora_b_name(weight.name), out, target.r);
   b.init = arch::Init::kZeros;
   b.learning_rate_ratio = lora.lora_plus_ratio;
+  if (target.pissa) {
+    a.init = arch::Init::kZeros;
+    table.push_back(start_of(a, lora_a_start_name(weight.name)));
+    table.push_back(start_of(b, lora_b_start_name(weight.name)));
+  }
   table.push_back(std::move(a));
   table.push_back(std::move(b));
+  if (target.dora) table.push_back(magnitude_of(weight));
 }
 
 ParameterTable with_adapters(const LoraOptions& lora, const arch::Options& arch,
@@ -88,11 +115,38 @@ ParameterTable with_adapters(const LoraOptions& lora, const arch::Options& arch,
   return rewritten;
 }
 
+// How many experts a layer has at most whose scores are the fewest to add up to the share: so many
+// of the largest always do.
+std::int64_t most_chosen(const EsftOptions& esft, std::int64_t experts) {
+  const double most = std::ceil(esft.share * static_cast<double>(experts));
+  return std::clamp<std::int64_t>(static_cast<std::int64_t>(most), 1, experts);
+}
+
+// Experts that adapt.train names are trained all the same; the layers for multi-token prediction
+// are not scored.
+void train_chosen(const EsftOptions& esft, const arch::Options& arch, ParameterTable& table) {
+  bool some = false;
+  for (ParameterInfo& info : table) {
+    const bool chosen = info.scope == arch::Scope::kExpert && !info.trainable &&
+                        !arch::is_prediction_parameter(arch, info.name);
+    if (!chosen) continue;
+    info.trainable = true;
+    info.most_experts = most_chosen(esft, info.shape[0]);
+    some = true;
+  }
+  if (!some) {
+    throw KeyError("adapt.esft", arch.is_moe()
+                                     ? "has nothing to choose: adapt.train names every expert"
+                                     : "chooses experts, and the model has none");
+  }
+}
+
 void adapt_table(const AdaptOptions& adapt, const arch::Options& arch, ParameterTable& table) {
-  if (adapt.lora) {
+  if (adapt.lora || adapt.esft) {
     for (ParameterInfo& info : table) info.trainable = false;
   }
   if (adapt.train) train_named(*adapt.train, table);
+  if (adapt.esft) train_chosen(*adapt.esft, arch, table);
   if (adapt.lora) {
     train_saved(*adapt.lora, table);
     table = with_adapters(*adapt.lora, arch, table);

@@ -73,10 +73,19 @@ void read_list(const Slot& slot, std::vector<Value>& field) {
 }
 
 template <class Value>
-void read_map(const Slot& slot, std::map<std::string, Value>& field) {
+Value& value_of(const std::string& name, std::map<std::string, Value>& values) {
+  return values[name];
+}
+template <class Value>
+Value& value_of(const std::string& name, NamedValues<Value>& values) {
+  return values.emplace_back(name, Value{}).second;
+}
+
+template <class Map>
+void read_map(const Slot& slot, Map& field) {
   if (slot.node.is_null()) return field.clear();
   if (!slot.node.is_mapping()) return slot.refuse(expected_text(slot.rule, field));
-  std::map<std::string, Value> values;
+  Map values;
   const std::size_t before = slot.problems.size();
   for (std::size_t i = 0; i < slot.node.items.size() && !slot.problems.full(); ++i) {
     const auto& [name, place] = slot.node.keys[i];
@@ -85,13 +94,13 @@ void read_map(const Slot& slot, std::map<std::string, Value>& field) {
       continue;
     }
     const std::string key = format("{}.{}", slot.key, shortened(name));
-    read_value(Slot{slot.node.items[i], key, slot.rule, slot.problems}, values[name]);
+    read_value(Slot{slot.node.items[i], key, slot.rule, slot.problems}, value_of(name, values));
   }
   if (slot.problems.size() == before) field = std::move(values);
 }
 
-template <class Value>
-std::string map_text(const std::map<std::string, Value>& value) {
+template <class Map>
+std::string map_text(const Map& value) {
   std::vector<std::string> parts;
   for (const auto& [name, item] : value)
     parts.push_back(format("{}: {}", yaml_text(name), write_value(item).value_or("")));
@@ -150,10 +159,8 @@ void read_value(const Slot& slot, std::vector<double>& field) { read_list(slot, 
 void read_value(const Slot& slot, std::vector<std::int64_t>& field) { read_list(slot, field); }
 void read_value(const Slot& slot, std::vector<std::string>& field) { read_list(slot, field); }
 
-void read_value(const Slot& slot, std::map<std::string, std::int64_t>& field) {
-  read_map(slot, field);
-}
-void read_value(const Slot& slot, std::map<std::string, double>& field) { read_map(slot, field); }
+void read_value(const Slot& slot, NamedValues<std::int64_t>& field) { read_map(slot, field); }
+void read_value(const Slot& slot, NamedValues<double>& field) { read_map(slot, field); }
 void read_value(const Slot& slot, std::map<std::string, std::string>& field) {
   read_map(slot, field);
 }
@@ -190,12 +197,10 @@ std::optional<std::string> write_value(const std::vector<std::string>& value) {
   return format("[{}]", join(texts, ", "));
 }
 
-std::optional<std::string> write_value(const std::map<std::string, std::int64_t>& value) {
+std::optional<std::string> write_value(const NamedValues<std::int64_t>& value) {
   return map_text(value);
 }
-std::optional<std::string> write_value(const std::map<std::string, double>& value) {
-  return map_text(value);
-}
+std::optional<std::string> write_value(const NamedValues<double>& value) { return map_text(value); }
 std::optional<std::string> write_value(const std::map<std::string, std::string>& value) {
   return map_text(value);
 }

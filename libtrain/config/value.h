@@ -48,8 +48,8 @@ void read_value(const Slot& slot, std::string& field);
 void read_value(const Slot& slot, std::vector<double>& field);
 void read_value(const Slot& slot, std::vector<std::int64_t>& field);
 void read_value(const Slot& slot, std::vector<std::string>& field);
-void read_value(const Slot& slot, std::map<std::string, std::int64_t>& field);
-void read_value(const Slot& slot, std::map<std::string, double>& field);
+void read_value(const Slot& slot, NamedValues<std::int64_t>& field);
+void read_value(const Slot& slot, NamedValues<double>& field);
 void read_value(const Slot& slot, std::map<std::string, std::string>& field);
 void read_value(const Slot& slot, Json& field);
 
@@ -72,8 +72,8 @@ std::optional<std::string> write_value(const std::string& value);
 std::optional<std::string> write_value(const std::vector<double>& value);
 std::optional<std::string> write_value(const std::vector<std::int64_t>& value);
 std::optional<std::string> write_value(const std::vector<std::string>& value);
-std::optional<std::string> write_value(const std::map<std::string, std::int64_t>& value);
-std::optional<std::string> write_value(const std::map<std::string, double>& value);
+std::optional<std::string> write_value(const NamedValues<std::int64_t>& value);
+std::optional<std::string> write_value(const NamedValues<double>& value);
 std::optional<std::string> write_value(const std::map<std::string, std::string>& value);
 std::optional<std::string> write_value(const Json& value);
 template <class... T>  // in variant_value.h

@@ -26,6 +26,10 @@ template <class T>
 std::string type_name(const std::map<std::string, T>&) {
   return "mapping of names to " + type_name(T{}) + "s";
 }
+template <class T>
+std::string type_name(const NamedValues<T>&) {
+  return "mapping of names to " + type_name(T{}) + "s";
+}
 template <class First, class... Rest>  // in variant_value.h
 std::string type_name(const std::variant<First, Rest...>&);
 template <class T>
@@ -46,6 +50,11 @@ std::string expected_text(const Rule& rule, const std::vector<T>& list) {
 }
 template <class T>
 std::string expected_text(const Rule&, const std::map<std::string, T>& map) {
+  return "a " + type_name(map);
+}
+
+template <class T>
+std::string expected_text(const Rule&, const NamedValues<T>& map) {
   return "a " + type_name(map);
 }
 

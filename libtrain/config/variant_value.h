@@ -30,6 +30,10 @@ template <class T>
 bool has_form(const Slot& slot, const std::map<std::string, T>&) {
   return slot.node.is_mapping();
 }
+template <class T>
+bool has_form(const Slot& slot, const NamedValues<T>&) {
+  return slot.node.is_mapping();
+}
 template <Described T>
 bool has_form(const Slot& slot, const T&) {
   return slot.node.is_mapping();

@@ -1,10 +1,13 @@
 #include "engine/assemble.h"
 
+#include "adapt/begin.h"
+#include "adapt/esft.h"
 #include "adapt/lora.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
 #include "engine/open_data.h"
 #include "engine/run_description.h"
+#include "engine/starting_adapter.h"
 #include "engine/starting_weights.h"
 #include "models/transformer.h"
 #include "moe/make_moe.h"
@@ -43,6 +46,8 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   parts.config = arch::to_config(arch);
   parts.base = weights.base();
   parts.origin = weights.load(*parts.parameters, context);
+  load_starting_adapter(recipe, arch, parts.base, *parts.parameters, context);
+  begin_adapters(recipe, arch, *parts.parameters, context);
 }
 
 AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,
@@ -69,8 +74,21 @@ void make_step_optimizer(const Recipe& recipe, const RankContext& context, Accum
                               [&sink] { sink.gather_parameters(); });
 }
 
-void make_training(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                        TrainingParts& parts) {
+  if (!recipe.adapt || !recipe.adapt->esft) return;
+  EsftRun esft = make_esft(
+      {.esft = *recipe.adapt->esft, .arch = arch, .max_steps = parts.max_steps}, *parts.parameters,
+      *parts.model, parts.computation, *parts.train, context, std::move(parts.sink));
+  parts.around.push_back(std::move(esft.part));
+  parts.sink = std::move(esft.sink);
+  parts.transforms.push_back(std::move(esft.transform));
+}
+
+void make_training(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                   TrainingParts& parts) {
   AccumulatingSink& sink = make_sink(recipe, context, parts);
+  add_chosen_experts(recipe, arch, context, parts);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
   make_step_optimizer(recipe, context, sink, parts);
   const ScheduleOptions& s = recipe.schedule;
@@ -113,7 +131,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
     carry_chat_template(recipe.data.chat_template, parts.origin.files);
   }
   parts.losses = make_losses(recipe, arch);
-  make_training(recipe, context, parts);
+  make_training(recipe, arch, context, parts);
   make_saver(recipe, context, parts);
   describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;

@@ -22,6 +22,7 @@ struct RouterRecord {
   /// default_moe: [e, D + 1] in the master dtype: over the rows of each expert of this rank the sum
   /// of what it puts out, its weight left out, and the number of rows.
   at::Tensor output_sum = {};
+  at::Tensor weight_TK = {};  // outside training: what each choice weighs, master dtype
 };
 
 struct ModelOutput {

@@ -29,7 +29,7 @@ class StepPart {
  public:
   virtual ~StepPart() = default;
 
-  /// Before the first round. Local.
+  /// Before the first round. Collective over world where a part says so.
   virtual void before(const Step& /*step*/) {}
   /// Before the forward pass of a micro-batch, whose context it may add to. Local.
   virtual void before_forward(ForwardContext& /*context*/) {}

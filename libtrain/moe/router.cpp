@@ -198,6 +198,7 @@ Routing Router::route(const ForwardContext& context, const at::Tensor& x_TD) con
       softmax ? score_TE : score_TE.div(score_TE.sum(-1, true).add(kTinyScore));
   record.count_E = count(record.selected_TK, options_.columns());
   record.num_experts = options_.num_experts;
+  if (!context.training) record.weight_TK = routing.weight_TC;
   return routing;
 }
 

@@ -54,6 +54,17 @@ void add_scale_gradient(const ParameterUse& use, const at::Tensor& dy, at::Tenso
     gradient.add_(at::mul(use.input, use.factor_R.unsqueeze(1)).mul_(dy).sum(0));
 }
 
+void add_bias_gradient(const ParameterUse& use, const at::Tensor& dy, const at::Tensor& gradient) {
+  const auto add = [&gradient](const at::Tensor& rows, const at::Tensor& sum) {
+    at::Tensor(sum).add_(at::sum(rows, at::IntArrayRef{0}, false, gradient.scalar_type()));
+  };
+  if (gradient.dim() == 1) return add(dy, gradient);
+  const std::vector<std::int64_t>& begin = use.offsets.host();
+  for (std::size_t e = 0; e + 1 < begin.size(); ++e)
+    add(dy.narrow(0, begin[e], begin[e + 1] - begin[e]),
+        gradient.select(0, static_cast<std::int64_t>(e)));
+}
+
 }  // namespace
 
 void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel kernel,
@@ -74,7 +85,7 @@ void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel ker
       add_scale_gradient(use, dy, gradient);
       return;
     case ParameterUse::Kind::kBias:
-      gradient.add_(at::sum(dy, at::IntArrayRef{0}, false, gradient.scalar_type()));
+      add_bias_gradient(use, dy, gradient);
       return;
   }
 }

@@ -27,14 +27,14 @@ struct ParameterUse {
     kGrouped,    // as kLinear for each expert on the rows of its group; weight [e, N, K]
     kEmbedding,  // input ids [R], gradient [R, D]; weight [V, D]
     kScale,      // input [R, D] times factor [R] is what was scaled, gradient [R, D]; weight [D]
-    kBias,       // no input; gradient [R, N]; weight [N]
+    kBias,       // no input; gradient [R, N]; weight [N], or with offsets [e, N]
   };
   Kind kind = Kind::kLinear;
   const Parameter& parameter;
   at::Tensor input;
   at::Tensor output_gradient;
   at::Tensor example_R;       // int64 [R]: the example of each row
-  GroupOffsets offsets = {};  // kGrouped only: a group for each local expert
+  GroupOffsets offsets = {};  // kGrouped, kBias [e, N]: a group for each local expert
   at::Tensor factor_R = {};   // kScale only
   /// The tensors are gone after the call; otherwise they stay as they are until the round ends.
   bool passing = false;

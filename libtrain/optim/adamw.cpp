@@ -70,26 +70,35 @@ class AdamW : public Optimizer {
     const auto t = static_cast<double>(step);
     const auto& [exp_avg, exp_avg_sq] = moments_of(entry.parameter);
     const Rates rates = rates_of(entry.parameter, learning_rate);
-    cpu::adamw({.beta1 = options_.beta1,
-                .beta2 = options_.beta2,
-                .eps = options_.eps,
-                .decay = rates.learning_rate * rates.weight_decay,
-                .step_size = rates.learning_rate / (1 - std::pow(options_.beta1, t)),
-                .variance_scale = 1 / (1 - std::pow(options_.beta2, t)),
-                .gradient_scale = scale},
-               entry.weight(), entry.gradient, exp_avg, exp_avg_sq);
+    const auto weights = entry.updated_of(entry.weight());
+    const auto gradients = entry.updated_of(entry.gradient);
+    const auto first = entry.updated_of(exp_avg), second = entry.updated_of(exp_avg_sq);
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      cpu::adamw({.beta1 = options_.beta1,
+                  .beta2 = options_.beta2,
+                  .eps = options_.eps,
+                  .decay = rates.learning_rate * rates.weight_decay,
+                  .step_size = rates.learning_rate / (1 - std::pow(options_.beta1, t)),
+                  .variance_scale = 1 / (1 - std::pow(options_.beta2, t)),
+                  .gradient_scale = scale},
+                 weights[i], gradients[i], first[i], second[i]);
+    }
   }
 
   // All parameters of the same rates by a few kernels.
   void step_on_device(const Entries& entries, const Rates& rates, double scale, std::int64_t step) {
     std::vector<at::Tensor> weights, gradients, first, second;
+    const auto append = [](const std::vector<at::Tensor>& pieces, std::vector<at::Tensor>& all) {
+      all.insert(all.end(), pieces.begin(), pieces.end());
+    };
     for (const GradientEntry* entry : entries) {
       const auto& [exp_avg, exp_avg_sq] = moments_of(entry->parameter);
-      weights.push_back(entry->weight());
-      gradients.push_back(entry->gradient);
-      first.push_back(exp_avg);
-      second.push_back(exp_avg_sq);
+      append(entry->updated_of(entry->weight()), weights);
+      append(entry->updated_of(entry->gradient), gradients);
+      append(entry->updated_of(exp_avg), first);
+      append(entry->updated_of(exp_avg_sq), second);
     }
+    if (weights.empty()) return;
     // The kernel advances nothing: it reads the number of this step.
     const std::vector<at::Tensor> steps(
         weights.size(), at::scalar_tensor(static_cast<double>(step),

@@ -18,25 +18,31 @@ class Sgd : public Optimizer {
 
   void step(const Gradients& gradients, std::int64_t, double learning_rate) override {
     for (const GradientEntry& entry : gradients.entries) {
-      const Parameter& parameter = entry.parameter;
-      const at::Tensor& gradient = entry.gradient;
-      at::Tensor weight = entry.weight();
-      at::Tensor update = gradients.scale == 1 ? gradient : gradient.mul(gradients.scale);
-      const double decay = parameter.weight_decay.value_or(options_.weight_decay);
-      if (parameter.decay && decay != 0) update = update.add(weight, decay);
-      if (options_.momentum != 0) {
-        update = momentum_.at(static_cast<std::size_t>(parameter.index))
-                     .mul_(options_.momentum)
-                     .add_(update);
+      const auto weights = entry.updated_of(entry.weight());
+      const auto rows = entry.updated_of(entry.gradient);
+      for (std::size_t i = 0; i < weights.size(); ++i) {
+        const at::Tensor update = update_of(entry, i, weights[i], rows[i], gradients.scale);
+        at::Tensor(weights[i]).sub_(update, learning_rate * entry.parameter.learning_rate_ratio);
+        at::Tensor(rows[i]).zero_();
       }
-      weight.sub_(update, learning_rate * parameter.learning_rate_ratio);
-      at::Tensor(gradient).zero_();
     }
   }
 
   StateDict state() const override { return state_; }
 
  private:
+  // Of piece `i` of what is updated.
+  at::Tensor update_of(const GradientEntry& entry, std::size_t i, const at::Tensor& weight,
+                       const at::Tensor& gradient, double scale) {
+    const Parameter& parameter = entry.parameter;
+    at::Tensor update = scale == 1 ? gradient : gradient.mul(scale);
+    const double decay = parameter.weight_decay.value_or(options_.weight_decay);
+    if (parameter.decay && decay != 0) update = update.add(weight, decay);
+    if (options_.momentum == 0) return update;
+    const at::Tensor& momentum = momentum_.at(static_cast<std::size_t>(parameter.index));
+    return at::Tensor(entry.updated_of(momentum)[i]).mul_(options_.momentum).add_(update);
+  }
+
   SgdOptions options_;
   std::vector<at::Tensor> momentum_;  // by parameter index
   StateDict state_;

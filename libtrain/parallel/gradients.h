@@ -16,10 +16,20 @@ struct GradientEntry {
   const Parameter& parameter;
   at::Tensor gradient;
   std::optional<RowRange> rows = {};  // of parameter.tensor that it is of; nullopt = all
+  /// Of `gradient`: what the optimizer changes; nullopt = all. The gradient of other rows is zero.
+  std::optional<std::vector<RowRange>> updated = {};
 
   /// The values that the gradient is of: a view.
   at::Tensor weight() const {
     return rows ? parameter.tensor.narrow(0, rows->first, rows->count) : parameter.tensor;
+  }
+  /// Of a tensor with the gradient's rows, those that are updated: views.
+  std::vector<at::Tensor> updated_of(const at::Tensor& tensor) const {
+    if (!updated) return {tensor};
+    std::vector<at::Tensor> pieces;
+    for (const RowRange& range : *updated)
+      pieces.push_back(tensor.narrow(0, range.first, range.count));
+    return pieces;
   }
 };
 

@@ -79,7 +79,8 @@ at::Tensor adapted_rows(const AdapterPair& pair, const at::Tensor& weight) {
   const at::Tensor a = pair.a.to(weight.scalar_type());
   at::Tensor sum = weight.add(at::matmul(b, a), pair.scale);
   if (!pair.magnitude.defined()) return sum;
-  const at::Tensor length = sum.square().sum(-1).sqrt();
+  at::Tensor length = sum.square().sum(-1).sqrt();
+  length.masked_fill_(length.eq(0), 1);  // of a row of zeros, which stays one
   const at::Tensor wanted = pair.magnitude.to(weight.scalar_type());
   return sum.mul_(wanted.div(length).unsqueeze(-1));
 }

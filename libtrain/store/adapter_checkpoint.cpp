@@ -1,5 +1,7 @@
 #include "store/adapter_checkpoint.h"
 
+#include <ATen/ops/cat.h>
+
 #include <utility>
 
 #include "config/model_config.h"
@@ -73,13 +75,22 @@ AdapterCheckpoint::AdapterCheckpoint(const CheckpointInfo& info)
 AdapterPair AdapterCheckpoint::pair(const std::string& weight, std::int64_t first,
                                     std::int64_t count) const {
   const LoraTarget& target = description_.pairs.at(weight);
-  const std::string a = lora_a_name(weight), magnitude = lora_magnitude_name(weight);
-  const std::vector<std::int64_t> shape = rows_.shape(a);
-  const bool experts = shape.size() == 3;  // rows of these are experts, each with its A
-  return {.a = experts ? rows_.rows(a, first, count) : rows_.rows(a, 0, shape[0]),
-          .b = rows_.rows(lora_b_name(weight), first, count),
-          .magnitude = target.dora ? rows_.rows(magnitude, first, count) : at::Tensor(),
-          .scale = target.scale};
+  const bool experts = rows_.shape(lora_a_name(weight)).size() == 3;
+  const auto of_weight = [&](const std::string& name) { return rows_.rows(name, first, count); };
+  // Rows of routed experts are experts, each with its A; any other weight has one A.
+  const auto of_a = [&](const std::string& name) {
+    return experts ? of_weight(name) : rows_.rows(name, 0, target.r);
+  };
+  AdapterPair pair{.a = of_a(lora_a_name(weight)),
+                   .b = of_weight(lora_b_name(weight)),
+                   .magnitude = {},
+                   .scale = target.scale};
+  if (target.dora) pair.magnitude = of_weight(lora_magnitude_name(weight));
+  if (!target.pissa) return pair;
+  // What PiSSA took out of the base is in the change once more, negative.
+  pair.a = at::cat({pair.a, of_a(lora_a_start_name(weight))}, -2);
+  pair.b = at::cat({pair.b, of_weight(lora_b_start_name(weight)).neg()}, -1);
+  return pair;
 }
 
 }  // namespace moesaic

@@ -51,6 +51,9 @@ void add_described_pair(const ParameterInfo& weight, const LoraTarget& target,
   table.push_back(beside(weight, lora_a_name(weight.name), a));
   table.push_back(beside(weight, lora_b_name(weight.name), b));
   if (target.dora) table.push_back(beside(weight, lora_magnitude_name(weight.name), rows));
+  if (!target.pissa) return;
+  table.push_back(beside(weight, lora_a_start_name(weight.name), a));
+  table.push_back(beside(weight, lora_b_start_name(weight.name), b));
 }
 
 }  // namespace

@@ -24,30 +24,8 @@ at::Tensor random(at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble);
 
 bool close(const at::Tensor& a, const at::Tensor& b) { return at::allclose(a, b, 1e-11, 1e-12); }
 
-struct Adapted {
-  arch::Options arch = test::tiny_olmoe();
-  test::TinyAdapters made;
-  ParameterSet parameters;
-  std::unique_ptr<AdapterFactory> factory;
-  test::Fixture fixture;
-
-  explicit Adapted(const LoraOptions& lora)
-      : made(test::tiny_lora(lora, arch)),
-        parameters(test::parameters_of(made.table, RankContext::single())),
-        factory(made.make(parameters)) {}
-
-  const Parameter& find(const std::string& name) const { return *parameters.find(name); }
-  at::Tensor gradient(const std::string& name) {
-    return fixture.sink.gradients.at(find(name).index);
-  }
-};
-
-LoraOptions rank(std::int64_t r, double alpha) {
-  LoraOptions lora;
-  lora.r = r;
-  lora.lora_alpha = alpha;
-  return lora;
-}
+using test::Adapted;
+using test::rank;
 
 TEST(Lora, BesideALinearMapIsTheChangedWeight) {
   for (const bool rslora : {false, true}) {

@@ -167,6 +167,8 @@ TEST(LoraTargets, RanksAndAlphasMayDiffer) {
   EXPECT_EQ(targets[1].scale, 10.0 / 4);
   EXPECT_EQ(targets[3].r, 2);
   EXPECT_EQ(targets[3].scale, 10.0 / 2);
+  lora.rank_pattern = {{"v_proj", 3}, {R"(layers\.1\..*)", 2}};  // the first that matches counts
+  EXPECT_EQ(lora_targets(lora, llama(), arch::parameter_table(llama()))[3].r, 3);
 }
 
 TEST(LoraTargets, TheRouterHasAKeyOfItsOwn) {

@@ -19,8 +19,8 @@ struct Port {
 };
 
 struct Values {
-  std::map<std::string, std::int64_t> ranks;
-  std::map<std::string, double> alphas;
+  NamedValues<std::int64_t> ranks;
+  NamedValues<double> alphas;
   std::map<std::string, std::string> names;
   std::vector<std::string> train;
   std::vector<std::string> files;
@@ -63,13 +63,13 @@ const Schema<Values>& schema_of(const Values*) {
 TEST(Map, ReadsNamesToNumbersIntegersAndTexts) {
   const auto values =
       good<Values>("{ranks: {layers.0.q: 4, \"a b\": 8}, alphas: {q: 1.5}, names: {q: k}}");
-  EXPECT_EQ(values.ranks, (std::map<std::string, std::int64_t>{{"layers.0.q", 4}, {"a b", 8}}));
-  EXPECT_EQ(values.alphas.at("q"), 1.5);
+  EXPECT_EQ(values.ranks, (NamedValues<std::int64_t>{{"layers.0.q", 4}, {"a b", 8}}));  // as given
+  EXPECT_EQ(values.alphas, (NamedValues<double>{{"q", 1.5}}));
   EXPECT_EQ(values.names.at("q"), "k");
   EXPECT_TRUE(good<Values>("ranks: null").ranks.empty());
   EXPECT_TRUE(good<Values>("ranks: {}").ranks.empty());
   EXPECT_EQ(good<Values>("ranks: {a: 1, b: 2}", {"ranks.b=3"}).ranks,
-            (std::map<std::string, std::int64_t>{{"a", 1}, {"b", 3}}));
+            (NamedValues<std::int64_t>{{"a", 1}, {"b", 3}}));
 }
 
 TEST(Map, RefusesCarelessInput) {

@@ -84,6 +84,49 @@ class FinetuneTest(RunTest):
         self.train(*STEPS, "--resume", "auto", run="parts")
         self.assertEqual(self.digests("whole"), self.digests("parts"))
 
+    def test_magnitudes(self):
+        self.train(*STEPS, "adapt.lora.use_dora=true")
+        self.train(*STEPS, "train.max_steps=3", "adapt.lora.use_dora=true", run="parts", ranks=2, expert=2)
+        self.train(*STEPS, "adapt.lora.use_dora=true", "--resume", "auto", run="parts", ranks=2, expert=2)
+        self.moesaic("export", self.folder / "run", self.folder / "merged")
+        scores = self.score("run")
+        self.assertGreater(self.worst(scores, self.score("hub")), 1e-4)
+        self.assertLess(self.worst(scores, self.score("merged")), 1e-12)
+        self.assertLess(self.worst(scores, self.score("parts")), 1e-9)
+
+    def test_principal_values_go_on_to_the_bit_and_are_written_against_the_base(self):
+        pissa = "adapt.lora.init_lora_weights=pissa"
+        self.train(*STEPS, pissa, run="whole")
+        self.train(*STEPS, pissa, "train.max_steps=3", run="parts")
+        self.train(*STEPS, pissa, "--resume", "auto", run="parts")
+        self.assertEqual(self.digests("whole"), self.digests("parts"))
+        self.train(*STEPS, pissa, run="split", ranks=2, expert=2)
+        self.moesaic("export", self.folder / "whole", self.folder / "adapter", "--adapter")
+        scores = self.score("whole")
+        self.assertGreater(self.worst(scores, self.score("hub")), 1e-4)
+        self.assertLess(self.worst(scores, self.score("split")), 1e-9)
+        self.assertLess(self.worst(scores, self.score("hub", "--adapter", self.folder / "adapter")), 1e-9)
+
+    def test_goes_on_from_an_adapter(self):
+        still = ("train.max_steps=1", "train.precision=float64", "optimizer.learning_rate=1e-30")
+        lora = self.recipe.read_text()
+        for run, override in (("run", "seed=5"), ("principal", "adapt.lora.init_lora_weights=pissa")):
+            self.recipe.write_text(lora)
+            self.train(*STEPS, override, run=run)
+            self.moesaic("export", self.folder / run, self.folder / f"{run}-adapter", "--adapter")
+            scores = self.score(run)
+            self.recipe.write_text(lora[:lora.index("adapt:")])
+            for start in (run, f"{run}-adapter"):
+                self.train(*still, f"adapt={{from: {self.folder / start}}}", run=f"from-{start}", ranks=2, expert=2)
+                self.assertLess(self.worst(scores, self.score(f"from-{start}")), 1e-9, start)
+        start = f"adapt={{from: {self.folder}/run-adapter, lora: {{r: 3}}}}"
+        self.assertIn("is 3, and that of the adapter in", self.moesaic("validate", self.recipe, start, expect=3).stdout)
+        start = f"adapt={{from: {self.folder}/text}}"
+        self.assertIn("there is no adapter at", self.moesaic("validate", self.recipe, start, expect=3).stdout)
+        self.moesaic("export", self.folder / "run", self.folder / "merged")
+        wrong = self.train(*still, f"adapt={{from: {self.folder}/run}}", f"model.from={self.folder}/merged", run="wrong", expect=4)
+        self.assertIn("belong to other weights", wrong.stderr)
+
     def test_part_of_a_model_is_trained_in_full(self):
         text = self.recipe.read_text()
         self.recipe.write_text(text[:text.index("adapt:")] + "adapt: {train: ['lm_head.weight', '.*[.]k_proj[.]weight']}\n")
@@ -93,6 +136,29 @@ class FinetuneTest(RunTest):
         self.assertEqual(weights, {"lm_head.weight", "model.layers.0.self_attn.k_proj.weight",
                                    "model.layers.1.self_attn.k_proj.weight"})
 
+    def test_experts_that_the_data_go_to_are_trained(self):
+        text = self.recipe.read_text()
+        self.recipe.write_text(text[:text.index("adapt:")] + "adapt: {esft: {share: 0.4, sample_tokens: 300}}\n")
+        log = self.train(*STEPS, run="whole").stderr
+        self.assertIn("model.layers.1.mlp.experts: ", log)
+        chosen = self.manifest("whole")["training"]["esft"]
+        self.assertEqual(len(chosen), 2)
+        begun, ended = self.digests("base"), self.digests("whole")
+        for name in (name for name in begun if "/" not in name):
+            changed = [i for i, digest in enumerate(ended[name]) if digest != begun[name][i]]
+            layer = int(name.split(".")[2]) if ".experts." in name else None
+            self.assertEqual(changed, [] if layer is None else chosen[layer], name)
+        self.train(*STEPS, "train.max_steps=3", run="parts")
+        self.train(*STEPS, "--resume", "auto", run="parts")
+        self.assertEqual(self.digests("whole"), self.digests("parts"))
+        self.train(*STEPS, "parallel.shard_optimizer=true", run="split", ranks=4, expert=2)
+        self.assertEqual(self.manifest("split")["training"]["esft"], chosen)
+        self.assertLess(self.worst(self.score("whole"), self.score("split")), 1e-9)
+        plan = json.loads(self.moesaic("plan", self.recipe, "--json").stdout)
+        groups = {group["group"]: group for group in plan["groups"]}
+        self.assertEqual(groups["experts"]["trainable"], groups["experts"]["parameters"] * 4 // 8)  # at most 0.4 of 8
+        self.assertGreaterEqual(4, max(map(len, chosen)))
+
     def test_what_does_not_fit_is_refused(self):
         for override, word in (("adapt.lora.r=17", "the largest rank"),
                                ("adapt.lora.target_modules=[query]", "matches no linear map"),
@@ -101,6 +167,7 @@ class FinetuneTest(RunTest):
                                ("adapt.lora.modules_to_save=[query]", "matches no module"),
                                ("adapt.lora.target_modules='(x'", "not a regular expression"),
                                ("moe.balance.type=bias", "correction bias"),
+                               ("adapt.esft={}", "nothing else"),
                                ("adapt.lora.base=int8", "not supported")):
             result = self.moesaic("validate", self.recipe, override, expect=3)
             self.assertIn(word, result.stdout, override)

@@ -6,6 +6,7 @@
 
 #include <cmath>
 
+#include "adapt/begin.h"
 #include "support/mpi_test.h"
 #include "support/tiny_lora.h"
 
@@ -14,8 +15,9 @@ namespace {
 
 using test::TinyRun;
 
-LoraOptions some_lora(double dropout) {
+LoraOptions some_lora(double dropout, bool dora = false) {
   LoraOptions lora;
+  lora.use_dora = dora;
   lora.r = 2;
   lora.lora_alpha = 3;
   lora.lora_dropout = dropout;
@@ -36,10 +38,11 @@ Batch batch_of_rank(const RankContext& context) {
   return idle ? empty_batch() : test::batch_of({3 + context.rank(), 2}, 31, 100 * context.rank());
 }
 
-TinyRun run_of(const RankContext& context, double dropout, BlockPass pass = keep_activations) {
+TinyRun run_of(const RankContext& context, double dropout, BlockPass pass = keep_activations,
+               bool dora = false) {
   const arch::Options arch = test::tiny_olmoe();
   return TinyRun(context, arch, batch_of_rank(context), {40, 40, context.world.size()}, pass,
-                 test::tiny_lora(some_lora(dropout), arch));
+                 test::tiny_lora(some_lora(dropout, dora), arch));
 }
 
 void move(const Parameter& p, std::int64_t element, double by) {
@@ -47,15 +50,16 @@ void move(const Parameter& p, std::int64_t element, double by) {
   if (local >= 0 && local < p.local_numel()) p.tensor.mutable_data_ptr<double>()[local] += by;
 }
 
-TEST(LoraOfAModel, GradientEqualsFiniteDifferences) {
-  const RankContext context = context_of(test::world().size());
-  TinyRun run = run_of(context, 0);
+// The gradients of one element of each trainable parameter but the factors where they have
+// magnitudes: there the lengths count as constants, which no difference knows.
+void expect_finite_differences(const RankContext& context, TinyRun& run, bool with_factors) {
   run.loss(true);
   constexpr double kStep = 1e-5;
   for (const Parameter& p : run.parameters) {
     const at::Tensor gradient = run.gradient(p);
     ASSERT_EQ(gradient.defined(), p.trainable) << p.name;
-    if (!p.trainable) continue;
+    const bool is_factor = p.name.ends_with("lora_A.weight") || p.name.ends_with("lora_B.weight");
+    if (!p.trainable || (is_factor && !with_factors)) continue;
     const at::Tensor kept = gradient.clone().contiguous();
     const std::int64_t element = 31 * p.index % p.numel();
     const std::int64_t local = element - p.offset * (p.numel() / p.shape[0]);
@@ -73,16 +77,50 @@ TEST(LoraOfAModel, GradientEqualsFiniteDifferences) {
   }
 }
 
+TEST(LoraOfAModel, GradientEqualsFiniteDifferences) {
+  const RankContext context = context_of(test::world().size());
+  TinyRun run = run_of(context, 0);
+  expect_finite_differences(context, run, true);
+}
+
+TEST(DoraOfAModel, GradientOfMagnitudesEqualsFiniteDifferences) {
+  const RankContext context = context_of(test::world().size());
+  TinyRun run = run_of(context, 0, keep_activations, true);
+  expect_finite_differences(context, run, false);
+}
+
 // With dropout, so that its draws are compared, too.
-TEST(LoraOfAModel, IsTheSameOnEveryLayout) {
+void expect_same_on_every_layout(bool dora) {
   const RankContext here = context_of(1), spread = context_of(test::world().size());
-  TinyRun one = run_of(here, 0.3), other = run_of(spread, 0.3);
+  TinyRun one = run_of(here, 0.3, keep_activations, dora);
+  TinyRun other = run_of(spread, 0.3, keep_activations, dora);
   EXPECT_NEAR(one.loss(true), other.loss(true), 1e-12);
   for (const Parameter& p : other.parameters) {
     if (!p.trainable) continue;
     at::Tensor whole = one.gradient(*one.find(p.name));
     if (p.scope == Scope::kExpert) whole = whole.narrow(0, p.offset, p.tensor.size(0));
     EXPECT_TRUE(at::allclose(other.gradient(p), whole, 1e-10, 1e-13)) << p.name;
+  }
+}
+
+TEST(LoraOfAModel, IsTheSameOnEveryLayout) { expect_same_on_every_layout(false); }
+TEST(DoraOfAModel, IsTheSameOnEveryLayout) { expect_same_on_every_layout(true); }
+
+// All ranks share the work of the first layout, each has experts of its own in the second.
+TEST(PissaOfAModel, BeginsWithTheSameBitsOnEveryLayout) {
+  const arch::Options arch = test::tiny_olmoe();
+  LoraOptions lora = some_lora(0);
+  lora.init_lora_weights = "pissa";
+  const Recipe recipe = test::lora_recipe(lora);
+  const RankContext here = context_of(1), spread = context_of(test::world().size());
+  const ParameterSet one = test::parameters_of(training_table(recipe, arch), here);
+  const ParameterSet other = test::parameters_of(training_table(recipe, arch), spread);
+  begin_adapters(recipe, arch, one, here);
+  begin_adapters(recipe, arch, other, spread);
+  for (const Parameter& p : other) {
+    at::Tensor whole = one.find(p.name)->tensor;
+    if (p.scope == Scope::kExpert) whole = whole.narrow(0, p.offset, p.tensor.size(0));
+    EXPECT_TRUE(at::equal(p.tensor, whole)) << p.name;
   }
 }
 

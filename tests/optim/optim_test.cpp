@@ -53,6 +53,35 @@ TEST(AdamW, FollowsAlgorithm2OfItsPaper) {
   EXPECT_EQ(optimizer->state().size(), 4U);
 }
 
+// Rows 1, 2 and 4 as if all were trained, the others not at all: not even by the decay.
+TEST(Optimizer, ChangesTheUpdatedRowsAlone) {
+  for (const bool adamw : {true, false}) {
+    TwoParameters some, all;
+    for (std::size_t i = 0; i < 2; ++i) at::Tensor(all.set[i].tensor).copy_(some.set[i].tensor);
+    const at::Tensor before = some.set[0].tensor.clone();
+    const auto made = [adamw](const ParameterSet& set) {
+      return adamw ? make_adamw(set, {.weight_decay = 0.1})
+                   : make_sgd(set, {.momentum = 0.9, .weight_decay = 0.1});
+    };
+    const auto one = made(some.set), other = made(all.set);
+    for (std::int64_t step = 1; step <= 3; ++step) {
+      const at::Tensor gradient = at::randn({5, 3}, at::kDouble);
+      gradient[0].zero_(), gradient[3].zero_();
+      Gradients part = some.gradients(gradient, gradient);
+      part.entries[0].updated = {{1, 2}, {4, 1}};
+      one->step(part, step, 0.01);
+      other->step(all.gradients(gradient, gradient), step, 0.01);
+      EXPECT_EQ(part.entries[0].gradient.abs().max().item<double>(), 0);
+    }
+    for (std::int64_t row = 0; row < 5; ++row) {
+      const bool updated = row != 0 && row != 3;
+      const at::Tensor& wanted = updated ? all.set[0].tensor : before;
+      EXPECT_TRUE(at::equal(some.set[0].tensor[row], wanted[row])) << row;
+    }
+    EXPECT_TRUE(at::equal(some.set[1].tensor, all.set[1].tensor));
+  }
+}
+
 // The second parameter as if it alone were trained at half the rate, with a decay of its own.
 TEST(Optimizer, FollowsTheRatesOfAParameter) {
   const auto adamw = [](const ParameterSet& set, double decay) {

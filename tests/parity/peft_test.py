@@ -125,6 +125,38 @@ class Peft(RunTest):
         config = json.loads((folder / "adapter_config.json").read_text())
         self.assertEqual(config["peft_version"], "0.21.2")
 
+    def exported_beginning(self, start, lora):
+        """The adapter of a run that hardly moves, exported."""
+        text = self.recipe.read_text()
+        begin, end = text.index("  config:"), text.index("data:")
+        self.recipe.write_text(f"{text[:begin]}  from: {self.hub}\n{text[end:]}adapt: {{lora: {{r: 3, lora_alpha: 6, {lora}}}}}\n")
+        self.train("train.max_steps=1", "optimizer.learning_rate=1e-30", run=start)
+        self.moesaic("export", self.folder / start, self.folder / f"{start}-adapter", "--adapter")
+        self.recipe.write_text(text)
+        return load_file(self.folder / f"{start}-adapter/adapter_model.safetensors")
+
+    def test_adapters_begin_as_those_of_peft(self):
+        self.hub = make(variant("llama-begun", DENSE, vocab_size=272), self.folder / "hub")
+        self.lines = [[(7 * i + 3) % 272 for i in range(20)]]
+        for start, lora, options in (("pissa", "init_lora_weights: pissa", {"init_lora_weights": "pissa"}),
+                                     ("dora", "use_dora: true", {"use_dora": True})):
+            with self.subTest(start):
+                ours = self.exported_beginning(start, lora)
+                model = peft.get_peft_model(oracle.load(self.hub, torch.float32),
+                                            peft.LoraConfig(r=3, lora_alpha=6, target_modules="all-linear", **options))
+                theirs = peft.get_peft_model_state_dict(model)
+                self.assertEqual(set(ours), set(theirs))
+                for name in theirs:
+                    if name.endswith("lora_magnitude_vector"):
+                        self.assertLess((ours[name] - theirs[name]).abs().max().item(), 1e-5, name)
+                    if start == "pissa" and name.endswith("lora_A.weight"):  # written as what was added and what was taken out
+                        b = name.replace("lora_A", "lora_B")
+                        change = ours[b][:, :3] @ ours[name][:3]
+                        self.assertLess((change - theirs[b] @ theirs[name]).abs().max().item(), 1e-5, name)
+                        self.assertLess((ours[b] @ ours[name]).abs().max().item(), 1e-5, name)
+                begun = self.log_probs(self.loaded_by_peft(self.folder / f"{start}-adapter"))
+                self.assertLess((begun - self.log_probs(model)).abs().max().item(), 1e-4, start)
+
     def test_an_adapter_of_another_model_is_refused(self):
         self.made_by_peft("olmoe")
         other = make(variant("olmoe-other", MOE, num_experts=4), self.folder / "other")

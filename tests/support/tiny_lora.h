@@ -28,4 +28,30 @@ inline TinyAdapters tiny_lora(const LoraOptions& lora, const arch::Options& arch
   return adapters;
 }
 
+/// Such parameters on one rank, and what stands beside single maps of them.
+struct Adapted {
+  arch::Options arch = tiny_olmoe();
+  TinyAdapters made;
+  ParameterSet parameters;
+  std::unique_ptr<AdapterFactory> factory;
+  Fixture fixture;
+
+  explicit Adapted(const LoraOptions& lora)
+      : made(tiny_lora(lora, arch)),
+        parameters(parameters_of(made.table, RankContext::single())),
+        factory(made.make(parameters)) {}
+
+  const Parameter& find(const std::string& name) const { return *parameters.find(name); }
+  at::Tensor gradient(const std::string& name) {
+    return fixture.sink.gradients.at(find(name).index);
+  }
+};
+
+inline LoraOptions rank(std::int64_t r, double alpha) {
+  LoraOptions lora;
+  lora.r = r;
+  lora.lora_alpha = alpha;
+  return lora;
+}
+
 }  // namespace moesaic::test
