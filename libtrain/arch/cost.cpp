@@ -47,15 +47,32 @@ double copied_values(const ParameterTable& table, const CostOptions& s) {
   return values;
 }
 
+// Those of the masters alone: what is kept otherwise is frozen, and in no snapshot.
+struct HeldBytes {
+  double masters = 0;
+  double others = 0;
+};
+
+HeldBytes held_bytes(const ParameterTable& table, const CostOptions& s) {
+  HeldBytes held;
+  for (const ParameterInfo& info : table) {
+    const double ranks = info.scope == Scope::kExpert ? d(s.expert) : 1.0;
+    (info.storage == Storage::kMaster ? held.masters : held.others) +=
+        d(info.bytes(s.master_bytes)) / ranks;
+  }
+  return held;
+}
+
 void count_memory(const Options& o, const ParameterTable& table, const CostOptions& s, Cost& cost) {
-  const double held = d(cost.rank_parameters), trained = d(cost.rank_trainable_parameters);
+  const HeldBytes held = held_bytes(table, s);
+  const double trained = d(cost.rank_trainable_parameters);
   const double copied = s.compute_bytes < s.master_bytes ? copied_values(table, s) : 0.0;
-  cost.parameter_bytes = held * d(s.master_bytes) + copied * d(s.compute_bytes);
+  cost.parameter_bytes = held.masters + held.others + copied * d(s.compute_bytes);
   cost.gradient_bytes = trained * d(s.master_bytes);
   // A share is even but for a digest block.
   const double updated = s.shard_optimizer ? d(cost.trainable_parameters) / d(s.ranks) : trained;
   cost.optimizer_bytes = updated * d(s.optimizer_moments * s.master_bytes);
-  if (s.async_checkpoint) cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes;
+  if (s.async_checkpoint) cost.snapshot_bytes = held.masters + cost.optimizer_bytes;
   cost.activation_bytes =
       activation_peak(o, {.tokens = d(s.micro_batch_size) * d(s.sequence_length),
                           .master_bytes = d(s.master_bytes),

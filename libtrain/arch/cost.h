@@ -50,7 +50,7 @@ struct Cost {
   double step_flops = 0;       // over all ranks
 
   // Bytes of one rank.
-  double parameter_bytes = 0;   // masters, and compute copies where the precision differs
+  double parameter_bytes = 0;   // as they are kept, and compute copies of trained masters
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
   double activation_bytes = 0;  // of one micro-batch, at the moment that needs most

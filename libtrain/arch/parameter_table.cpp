@@ -34,6 +34,13 @@ std::int64_t ParameterInfo::numel() const {
   return product;
 }
 
+std::int64_t ParameterInfo::bytes(std::int64_t master_bytes) const {
+  if (storage == Storage::kMaster) return numel() * master_bytes;
+  const std::size_t last = shape.size() - 1;
+  const std::int64_t rows = shape[last - 1], columns = shape[last];
+  return numel() / (rows * columns) * matrix_bytes(storage, rows, columns, master_bytes);
+}
+
 ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in) {
   ParameterInfo info{std::move(name), {out, in}};
   info.flops_per_token = 2.0 * static_cast<double>(out) * static_cast<double>(in);
