@@ -42,8 +42,9 @@ void for_each_in_parallel(std::int64_t count, std::int64_t values_each, const Vi
   at::parallel_for(0, count, std::max<std::int64_t>(1, kGrainValues / values_each), visit);
 }
 
-std::vector<at::Tensor> parts_without_values(Storage storage, std::int64_t matrices, std::int64_t rows,
-                                    std::int64_t columns, at::Device device) {
+std::vector<at::Tensor> parts_without_values(Storage storage, std::int64_t matrices,
+                                             std::int64_t rows, std::int64_t columns,
+                                             at::Device device) {
   const auto zeros = [&](std::vector<std::int64_t> shape, at::ScalarType dtype) {
     shape.insert(shape.begin(), matrices);
     return at::zeros(shape, at::TensorOptions(dtype).device(device));

@@ -28,16 +28,9 @@ at::Tensor numbers_of(const Parameter& weight, at::ScalarType dtype = at::kDoubl
 struct Maps : test::Fixture {
   /// A frozen weight of these values, kept as codes.
   const Parameter& quantised(Storage storage, const at::Tensor& values) {
-    parameter(values.to(at::kMeta));
-    Parameter& weight = parameters.back();
-    weight.trainable = false;
-    weight.storage = storage;
-    weight.scope = values.dim() == 3 ? Scope::kExpert : Scope::kDense;
-    weight.quantised = QuantisedWeight(storage, values.sizes().vec(), at::kCPU);
-    weight.quantised.fill([&](std::int64_t i, const at::Tensor& values_NK) {
-      values_NK.copy_(values.dim() == 3 ? values[i] : values);
-    });
-    return weight;
+    parameters.push_back(test::quantised_of("w", storage, values));
+    parameters.back().index = std::ssize(parameters) - 1;
+    return parameters.back();
   }
   const Parameter& frozen(const at::Tensor& values) {
     parameter(values);
@@ -48,7 +41,7 @@ struct Maps : test::Fixture {
 
 class QuantisedLinear : public testing::TestWithParam<Storage> {};
 INSTANTIATE_TEST_SUITE_P(Storages, QuantisedLinear, testing::Values(Storage::kInt8, Storage::kNf4),
-                         [](const auto& info) { return arch::name_of(info.param); });
+                         [](const auto& each) { return arch::name_of(each.param); });
 
 TEST_P(QuantisedLinear, IsTheMapOfItsNumbersWithTheirGradient) {
   Maps f;

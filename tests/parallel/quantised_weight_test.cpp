@@ -4,39 +4,29 @@
 
 #include <ATen/ops/equal.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include "parallel/parameter_set.h"
 #include "parallel/state_dict.h"
+#include "support/parameters.h"
 
 namespace moesaic {
 namespace {
 
 using arch::Storage;
 
-QuantisedWeight kept(Storage storage, const at::Tensor& values) {
-  QuantisedWeight weight(storage, values.sizes().vec(), at::kCPU);
-  weight.fill([&](std::int64_t i, const at::Tensor& values_NK) {
-    values_NK.copy_(values.dim() == 3 ? values[i] : values);
-  });
-  return weight;
-}
-
 class EachStorage : public testing::TestWithParam<Storage> {};
 INSTANTIATE_TEST_SUITE_P(Storages, EachStorage, testing::Values(Storage::kInt8, Storage::kNf4),
-                         [](const auto& info) { return arch::name_of(info.param); });
+                         [](const auto& each) { return arch::name_of(each.param); });
 
 TEST_P(EachStorage, ComesBackNearTheValuesInAnyType) {
   const double widest = GetParam() == Storage::kInt8 ? 0.5 / 127 : 0.16;
   for (const std::vector<std::int64_t>& shape :
        {std::vector<std::int64_t>{96, 130}, {5, 7}, {1, 3}, {700, 67}}) {
     const auto values = at::randn(shape);
-    const QuantisedWeight weight = kept(GetParam(), values);
+    const QuantisedWeight weight = test::quantised(GetParam(), values);
     const auto back = weight.matrix(0, at::kFloat);
     EXPECT_EQ(back.sizes(), values.sizes());
-    EXPECT_LE((back - values).abs().max().item<double>(),
+    EXPECT_LE(back.sub(values).abs().max().item<double>(),
               1.02 * widest * values.abs().max().item<double>());
     for (const auto dtype : {at::kDouble, at::kBFloat16})
       EXPECT_TRUE(at::equal(weight.matrix(0, dtype), back.to(dtype)));
@@ -45,26 +35,27 @@ TEST_P(EachStorage, ComesBackNearTheValuesInAnyType) {
 
 TEST_P(EachStorage, KernelsMakeTheSameNumbers) {
   for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{3, 43}, {130, 130}}) {
-    const QuantisedWeight weight = kept(GetParam(), at::randn(shape));
+    const QuantisedWeight weight = test::quantised(GetParam(), at::randn(shape));
     for (const auto dtype : {at::kFloat, at::kBFloat16})
       EXPECT_TRUE(at::equal(weight.matrix_by_kernels(0, dtype), weight.matrix(0, dtype)));
   }
 }
 
 TEST_P(EachStorage, KeepsEachExpertAlone) {
-  const auto values = at::randn({4, 24, 40}) * at::randn({4, 1, 1}).exp();
-  const QuantisedWeight all = kept(GetParam(), values);
+  const auto values = at::randn({4, 24, 40}).mul(at::randn({4, 1, 1}).exp());
+  const QuantisedWeight all = test::quantised(GetParam(), values);
   EXPECT_EQ(all.matrices(), 4);
-  const QuantisedWeight half = kept(GetParam(), values.narrow(0, 2, 2));  // of another layout
+  const QuantisedWeight half =
+      test::quantised(GetParam(), values.narrow(0, 2, 2));  // of another layout
   for (std::int64_t e = 0; e < 4; ++e) {
-    const auto alone = kept(GetParam(), values[e]).matrix(0, at::kFloat);
+    const auto alone = test::quantised(GetParam(), values[e]).matrix(0, at::kFloat);
     EXPECT_TRUE(at::equal(all.matrix(e, at::kFloat), alone));
     if (e >= 2) EXPECT_TRUE(at::equal(half.matrix(e - 2, at::kFloat), alone));
   }
 }
 
 TEST_P(EachStorage, TakesTheBytesThatThePlanCounts) {
-  const QuantisedWeight weight = kept(GetParam(), at::randn({3, 50, 70}));
+  const QuantisedWeight weight = test::quantised(GetParam(), at::randn({3, 50, 70}));
   std::int64_t bytes = 0;
   for (const at::Tensor& part : weight.parts()) {
     EXPECT_EQ(part.size(0), 3);  // a row for each expert
@@ -96,7 +87,7 @@ TEST_P(EachStorage, IsMadeByTheTableOnAnyLayout) {
   EXPECT_EQ(whole[1].local_numel(), 6 * 16 * 40);
   EXPECT_FALSE(whole[2].quantised.defined());
   for (std::size_t i = 0; i < 2; ++i) {
-    const QuantisedWeight right = kept(GetParam(), masters[i].tensor);
+    const QuantisedWeight right = test::quantised(GetParam(), masters[i].tensor);
     for (std::int64_t e = 0; e < right.matrices(); ++e)
       EXPECT_TRUE(at::equal(whole[i].quantised.matrix(e, at::kFloat), right.matrix(e, at::kFloat)));
   }

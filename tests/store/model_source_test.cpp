@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "support/parameters.h"
 #include "support/sample_hub.h"
 
 namespace moesaic {
@@ -75,11 +76,7 @@ TEST_F(Source, QuantisesMatrixByMatrixWhileLoading) {
         continue;
       }
       ++kept;
-      const bool expert = entry.scope == Scope::kExpert;
-      QuantisedWeight wanted(arch::Storage::kNf4, right.sizes().vec(), at::kCPU);
-      wanted.fill([&](std::int64_t i, const at::Tensor& values_NK) {
-        values_NK.copy_(expert ? right[i] : right);
-      });
+      const QuantisedWeight wanted = test::quantised(arch::Storage::kNf4, right);
       for (std::int64_t i = 0; i < wanted.matrices(); ++i)
         EXPECT_TRUE(at::equal(entry.quantised.matrix(i, at::kFloat), wanted.matrix(i, at::kFloat)))
             << entry.name;
