@@ -50,7 +50,8 @@ TEST_P(EachStorage, KeepsEachExpertAlone) {
   for (std::int64_t e = 0; e < 4; ++e) {
     const auto alone = test::quantised(GetParam(), values[e]).matrix(0, at::kFloat);
     EXPECT_TRUE(at::equal(all.matrix(e, at::kFloat), alone));
-    if (e >= 2) EXPECT_TRUE(at::equal(half.matrix(e - 2, at::kFloat), alone));
+    if (e < 2) continue;
+    EXPECT_TRUE(at::equal(half.matrix(e - 2, at::kFloat), alone));
   }
 }
 
