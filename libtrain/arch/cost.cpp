@@ -12,7 +12,7 @@ namespace {
 // Programs, libraries, their caches and the compiled products of a rank that trains.
 constexpr double kProcessBytes = 170e6;
 
-double d(std::int64_t value) { return static_cast<double>(value); }
+double real(std::int64_t value) { return static_cast<double>(value); }
 
 struct Counts {
   std::int64_t dense = 0;
@@ -33,44 +33,46 @@ Counts count(const ParameterTable& table, bool trainable_only) {
 
 // A ring reduces in two passes, each of which sends (n-1)/n of the buffer.
 double ring_bytes(double bytes, std::int64_t ranks) {
-  return 2.0 * bytes * d(ranks - 1) / d(ranks);
+  return 2.0 * bytes * real(ranks - 1) / real(ranks);
 }
 
-// Bytes of one value as a rank keeps it between steps.
-double stored_value_bytes(const ParameterInfo& /*info*/, const CostOptions& s) {
-  return d(s.master_bytes);
+double ranks_of(const ParameterInfo& info, const CostOptions& s) {
+  return info.scope == Scope::kExpert ? real(s.expert) : 1.0;
 }
 
 double values_on_a_rank(const ParameterInfo& info, const CostOptions& s) {
-  return d(info.numel()) / (info.scope == Scope::kExpert ? d(s.expert) : 1.0);
+  return real(info.numel()) / ranks_of(info, s);
 }
 
 double stored_bytes(const ParameterTable& table, const CostOptions& s) {
   double bytes = 0;
   for (const ParameterInfo& info : table)
-    bytes += values_on_a_rank(info, s) * stored_value_bytes(info, s);
+    bytes += real(info.bytes(s.master_bytes)) / ranks_of(info, s);
   return bytes;
 }
 
-// The largest copy of a frozen weight: they are made for each use. Experts are converted one by
-// one.
+// The largest copy of a frozen weight: they are made for each use, where the products need other
+// numbers than are kept. Experts are converted one by one.
 double passing_copy_bytes(const ParameterTable& table, const CostOptions& s) {
   double most = 0;
   for (const ParameterInfo& info : table) {
     if (info.trainable || info.flops_per_token == 0 || info.group == Group::kRouter) continue;
+    const bool masters = info.storage == Storage::kMaster;
+    if (masters && s.compute_bytes >= s.master_bytes) continue;
     const bool expert = info.scope == Scope::kExpert;
-    most = std::max(most, d(expert ? info.numel() / info.shape[0] : info.numel()));
+    most = std::max(most, real(expert ? info.numel() / info.shape[0] : info.numel()));
   }
-  return most * d(s.compute_bytes);
+  return most * real(s.compute_bytes);
 }
 
-// Of a run with adapters a checkpoint holds these and what is trained.
+// Of a run with adapters a checkpoint holds these and what is trained; of none a quantised weight.
 double saved_values(const ParameterTable& table, const CostOptions& s) {
   const bool part = std::any_of(table.begin(), table.end(),
                                 [](const ParameterInfo& info) { return info.adapter; });
   double values = 0;
   for (const ParameterInfo& info : table)
-    if (!part || info.adapter || info.trainable) values += values_on_a_rank(info, s);
+    if (info.storage == Storage::kMaster && (!part || info.adapter || info.trainable))
+      values += values_on_a_rank(info, s);
   return values;
 }
 
@@ -87,21 +89,21 @@ double copied_values(const ParameterTable& table, const CostOptions& s) {
 }
 
 void count_memory(const Options& o, const ParameterTable& table, const CostOptions& s, Cost& cost) {
-  const double trained = d(cost.rank_trainable_parameters);
+  const double trained = real(cost.rank_trainable_parameters);
   const bool narrower = s.compute_bytes < s.master_bytes;
   const double copied = narrower ? copied_values(table, s) : 0.0;
-  cost.parameter_bytes = stored_bytes(table, s) + copied * d(s.compute_bytes);
-  cost.gradient_bytes = trained * d(s.master_bytes);
+  cost.parameter_bytes = stored_bytes(table, s) + copied * real(s.compute_bytes);
+  cost.gradient_bytes = trained * real(s.master_bytes);
   // A share is even but for a digest block.
-  const double updated = s.shard_optimizer ? d(cost.trainable_parameters) / d(s.ranks) : trained;
-  cost.optimizer_bytes = updated * d(s.optimizer_moments * s.master_bytes);
+  const double updated = s.shard_optimizer ? real(cost.trainable_parameters) / real(s.ranks) : trained;
+  cost.optimizer_bytes = updated * real(s.optimizer_moments * s.master_bytes);
   if (s.async_checkpoint)
-    cost.snapshot_bytes = saved_values(table, s) * d(s.master_bytes) + cost.optimizer_bytes;
-  cost.activation_bytes = (narrower ? passing_copy_bytes(table, s) : 0.0) +
+    cost.snapshot_bytes = saved_values(table, s) * real(s.master_bytes) + cost.optimizer_bytes;
+  cost.activation_bytes = passing_copy_bytes(table, s) +
                           activation_peak(o,
-                                          {.tokens = d(s.micro_batch_size) * d(s.sequence_length),
-                                           .master_bytes = d(s.master_bytes),
-                                           .compute_bytes = d(s.compute_bytes),
+                                          {.tokens = real(s.micro_batch_size) * real(s.sequence_length),
+                                           .master_bytes = real(s.master_bytes),
+                                           .compute_bytes = real(s.compute_bytes),
                                            .split_experts = s.expert > 1,
                                            .recomputed = s.checkpoint_activations,
                                            .missing_experts = s.missing_experts,
@@ -111,27 +113,27 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
 }
 
 void count_traffic(const Options& o, const CostOptions& s, const Counts& counts, Cost& cost) {
-  const double expert = d(counts.expert) / d(s.expert);
-  cost.all_reduce_bytes = ring_bytes(d(counts.dense * s.master_bytes), s.ranks) +
-                          ring_bytes(expert * d(s.master_bytes), s.ranks / s.expert);
+  const double expert = real(counts.expert) / real(s.expert);
+  cost.all_reduce_bytes = ring_bytes(real(counts.dense * s.master_bytes), s.ranks) +
+                          ring_bytes(expert * real(s.master_bytes), s.ranks / s.expert);
   const double away =
-      d(s.expert - 1) / d(s.expert);  // share of the tokens that another rank's expert takes
-  const double tokens = d(cost.tokens) / d(s.ranks) * d(o.num_experts_per_tok) * away;
+      real(s.expert - 1) / real(s.expert);  // share of the tokens that another rank's expert takes
+  const double tokens = real(cost.tokens) / real(s.ranks) * real(o.num_experts_per_tok) * away;
   constexpr double kPasses = 4.0;  // dispatch and combine, forward and backward
   cost.all_to_all_bytes =
-      kPasses * tokens * d(o.hidden_size) * d(s.compute_bytes) * d(o.num_routers());
+      kPasses * tokens * real(o.hidden_size) * real(s.compute_bytes) * real(o.num_routers());
 }
 
 // Forward, of one token through a product.
 double product_flops(const Options& o, const ParameterInfo& info, double active_experts) {
-  const double met = active_experts < 0 ? 1.0 : active_experts / d(o.num_experts_per_tok);
+  const double met = active_experts < 0 ? 1.0 : active_experts / real(o.num_experts_per_tok);
   return info.flops_per_token * (info.scope == Scope::kExpert ? met : 1.0);
 }
 
 // Forward, of one token in a layer: scores and weighted sum.
 double attention_flops(const Options& o, std::int64_t sequence_length) {
-  return 2.0 * d(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
-         (d(sequence_length) + 1.0) / 2.0;
+  return 2.0 * real(o.num_attention_heads * (o.query_head_dim() + o.value_head_dim())) *
+         (real(sequence_length) + 1.0) / 2.0;
 }
 
 }  // namespace
@@ -141,7 +143,7 @@ double forward_flops_per_token(const Options& o, const ParameterTable& table,
   double weights = 0;
   for (const ParameterInfo& info : table) weights += product_flops(o, info, active_experts);
   return weights +
-         attention_flops(o, sequence_length) * d(o.num_hidden_layers + o.num_nextn_predict_layers);
+         attention_flops(o, sequence_length) * real(o.num_hidden_layers + o.num_nextn_predict_layers);
 }
 
 double training_flops_per_token(const Options& o, const ParameterTable& table,
@@ -177,7 +179,7 @@ Cost cost_of(const Options& options, const ParameterTable& table, const CostOpti
   cost.rounds = (cost.micro_batches + s.ranks - 1) / s.ranks;
   cost.tokens = s.global_batch_size * s.sequence_length;
   cost.flops_per_token = training_flops_per_token(options, table, s.sequence_length);
-  cost.step_flops = cost.flops_per_token * d(cost.tokens);
+  cost.step_flops = cost.flops_per_token * real(cost.tokens);
   count_memory(options, table, s, cost);
   count_traffic(options, s, trained, cost);
   // Gradients and moments have room for all experts of a weight, though few of them are trained.

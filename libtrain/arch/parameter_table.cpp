@@ -39,6 +39,13 @@ std::int64_t ParameterInfo::trainable_numel() const {
   return most_experts == 0 ? numel() : numel() / shape[0] * most_experts;
 }
 
+std::int64_t ParameterInfo::bytes(std::int64_t master_bytes) const {
+  if (storage == Storage::kMaster) return numel() * master_bytes;
+  const std::size_t last = shape.size() - 1;
+  const std::int64_t rows = shape[last - 1], columns = shape[last];
+  return numel() / (rows * columns) * matrix_bytes(storage, rows, columns, master_bytes);
+}
+
 ParameterInfo linear(std::string name, std::int64_t out, std::int64_t in) {
   ParameterInfo info{std::move(name), {out, in}};
   info.flops_per_token = 2.0 * static_cast<double>(out) * static_cast<double>(in);

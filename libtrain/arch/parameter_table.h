@@ -1,6 +1,6 @@
 // One table of all parameters of an architecture, torch-free. The model, `plan`, the checkpoint and
 // `inspect` are all driven by it. A mode rewrites the table before anything is made from it: what
-// is trained, what is added.
+// is trained, what is added, how a frozen weight is kept.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "arch/storage.h"
 
 namespace moesaic::arch {
 
@@ -35,11 +36,14 @@ struct ParameterInfo {
   double learning_rate_ratio = 1.0;         // its learning rate over that of the step
   std::optional<double> weight_decay = {};  // where `decay`, in place of the optimizer's
   bool adapter = false;                     // stands beside the model's own, beginning anew
-  std::int64_t most_experts = 0;  // trained: at most so many of its experts, which a run chooses; 0
-                                  // = all
+  std::int64_t most_experts = 0;       // trained: at most so many of its experts, which a run
+                                       // chooses; 0 = all
+  Storage storage = Storage::kMaster;  // of matrices; all others are masters
 
   std::int64_t numel() const;
   std::int64_t trainable_numel() const;  // at most
+  /// Of all experts; a value in the type of the masters has `master_bytes`.
+  std::int64_t bytes(std::int64_t master_bytes) const;
 };
 
 /// In checkpoint order, which is the one in which a forward pass meets the parameters.

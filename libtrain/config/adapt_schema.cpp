@@ -40,8 +40,10 @@ std::vector<KeyOf<LoraOptions>> lora_keys() {
           "The routers stay as they are, get an adapter, or are trained in full.");
   add_key(keys, FIELD(modules_to_save), {},
           "Ends of module paths, trained in full and saved with the adapter: [lm_head].");
-  add_key(keys, FIELD(base), one_of({"master"}, {"bfloat16", "int8", "nf4"}),
-          "How the frozen matrices are kept; master: as the others.");
+  add_key(keys, FIELD(base), one_of({"master", "bfloat16", "int8", "nf4"}),
+          "How the frozen matrices inside the layers are kept, each (an expert's, too) alone: as "
+          "masters, in bfloat16, in int8 with a scale for each output, or in NF4 with double "
+          "quantisation (arXiv 2305.14314). Routers, norms, embedding and head stay masters.");
   return keys;
 }
 

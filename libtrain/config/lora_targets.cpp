@@ -173,6 +173,8 @@ std::string lora_b_start_name(const std::string& weight) {
   return with_factor(weight, ".lora_B_start.weight");
 }
 
+bool is_layer_matrix(const ParameterInfo& info) { return may_have_adapter(info) && !is_gate(info); }
+
 std::vector<LoraTarget> lora_targets(const LoraOptions& lora, const arch::Options& arch,
                                      const arch::ParameterTable& table) {
   const std::set<std::string> names = named_weights(lora, arch, table);

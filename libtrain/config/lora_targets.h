@@ -30,6 +30,9 @@ std::string lora_magnitude_name(const std::string& weight);
 std::string lora_a_start_name(const std::string& weight);
 std::string lora_b_start_name(const std::string& weight);
 
+/// Whether it is a linear map inside a layer: no embedding, output head, router or gate.
+bool is_layer_matrix(const arch::ParameterInfo& info);
+
 /// In the order of `table`, that of the architecture. Linear maps of modules_to_save have none, nor
 /// have the layers for multi-token prediction. KeyError for what matches nothing, for a rank larger
 /// than its matrix, for what can have no adapter here, and where the routed experts are left out

@@ -164,7 +164,7 @@ struct LoraOptions {
   double lora_plus_ratio = 1.0;               // learning rate of B over that of A
   std::string router = "frozen";              // frozen | lora | full
   std::vector<std::string> modules_to_save;   // trained in full
-  std::string base = "master";                // storage of the frozen weights
+  std::string base = "master";                // master | bfloat16 | int8 | nf4: the frozen matrices
 
   bool is_pissa() const { return init_lora_weights == "pissa"; }
 };

@@ -141,6 +141,22 @@ void train_chosen(const EsftOptions& esft, const arch::Options& arch, ParameterT
   }
 }
 
+// Weights inside the layers are kept as adapt.lora.base says, which is for frozen ones.
+void store_base(const LoraOptions& lora, ParameterTable& table) {
+  const arch::Storage storage = arch::storage_named(lora.base);
+  if (storage == arch::Storage::kMaster) return;
+  for (ParameterInfo& info : table) {
+    if (info.adapter || !is_layer_matrix(info)) continue;
+    if (info.trainable) {
+      throw KeyError("adapt.lora.base",
+                     format("is {}, for frozen weights, and {} is trained in full (adapt.train, "
+                            "modules_to_save): give it an adapter alone, or set base to master",
+                            lora.base, info.name));
+    }
+    info.storage = storage;
+  }
+}
+
 void adapt_table(const AdaptOptions& adapt, const arch::Options& arch, ParameterTable& table) {
   if (adapt.lora || adapt.esft) {
     for (ParameterInfo& info : table) info.trainable = false;
@@ -150,6 +166,7 @@ void adapt_table(const AdaptOptions& adapt, const arch::Options& arch, Parameter
   if (adapt.lora) {
     train_saved(*adapt.lora, table);
     table = with_adapters(*adapt.lora, arch, table);
+    store_base(*adapt.lora, table);
   }
   if (std::none_of(table.begin(), table.end(), [](const auto& info) { return info.trainable; }))
     throw KeyError("adapt", "leaves nothing that is trained");

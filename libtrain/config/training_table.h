@@ -6,9 +6,10 @@
 
 namespace moesaic {
 
-/// arch's table, rewritten by what the block adapt freezes and adds: factors of an adapter follow
-/// their weight. `plan` counts by it, and the model is made from it. KeyError for patterns that
-/// match nothing and what else does not fit the model. Local, without torch.
+/// arch's table, rewritten by what the block adapt freezes, adds and keeps in another storage:
+/// factors of an adapter follow their weight. `plan` counts by it, and the model is made from it.
+/// KeyError for patterns that match nothing and what else does not fit the model. Local, without
+/// torch.
 arch::ParameterTable training_table(const Recipe& recipe, const arch::Options& arch);
 
 /// Whether a checkpoint of the run holds the parameter: all of them, but of a run with adapt.lora

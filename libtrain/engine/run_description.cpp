@@ -13,6 +13,20 @@ void describe_trained(const RankContext& context, const ParameterSet& parameters
   }
 }
 
+// What is kept in another storage than the masters.
+void describe_base(const RankContext& context, const LoraOptions& lora,
+                   const ParameterSet& parameters) {
+  std::int64_t values = 0, bytes = 0;
+  for (const Parameter& parameter : parameters) {
+    if (parameter.storage == arch::Storage::kMaster) continue;
+    values += parameter.numel();
+    bytes += parameter.bytes(/*master_bytes=*/0);
+  }
+  if (values == 0) return;
+  context.log.info("base      {} values in {}, {:.2f} bits each", values, lora.base,
+                   8 * static_cast<double>(bytes) / static_cast<double>(values));
+}
+
 }  // namespace
 
 void describe_run(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
@@ -25,6 +39,8 @@ void describe_run(const Recipe& recipe, const arch::Options& arch, const RankCon
   context.log.info("model     {}, {:.2f} M parameters, {} layers{}", arch.model_type, millions,
                    arch.num_hidden_layers, experts);
   if (recipe.adapt) describe_trained(context, *parts.parameters);
+  if (recipe.adapt && recipe.adapt->lora)
+    describe_base(context, *recipe.adapt->lora, *parts.parameters);
   context.log.info(
       "layout    {} ranks, expert groups of {}, {} micro-batches of {} in {} rounds a step",
       context.plan.world, context.plan.expert, micro_batches, recipe.train.micro_batch_size,

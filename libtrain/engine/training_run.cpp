@@ -163,7 +163,7 @@ void TrainingRun::rewind(const StepReport& report) {
 void TrainingRun::require_finite_weights(const StepReport& report) const {
   bool finite = true;
   for (const Parameter& parameter : *parts_.parameters)
-    finite = finite && at::isfinite(parameter.tensor).all().item<bool>();
+    finite = finite && (!parameter.trainable || at::isfinite(parameter.tensor).all().item<bool>());
   if (context_.world.all_reduce(finite ? 0.0 : 1.0, ReduceOp::kMax, "finite weights") == 0) return;
   throw Error(ErrorKind::kRecipe,
               format("step {}: not finite:{}, and nor are the weights: to skip steps is no help",
@@ -181,7 +181,7 @@ void TrainingRun::tell_of_patience() const {
 }
 
 LiveState TrainingRun::live_state() {
-  LiveState live{.entries = state_of(*parts_.parameters), .before_change = [this] {
+  LiveState live{.entries = moving_state_of(*parts_.parameters), .before_change = [this] {
                    parts_.saver->before_change();
                    parts_.computation.weights.invalidate();
                  }};

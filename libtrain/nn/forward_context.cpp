@@ -13,6 +13,10 @@ Precision Precision::named(const std::string& name) {
 }
 
 at::Tensor WeightCopies::get(const Parameter& parameter, at::ScalarType dtype) {
+  if (parameter.quantised.defined()) {
+    MOESAIC_ASSERT(parameter.scope == Scope::kDense);
+    return parameter.quantised.matrix(0, dtype);
+  }
   if (parameter.tensor.scalar_type() == dtype) return parameter.tensor;
   if (!keeps(parameter)) return parameter.tensor.to(dtype);
   const auto index = static_cast<std::size_t>(parameter.index);

@@ -26,13 +26,14 @@ struct Precision {
 };
 
 /// Copies of weights in the compute dtype. Those of trained weights are made at first use after
-/// each change and kept; those of frozen ones, and all where memory counts (inference), are made
-/// for each use.
+/// each change and kept; those of frozen ones, quantised or not, and all where memory counts
+/// (inference), are made for each use.
 class WeightCopies {
  public:
   explicit WeightCopies(bool keep = true) : keep_(keep) {}
 
-  /// `parameter` as `dtype`; the master itself when it has that dtype.
+  /// `parameter` as `dtype`; the master itself when it has that dtype. Not quantised experts, of
+  /// which a product takes one after the other (nn/grouped_product.h).
   at::Tensor get(const Parameter& parameter, at::ScalarType dtype);
   /// get() would convert all of it and keep nothing: large weights are converted in parts instead.
   bool converts(const Parameter& parameter, at::ScalarType dtype) const {

@@ -8,12 +8,19 @@
 
 #include "nn/group_offsets.h"
 #include "nn/matmul.h"
+#include "parallel/quantised_weight.h"
 
 namespace moesaic {
 
 /// Group e of x_RK times w_eNK[e]^T -> [R, N]; `transposed`: of x_RN times w_eNK[e] -> [R, K]. In
 /// the dtype of x. Calls `progress`, unless empty, after each group.
 at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool transposed,
+                           const GroupOffsets& offsets, MatmulKernel kernel,
+                           const std::function<void()>& progress = {});
+
+/// As above with a weight that is kept quantised: the numbers of one matrix are there at a time,
+/// and none of a group without rows.
+at::Tensor grouped_product(const at::Tensor& x, const QuantisedWeight& w_eNK, bool transposed,
                            const GroupOffsets& offsets, MatmulKernel kernel,
                            const std::function<void()>& progress = {});
 

@@ -38,14 +38,15 @@ at::Tensor Linear::matrix(const ForwardContext& context, at::ScalarType dtype) c
 at::Tensor GroupedLinear::forward_one_each(const ForwardContext& context,
                                            const at::Tensor& x_eK) const {
   const at::NoGradGuard no_gradients;
-  const at::Tensor w_eNK = weight_->tensor.detach();
-  const at::Tensor x = x_eK.detach().to(w_eNK.scalar_type());
-  const at::Tensor y_eN = w_eNK.bmm(x.unsqueeze(2)).squeeze(2);
-  if (!adapter_) return y_eN;
+  const ForwardContext alone = without_gradients(context);
+  const at::Tensor x = x_eK.detach().to(context.precision.master);
   const auto numbers = x.options().dtype(at::kLong);
   const RowGroups one_each{GroupOffsets(at::ones({x.size(0)}, numbers)),
                            at::zeros({x.size(0)}, numbers)};
-  return adapter_->apply(without_gradients(context), x, one_each, y_eN);
+  const at::Tensor y_eN = weight_->storage == arch::Storage::kMaster
+                              ? weight_->tensor.bmm(x.unsqueeze(2)).squeeze(2)
+                              : grouped_linear(alone, *weight_, x, one_each);
+  return adapter_ ? adapter_->apply(alone, x, one_each, y_eN) : y_eN;
 }
 
 at::Tensor GroupedLinear::forward(const ForwardContext& context, const at::Tensor& x_RK,

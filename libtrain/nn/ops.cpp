@@ -13,8 +13,8 @@ namespace {
 
 using Kind = ParameterUse::Kind;
 
-// A weight as the products of one operation take it: as it is, or in their dtype. Made anew where
-// it is asked for again, so that backward keeps no copy of it.
+// A weight as the products of one operation take it: as it is, or in their dtype, of codes where it
+// is quantised. Made anew where it is asked for again, so that backward keeps no copy of it.
 class ProductWeight {
  public:
   ProductWeight(const ForwardContext& context, const Parameter& weight, at::ScalarType dtype,
@@ -23,6 +23,15 @@ class ProductWeight {
 
   at::Tensor get() const {
     return as_it_is_ ? weight_.tensor : context_.weights.get(weight_, dtype_);
+  }
+
+  /// grouped_product() with this weight.
+  at::Tensor grouped(const at::Tensor& x, bool transposed, const GroupOffsets& offsets) const {
+    const auto progress = [this] { context_.world.progress(); };
+    return weight_.quantised.defined()
+               ? grouped_product(x, weight_.quantised, transposed, offsets, context_.matmul,
+                                 progress)
+               : grouped_product(x, get(), transposed, offsets, context_.matmul, progress);
   }
 
  private:
@@ -88,21 +97,17 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
       context.weights.converts(weight, dtype) || rounds_right(dtype, weight.tensor, context.matmul);
   const ProductWeight w_eNK(context, weight, dtype, as_it_is);
   at::Tensor x = x_RK.detach();
-  const auto progress = [&context] { context.world.progress(); };
-  const at::Tensor y_RN =
-      grouped_product(x, w_eNK.get(), false, groups.offsets, context.matmul, progress);
+  const at::Tensor y_RN = w_eNK.grouped(x, false, groups.offsets);
   if (!wanted) x = at::Tensor();
   const bool asked = x_RK.requires_grad();
   return record(
       "grouped_linear", {x_RK}, y_RN,
-      [&context, &weight, wanted, asked, dtype, x, w_eNK, groups,
-       progress](const Tensors& dy) -> Tensors {
+      [&context, &weight, wanted, asked, dtype, x, w_eNK, groups](const Tensors& dy) -> Tensors {
         const at::Tensor dy_RN = dy[0].to(dtype).contiguous();
         if (wanted)
           context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
         if (!asked) return {at::Tensor()};
-        return {
-            grouped_product(dy_RN, w_eNK.get(), true, groups.offsets, context.matmul, progress)};
+        return {w_eNK.grouped(dy_RN, true, groups.offsets)};
       },
       beyond_if(wanted));
 }

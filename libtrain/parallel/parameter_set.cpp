@@ -21,6 +21,33 @@ bool is_part_of_global(const Parameter& parameter) {
          parameter.offset + local[0] <= global[0];
 }
 
+at::ScalarType dtype_of(const arch::ParameterInfo& info, const ParameterSet::Options& options) {
+  if (info.storage == arch::Storage::kBfloat16) return at::kBFloat16;
+  const auto other = options.dtypes.find(info.name);
+  return other == options.dtypes.end() ? options.dtype : other->second;
+}
+
+// Initial values are drawn in the type of the masters.
+at::Tensor make_values(const Parameter& parameter, const std::vector<std::int64_t>& local,
+                       const ParameterSet::Options& options) {
+  const at::ScalarType dtype = dtype_of(parameter, options);
+  if (!options.initialise && !parameter.adapter)
+    return at::empty(local, at::TensorOptions(dtype)).to(options.device);
+  at::Tensor values = at::empty(local, options.dtype);
+  fill_initial_values(parameter, parameter.offset, options.seed, values);
+  return values.to(at::TensorOptions(dtype).device(options.device));
+}
+
+void make_quantised(const std::vector<std::int64_t>& local, const ParameterSet::Options& options,
+                    Parameter& parameter) {
+  parameter.tensor = at::empty(local, at::TensorOptions(options.dtype).device(at::kMeta));
+  parameter.quantised = QuantisedWeight(parameter.storage, local, options.device);
+  if (!options.initialise) return;
+  parameter.quantised.fill([&](std::int64_t i, at::Tensor values_NK) {
+    fill_initial_values(parameter, parameter.offset + i, options.seed, values_NK);
+  });
+}
+
 Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& options) {
   Parameter parameter{info};
   std::vector<std::int64_t> local = info.shape;
@@ -28,12 +55,10 @@ Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& opt
     local[0] = options.plan.local_experts(info.shape[0]);
     parameter.offset = options.plan.first_expert(options.rank, info.shape[0]);
   }
-  const auto other = options.dtypes.find(info.name);
-  parameter.tensor =
-      at::empty(local, other == options.dtypes.end() ? options.dtype : other->second);
-  if (options.initialise || info.adapter)
-    fill_initial_values(info, parameter.offset, options.seed, parameter.tensor);
-  parameter.tensor = parameter.tensor.to(options.device);
+  if (arch::is_quantised(info.storage))
+    make_quantised(local, options, parameter);
+  else
+    parameter.tensor = make_values(parameter, local, options);
   return parameter;
 }
 

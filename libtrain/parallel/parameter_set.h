@@ -13,6 +13,7 @@
 
 #include "arch/parameter_table.h"
 #include "parallel/plan.h"
+#include "parallel/quantised_weight.h"
 
 namespace moesaic {
 
@@ -20,9 +21,12 @@ using arch::Scope;
 
 /// A row of the table, whose `shape` is the global one, with the values that this rank holds.
 struct Parameter : arch::ParameterInfo {
-  at::Tensor tensor;  // local values: dense the whole, expert some rows of the first dimension
-  std::int64_t offset = 0;  // first row held here (kExpert)
-  std::int64_t index = -1;  // position in the ParameterSet
+  /// Local values: dense the whole, expert some rows of the first dimension. Of a quantised weight
+  /// shape and type alone, on the meta device.
+  at::Tensor tensor;
+  std::int64_t offset = 0;         // first row held here (kExpert)
+  std::int64_t index = -1;         // position in the ParameterSet
+  QuantisedWeight quantised = {};  // where `storage` is one of those
 
   std::int64_t local_numel() const { return tensor.numel(); }
 };
@@ -32,7 +36,7 @@ class ParameterSet {
   struct Options {
     std::uint64_t seed = 0;             // of the initial values
     at::ScalarType dtype = at::kFloat;  // of the masters
-    /// Parameters of another dtype, by name: weights that stay as their file has them (inference).
+    /// Parameters of another dtype, by name: masters that stay as their file has them (inference).
     std::map<std::string, at::ScalarType> dtypes = {};
     /// false: left undefined, the values come from a file; those of adapters never do.
     bool initialise = true;

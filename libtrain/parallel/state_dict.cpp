@@ -26,7 +26,29 @@ StateDict state_of(const ParameterSet& parameters) {
                      .global_shape = parameter.shape,
                      .offset = parameter.offset,
                      .scope = parameter.scope,
-                     .exact = parameter.correction_bias});
+                     .exact = parameter.correction_bias,
+                     .quantised = parameter.quantised});
+  }
+  return state;
+}
+
+StateDict moving_state_of(const ParameterSet& parameters) {
+  StateDict state;
+  for (StateEntry& entry : state_of(parameters)) {
+    const std::vector<at::Tensor>& parts = entry.quantised.parts();
+    if (parts.empty()) {
+      state.push_back(std::move(entry));
+      continue;
+    }
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      std::vector<std::int64_t> shape = parts[k].sizes().vec();
+      if (entry.scope == Scope::kExpert) shape[0] = entry.global_shape[0];
+      state.push_back({.name = format("{}/{}", entry.name, k),
+                       .tensor = parts[k],
+                       .global_shape = std::move(shape),
+                       .offset = entry.offset,
+                       .scope = entry.scope});
+    }
   }
   return state;
 }

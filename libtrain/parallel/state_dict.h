@@ -24,6 +24,7 @@ struct StateEntry {
   Scope scope = Scope::kDense;
   bool exact = false;  // keeps its dtype in a file of a smaller one
   bool spread = false;
+  QuantisedWeight quantised = {};  // then `tensor` has no values (Parameter::tensor)
 
   /// The rows of the global tensor that are here. A scalar is a tensor of one row.
   RowRange rows() const { return {offset, tensor.dim() == 0 ? 1 : tensor.size(0)}; }
@@ -37,6 +38,9 @@ using StateDict = std::vector<StateEntry>;
 
 /// The values of all parameters.
 StateDict state_of(const ParameterSet& parameters);
+/// As above, a quantised weight as the tensors that it is kept in, so that it moves with its
+/// experts; names <parameter name>/<number>.
+StateDict moving_state_of(const ParameterSet& parameters);
 
 /// An entry shaped and placed like `parameter`, e.g. its first moment: name "<prefix>/<parameter
 /// name>".

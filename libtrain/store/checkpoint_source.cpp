@@ -47,6 +47,7 @@ void CheckpointSource::fill(const RankContext& context, const StateDict& model) 
                 "checkpoint");
   });
   CheckpointContent content{.model = model, .is_part = true};
+  std::erase_if(content.model, [](const StateEntry& entry) { return entry.quantised.defined(); });
   CheckpointStore::load(context, info_, content);
 }
 

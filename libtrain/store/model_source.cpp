@@ -66,7 +66,18 @@ void ModelSource::fill_by_reading(const RankContext& context, const StateDict& m
                                   const std::string& store, const std::string& hint) const {
   agreed(context.world, "model: fit", [&] { require_fit(model, store, hint); });
   agreed(context.world, "model: load", [&] {
-    for (const StateEntry& entry : model) read(entry.name, entry.offset, entry.tensor);
+    for (const StateEntry& entry : model)
+      if (!entry.quantised.defined()) read(entry.name, entry.offset, entry.tensor);
+  });
+}
+
+void ModelSource::fill_quantised(const StateEntry& entry) const {
+  QuantisedWeight weight = entry.quantised;  // which shares its parts
+  weight.fill([&](std::int64_t i, const at::Tensor& values_NK) {
+    const bool expert = entry.scope == Scope::kExpert;
+    const at::Tensor rows = expert ? values_NK.unsqueeze(0) : values_NK;
+    read(entry.name, entry.offset + i, rows);
+    require_finite(entry.name, entry.scope, entry.offset + i, rows, path_);
   });
 }
 
@@ -99,10 +110,13 @@ void ModelSource::load(const RankContext& context, const StateDict& model,
                        const LoadOptions& options) const {
   const at::NoGradGuard no_grad;
   fill(context, model);
-  if (options.allow_nonfinite) return;
   agreed(context.world, "model: numbers", [&] {
-    for (const StateEntry& entry : model)
-      require_finite(entry.name, entry.scope, entry.offset, entry.tensor, path_);
+    for (const StateEntry& entry : model) {
+      if (entry.quantised.defined())
+        fill_quantised(entry);
+      else if (!options.allow_nonfinite)
+        require_finite(entry.name, entry.scope, entry.offset, entry.tensor, path_);
+    }
   });
 }
 

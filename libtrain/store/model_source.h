@@ -49,6 +49,7 @@ class ModelSource {
   virtual HubOrigin origin(const RankContext& context) const = 0;
 
   /// Collective over world. Fills the tensors of `model`, each rank its own slices and no more;
+  /// those of quantised weights one matrix at a time, whose values must be finite in any case;
   /// floating types are converted. A weight that is missing, unexpected, or has the wrong shape is
   /// named before any tensor changes. Error(kCheckpoint) on all ranks.
   void load(const RankContext& context, const StateDict& model, const LoadOptions& options) const;
@@ -76,7 +77,7 @@ class ModelSource {
   /// `store` is where the weights are: "the folder".
   void require_fit(const StateDict& model, const std::string& store, const std::string& hint) const;
 
-  /// Collective over world.
+  /// Collective over world. All but what is quantised.
   virtual void fill(const RankContext& context, const StateDict& model) const = 0;
   /// fill() by require_fit() and read().
   void fill_by_reading(const RankContext& context, const StateDict& model, const std::string& store,
@@ -88,6 +89,8 @@ class ModelSource {
   std::map<std::string, at::ScalarType> dtypes_;
 
  private:
+  void fill_quantised(const StateEntry& entry) const;
+
   std::map<std::string, arch::ParameterInfo> table_;
 };
 

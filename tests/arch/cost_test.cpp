@@ -130,6 +130,30 @@ TEST(Cost, BackwardEndsAtTheLowestAdapter) {
   EXPECT_EQ(cost.snapshot_bytes, 12.0 * 32) << "a checkpoint holds the adapter alone";
 }
 
+// By hand: of a layer 192 values of attention and 4 experts of 3 matrices [6, 8] or [8, 6].
+TEST(Cost, CountsWhatIsKeptOtherwise) {
+  constexpr double kHeld = 2 * (192 + 2 * 144);  // two experts on a rank
+  const auto bytes_less = [](Storage storage) {
+    ParameterTable kept = table();
+    for (ParameterInfo& info : kept) {
+      const bool matrix = info.group == Group::kAttention || info.group == Group::kExperts;
+      info.trainable = false;
+      if (matrix) info.storage = storage;
+    }
+    const CostOptions sizes{.ranks = 2, .expert = 2, .async_checkpoint = true};
+    const Cost cost = cost_of(tiny_olmoe(), kept, sizes);
+    const double others = 4.0 * (2 * (28 + 32) + 8 + 2 * 80);
+    EXPECT_EQ(cost.snapshot_bytes, others + (storage == Storage::kMaster ? 4 * kHeld : 0));
+    return cost.parameter_bytes - others;
+  };
+  EXPECT_EQ(bytes_less(Storage::kMaster), 4 * kHeld);
+  EXPECT_EQ(bytes_less(Storage::kBfloat16), 2 * kHeld);
+  // Rows: 8 + 4 + 4 + 8 of attention, 6 + 6 + 8 of an expert.
+  EXPECT_EQ(bytes_less(Storage::kInt8), kHeld + 4 * 2 * (24 + 2 * 20));
+  // A block or less in each matrix: a byte and a float for its scale, a float for the mean.
+  EXPECT_EQ(bytes_less(Storage::kNf4), kHeld / 2 + 9 * 2 * (4 + 2 * 3));
+}
+
 TEST(Cost, CountsEachGroupOfTheTable) {
   ParameterTable frozen = table();
   for (ParameterInfo& info : frozen) info.trainable = info.scope != Scope::kExpert;

@@ -119,6 +119,32 @@ TEST(TrainingTable, PutsFactorsAfterTheirFrozenWeight) {
     EXPECT_EQ(info.trainable, info.name.ends_with(".lora_B.weight")) << info.name;
 }
 
+TEST(TrainingTable, KeepsFrozenMatricesOfTheLayersAsTheBaseSays) {
+  LoraOptions lora = rank(2);
+  lora.base = "nf4";
+  lora.modules_to_save = {"lm_head"};
+  Recipe recipe = with_lora(lora);
+  recipe.adapt->train = {R"(.*norm\.weight)"};
+  for (const arch::Options& arch : {olmoe(), qwen2_moe(), llama()}) {
+    for (const arch::ParameterInfo& info : training_table(recipe, arch)) {
+      const bool proj = info.name.ends_with("_proj.weight");
+      EXPECT_EQ(info.storage == arch::Storage::kNf4, proj) << info.name;
+      EXPECT_TRUE(info.storage == arch::Storage::kMaster || !info.trainable) << info.name;
+    }
+  }
+  const auto said = [&](const std::string& part) {
+    const std::string text = refusal(recipe, olmoe());
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  recipe.adapt->train = {R"(.*\.q_proj\.weight)"};
+  said("adapt.lora.base: is nf4, for frozen weights, and model.layers.0.self_attn.q_proj.weight");
+  recipe.adapt->train.reset();
+  recipe.adapt->lora->modules_to_save = {"experts.down_proj"};
+  said("model.layers.0.mlp.experts.down_proj.weight is trained in full");
+  recipe.adapt->lora->base = "master";
+  EXPECT_EQ(refusal(recipe, olmoe()), "");
+}
+
 TEST(LoraTargets, AllLinearIsAllButHeadRouterAndGates) {
   const Names attention = {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
                            "self_attn.o_proj"};

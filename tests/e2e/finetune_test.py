@@ -32,6 +32,17 @@ class FinetuneTest(RunTest):
         self.assertEqual(len(a), len(b))
         return max(abs(x - y) for x, y in zip(a, b))
 
+    def tensor(self, folder, name):
+        """The bytes of a tensor in the safetensors files of a folder."""
+        for path in sorted((self.folder / folder).glob("*.safetensors")):
+            data = path.read_bytes()
+            size = int.from_bytes(data[:8], "little")
+            entry = json.loads(data[8:8 + size]).get(name)
+            if entry:
+                begin, end = entry["data_offsets"]
+                return entry["dtype"], data[8 + size + begin:8 + size + end]
+        self.fail(f"{name} is not in {folder}")
+
     def manifest(self, run):
         return json.loads((self.folder / run / "checkpoints/latest/manifest.json").read_text())
 
@@ -127,6 +138,33 @@ class FinetuneTest(RunTest):
         wrong = self.train(*still, f"adapt={{from: {self.folder}/run}}", f"model.from={self.folder}/merged", run="wrong", expect=4)
         self.assertIn("belong to other weights", wrong.stderr)
 
+    def test_a_quantised_base_is_the_same_on_every_layout_and_resumed_to_the_bit(self):
+        losses = {}
+        for base in ("master", "bfloat16", "int8", "nf4"):
+            self.train(*STEPS, f"adapt.lora.base={base}", run=base)
+            losses[base] = [row["loss"] for row in self.rows(base)]
+            if base == "master":
+                continue
+            self.assertGreater(self.worst(losses["master"], losses[base]), 1e-7, base)
+            self.assertLess(self.worst(losses["master"], losses[base]), 0.2, base)
+        self.train(*STEPS, "adapt.lora.base=nf4", run="grid", ranks=4, expert=2)
+        self.assertLess(self.worst(losses["nf4"], [row["loss"] for row in self.rows("grid")]), 1e-10)
+        self.train(*STEPS, "adapt.lora.base=nf4", "train.max_steps=3", run="parts")
+        self.train(*STEPS, "adapt.lora.base=nf4", "--resume", "auto", run="parts")
+        self.assertEqual(self.digests("nf4"), self.digests("parts"))
+        # What no adapter changes is the original file's, not what was made of its codes.
+        self.train(*STEPS, "adapt.lora.base=nf4", "adapt.lora.target_modules=[q_proj]", run="query")
+        self.moesaic("export", self.folder / "query", self.folder / "merged")
+        self.assertEqual(self.tensor("merged", "model.layers.0.self_attn.k_proj.weight"),
+                         self.tensor("hub", "model.layers.0.self_attn.k_proj.weight"))
+
+    def test_experts_with_a_quantised_base_move(self):
+        losses = []
+        for placement in ("in_order", "balanced"):
+            self.train(*STEPS, "adapt.lora.base=nf4", f"moe.placement={placement}", run=placement, ranks=2, expert=2)
+            losses.append([row["loss"] for row in self.rows(placement)])
+        self.assertLess(self.worst(*losses), 1e-10)
+
     def test_part_of_a_model_is_trained_in_full(self):
         text = self.recipe.read_text()
         self.recipe.write_text(text[:text.index("adapt:")] + "adapt: {train: ['lm_head.weight', '.*[.]k_proj[.]weight']}\n")
@@ -168,7 +206,8 @@ class FinetuneTest(RunTest):
                                ("adapt.lora.target_modules='(x'", "not a regular expression"),
                                ("moe.balance.type=bias", "correction bias"),
                                ("adapt.esft={}", "nothing else"),
-                               ("adapt.lora.base=int8", "not supported")):
+                               ("adapt.lora.base=fp4", "master, bfloat16, int8, nf4"),
+                               ("adapt.lora={base: nf4, modules_to_save: [q_proj]}", "q_proj.weight is trained in full")):
             result = self.moesaic("validate", self.recipe, override, expect=3)
             self.assertIn(word, result.stdout, override)
 

@@ -82,6 +82,13 @@ class Bench {
     parameters_.back().index = std::ssize(parameters_) - 1;
     return parameters_.back();
   }
+  /// A frozen weight that is kept as codes.
+  const Parameter& quantised(arch::Storage storage, const at::Tensor& value) {
+    parameters_.push_back(
+        quantised_of("p" + std::to_string(parameters_.size()), storage, value, device_));
+    parameters_.back().index = std::ssize(parameters_) - 1;
+    return parameters_.back();
+  }
   /// Backward from outputs, with gradients that are the same on all devices -> outputs and all
   /// gradients.
   Tensors results(const Tensors& outputs) {

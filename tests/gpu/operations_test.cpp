@@ -52,6 +52,18 @@ TEST_F(Operations, GroupedLinear) {
   }
 }
 
+TEST_F(Operations, MapsOfWeightsThatAreKeptAsCodes) {
+  const auto x = at::randn({tokens, 70}), w = at::randn({kOut, 70}), e = at::randn({5, kOut, 70});
+  for (const auto storage : {arch::Storage::kInt8, arch::Storage::kNf4}) {
+    compare(device(), batch, [&](Bench& b, at::ScalarType dtype) -> Tensors {
+      const auto in = b.input(x.to(dtype));
+      const RowGroups groups{GroupOffsets({0, 0, 4, 4, 11, 11}), b.batch().example_id_T};
+      return {linear(b.context, b.quantised(storage, w), nullptr, in),
+              grouped_linear(b.context, b.quantised(storage, e), in, groups)};
+    });
+  }
+}
+
 // Where the groups begin is known on the device alone.
 TEST_F(Operations, GroupedLinearByCountsOfTheDevice) {
   const auto x = at::randn({tokens, kWidth}), w = at::randn({3, kOut, kWidth});

@@ -4,6 +4,7 @@
 
 #include <limits>
 
+#include "support/parameters.h"
 #include "support/sample_hub.h"
 
 namespace moesaic {
@@ -51,6 +52,55 @@ TEST_F(Source, LoadsAHubFolderIntoAnyFloatingType) {
     const StateDict model = test::empty_slices(context_, config_, dtype);
     source->load(context_, model, {});
     expect_sample(model);
+  }
+}
+
+TEST_F(Source, QuantisesMatrixByMatrixWhileLoading) {
+  write();
+  save_checkpoint();
+  for (const std::string& place : {path(), folder_.file("run")}) {
+    StateDict model = test::empty_slices(context_, config_);
+    for (StateEntry& entry : model) {
+      if (!entry.name.ends_with("_proj.weight")) continue;
+      const std::vector<std::int64_t> shape = entry.tensor.sizes().vec();
+      entry.quantised = QuantisedWeight(arch::Storage::kNf4, shape, at::kCPU);
+      entry.tensor = entry.tensor.to(at::kMeta);
+    }
+    ModelSource::open(context_, place)->load(context_, model, {});
+    int kept = 0;
+    for (const StateEntry& entry : model) {
+      const at::Tensor right =
+          test::sample_tensor(entry.name, entry.tensor.sizes().vec(), at::kFloat);
+      if (!entry.quantised.defined()) {
+        EXPECT_TRUE(at::equal(entry.tensor, right)) << entry.name;
+        continue;
+      }
+      ++kept;
+      const QuantisedWeight wanted = test::quantised(arch::Storage::kNf4, right);
+      for (std::int64_t i = 0; i < wanted.matrices(); ++i)
+        EXPECT_TRUE(at::equal(entry.quantised.matrix(i, at::kFloat), wanted.matrix(i, at::kFloat)))
+            << entry.name;
+    }
+    EXPECT_GT(kept, 0);
+  }
+}
+
+TEST_F(Source, RefusesToQuantiseWhatIsNoNumber) {
+  const std::string name = "model.layers.1.self_attn.o_proj.weight";
+  tensors_[name] = tensors_[name].clone();
+  tensors_[name][3][2] = std::numeric_limits<float>::quiet_NaN();
+  write();
+  StateDict model = test::empty_slices(context_, config_);
+  for (StateEntry& entry : model) {
+    if (entry.name != name) continue;
+    entry.quantised = QuantisedWeight(arch::Storage::kInt8, entry.tensor.sizes().vec(), at::kCPU);
+    entry.tensor = entry.tensor.to(at::kMeta);
+  }
+  const auto source = ModelSource::open(context_, path());
+  for (const bool allow : {false, true}) {
+    const std::string text =
+        test::refusal_of([&] { source->load(context_, model, {.allow_nonfinite = allow}); });
+    EXPECT_TRUE(contains(text, name + " of ")) << text;
   }
 }
 
