@@ -95,13 +95,14 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
   cost.parameter_bytes = stored_bytes(table, s) + copied * real(s.compute_bytes);
   cost.gradient_bytes = trained * real(s.master_bytes);
   // A share is even but for a digest block.
-  const double updated = s.shard_optimizer ? real(cost.trainable_parameters) / real(s.ranks) : trained;
+  const double updated =
+      s.shard_optimizer ? real(cost.trainable_parameters) / real(s.ranks) : trained;
   cost.optimizer_bytes = updated * real(s.optimizer_moments * s.master_bytes);
   if (s.async_checkpoint)
     cost.snapshot_bytes = saved_values(table, s) * real(s.master_bytes) + cost.optimizer_bytes;
   cost.activation_bytes = passing_copy_bytes(table, s) +
                           activation_peak(o,
-                                          {.tokens = real(s.micro_batch_size) * real(s.sequence_length),
+                                          {.tokens = real(s.micro_batch_size * s.sequence_length),
                                            .master_bytes = real(s.master_bytes),
                                            .compute_bytes = real(s.compute_bytes),
                                            .split_experts = s.expert > 1,

@@ -14,7 +14,7 @@ namespace moesaic {
 namespace {
 
 // The reader's limit, and one byte so that the reader is the one to say it.
-constexpr std::uint64_t kMostBytes = YamlLimits{}.bytes + 1;
+constexpr std::uint64_t kMostRecipeBytes = YamlLimits{}.bytes + 1;
 
 std::optional<YamlNode> take(YamlNode& mapping, const std::string& key) {
   for (std::size_t i = 0; i < mapping.keys.size(); ++i) {
@@ -45,7 +45,7 @@ YamlNode read_base(const YamlNode& extends, const std::string& file, ProblemList
   }
   const auto path = (std::filesystem::path(file).parent_path() / extends.text).lexically_normal();
   try {
-    const std::string text = read_file(path.string(), ErrorKind::kRecipe, kMostBytes);
+    const std::string text = read_file(path.string(), ErrorKind::kRecipe, kMostRecipeBytes);
     YamlNode base = read_document(text, path.string(), problems);
     if (const auto again = take(base, "extends")) {
       problems.error(again->place, "extends",
@@ -143,7 +143,7 @@ std::string LoadedRecipe::provenance(const std::string& key) const {
 
 LoadedRecipe load_recipe(const std::string& path, const std::vector<std::string>& overrides,
                          std::optional<std::int64_t> ranks) {
-  return load({read_file(path, ErrorKind::kRecipe, kMostBytes), path, overrides, ranks});
+  return load({read_file(path, ErrorKind::kRecipe, kMostRecipeBytes), path, overrides, ranks});
 }
 
 Recipe require_recipe(const std::string& path, const std::vector<std::string>& overrides,

@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-[[noreturn]] void fail(ErrorKind kind, const char* what, const std::string& path, int code) {
+[[noreturn]] void cannot(ErrorKind kind, const char* what, const std::string& path, int code) {
   constexpr std::size_t kShown = 200;  // of a path that may be longer than the system takes
   const std::string shown = path.size() <= kShown ? path : path.substr(0, kShown) + "...";
   throw Error(kind, format("cannot {} {}: {}", what, shown, std::strerror(code)),
@@ -27,7 +27,7 @@ PathKind what_is_at(const std::string& path, ErrorKind kind) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (means_nothing_there(errno)) return PathKind::kNothing;
-    fail(kind, "look at", path, errno);
+    cannot(kind, "look at", path, errno);
   }
   if (S_ISREG(status.st_mode)) return PathKind::kFile;
   return S_ISDIR(status.st_mode) ? PathKind::kFolder : PathKind::kOther;
@@ -48,7 +48,7 @@ bool is_folder(const std::string& path, ErrorKind kind) {
 bool entry_exists(const std::string& path, ErrorKind kind) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0) return true;
-  if (!means_nothing_there(errno)) fail(kind, "look at", path, errno);
+  if (!means_nothing_there(errno)) cannot(kind, "look at", path, errno);
   return false;
 }
 
@@ -60,7 +60,7 @@ std::string link_target(const std::string& path) {
 
 std::uint64_t file_size(const std::string& path, ErrorKind kind) {
   struct stat status {};
-  if (::stat(path.c_str(), &status) != 0) fail(kind, "look at", path, errno);
+  if (::stat(path.c_str(), &status) != 0) cannot(kind, "look at", path, errno);
   return static_cast<std::uint64_t>(status.st_size);
 }
 
@@ -70,7 +70,7 @@ std::vector<std::string> names_in(const std::string& folder, ErrorKind kind) {
   fs::directory_iterator item(folder, code);
   for (; !code && item != fs::directory_iterator(); item.increment(code))
     names.push_back(item->path().filename().string());
-  if (code) fail(kind, "list the folder", folder, code.value());
+  if (code) cannot(kind, "list the folder", folder, code.value());
   std::sort(names.begin(), names.end());
   return names;
 }
@@ -81,7 +81,7 @@ std::string canonical_path(const std::string& path, ErrorKind kind) {
   std::error_code code;
   const fs::path absolute = fs::absolute(path, code);
   const fs::path canonical = code ? absolute : fs::weakly_canonical(absolute, code);
-  if (code) fail(kind, "follow", path, code.value());
+  if (code) cannot(kind, "follow", path, code.value());
   return canonical.has_filename() ? canonical.string() : canonical.parent_path().string();
 }
 
@@ -92,7 +92,7 @@ bool lies_in(const std::string& path, const std::string& folder) {
 void remove_tree(const std::string& path, ErrorKind kind) {
   std::error_code code;
   fs::remove_all(path, code);
-  if (code) fail(kind, "remove", path, code.value());
+  if (code) cannot(kind, "remove", path, code.value());
 }
 
 }  // namespace moesaic

@@ -54,19 +54,19 @@ Json description_of(const SourceOptions& source, const BuiltSource& built) {
   return description;
 }
 
-constexpr const char* kText = "text";  // of files whose ids a tokenizer made; "ids" of others
+constexpr const char* kOfText = "text";  // of files whose ids a tokenizer made; "ids" of others
 
 void append(const std::vector<CorpusFile>& files, std::vector<std::string>& texts) {
   for (const CorpusFile& file : files) {
     texts.push_back(file.path);
-    texts.emplace_back(file.of_text ? kText : "ids");
+    texts.emplace_back(file.of_text ? kOfText : "ids");
   }
 }
 
 std::vector<CorpusFile> files_in(std::span<const std::string> texts) {
   std::vector<CorpusFile> files;
   for (std::size_t i = 0; i + 1 < texts.size(); i += 2)
-    files.push_back({texts[i], texts[i + 1] == kText});
+    files.push_back({texts[i], texts[i + 1] == kOfText});
   return files;
 }
 

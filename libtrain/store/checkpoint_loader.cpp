@@ -18,7 +18,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBytesPerRead = 16 << 20;
+constexpr std::int64_t kLoadedAtOnce = 16 << 20;
 
 /// A tensor to fill and the dataset that fills it.
 struct Target {
@@ -89,7 +89,7 @@ void fill(const Hdf5File& file, const Target& target, const DatasetDigests& all_
   const at::Tensor& tensor = target.entry->tensor;
   const at::Tensor rows = tensor.dim() == 0 ? tensor.unsqueeze(0) : tensor;
   const RowRange here = target.entry->rows();
-  const std::int64_t step = blocks.blocks_in(kBytesPerRead, dataset.spec().row_bytes());
+  const std::int64_t step = blocks.blocks_in(kLoadedAtOnce, dataset.spec().row_bytes());
   const std::int64_t end = blocks.block_from(here.end());
   for (std::int64_t block = blocks.block_from(here.first); block < end; block += step) {
     const std::int64_t count = std::min(step, end - block);

@@ -22,7 +22,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kBytesPerRead = 16 << 20;
+constexpr std::int64_t kDigestedAtOnce = 16 << 20;
 constexpr std::size_t kLongestValue = 100;  // of a training entry in the text
 
 /// The blocks that the digests were made of. Where both kinds have the same number they are the
@@ -41,7 +41,7 @@ std::string read_all(const Hdf5Dataset& dataset, const std::vector<std::string>*
   MOESAIC_CHECK(digests == nullptr || std::cmp_equal(digests->size(), blocks.count()),
                 ErrorKind::kCheckpoint, "{} digests for {} blocks of {}", digests->size(),
                 blocks.count(), dataset.where());
-  const std::int64_t step = std::max<std::int64_t>(1, kBytesPerRead / spec.row_bytes());
+  const std::int64_t step = std::max<std::int64_t>(1, kDigestedAtOnce / spec.row_bytes());
   std::vector<std::byte> values;
   Digest whole;
   for (std::int64_t block = 0; block < blocks.count(); ++block) {

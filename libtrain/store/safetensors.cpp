@@ -19,7 +19,7 @@ namespace {
 static_assert(std::endian::native == std::endian::little,
               "values go to and come from files as they lie in memory");
 
-constexpr std::int64_t kBytesPerRead = 8 << 20;
+constexpr std::int64_t kReadAtOnce = 8 << 20;
 
 const char* name_in_file(at::ScalarType dtype) {
   switch (dtype) {
@@ -87,7 +87,7 @@ void SafetensorsFile::read(const SafetensorsTensor& tensor, std::int64_t first,
                  begin + static_cast<std::uint64_t>(into.numel() * item) <= tensor.end);
   const at::Tensor flat = into.view({-1});
   const bool same = into.is_cpu() && into.scalar_type() == *dtype;
-  const std::int64_t step = kBytesPerRead / item;
+  const std::int64_t step = kReadAtOnce / item;
   const at::Tensor staging =
       same ? at::Tensor() : at::empty({std::min(step, flat.numel())}, *dtype);
   for (std::int64_t done = 0; done < flat.numel(); done += step) {
@@ -105,8 +105,8 @@ void SafetensorsFile::read(const SafetensorsTensor& tensor, std::int64_t first,
 
 std::string SafetensorsFile::digest(const SafetensorsTensor& tensor) const {
   Digest digest;
-  for (std::uint64_t place = tensor.begin; place < tensor.end; place += kBytesPerRead) {
-    const std::uint64_t size = std::min<std::uint64_t>(kBytesPerRead, tensor.end - place);
+  for (std::uint64_t place = tensor.begin; place < tensor.end; place += kReadAtOnce) {
+    const std::uint64_t size = std::min<std::uint64_t>(kReadAtOnce, tensor.end - place);
     digest.update(file_.bytes().substr(place, size));
     file_.release(place, size);
   }
