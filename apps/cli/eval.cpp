@@ -37,6 +37,8 @@ int run_eval(const EvalCommand& command) {
   const EvalArguments& a = command.worker;
   if (!a.compare.empty() && a.data.empty()) return compare_results(a);
   require_complete(a);
+  // Both are there: the second one is opened when the first one has been measured.
+  for (const std::string& path : a.compare) static_cast<void>(read_model_config(path));
   check_effects(a, command.ranks);
   std::vector<std::string> argv = to_argv(a);
   if (!a.predictions.empty()) {  // no ranks: this process becomes the one that reads them

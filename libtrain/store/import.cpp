@@ -39,7 +39,7 @@ CheckpointFiles files_of(const RankContext& context, const ModelSource& source,
     const at::ScalarType dtype = source.dtypes().at(info.name);
     files.model.push_back(
         part_of(context, info, dtype, rows_of(source, info, options.allow_nonfinite, staging)));
-    const auto original = origin.dtypes.find(info.name);  // a merged weight may have a wider one
+    const auto original = origin.dtypes.find(info.name);  // of an upcycled weight
     files.model.back().hub_dtype =
         dtype_name(original == origin.dtypes.end() ? dtype : original->second);
   }

@@ -122,7 +122,7 @@ Json inspect_checkpoint(const std::string& path) {
   reporting(report,
             [&] { manifest = unseal_manifest(read_manifest(path), path + "/" + kManifestName); });
   if (!report["whole"].get<bool>()) return report;
-  for (const char* key : {"step", "dtype", "layout", "versions", "tokenizer", "training"}) {
+  for (const char* key : {"step", "dtype", "layout", "versions", "tokenizer", "base", "training"}) {
     if (manifest.contains(key)) report[key] = manifest[key];
   }
   report["files"] = manifest["files"];
@@ -205,7 +205,7 @@ std::string inspect_text(const Json& inspected) {
     }
   }
   for (const char* key : {"step", "model_type", "parameters", "dtype", "layout", "tokenizer",
-                          "metadata", "unsupported"}) {
+                          "base", "metadata", "unsupported"}) {
     if (inspected.contains(key)) text += format("{}: {}\n", key, json_text(inspected[key]));
   }
   if (inspected.contains("training") && inspected["training"].is_object()) {

@@ -78,6 +78,8 @@ class Eval(RunTest):
         self.assertLess(loss["change_high"], 0)
         self.assertLess(loss["change_low"], loss["change"])
         self.assertIn("| valid | perplexity | loss |", self.moesaic(*compare).stdout)
+        gone = self.folder / "gone"
+        self.assertIn(str(gone), self.moesaic("eval", "--data", text, "--compare", pair[0], gone, expect=7).stderr)
         self.assertIn("needs --data", self.moesaic("eval", "--compare", *pair, expect=2).stderr)
 
     def test_what_does_not_fit_is_refused(self):

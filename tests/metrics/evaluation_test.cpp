@@ -130,7 +130,8 @@ TEST(Comparison, DrawsTheSameItemsForBoth) {
   EXPECT_NEAR(row.at("change_high").get<double>(), -1.0, 1e-9);
   const double low = row.at("before").at("low"), high = row.at("before").at("high");
   EXPECT_GT(high - low, 1000);
-  EXPECT_NE(comparison_markdown({{"rows", {row}}}).find("| -1 (-1 to -1) |"), std::string::npos);
+  EXPECT_NE(comparison_markdown({{"rows", Json::array({row})}}).find("| -1 (-1 to -1) |"),
+            std::string::npos);
 }
 
 TEST(Comparison, UnpairedItemsHaveNoIntervalOfTheChange) {
