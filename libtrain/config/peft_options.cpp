@@ -138,6 +138,17 @@ void set_targets(const PeftModules& modules, const arch::Options& arch, const Mo
     lora.exclude_modules = ModuleList{"experts"};
 }
 
+// With layers_to_transform, a number or a list of them, the targets of these layers alone.
+void keep_layers(const Json& layers, LoraOptions& lora) {
+  std::vector<std::int64_t> numbers;
+  for (const Json& layer : layers.is_array() ? layers : Json::array({layers}))
+    if (layer.is_number_integer()) numbers.push_back(layer.get<std::int64_t>());
+  const auto* names = std::get_if<ModuleList>(&lora.target_modules);
+  if (numbers.empty() || names == nullptr || names->empty()) return;
+  lora.target_modules = std::string(
+      format(R"(.*\.layers\.({})\.(.*\.)?({}))", join(numbers, "|"), join(*names, "|")));
+}
+
 }  // namespace
 
 LoraOptions lora_of_peft(const std::string& folder, const arch::Options& arch,
@@ -158,6 +169,7 @@ LoraOptions lora_of_peft(const std::string& folder, const arch::Options& arch,
   const auto* named = std::get_if<ModuleList>(&lora.target_modules);
   if (named != nullptr) {
     set_targets(modules, arch, ModuleList(*named), parameters, lora);
+    keep_layers(json.value("layers_to_transform", Json()), lora);
   } else if (!parameters.empty()) {
     problems.error({}, "adapt.from",
                    format("{} has one regular expression as target_modules beside "

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/lora_targets.h"
 #include "core/format.h"
 #include "support/temporary_folder.h"
 
@@ -80,6 +81,17 @@ TEST(PeftOptions, ExpertsThatNobodyNamesStayOut) {
   const LoraOptions lora =
       read(R"({"r": 4, "target_modules": ["q_proj"]})", "olmoe", "none", problems);
   EXPECT_EQ(std::get<PeftNames>(lora.exclude_modules), PeftNames{"experts"});
+}
+
+TEST(PeftOptions, LayersMayBeLeftOut) {
+  ProblemList problems;
+  const LoraOptions lora =
+      read(R"({"r": 4, "target_modules": ["q_proj"], "layers_to_transform": [1]})", "olmoe", "none",
+           problems);
+  const arch::Options arch = tiny_moe("olmoe");
+  const auto targets = lora_targets(lora, arch, arch::parameter_table(arch));
+  ASSERT_EQ(targets.size(), 1U);
+  EXPECT_EQ(targets[0].weight, "model.layers.1.self_attn.q_proj.weight");
 }
 
 TEST(PeftOptions, MistakesNameFileAndKey) {
