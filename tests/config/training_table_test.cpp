@@ -83,7 +83,9 @@ TEST(TrainingTable, ChoosesAmongTheExpertsThatNobodyNames) {
         info.name == "lm_head.weight" || info.name == "model.layers.0.mlp.experts.up_proj.weight";
     EXPECT_EQ(info.trainable, expert || named) << info.name;
     EXPECT_EQ(info.most_experts, expert && !named ? 2 : 0) << info.name;  // 0.3 of 4, rounded up
-    if (expert && !named) EXPECT_EQ(info.trainable_numel(), info.numel() / 2);
+    if (expert && !named) {
+      EXPECT_EQ(info.trainable_numel(), info.numel() / 2);
+    }
   }
   recipe.adapt->train = Names{".*"};
   EXPECT_NE(refusal(recipe, olmoe()).find("nothing to choose"), std::string::npos);
