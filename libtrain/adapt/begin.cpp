@@ -3,6 +3,7 @@
 #include "adapt/dora.h"
 #include "adapt/pissa.h"
 #include "config/lora_targets.h"
+#include "core/error.h"
 
 namespace moesaic {
 namespace {

@@ -4,8 +4,6 @@
 #include <ATen/ops/linalg_svd.h>
 #include <ATen/ops/matmul.h>
 
-#include <functional>
-
 namespace moesaic {
 namespace {
 
@@ -21,15 +19,17 @@ void append_matrices(const PissaFactors& factors, std::vector<PissaMatrix>& matr
     matrices.push_back({w.select(0, i), a.select(0, i), b.select(0, i), factors.scale});
 }
 
-// Each matrix by one thread, so that their number changes no bit: one round more than there are
-// matrices, because a single one would be left to all threads.
-void for_each_matrix(const std::vector<PissaMatrix>& matrices,
-                     const std::function<void(const PissaMatrix&)>& work) {
-  at::parallel_for(0, std::ssize(matrices) + 1, 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t i = first; i < last && i < std::ssize(matrices); ++i)
-      work(matrices[static_cast<std::size_t>(i)]);
-  });
-}
+// While it lives, LibTorch and its libraries compute by one thread: their number changes no bit.
+class OneThread {
+ public:
+  OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+  ~OneThread() { at::set_num_threads(before_); }
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
 
 at::Tensor in_double(const at::Tensor& values) {
   return values.detach().to(at::kDouble).to(at::kCPU);
@@ -60,7 +60,8 @@ void find_principal_factors(const std::vector<PissaFactors>& all, const RankCont
   for (std::size_t i = 0; i < all.size(); ++i) {
     if (holders_of(all[i].weight, context).rank() == root_of(i)) append_matrices(all[i], mine);
   }
-  for_each_matrix(mine, find_factors);
+  const OneThread one_thread;
+  for (const PissaMatrix& matrix : mine) find_factors(matrix);
   for (std::size_t i = 0; i < all.size(); ++i) {
     const Communicator& holders = holders_of(all[i].weight, context);
     holders.broadcast(all[i].a.tensor, root_of(i), "pissa: A");
@@ -71,10 +72,11 @@ void find_principal_factors(const std::vector<PissaFactors>& all, const RankCont
 void take_out(const std::vector<PissaFactors>& all) {
   std::vector<PissaMatrix> matrices;
   for (const PissaFactors& factors : all) append_matrices(factors, matrices);
-  for_each_matrix(matrices, [](const PissaMatrix& matrix) {
+  const OneThread one_thread;
+  for (const PissaMatrix& matrix : matrices) {
     const at::Tensor change = at::matmul(in_double(matrix.b), in_double(matrix.a));
-    matrix.weight.copy_(in_double(matrix.weight).sub_(change, matrix.scale));
-  });
+    matrix.weight.copy_(in_double(matrix.weight).sub(change, matrix.scale));
+  }
 }
 
 }  // namespace moesaic

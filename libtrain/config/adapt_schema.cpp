@@ -55,7 +55,7 @@ std::vector<KeyOf<AdaptOptions>> adapt_keys() {
   add_key(keys, FIELD(train), {},
           "Regular expressions, each matched in full against the names of parameters as "
           "checkpoints have them (experts.<i>. joined to experts.): these are trained in full. "
-          "Absent: all without lora, none with it.");
+          "Absent: all, with lora or esft none.");
   add_block(keys, FIELD(lora),
             "Low-rank adapters beside frozen linear maps (arXiv 2106.09685); the keys are PEFT's. "
             "Needs model.from.");

@@ -89,8 +89,11 @@ class PeftModules {
           std::find(parameters.begin(), parameters.end(), name) != parameters.end() ||
           before_end(name, kFusedGateUp) || name.ends_with(kEndOfWeight);
       if (single_experts_ && before_end(name, kFusedGateUp)) continue;
-      for (const std::string& module : parameter ? of_parameter(name) : ModuleList{of_module(name)})
-        result.emplace_back(module, value);
+      for (std::string& module : parameter ? of_parameter(name) : ModuleList{of_module(name)}) {
+        const bool is_new = std::none_of(result.begin(), result.end(),
+                                         [&](const auto& entry) { return entry.first == module; });
+        if (is_new) result.emplace_back(std::move(module), value);
+      }
     }
     return result;
   }
@@ -138,6 +141,17 @@ void set_targets(const PeftModules& modules, const arch::Options& arch, const Mo
     lora.exclude_modules = ModuleList{"experts"};
 }
 
+// With layers_to_transform, a number or a list of them, the targets of these layers alone.
+void keep_layers(const Json& layers, LoraOptions& lora) {
+  std::vector<std::int64_t> numbers;
+  for (const Json& layer : layers.is_array() ? layers : Json::array({layers}))
+    if (layer.is_number_integer()) numbers.push_back(layer.get<std::int64_t>());
+  const auto* names = std::get_if<ModuleList>(&lora.target_modules);
+  if (numbers.empty() || names == nullptr || names->empty()) return;
+  lora.target_modules = std::string(
+      format(R"(.*\.layers\.({})\.(.*\.)?({}))", join(numbers, "|"), join(*names, "|")));
+}
+
 }  // namespace
 
 LoraOptions lora_of_peft(const std::string& folder, const arch::Options& arch,
@@ -156,14 +170,13 @@ LoraOptions lora_of_peft(const std::string& folder, const arch::Options& arch,
   lora.rank_pattern = modules.of_patterns(lora.rank_pattern, parameters);
   lora.alpha_pattern = modules.of_patterns(lora.alpha_pattern, parameters);
   const auto* named = std::get_if<ModuleList>(&lora.target_modules);
-  if (named != nullptr) {
-    set_targets(modules, arch, ModuleList(*named), parameters, lora);
-  } else if (!parameters.empty()) {
-    problems.error({}, "adapt.from",
-                   format("{} has one regular expression as target_modules beside "
-                          "target_parameters; write target_modules as a list",
-                          file));
-  }
+  MOESAIC_CHECK(named != nullptr || parameters.empty(), ErrorKind::kRecipe,
+                "{} has one regular expression as target_modules beside target_parameters; write "
+                "target_modules as a list",
+                file);
+  if (named == nullptr) return lora;
+  set_targets(modules, arch, ModuleList(*named), parameters, lora);
+  keep_layers(json.value("layers_to_transform", Json()), lora);
   return lora;
 }
 

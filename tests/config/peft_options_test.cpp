@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "config/lora_targets.h"
 #include "core/format.h"
 #include "support/temporary_folder.h"
 
@@ -27,8 +28,8 @@ arch::Options tiny_moe(const std::string& type) {
 }
 
 // A folder with this adapter_config.json, and tensors of these names.
-LoraOptions read(const std::string& config, const std::string& type, const std::string& tensor,
-                 ProblemList& problems) {
+LoraOptions read_peft(const std::string& config, const std::string& type, const std::string& tensor,
+                      ProblemList& problems) {
   const testing::TemporaryFolder folder;
   folder.file("adapter_config.json", config);
   const std::string header =
@@ -41,7 +42,7 @@ LoraOptions read(const std::string& config, const std::string& type, const std::
 
 TEST(PeftOptions, NamesOfFusedExpertsBecomeModules) {
   ProblemList problems;
-  const LoraOptions lora = read(
+  const LoraOptions lora = read_peft(
       R"({"peft_type": "LORA", "r": 4, "lora_alpha": 12, "use_rslora": true, "bias": "none",
           "target_modules": ["q_proj"], "rank_pattern": {"mlp.experts.gate_up_proj": 8},
           "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj",
@@ -62,7 +63,7 @@ TEST(PeftOptions, NamesOfFusedExpertsBecomeModules) {
 
 TEST(PeftOptions, RanksOfSingleExpertsAreThoseOfTheirOwnTensors) {
   ProblemList problems;
-  const LoraOptions lora = read(
+  const LoraOptions lora = read_peft(
       R"({"r": 4, "target_modules": ["q_proj", "gate_proj", "up_proj", "down_proj"],
           "rank_pattern": {"mlp.experts.gate_up_proj": 8, "q_proj": 2},
           "target_parameters": ["mlp.experts.gate_up_proj", "mlp.experts.down_proj"]})",
@@ -78,19 +79,30 @@ TEST(PeftOptions, RanksOfSingleExpertsAreThoseOfTheirOwnTensors) {
 TEST(PeftOptions, ExpertsThatNobodyNamesStayOut) {
   ProblemList problems;
   const LoraOptions lora =
-      read(R"({"r": 4, "target_modules": ["q_proj"]})", "olmoe", "none", problems);
+      read_peft(R"({"r": 4, "target_modules": ["q_proj"]})", "olmoe", "none", problems);
   EXPECT_EQ(std::get<PeftNames>(lora.exclude_modules), PeftNames{"experts"});
+}
+
+TEST(PeftOptions, LayersMayBeLeftOut) {
+  ProblemList problems;
+  const LoraOptions lora =
+      read_peft(R"({"r": 4, "target_modules": ["q_proj"], "layers_to_transform": [1]})", "olmoe",
+                "none", problems);
+  const arch::Options arch = tiny_moe("olmoe");
+  const auto targets = lora_targets(lora, arch, arch::parameter_table(arch));
+  ASSERT_EQ(targets.size(), 1U);
+  EXPECT_EQ(targets[0].weight, "model.layers.1.self_attn.q_proj.weight");
 }
 
 TEST(PeftOptions, MistakesNameFileAndKey) {
   ProblemList problems;
-  read(R"({"r": "four", "lora_alpha": -1, "target_modules": ["q_proj"]})", "olmoe", "none",
-       problems);
+  read_peft(R"({"r": "four", "lora_alpha": -1, "target_modules": ["q_proj"]})", "olmoe", "none",
+            problems);
   ASSERT_EQ(problems.size(), 2U);
   const std::string text = problems.sorted()[0].text();
   EXPECT_NE(text.find("adapter_config.json"), std::string::npos) << text;
   EXPECT_NE(text.find("expected"), std::string::npos) << text;
-  EXPECT_THROW(read("[1]", "olmoe", "none", problems), Error);
+  EXPECT_THROW(read_peft("[1]", "olmoe", "none", problems), Error);
 }
 
 }  // namespace

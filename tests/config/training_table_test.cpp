@@ -73,6 +73,41 @@ std::vector<std::string> trained(const Recipe& recipe, const arch::Options& arch
 
 using Names = std::vector<std::string>;
 
+TEST(TrainingTable, ChoosesAmongTheExpertsThatNobodyNames) {
+  Recipe recipe;
+  recipe.adapt.emplace().esft = EsftOptions{.share = 0.3};
+  recipe.adapt->train = Names{"lm_head.weight", R"(.*layers\.0\..*experts\.up_proj\.weight)"};
+  for (const arch::ParameterInfo& info : training_table(recipe, olmoe())) {
+    const bool expert = info.scope == arch::Scope::kExpert;
+    const bool named =
+        info.name == "lm_head.weight" || info.name == "model.layers.0.mlp.experts.up_proj.weight";
+    EXPECT_EQ(info.trainable, expert || named) << info.name;
+    EXPECT_EQ(info.most_experts, expert && !named ? 2 : 0) << info.name;  // 0.3 of 4, rounded up
+    if (expert && !named) {
+      EXPECT_EQ(info.trainable_numel(), info.numel() / 2);
+    }
+  }
+  recipe.adapt->train = Names{".*"};
+  EXPECT_NE(refusal(recipe, olmoe()).find("nothing to choose"), std::string::npos);
+  recipe.adapt->train.reset();
+  EXPECT_NE(refusal(recipe, llama()).find("the model has none"), std::string::npos);
+}
+
+TEST(TrainingTable, PissaKeepsWhatItTookOut) {
+  LoraOptions lora = rank(2);
+  lora.init_lora_weights = "pissa";
+  lora.use_dora = true;
+  const std::string query = "model.layers.0.self_attn.q_proj.";
+  Names names;
+  for (const arch::ParameterInfo& info : training_table(with_lora(lora), llama())) {
+    if (!info.adapter || !info.name.starts_with(query)) continue;
+    names.push_back(info.name.substr(query.size()));
+    EXPECT_EQ(info.trainable, info.name.find("_start") == std::string::npos) << info.name;
+  }
+  EXPECT_EQ(names, (Names{"lora_A_start.weight", "lora_B_start.weight", "lora_A.weight",
+                          "lora_B.weight", "lora_magnitude_vector.weight"}));
+}
+
 TEST(TrainingTable, WithoutAdaptIsTheArchitectures) {
   EXPECT_EQ(training_table(Recipe{}, olmoe()).size(), arch::parameter_table(olmoe()).size());
 }
