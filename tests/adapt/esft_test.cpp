@@ -21,7 +21,7 @@ TEST(FewestExperts, NoSmallerSetReachesTheShare) {
   for (int trial = 0; trial < 50; ++trial) {
     Experts scores(8);
     for (std::size_t i = 0; i < scores.size(); ++i)
-      scores[i] = 37 * (static_cast<std::int64_t>(i) + 1) * (trial + 5) % 23;
+      scores[i] = 37 * (static_cast<std::int64_t>(i) + 1) * (trial + 5) % 59;
     const double share = 0.02 * (trial + 1);
     const double wanted =
         share * static_cast<double>(std::accumulate(scores.begin(), scores.end(), std::int64_t{0}));

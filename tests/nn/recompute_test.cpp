@@ -80,7 +80,7 @@ TEST(Recompute, LeavesOutAnOutputThatNothingUses) {
 TEST(Recompute, IsLeftOutWhereNothingIsTrained) {
   for (const bool trained : {false, true}) {
     Network network;
-    for (Parameter& parameter : network.f.parameters) parameter.trainable = trained;
+    network.w.trainable = trained;
     const auto x = random({3, 6});
     const FirstRun first(network.f.context);
     at::Tensor y;
