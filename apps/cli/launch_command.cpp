@@ -88,6 +88,7 @@ Launch make_launch(const LaunchRequest& request, const Machine& machine) {
   if (launch.threads == 0) launch.threads = std::max(1, machine.usable_cores / on_node);
   const bool whole_node = machine.usable_cores == machine.cores;
   launch.has_mpirun = request.ranks > 1;
+  launch.on_one_node = machine.nodes == 1;
   launch.bound = launch.has_mpirun && whole_node && on_node * launch.threads == machine.cores;
 
   const Variables variables = variables_of(launch.threads, request.columns);

@@ -24,6 +24,7 @@ struct Launch {
   bool bound = false;       // each rank to cores of its own
   bool crowded = false;     // more ranks on a node than cores
   bool has_mpirun = false;  // one rank needs none
+  bool on_one_node = true;
 };
 
 /// Error(kDevice) when a program is missing.

@@ -77,9 +77,10 @@ ChildProcess::Streams streams_of(const Launch& launch, const LaunchOptions& opti
           options.stdout_free ? Out::kToStderr : out};
 }
 
+// On other nodes an empty folder would be left.
 Command command_in(const SessionFolder& session, const Launch& launch) {
   Command command = launch.command;
-  session.give_to(command, launch.has_mpirun);
+  if (launch.on_one_node) session.give_to(command);
   return command;
 }
 

@@ -9,9 +9,8 @@
 namespace moesaic::cli {
 namespace {
 
-// mpirun takes a folder for its own node alone: the daemons of others would leave an empty one. A
-// process without mpirun listens to the first name only. Both at once are an error of Open MPI's.
-constexpr const char* kOfAProcess = "OMPI_MCA_orte_tmpdir_base";
+// mpirun hands the first name on to its ranks, which refuse it beside one of the others.
+constexpr const char* kForAll = "OMPI_MCA_orte_tmpdir_base";
 constexpr const char* kOfMpirun = "OMPI_MCA_orte_local_tmpdir_base";
 constexpr const char* kOfDaemons = "OMPI_MCA_orte_remote_tmpdir_base";
 
@@ -20,7 +19,7 @@ bool is_set(const char* name) { return std::getenv(name) != nullptr; }
 }  // namespace
 
 SessionFolder::SessionFolder() {
-  constexpr std::array kNames = {kOfAProcess, kOfMpirun, kOfDaemons};
+  constexpr std::array kNames = {kForAll, kOfMpirun, kOfDaemons};
   if (std::any_of(kNames.begin(), kNames.end(), is_set)) return;
   std::error_code none;
   const std::filesystem::path folder = std::filesystem::temp_directory_path(none);
@@ -34,9 +33,8 @@ SessionFolder::~SessionFolder() {
   if (!path_.empty()) std::filesystem::remove_all(path_, left);
 }
 
-void SessionFolder::give_to(Command& command, bool has_mpirun) const {
-  if (path_.empty()) return;
-  command.environment.emplace_back(has_mpirun ? kOfMpirun : kOfAProcess, path_);
+void SessionFolder::give_to(Command& command) const {
+  if (!path_.empty()) command.environment.emplace_back(kForAll, path_);
 }
 
 }  // namespace moesaic::cli

@@ -21,8 +21,8 @@ class SessionFolder {
 
   const std::string& path() const { return path_; }  // "" = none
 
-  /// Makes the job of `command` keep its files here.
-  void give_to(Command& command, bool has_mpirun) const;
+  /// Makes the job of `command`, all on this node, keep its files here.
+  void give_to(Command& command) const;
 
  private:
   std::string path_;
