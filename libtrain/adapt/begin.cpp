@@ -37,7 +37,7 @@ void begin_dora(const LoraTarget& target, const ParameterSet& parameters) {
                       part_of(parameters, lora_a_name(target.weight)),
                       part_of(parameters, lora_b_name(target.weight)),
                       part_of(parameters, lora_magnitude_name(target.weight)), target.scale};
-  rows.magnitude.tensor.copy_(rows.lengths(rows.weight.tensor));
+  rows.magnitude.tensor.copy_(rows.lengths());
 }
 
 }  // namespace

@@ -19,9 +19,9 @@ struct DoraRows {
   const Parameter& magnitude;
   double scale;
 
-  /// [.., N]: the length of each row of W + scale B A, without building that; `w` [.., N, K]: the
-  /// values of the weight. Not in the graph.
-  at::Tensor lengths(const at::Tensor& w) const;
+  /// [.., N]: the length of each row of W + scale B A, without building that, in the type of the
+  /// factors; of a weight that is kept otherwise matrix by matrix. Not in the graph.
+  at::Tensor lengths() const;
 };
 
 /// u_RN, made by the changed weight, with its columns times magnitude over length. `groups` and

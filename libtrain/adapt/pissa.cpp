@@ -8,15 +8,22 @@ namespace moesaic {
 namespace {
 
 struct PissaMatrix {
-  at::Tensor weight, a, b;
+  const Parameter& weight;
+  std::int64_t i;
+  at::Tensor a, b;
   double scale;
+
+  /// In float64 on the host.
+  at::Tensor values() const { return weight.matrix(i, at::kDouble).to(at::kCPU); }
 };
 
 void append_matrices(const PissaFactors& factors, std::vector<PissaMatrix>& matrices) {
-  const at::Tensor &w = factors.weight.tensor, &a = factors.a.tensor, &b = factors.b.tensor;
-  if (w.dim() == 2) return matrices.push_back({w, a, b, factors.scale});
-  for (std::int64_t i = 0; i < w.size(0); ++i)
-    matrices.push_back({w.select(0, i), a.select(0, i), b.select(0, i), factors.scale});
+  const Parameter& weight = factors.weight;
+  const bool one = weight.tensor.dim() == 2;
+  for (std::int64_t i = 0; i < weight.matrices(); ++i) {
+    matrices.push_back({weight, i, one ? factors.a.tensor : factors.a.tensor.select(0, i),
+                        one ? factors.b.tensor : factors.b.tensor.select(0, i), factors.scale});
+  }
 }
 
 // While it lives, LibTorch and its libraries compute by one thread: their number changes no bit.
@@ -37,7 +44,7 @@ at::Tensor in_double(const at::Tensor& values) {
 
 void find_factors(const PissaMatrix& matrix) {
   const std::int64_t r = matrix.a.size(0);
-  const auto [u, s, v] = at::linalg_svd(in_double(matrix.weight), /*full_matrices=*/false);
+  const auto [u, s, v] = at::linalg_svd(matrix.values(), /*full_matrices=*/false);
   const at::Tensor rows = v.narrow(0, 0, r);
   const at::Tensor largest = rows.gather(1, rows.abs().argmax(1, /*keepdim=*/true));
   const at::Tensor sign = largest.ge(0).to(at::kDouble).mul(2).sub(1);  // LAPACK leaves it open
@@ -70,12 +77,22 @@ void find_principal_factors(const std::vector<PissaFactors>& all, const RankCont
 }
 
 void take_out(const std::vector<PissaFactors>& all) {
-  std::vector<PissaMatrix> matrices;
-  for (const PissaFactors& factors : all) append_matrices(factors, matrices);
   const OneThread one_thread;
-  for (const PissaMatrix& matrix : matrices) {
-    const at::Tensor change = at::matmul(in_double(matrix.b), in_double(matrix.a));
-    matrix.weight.copy_(in_double(matrix.weight).sub(change, matrix.scale));
+  for (const PissaFactors& factors : all) {
+    std::vector<PissaMatrix> matrices;
+    append_matrices(factors, matrices);
+    const auto left = [&](std::int64_t i) {
+      const PissaMatrix& matrix = matrices[static_cast<std::size_t>(i)];
+      const at::Tensor change = at::matmul(in_double(matrix.b), in_double(matrix.a));
+      return matrix.values().sub(change, matrix.scale);
+    };
+    QuantisedWeight codes = factors.weight.quantised;  // which shares them
+    if (codes.defined()) {
+      codes.fill([&](std::int64_t i, const at::Tensor& values_NK) { values_NK.copy_(left(i)); });
+      continue;
+    }
+    for (std::int64_t i = 0; i < factors.weight.matrices(); ++i)
+      factors.weight.matrix(i, factors.weight.tensor.scalar_type()).copy_(left(i));
   }
 }
 

@@ -64,6 +64,11 @@ Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& opt
 
 }  // namespace
 
+at::Tensor Parameter::matrix(std::int64_t i, at::ScalarType dtype) const {
+  if (quantised.defined()) return quantised.matrix(i, dtype);
+  return (tensor.dim() == 3 ? tensor.select(0, i) : tensor).to(dtype);
+}
+
 ParameterSet::ParameterSet(const arch::ParameterTable& table, const Options& options) {
   parameters_.reserve(table.size());
   for (const arch::ParameterInfo& info : table) add(make(info, options));

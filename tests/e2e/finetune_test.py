@@ -158,6 +158,17 @@ class FinetuneTest(RunTest):
         self.assertEqual(self.tensor("merged", "model.layers.0.self_attn.k_proj.weight"),
                          self.tensor("hub", "model.layers.0.self_attn.k_proj.weight"))
 
+    def test_a_quantised_base_under_magnitudes_and_beside_principal_values(self):
+        for way in ("adapt.lora.use_dora=true", "adapt.lora.init_lora_weights=pissa"):
+            losses = []
+            for run, layout in (("one", {}), ("grid", {"ranks": 2, "expert": 2})):
+                self.train(*STEPS, "--overwrite", "adapt.lora.base=nf4", way, run=run, **layout)
+                losses.append([row["loss"] for row in self.rows(run)])
+            self.assertLess(self.worst(*losses), 1e-10, way)
+            self.train(*STEPS, "--overwrite", "adapt.lora.base=nf4", way, "train.max_steps=3", run="parts")
+            self.train(*STEPS, "adapt.lora.base=nf4", way, "--resume", "auto", run="parts")
+            self.assertEqual(self.digests("one"), self.digests("parts"), way)
+
     def test_experts_with_a_quantised_base_move(self):
         losses = []
         for placement in ("in_order", "balanced"):
