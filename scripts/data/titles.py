@@ -4,7 +4,7 @@ import re
 import domain_corpus
 
 PARAGRAPHS = 4  # of a page that become questions
-SHORTEST, LONGEST = 120, 400  # characters of such a paragraph
+SHORTEST, LONGEST = 120, 240  # characters of such a paragraph
 
 
 def plain(title):
