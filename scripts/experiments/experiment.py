@@ -8,7 +8,6 @@ import os
 import pathlib
 import platform
 import random
-import re
 import shutil
 import statistics
 import subprocess
@@ -88,13 +87,6 @@ class Run:
         return None
 
 
-def recipe_text(recipe):
-    """With what it extends."""
-    text = recipe.read_text()
-    base = re.search(r"^extends: (.*)$", text, re.M)
-    return text + (recipe_text(recipe.parent / base[1]) if base else "")
-
-
 class Experiment:
     def __init__(self, name, recipe, doc, texts=("prose",), seeds=3, subsets=None, switches=None):
         """`texts`: the held-out texts of VALID that its runs read. `subsets`: {option: values}, of which --option names some.
@@ -138,7 +130,7 @@ class Experiment:
         steps = [f"train.max_steps={self.options.steps}"] if self.options.steps else []
         settings = [f"seed={seed}", *steps, *overrides]
         about, done = pathlib.Path(f"{folder}.json"), folder / "done"
-        wanted = json.dumps({"recipe": recipe_text(recipe), "settings": settings})
+        wanted = json.dumps({"recipe": recipe.read_text(), "settings": settings})
         if not about.exists() or about.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
         if not done.exists():

@@ -24,10 +24,12 @@ MADE_BY = {name: f"scripts/data/{name}.py" for name in [*DOMAINS, "general"]}
 
 def overrides(base, method):
     changes = [f"model.from={BASES[base]}", "data.valid=[]"]
-    if base == "dense":
-        return changes
-    router = ["adapt.lora.router=full"] if method == "lora" else []  # which upcycling draws anew
-    return [*changes, *router, "moe.balance={type: switch, coefficient: 0.01}"]
+    if method == "full":
+        changes += ["adapt.lora=null", "optimizer.learning_rate=1.0e-4"]
+    if base != "dense":
+        router = ["adapt.lora.router=full"] if method == "lora" else []  # which upcycling draws anew
+        changes += [*router, "moe.balance={type: switch, coefficient: 0.01}"]
+    return changes
 
 
 def call(experiment, *arguments):
@@ -70,7 +72,7 @@ def result_bytes(experiment, folder, method):
 def after(experiment, domain, base, method, seed):
     """Trains and measures one model. Its weights are removed once its result is written."""
     name = f"{domain}-{base.replace(' ', '-')}-{method}"
-    recipe = ROOT / f"recipes/finetune/{domain}-{method}.yaml"
+    recipe = ROOT / f"recipes/finetune/{domain}.yaml"
     path = experiment.folder / f"{name}-{seed}/result.json"
     run = experiment.run(name, seed, overrides(base, method), recipe)
     if not path.exists():
@@ -162,7 +164,7 @@ def page(experiment):
 
 
 def main():
-    experiment = Experiment("finetune", "recipes/finetune/legal-lora.yaml", __doc__, texts=(), subsets={
+    experiment = Experiment("finetune", "recipes/finetune/legal.yaml", __doc__, texts=(), subsets={
         "domains": DOMAINS, "bases": list(BASES), "methods": METHODS}, switches={"page": "write the page, train nothing"})
     if not experiment.options.page:
         prepare(experiment)

@@ -126,8 +126,7 @@ class FinetuneTest(StandIn):
         self.enterContext(mock.patch.dict(finetune.BASES, {"dense": self.root / "base.gguf"}))
         self.enterContext(mock.patch.dict(sys.modules, matplotlib=None))
         (self.root / "recipes/finetune").mkdir(parents=True)
-        (self.root / "recipes/finetune/legal-lora.yaml").write_text("name: legal-lora\n")
-        (self.root / "recipes/finetune/legal-full.yaml").write_text("extends: legal-lora.yaml\n")
+        (self.root / "recipes/finetune/legal.yaml").write_text("name: legal\n")
         (self.root / "finetune.md").write_text("# Page\n<!-- figures -->\n<!-- end of figures -->\nAfter.\n")
 
     def finetune(self, *arguments):
@@ -156,11 +155,8 @@ class FinetuneTest(StandIn):
         (self.root / "finetune.md").write_text("<!-- figures --><!-- end of figures -->")
         self.finetune("--page")
         self.assertIn("| legal | dense | full | 2 |", (self.root / "finetune.md").read_text())
-        self.assertEqual(len(self.calls("train")), 4)
-
-    def test_a_recipe_counts_with_what_it_extends(self):
-        folder = self.root / "recipes/finetune"
-        self.assertEqual(experiment.recipe_text(folder / "legal-full.yaml"), "extends: legal-lora.yaml\nname: legal-lora\n")
+        self.assertEqual([("adapt.lora=null" in call, "seed=2" in call) for call in self.calls("train")],
+                         [(False, False), (True, False), (False, True), (True, True)])
 
 
 class RatioTest(unittest.TestCase):
