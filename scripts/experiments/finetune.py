@@ -11,7 +11,7 @@ import shutil
 import statistics
 import subprocess
 
-from experiment import ROOT, Experiment, bootstrap, machine, need, picture, save, shown, spread, table
+from experiment import RESULTS, ROOT, Experiment, bootstrap, machine, need, picture, save, shown, spread, table
 
 DENSE = ROOT / "data/cache/smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 EXPERTS = ROOT / "data/cache/smollm2/experts-4"
@@ -150,11 +150,17 @@ def page(experiment):
     rows = [row(*key, method, first, of) for key, (first, results) in found.items() for method, of in results.items()]
     pairs = [against(*key, results) for key, (_, results) in found.items() if len(results) == 2]
     every = [result for _, results in found.values() for of in results.values() for result in of]
+    draw(found)
+    drawn = "\n\n![Training loss](finetune.svg)" if (RESULTS / "finetune.svg").exists() else ""
     save("finetune", f"Machine: {machine()}, a thread for each run. Runs: {len(every)}, {min(r['date'] for r in every)} to "
          f"{max(r['date'] for r in every)}, {every[0]['steps']} steps each; seeds 1 to {max(r[3] for r in rows)}.\n\n" + table(
              ["domain", "base", "method", "seeds", "domain loss before", "after", "general loss before", "after",
               "answers right before, %", "after", "memory, GB", "step, s", "result, MB"], rows)
-         + "\n\n" + table(["domain", "base", "seeds", "domain loss of LoRA above that of full training, %", "within 2 %"], pairs))
+         + "\n\n" + table(["domain", "base", "seeds", "domain loss of LoRA above that of full training, %", "within 2 %"], pairs) + drawn)
+
+
+def draw(found):
+    """The training losses, a panel for each base."""
     curves = {}
     for (domain, base), (_, results) in found.items():
         for method, of in results.items():

@@ -121,7 +121,7 @@ class FinetuneTest(StandIn):
     def setUp(self):
         super().setUp()
         self.make_program()
-        for name, value in {"ROOT": self.root, "DENSE": self.root / "base.gguf"}.items():
+        for name, value in {"ROOT": self.root, "RESULTS": self.root, "DENSE": self.root / "base.gguf"}.items():
             self.enterContext(mock.patch.object(finetune, name, value))
         self.enterContext(mock.patch.dict(finetune.BASES, {"dense": self.root / "base.gguf"}))
         self.enterContext(mock.patch.dict(sys.modules, matplotlib=None))
