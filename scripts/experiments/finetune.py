@@ -99,8 +99,9 @@ def measure(experiment):
     tasks = [(domain, base, method, seed) for seed in range(1, options.seeds + 1) for base in options.bases
              for domain in options.domains for method in options.methods]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        list(pool.map(lambda pair: before(experiment, *pair), [(d, b) for b in options.bases for d in options.domains]))
-        list(pool.map(lambda task: after(experiment, *task), tasks))
+        bases = pool.map(lambda pair: before(experiment, *pair), [(d, b) for b in options.bases for d in options.domains])
+        runs = pool.map(lambda task: after(experiment, *task), tasks)
+        list(bases), list(runs)
 
 
 def collect(folder):
