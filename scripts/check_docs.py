@@ -36,6 +36,7 @@ SKIPPED = {
     ("running.md", "mpirun -n 16"): "16 ranks",
     ("running.md", "srun"): "a cluster",
     ("weights.md", "moesaic import OLMoE-1B-7B"): "weights of 13 GB",
+    ("finetune.md", "python3 scripts/experiments/finetune.py"): "only measures, for many hours",
     ("checkpoint.md", "checkpoint_speed"): "only measures, with a build of its own",
     ("checkpoint.md", "mpirun -n 2"): "only measures, with a build of its own",
     ("gpu.md", "scripts/test_gpu.sh"): "a CUDA device",

@@ -113,6 +113,7 @@ if [ $peers = 1 ]; then
   venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0 gguf==0.19.0
   venv_install .venv-parity sacrebleu==2.6.0 rouge-score==0.1.2 scikit-learn==1.9.1
   venv_install .venv-parity peft==0.21.2 accelerate==1.15.0 bitsandbytes==0.50.2
+  venv_install .venv-parity --no-deps trl==1.16.0  # its chat templates are read, it is not imported
 fi
 if [ $pictures = 1 ]; then venv_install .venv-pictures matplotlib==3.10.8; fi
 say "ready"

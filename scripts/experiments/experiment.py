@@ -88,12 +88,17 @@ class Run:
 
 
 class Experiment:
-    def __init__(self, name, recipe, doc, texts=("prose",), seeds=3):
-        """`texts`: the held-out texts of VALID that its runs read."""
+    def __init__(self, name, recipe, doc, texts=("prose",), seeds=3, subsets=None, switches=None):
+        """`texts`: the held-out texts of VALID that its runs read. `subsets`: {option: values}, of which --option names some.
+        `switches`: {option: what it does}."""
         parser = argparse.ArgumentParser(description=doc)
         parser.add_argument("--seeds", type=int, default=seeds, help=f"1 to this number (default: {seeds})")
         parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side, one thread each")
         parser.add_argument("--steps", type=int, help="instead of the recipe's")
+        for option, values in (subsets or {}).items():
+            parser.add_argument(f"--{option}", nargs="+", choices=values, default=values, help="default: all")
+        for option, meaning in (switches or {}).items():
+            parser.add_argument(f"--{option}", action="store_true", help=meaning)
         self.options = parser.parse_args()
         self.name, self.recipe = name, ROOT / recipe
         self.folder = ROOT / "runs/experiments" / name
@@ -117,28 +122,30 @@ class Experiment:
             done = dict(zip(tasks, pool.map(lambda task: self.run(task[0], task[1], variants[task[0]]), tasks)))
         return {name: [done[name, seed] for seed in range(1, self.options.seeds + 1)] for name in variants}
 
-    def run(self, variant, seed, overrides):
-        """A finished run with the same settings is read, an interrupted one goes on from its last checkpoint, if it has one."""
+    def run(self, variant, seed, overrides, recipe=None):
+        """A finished run with the same settings is read, an interrupted one goes on from its last checkpoint, if it has one.
+        `recipe`: in place of the experiment's."""
+        recipe = recipe or self.recipe
         folder = self.folder / f"{variant}-{seed}"
         steps = [f"train.max_steps={self.options.steps}"] if self.options.steps else []
         settings = [f"seed={seed}", *steps, *overrides]
         about, done = pathlib.Path(f"{folder}.json"), folder / "done"
-        wanted = json.dumps({"recipe": self.recipe.read_text(), "settings": settings})
+        wanted = json.dumps({"recipe": recipe.read_text(), "settings": settings})
         if not about.exists() or about.read_text() != wanted:
             shutil.rmtree(folder, ignore_errors=True)
         if not done.exists():
-            self.train(folder, settings, about, wanted)
+            self.train(folder, settings, about, wanted, recipe)
             done.touch()
         print(f"{variant} seed {seed}: done", flush=True)
         return Run(folder)
 
-    def train(self, folder, settings, about, wanted):
+    def train(self, folder, settings, about, wanted, recipe):
         goes_on = (folder / "checkpoints/latest").exists()
         if not goes_on:
             shutil.rmtree(folder, ignore_errors=True)
         folder.parent.mkdir(parents=True, exist_ok=True)
         about.write_text(wanted)
-        command = [self.program, "train", self.recipe, f"run_dir={folder}", f"data.cache={self.folder}/tokens",
+        command = [self.program, "train", recipe, f"run_dir={folder}", f"data.cache={self.folder}/tokens",
                    "parallel.threads_per_rank=1", *settings, *(["--resume", "auto"] if goes_on else [])]
         log = pathlib.Path(f"{folder}.log")
         with log.open("w") as output:
@@ -174,7 +181,7 @@ def table(header, rows):
 
 
 def machine():
-    names = [line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")]
+    names = [line.split(":")[1].strip() for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
     return f"{names[0] if names else platform.processor()}, {os.cpu_count()} cores"
 
 

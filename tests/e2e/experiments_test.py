@@ -16,9 +16,21 @@ SCRIPTS = pathlib.Path(__file__).resolve().parent.parent.parent / "scripts"
 sys.path.insert(0, str(SCRIPTS / "experiments"))
 import dense_vs_moe  # noqa: E402
 import experiment  # noqa: E402
+import finetune  # noqa: E402
 
 TRAINS = """#!/usr/bin/env python3
 import json, pathlib, sys
+verb, calls = sys.argv[1], pathlib.Path(sys.argv[0]).parent / "calls"
+with calls.open("a") as file:
+    file.write(" ".join(sys.argv[1:]) + "\\n")
+if verb == "eval":
+    tuned = not sys.argv[3].endswith("gguf")
+    print(json.dumps({"loss": 2.0 if tuned else 3.0, "metrics": {"accuracy": {"value": 0.75 if tuned else 0.25, "low": 0.2, "high": 0.8}}}))
+    sys.exit()
+if verb == "export":
+    pathlib.Path(sys.argv[3]).mkdir()
+    pathlib.Path(sys.argv[3], "weights").write_bytes(b"x" * 3000000)
+    sys.exit()
 settings = dict(a.split("=", 1) for a in sys.argv[2:] if "=" in a)
 run = pathlib.Path(settings["run_dir"])
 (run / "checkpoints/latest").mkdir(parents=True, exist_ok=True)
@@ -26,11 +38,13 @@ with open(run / "calls", "a") as calls:
     calls.write(" ".join(sys.argv[2:]) + "\\n")
 if settings.get("fails") and "--resume" not in sys.argv:
     sys.exit("error: the machine went away")
-(run / "metrics.jsonl").write_text(json.dumps({"step": 1, "valid_loss": 2.0}) + "\\n")
+(run / "metrics.jsonl").write_text(json.dumps({"step": 1, "valid_loss": 2.0, "loss": 2.5, "step_s": 4.0, "memory_peak_mb": 1500.0}) + "\\n")
 """
 
 
-class ExperimentTest(unittest.TestCase):
+class StandIn(unittest.TestCase):
+    """A root of its own with a program that only says what it was asked."""
+
     def setUp(self):
         temporary = tempfile.TemporaryDirectory()
         self.addCleanup(temporary.cleanup)
@@ -46,6 +60,8 @@ class ExperimentTest(unittest.TestCase):
         program.write_text(TRAINS)
         program.chmod(0o755)
 
+
+class ExperimentTest(StandIn):
     def make_corpus(self, name="prose"):
         corpus = self.root / experiment.CORPORA[name]
         corpus.mkdir(parents=True)
@@ -97,6 +113,50 @@ class ExperimentTest(unittest.TestCase):
         (folder / "metrics.jsonl").write_text("".join(json.dumps({"step": i, "x": i}) + "\n" for i in (1, 2)))
         self.assertEqual(experiment.Run(folder).mean("x"), 1.5)
         self.assertTrue(math.isnan(experiment.Run(folder).mean("y")))
+
+
+class FinetuneTest(StandIn):
+    """The whole way with a stand-in for the program."""
+
+    def setUp(self):
+        super().setUp()
+        self.make_program()
+        for name, value in {"ROOT": self.root, "RESULTS": self.root, "DENSE": self.root / "base.gguf"}.items():
+            self.enterContext(mock.patch.object(finetune, name, value))
+        self.enterContext(mock.patch.dict(finetune.BASES, {"dense": self.root / "base.gguf"}))
+        self.enterContext(mock.patch.dict(sys.modules, matplotlib=None))
+        (self.root / "recipes/finetune").mkdir(parents=True)
+        (self.root / "recipes/finetune/legal.yaml").write_text("name: legal\n")
+        (self.root / "finetune.md").write_text("# Page\n<!-- figures -->\n<!-- end of figures -->\nAfter.\n")
+
+    def finetune(self, *arguments):
+        with mock.patch.object(sys, "argv", ["finetune", "--jobs", "1", *arguments]):
+            finetune.main()
+
+    def calls(self, verb):
+        return [line for line in (self.root / "bin/calls").read_text().splitlines() if line.startswith(verb)]
+
+    def test_each_model_is_trained_and_measured_once_and_the_page_written_from_what_is_there(self):
+        part = ("--domains", "legal", "--bases", "dense")
+        with self.assertRaisesRegex(SystemExit, "legal/info.json is not there: scripts/data/legal.py"):
+            self.finetune(*part)
+        for name in ("legal", "general"):
+            (self.root / f"data/cache/{name}").mkdir(parents=True)
+            (self.root / f"data/cache/{name}/info.json").write_text("{}")
+        (self.root / "base.gguf").write_text("GGUF")
+        self.finetune(*part, "--seeds", "1", "--methods", "lora")
+        self.assertEqual((len(self.calls("train")), len(self.calls("eval")), len(self.calls("export"))), (1, 6, 1))
+        self.assertIn("| legal | dense | lora | 1 | 3.000 | 2.000 | 3.000 | 2.000 | 25 [20, 80] | 75 [20, 80] | 1.5 | 4.0 | 3 |",
+                      (self.root / "finetune.md").read_text())
+        self.finetune(*part, "--seeds", "2")
+        self.assertEqual((len(self.calls("train")), len(self.calls("eval")), len(self.calls("export"))), (4, 15, 4))
+        self.assertFalse(list(self.root.rglob("checkpoints")))
+        self.assertIn("| legal | dense | 2 | +0.0 [+0.0, +0.0] | yes |", (self.root / "finetune.md").read_text())
+        (self.root / "finetune.md").write_text("<!-- figures --><!-- end of figures -->")
+        self.finetune("--page")
+        self.assertIn("| legal | dense | full | 2 |", (self.root / "finetune.md").read_text())
+        self.assertEqual([("adapt.lora=null" in call, "seed=2" in call) for call in self.calls("train")],
+                         [(False, False), (True, False), (False, True), (True, True)])
 
 
 class RatioTest(unittest.TestCase):

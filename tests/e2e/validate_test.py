@@ -76,12 +76,26 @@ class Validate(CliTest):
             self.assertTrue(line.startswith(f"{path}:{planted[0]}:{planted[1]}: "), line)
 
     def test_accepts_every_shipped_recipe_as_it_is(self):
+        """But for the models that they start from, which scripts fetch: a small one is in their place."""
         shipped = json.loads(self.run_cli("recipes", "ls", "--json"))
         self.assertGreaterEqual(len(shipped), 3)
+        (self.folder / "model").mkdir()
+        self.write(json.dumps({"model_type": "llama", "vocab_size": 272, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
+                               "num_attention_heads": 2}), "model/config.json")
         for recipe in shipped:
-            found = json.loads(self.run_cli("validate", recipe["name"], "--json"))
+            model = ["model.from=model"] if recipe["name"].startswith("finetune/") else []
+            found = json.loads(self.run_cli("validate", recipe["name"], *model, "--json"))
             self.assertEqual((found["valid"], found["problems"]), (True, []), recipe["name"])
             self.assertTrue(recipe["title"], recipe["name"])
+
+    def test_domains_have_a_recipe_that_also_trains_in_full(self):
+        (self.folder / "model").mkdir()
+        self.write(json.dumps({"model_type": "mixtral", "vocab_size": 272, "hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 1,
+                               "num_attention_heads": 2, "num_key_value_heads": 2, "num_local_experts": 4}), "model/config.json")
+        for domain in ("legal", "medical", "finance", "technical"):
+            trained = [json.loads(self.run_cli("plan", f"finetune/{domain}", "model.from=model", *more, "--json"))["trainable"]
+                       for more in (["adapt.lora.router=full", "adapt.lora.r=8"], ["adapt.lora=null"])]
+            self.assertTrue(0 < trained[0] < trained[1], trained)
 
     def test_overrides_go_before_the_file_and_are_named_in_problems(self):
         path = self.small()

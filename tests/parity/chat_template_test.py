@@ -96,21 +96,23 @@ class Expressions:
         return f"[{inner}, {self.make(depth - 1)}]"
 
 
-class ChatTemplates(unittest.TestCase):
-    def answers(self, questions):
-        lines = "".join(json.dumps(question) + "\n" for question in questions)
-        result = subprocess.run([BIN / "chat_template_probe"], input=lines, capture_output=True, text=True, timeout=300)
-        self.assertEqual(result.returncode, 0, result.stderr)
-        answers = [json.loads(line) for line in result.stdout.splitlines()]
-        self.assertEqual(len(answers), len(questions))
-        return answers
+def answers(test, questions):
+    """What the library makes of them: [{"text"} or {"error"}]."""
+    lines = "".join(json.dumps(question) + "\n" for question in questions)
+    result = subprocess.run([BIN / "chat_template_probe"], input=lines, capture_output=True, text=True, timeout=300)
+    test.assertEqual(result.returncode, 0, result.stderr)
+    found = [json.loads(line) for line in result.stdout.splitlines()]
+    test.assertEqual(len(found), len(questions))
+    return found
 
+
+class ChatTemplates(unittest.TestCase):
     def test_families(self):
         questions = [ask(TEMPLATES[name], talk, prompt, bos_token="<s>", eos_token="</s>", **extra)
                      for name, talk, prompt in itertools.product(TEMPLATES, TALKS, (False, True))
                      for extra in ({}, {"tools": TOOLS, "enable_thinking": False})]
         written = 0
-        for question, answer in zip(questions, self.answers(questions)):
+        for question, answer in zip(questions, answers(self, questions)):
             text = wanted(question)
             written += text is not None
             self.assertEqual(answer.get("text"), text, (question, answer))
@@ -125,7 +127,7 @@ class ChatTemplates(unittest.TestCase):
             parts = [draw.choice(pieces) for _ in range(draw.randrange(1, 9))]
             opened = sum("if" in part for part in parts)
             questions.append(ask("".join(parts) + "".join(draw.choice(["{% endif %}", " {%- endif %}", "\n  {% endif %}\n"]) for _ in range(opened)), []))
-        for question, answer in zip(questions, self.answers(questions)):
+        for question, answer in zip(questions, answers(self, questions)):
             self.assertEqual(answer.get("text"), wanted(question), question["template"])
 
     def test_expressions(self):
@@ -135,7 +137,7 @@ class ChatTemplates(unittest.TestCase):
             questions.append(ask("{{ " + expressions.make(expressions.random.randrange(1, 4)) + " }}", TALKS[1], word="token", number=7,
                                  items=[{"role": "user", "n": 2}, {"role": "tool", "n": 3}]))
         both = only_one = 0
-        for question, answer in zip(questions, self.answers(questions)):
+        for question, answer in zip(questions, answers(self, questions)):
             text = wanted(question)
             if text is None or "Undefined" in text or "<generator" in text or "<bound method" in text or "<built-in" in text or " object at 0x" in text:
                 continue

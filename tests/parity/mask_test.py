@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 """Ids and targets of instruction data beside Transformers: `moesaic data build` of 200 conversations against apply_chat_template with its
-mask of what the assistant says, and of prompts with completions against the ids that Transformers gives."""
+mask of what the assistant says, and of prompts with completions against the ids that Transformers gives. So are the training
+templates of DeepSeek and Qwen, where the package trl is there, which holds them."""
+import importlib.util
+import itertools
 import json
 import pathlib
 import random
@@ -11,6 +14,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+import chat_template_test  # noqa: E402  (its talks and its probe)
 import moesaic  # noqa: E402
 
 try:
@@ -25,7 +29,17 @@ PLAIN = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_e
 MARKED = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>"
           "{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}{{ '\\n' }}{% endfor %}"
           "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+FAMILIES = ("deepseek", "qwen")
 WORDS = ["the", "law", "of", "a", "dose", "42", "\n", "don't", "Zürich", "é", "(b)", "{x}", "  ", "profit", "<b>", "😀", "tax,"]
+
+
+def trl_templates():
+    """{name: text} of the chat templates of FAMILIES in the package trl, which is not imported; empty without it."""
+    package = importlib.util.find_spec("trl")
+    if package is None:
+        return {}
+    folder = pathlib.Path(package.submodule_search_locations[0], "chat_templates")
+    return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja")) if path.stem.startswith(FAMILIES)}
 
 
 def read_tokens(path):
@@ -86,8 +100,8 @@ class MaskTest(unittest.TestCase):
                        capture_output=True)
         return read_tokens(made)
 
-    def masked(self, messages):
-        made = self.tokenizer.apply_chat_template(messages, chat_template=MARKED, return_dict=True, return_assistant_tokens_mask=True)
+    def masked(self, messages, template=MARKED):
+        made = self.tokenizer.apply_chat_template(messages, chat_template=template, return_dict=True, return_assistant_tokens_mask=True)
         return list(made["input_ids"]), list(made["assistant_masks"])
 
     def check_same(self, made, wanted):
@@ -106,6 +120,32 @@ class MaskTest(unittest.TestCase):
         names = {"system": "system", "user": "human", "assistant": "gpt"}
         shared = [{"conversations": [{"from": names[m["role"]], "value": m["content"]} for m in messages]} for messages in talks]
         self.check_same(self.build(shared), wanted)
+
+    def test_templates_of_trl_mark_the_same(self):
+        training = {name: text for name, text in trl_templates().items() if name.endswith("_training")}
+        if not training:
+            self.skipTest("trl is not installed (scripts/setup.sh --peers)")
+        talks = list(conversations())[:50]
+        path = pathlib.Path(self.folder, "training.jinja")
+        for name, template in training.items():
+            with self.subTest(name):
+                path.write_text(template)
+                wanted = [self.masked(messages, template) for messages in talks]
+                self.assertTrue(all(1 in mask and 0 in mask for _, mask in wanted))
+                self.check_same(self.build([{"messages": m} for m in talks], "--chat-template", str(path)), wanted)
+
+    def test_templates_of_trl_write_the_same(self):
+        """Also what the training does not use: tools, thoughts, the prompt for an answer. None where Jinja raises."""
+        templates = trl_templates()
+        if not templates:
+            self.skipTest("trl is not installed (scripts/setup.sh --peers)")
+        questions = [chat_template_test.ask(template, talk, prompt, bos_token="<s>", eos_token="</s>", **more)
+                     for template, talk, prompt in itertools.product(templates.values(), chat_template_test.TALKS, (False, True))
+                     for more in ({}, {"tools": chat_template_test.TOOLS, "enable_thinking": False})]
+        answers, texts = chat_template_test.answers(self, questions), [chat_template_test.wanted(q) for q in questions]
+        for question, answer, text in zip(questions, answers, texts):
+            self.assertEqual(answer.get("text"), text, (question["template"][:80], question["messages"], answer))
+        self.assertGreater(sum(text is not None for text in texts), len(texts) // 2)
 
     def test_prompts_and_completions(self):
         r = random.Random(3)
