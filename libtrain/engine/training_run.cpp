@@ -273,6 +273,7 @@ bool TrainingRun::next_step(StopSignal& stop) {
     require_finite_weights(report);
     ++skipped_;
   }
+  for (const auto& part : parts_.around) part->finished(context_, report.step);
   const double step_seconds = step_time.seconds();
 
   std::optional<double> valid_loss;
