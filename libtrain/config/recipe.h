@@ -167,6 +167,41 @@ struct AdaptOptions {
   std::optional<LoraOptions> lora;
 };
 
+/// How the importance of a parameter for what was learned is found: the diagonal of the Fisher
+/// information.
+struct FisherOptions {
+  std::string labels = "sampled";  // exact | sampled | empirical | batched
+  std::int64_t examples = 1000;    // first draws of the training order
+  double decay = 1.0;              // of what earlier tasks left (online_ewc)
+  bool routing_aware = false;      // an expert's mean is over the examples that reached it
+};
+
+/// Old data among the new.
+struct ReplayOptions {
+  double share = 0.0;  // of the sequences of each step
+  std::vector<SourceOptions> sources;
+};
+
+/// One of several that are learned one after the other.
+struct ContinualTask {
+  std::string name;
+  std::vector<SourceOptions> train;
+  std::vector<SourceOptions> valid;
+  std::int64_t max_steps = 0;
+};
+
+struct ContinualOptions {
+  std::string method = "ewc";  // none | ewc | online_ewc | l2 | si | mas | lwf
+  double lambda = 1000.0;      // of the penalty
+  std::vector<std::string> importance;  // files, or checkpoints of runs that kept some
+  FisherOptions fisher;
+  std::optional<double> router_lambda;  // of the routers, in place of lambda
+  ReplayOptions replay;
+  double temperature = 2.0;          // lwf
+  std::vector<ContinualTask> tasks;  // none: one, the recipe's own data
+  bool mask_classes = false;         // a task's outputs are its own classes alone
+};
+
 struct Recipe {
   std::string name;
   std::uint64_t seed = 1234;
@@ -179,6 +214,7 @@ struct Recipe {
   ScheduleOptions schedule;
   MoeOptions moe;
   std::optional<AdaptOptions> adapt;
+  std::optional<ContinualOptions> continual;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   EvalOptions eval;

@@ -232,6 +232,8 @@ std::vector<Key> all_keys() {
   add_block(keys, FIELD(adapt),
             "Which parameters are trained, and adapters beside them (docs/finetune.md); absent: "
             "all are trained.");
+  add_block(keys, FIELD(continual),
+            "What keeps old knowledge while new is learned (docs/continual.md); absent: nothing.");
   add_running(keys);
   return keys;
 }
