@@ -15,6 +15,8 @@
 namespace moesaic {
 namespace {
 
+constexpr std::int64_t kOthers = 0, kRouters = 1, kJoined = 2;  // of the counts
+
 bool is_router(const Parameter& parameter) { return parameter.group == arch::Group::kRouter; }
 
 // F (w - a)^2 + f (w - b)^2 as one term: F and a become its importance and anchor. -> the rest, as
@@ -37,12 +39,12 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
       pairs_(std::move(pairs)),
       ownership_(ownership),
       options_(options),
-      rest_(at::zeros({2}, at::kDouble)) {
+      counts_(at::zeros({3}, at::kDouble)) {
   for (const Parameter& parameter : parameters) {
     if (parameter.trainable && !parameter.adapter) keep(parameter);
   }
   for (const LowRankPair& pair : pairs_) keep(pair);
-  state_.push_back({.name = "penalty_rest", .tensor = rest_, .global_shape = {2}, .exact = true});
+  state_.push_back({.name = "remembered", .tensor = counts_, .global_shape = {3}, .exact = true});
 }
 
 RowRange Remembered::rows(const Parameter& parameter) const {
@@ -121,11 +123,18 @@ void Remembered::join(const RankContext& context, const Importance& learned) {
     const double rest = join(of, fisher, change);
     if (counts_here(context, pair.weight.scope, spread)) count(pair.weight, rest);
   }
-  rest_.select(0, 0).add_(global_sum(context, others, spread, "penalty.rest"));
-  rest_.select(0, 1).add_(global_sum(context, routers, spread, "penalty.rest"));
+  counts_.select(0, kOthers).add_(global_sum(context, others, spread, "penalty.rest"));
+  counts_.select(0, kRouters).add_(global_sum(context, routers, spread, "penalty.rest"));
+  counts_.select(0, kJoined).add_(1);
 }
 
-double Remembered::rest(bool routers) const { return rest_.select(0, routers ? 1 : 0).item<double>(); }
+double Remembered::rest(bool routers) const {
+  return counts_.select(0, routers ? kRouters : kOthers).item<double>();
+}
+
+bool Remembered::knows() const {
+  return options_.knows || counts_.select(0, kJoined).item<double>() > 0;
+}
 
 double Remembered::largest(const RankContext& context) const {
   double largest = 0;
