@@ -273,6 +273,8 @@ bool TrainingRun::next_step(StopSignal& stop) {
     require_finite_weights(report);
     ++skipped_;
   }
+  parts_.saver->before_change();  // done after an update; a step that was skipped may change parts
+  for (const auto& part : parts_.around) part->finished(context_, report.step);
   const double step_seconds = step_time.seconds();
 
   std::optional<double> valid_loss;
