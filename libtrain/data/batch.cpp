@@ -44,13 +44,18 @@ at::Tensor ids_ahead(const Batch& batch, std::int64_t ahead) {
 }
 
 Batch to_device(const Batch& batch, at::Device device) {
-  return {.ids_T = batch.ids_T.to(device),
+  const auto if_there = [device](const at::Tensor& tensor) {
+    return tensor.defined() ? tensor.to(device) : tensor;
+  };
+  return {.ids_T = if_there(batch.ids_T),
           .targets_T = batch.targets_T.to(device),
           .positions_T = batch.positions_T.to(device),
           .example_id_T = batch.example_id_T.to(device),
           .place_T = batch.place_T.to(device),
           .attention_offsets = batch.attention_offsets,
-          .document_offsets = batch.document_offsets};
+          .document_offsets = batch.document_offsets,
+          .features_TF = if_there(batch.features_TF),
+          .allowed_TV = if_there(batch.allowed_TV)};
 }
 
 }  // namespace moesaic

@@ -6,7 +6,7 @@
 #include "engine/open_data.h"
 #include "engine/run_description.h"
 #include "engine/starting_weights.h"
-#include "models/transformer.h"
+#include "models/make_model.h"
 #include "moe/make_moe.h"
 #include "nn/deferring_sink.h"
 #include "optim/clip.h"
@@ -15,8 +15,8 @@
 namespace moesaic {
 namespace {
 
-void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-                TrainingParts& parts) {
+void add_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+               TrainingParts& parts) {
   const Precision precision = Precision::named(recipe.train.precision);
   parts.computation = {.precision = precision,
                        .matmul = chiefs_matmul(context.world, recipe.train.matmul),
@@ -33,12 +33,11 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   MoeRun moe = make_moe(recipe, arch, *parts.parameters, context);
   const auto adapters = make_lora(recipe, arch, *parts.parameters);
   parts.around = std::move(moe.parts);
-  parts.model = std::make_unique<Transformer>(
-      Transformer::Options{.arch = arch,
-                           .block_pass = recipe.train.checkpoint_activations ? recompute_activations
-                                                                             : keep_activations,
-                           .moe = moe.training,
-                           .adapters = adapters.get()},
+  parts.model = make_model(
+      {.arch = arch,
+       .block_pass = recipe.train.checkpoint_activations ? recompute_activations : keep_activations,
+       .moe = moe.training,
+       .adapters = adapters.get()},
       *parts.parameters, context);
   parts.config = arch::to_config(arch);
   parts.base = weights.base();
@@ -105,7 +104,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   parts.train = std::move(data.train);
   parts.valid = std::move(data.valid);
   parts.max_steps = data.max_steps;
-  make_model(recipe, arch, context, parts);
+  add_model(recipe, arch, context, parts);
   // Token ids come from a tokenizer that nobody names: then the model keeps its own.
   const bool named = data.of_text || recipe.tokenizer != "byte";
   if (named && context.is_chief()) {

@@ -34,7 +34,8 @@ RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);
   data.train = std::move(train);
-  if (!recipe.data.valid.empty()) data.valid = open_valid(recipe, corpora, vocab_size);
+  if (!recipe.data.valid.empty())
+    data.valid = std::make_unique<EvalBatches>(open_valid(recipe, corpora, vocab_size));
   return data;
 }
 

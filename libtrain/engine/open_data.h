@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "config/recipe.h"
-#include "data/eval_batches.h"
+#include "data/eval_data.h"
 #include "data/step_data.h"
 #include "data/tokenizer.h"
 #include "parallel/rank_context.h"
@@ -15,7 +15,7 @@ namespace moesaic {
 
 struct RunData {
   std::unique_ptr<StepData> train;
-  std::optional<EvalBatches> valid;
+  std::unique_ptr<EvalData> valid;  // nullptr: none
   Json description;  // chief only: BuiltCorpora
   bool of_text = false;  // whether the tokenizer made any of its ids
   std::int64_t train_sequences = 0;

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "core/json.h"
-#include "data/eval_batches.h"
+#include "data/eval_data.h"
 #include "data/step_data.h"
 #include "engine/checkpoint_saver.h"
 #include "engine/not_finite.h"
@@ -24,7 +24,7 @@ namespace moesaic {
 struct TrainingParts {
   Computation computation{.world = Communicator::single()};
   std::unique_ptr<StepData> train;
-  std::optional<EvalBatches> valid;
+  std::unique_ptr<EvalData> valid;  // nullptr: none
   std::int64_t max_steps = 0;
 
   std::unique_ptr<ParameterSet> parameters;
