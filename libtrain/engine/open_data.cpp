@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/tasks.h"
 #include "data/dataset.h"
 
 namespace moesaic {
@@ -16,9 +17,7 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t sequences) {
              std::ceil(drawn / static_cast<double>(recipe.train.global_batch_size))));
 }
 
-}  // namespace
-
-RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+RunData open_one(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
                   const RankContext& context) {
   RunData data;
   std::string paths;
@@ -36,6 +35,39 @@ RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer
   data.train = std::move(train);
   if (!recipe.data.valid.empty()) data.valid = open_valid(recipe, corpora, vocab_size);
   return data;
+}
+
+RunData open_tasks(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+                   const RankContext& context) {
+  RunData all;
+  std::vector<std::unique_ptr<StepData>> train;
+  std::vector<EvalBatches> valid;
+  std::vector<std::int64_t> steps;
+  for (const ContinualTask& task : tasks_of(recipe)) {
+    RunData one = open_one(task_recipe(recipe, task), vocab_size, tokenizer, context);
+    const std::string key = format("continual.tasks[{}].", steps.size());
+    for (const auto& [name, sources] : one.description.items())
+      all.description[key + name] = sources;
+    all.of_text = all.of_text || one.of_text;
+    all.train_sequences += one.train_sequences;
+    steps.push_back(one.max_steps);
+    train.push_back(std::move(one.train));
+    valid.push_back(std::move(*one.valid));
+  }
+  const TaskSteps task_steps(steps);
+  auto chained = std::make_unique<TaskData>(std::move(train), task_steps);
+  all.max_steps = task_steps.total();
+  all.tasks = RunTasks{task_steps, chained.get(), std::move(valid)};
+  all.train = std::move(chained);
+  return all;
+}
+
+}  // namespace
+
+RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+                  const RankContext& context) {
+  return tasks_of(recipe).empty() ? open_one(recipe, vocab_size, tokenizer, context)
+                                  : open_tasks(recipe, vocab_size, tokenizer, context);
 }
 
 }  // namespace moesaic

@@ -8,10 +8,18 @@
 #include "config/recipe.h"
 #include "data/eval_batches.h"
 #include "data/step_data.h"
+#include "data/task_data.h"
 #include "data/tokenizer.h"
 #include "parallel/rank_context.h"
 
 namespace moesaic {
+
+/// The data of the tasks of a run.
+struct RunTasks {
+  TaskSteps steps;
+  const TaskData* train = nullptr;  // what RunData::train is
+  std::vector<EvalBatches> valid;   // of each task
+};
 
 struct RunData {
   std::unique_ptr<StepData> train;
@@ -19,7 +27,8 @@ struct RunData {
   Json description;  // chief only: BuiltCorpora
   bool of_text = false;  // whether the tokenizer made any of its ids
   std::int64_t train_sequences = 0;
-  std::int64_t max_steps = 0;  // of the recipe, or of its epochs
+  std::int64_t max_steps = 0;  // of the recipe, or of its epochs, or of all tasks
+  std::optional<RunTasks> tasks;
 };
 
 /// Collective over world. Error(kData), naming the source, for data that is missing or malformed,
