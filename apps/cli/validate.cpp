@@ -3,13 +3,13 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "common/without_effect.h"
 #include "config/check.h"
 #include "config/data_format.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "core/error.h"
 #include "verbs.h"
 
@@ -48,12 +48,9 @@ void look_at_source(const SourceOptions& source, const std::string& key, const P
 
 std::vector<Problem> look_at_data(const LoadedRecipe& loaded) {
   ProblemList found;
-  const DataOptions& data = loaded.recipe.data;
-  const std::pair<const char*, const std::vector<SourceOptions>*> lists[] = {
-      {"data.train", &data.train}, {"data.valid", &data.valid}};
-  for (const auto& [name, sources] : lists) {
-    for (std::size_t i = 0; i < sources->size(); ++i) {
-      const SourceOptions& source = (*sources)[i];
+  for (const auto& [name, sources] : source_lists(loaded.recipe)) {
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const SourceOptions& source = sources[i];
       if (source.path.empty()) continue;  // a mistake of the recipe
       look_at_source(source, format("{}[{}].path", name, i), loaded.places, found);
     }

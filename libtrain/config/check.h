@@ -29,8 +29,11 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
 /// Place of the key, or of the nearest list or section above it.
 Place place_of(const Places& places, std::string key);
 
-/// Whether any of the sources has text, for which a tokenizer is needed: as its files say where its
-/// format is auto, and so where they are not there.
-bool reads_text(const DataOptions& data);
+/// The data and steps of the run, or those of its tasks (continual.tasks).
+void check_tasks(const Recipe& recipe, const Places& places, ProblemList& problems);
+
+/// Whether any source of the recipe has text, for which a tokenizer is needed: as its files say
+/// where its format is auto, and so where they are not there.
+bool reads_text(const Recipe& recipe);
 
 }  // namespace moesaic

@@ -39,7 +39,8 @@ void add_model(std::vector<Key>& keys) {
 }
 
 void add_data(std::vector<Key>& keys) {
-  add_key(keys, FIELD(data.train), required(), "Training text.");
+  add_key(keys, FIELD(data.train), {.default_text = "required without continual.tasks"},
+          "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
   add_key(keys, FIELD(data.packing), one_of({"best_fit"}),

@@ -3,6 +3,7 @@
 #include "adapt/lora.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
+#include "engine/make_tasks.h"
 #include "engine/open_data.h"
 #include "engine/run_description.h"
 #include "engine/starting_weights.h"
@@ -72,9 +73,6 @@ void make_training(const Recipe& recipe, const RankContext& context, TrainingPar
   AccumulatingSink& sink = make_sink(recipe, context, parts);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
   make_step_optimizer(recipe, context, sink, parts);
-  const ScheduleOptions& s = recipe.schedule;
-  parts.schedule.emplace(Schedule::Options{s.type, recipe.optimizer.learning_rate, s.warmup_steps,
-                                           parts.max_steps, s.min_ratio});
   parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
 }
 
@@ -98,7 +96,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
                        const RankContext& context) {
   TrainingParts parts;
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
-  RunData data = open_data(recipe, arch.vocab_size, *tokenizer, context);
+  RunData data = open_data(recipe, arch, *tokenizer, context);
   parts.tokenizer = tokenizer->describe();
   parts.data = std::move(data.description);
   parts.train = std::move(data.train);
@@ -114,6 +112,8 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   parts.losses = make_losses(recipe, arch);
   make_training(recipe, context, parts);
   make_saver(recipe, context, parts);
+  parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
+  add_tasks(recipe, context, std::move(data.tasks), parts);
   describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;
 }
