@@ -39,6 +39,9 @@ at::Tensor ids_ahead(const Batch& batch, std::int64_t ahead);
 /// For each token what is to be predicted `ahead` places after it in its document, or kNoTarget.
 at::Tensor targets_ahead(const Batch& batch, std::int64_t ahead);
 
+/// The first `rows` tokens of a batch.
+Batch first_rows(const Batch& batch, std::int64_t rows);
+
 /// The same on another device.
 Batch to_device(const Batch& batch, at::Device device);
 

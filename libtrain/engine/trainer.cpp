@@ -38,6 +38,8 @@ StepReport Trainer::step(std::int64_t number, const Request& request) {
   Gradients gradients = transformed(report);
   report.not_finite = not_finite(report);
   if (!report.not_finite.empty()) {
+    for (const auto& transform : parts_.transforms)
+      report.not_finite += transform->suspicion(context_, step);
     report.rewind = parts_.not_finite->meet(step, report.not_finite) == AfterNotFinite::kRewind;
     gradients.clear();
     report.skipped = true;
@@ -133,6 +135,7 @@ Gradients Trainer::transformed(StepReport& report) {
   for (const auto& transform : parts_.transforms) {
     const Span span(transform->name());
     transform->apply(context_, report.step, gradients, report.transforms);
+    report.loss_total += transform->loss();
   }
   return gradients;
 }
