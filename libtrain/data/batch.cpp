@@ -49,8 +49,9 @@ namespace {
 template <class Change>
 Batch with_rows(const Batch& batch, const Change& change) {
   Batch changed = batch;
-  for (at::Tensor* rows : {&changed.ids_T, &changed.targets_T, &changed.positions_T,
-                           &changed.example_id_T, &changed.place_T}) {
+  for (at::Tensor* rows :
+       {&changed.ids_T, &changed.targets_T, &changed.positions_T, &changed.example_id_T,
+        &changed.place_T, &changed.features_TF, &changed.allowed_TV}) {
     if (rows->defined()) *rows = change(*rows);
   }
   return changed;
