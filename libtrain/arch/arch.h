@@ -65,6 +65,12 @@ struct Options {
   // blocks, counted as layers from num_hidden_layers on, each predicting one token further ahead.
   std::int64_t num_nextn_predict_layers = 0;
 
+  // A classifier of rows of features (mlp): linear layers with ReLU between them. hidden_size is
+  // then the width that the last one reads, vocab_size the number of labels (num_labels).
+  std::int64_t input_size = 0;             // features of a row; 0 = the inputs are tokens
+  std::vector<std::int64_t> hidden_sizes;  // of the layers before the last one
+
+  bool reads_features() const { return input_size > 0; }
   bool is_moe() const { return num_moe_layers() > 0; }
   bool is_moe_layer(std::int64_t layer) const;
   std::int64_t num_moe_layers() const;

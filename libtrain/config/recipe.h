@@ -29,8 +29,14 @@ struct ModelOptions {
 struct SourceOptions {
   std::string path;             // file or glob
   std::string format = "auto";  // auto (by what the files hold) | text | jsonl | tokens
-                                // | prompt_completion | chat
+                                // | prompt_completion | chat | idx
   double weight = 1.0;          // share of the sequences drawn, relative to the other sources
+
+  // idx: images, for a model of features.
+  std::optional<std::string> labels;        // file of the labels
+  std::vector<std::int64_t> classes;        // labels that are taken; none = all
+  std::string map = "none";                 // label -> target: none | modulo N | index in classes
+  std::optional<std::int64_t> permutation;  // seed of another order of the pixels
 };
 
 struct DataOptions {

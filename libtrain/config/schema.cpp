@@ -39,7 +39,8 @@ void add_model(std::vector<Key>& keys) {
 }
 
 void add_data(std::vector<Key>& keys) {
-  add_key(keys, FIELD(data.train), required(), "Training text.");
+  add_key(keys, FIELD(data.train), {.default_text = "required without continual.tasks"},
+          "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
   add_key(keys, FIELD(data.packing), one_of({"best_fit"}),
@@ -201,12 +202,21 @@ std::vector<KeyOf<SourceOptions>> source_keys() {
   std::vector<KeyOf<SourceOptions>> keys;
   add_key(keys, FIELD(path), {.path = true, .required = true}, "File or glob.");
   add_key(keys, FIELD(format),
-          one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}, {"idx"}),
+          one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat", "idx"}),
           "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
           "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
-          "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
+          "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold; idx: images "
+          "as the MNIST data sets have them, plain or .gz (docs/images.md).");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
+  add_key(keys, FIELD(labels), path(), "idx: the file of the images' labels.");
+  add_key(keys, FIELD(classes), from(0, 255), "idx: labels whose images are taken; none = all.");
+  add_key(keys, FIELD(map), {},
+          "idx: what of a label becomes the target: none (the label), modulo N (its remainder), or "
+          "index (its position in classes).");
+  add_key(keys, FIELD(permutation), from(0, 4294967295.0),
+          "idx: seed of another order of the pixels, that of "
+          "numpy.random.RandomState(seed).permutation(pixels).");
   return keys;
 }
 

@@ -33,10 +33,10 @@ struct FisherRequest {
   std::int64_t examples = 1000;  // the first draws of the data
   /// No more sequences than so many are looked at: those of the data, where they are known.
   std::optional<std::int64_t> sequences = {};
-  bool documents = false;        // an example is a document of a sequence, not the sequence
-  bool routing_aware = false;    // the mean of an expert is over the examples that reached it
-  double mtp_coefficient = 0;    // of the multi-token prediction in an example's loss
-  std::uint64_t seed = 0;        // of sampled labels
+  bool documents = false;      // an example is a document of a sequence, not the sequence
+  bool routing_aware = false;  // the mean of an expert is over the examples that reached it
+  double mtp_coefficient = 0;  // of the multi-token prediction in an example's loss
+  std::uint64_t seed = 0;      // of sampled labels
 
   /// As the recipe says in `continual`, or by default where that is absent.
   static FisherRequest of(const Recipe& recipe);
@@ -59,8 +59,8 @@ struct FisherEstimate {
 /// The mean over examples of the squared (kOutputNorm: absolute) gradient of the example's loss,
 /// summed over its targets, at the parameters as they are; nothing of training alone happens (no
 /// dropout, jitter or capacity). The same on every layout up to rounding. Collective over world.
-/// Error(kRecipe) for labels that the data do not allow, Error(kData) for a sample without a target,
-/// Error(kRecipe) for an importance that is not finite: all ranks throw.
+/// Error(kRecipe) for labels that the data do not allow, Error(kData) for a sample without a
+/// target, Error(kRecipe) for an importance that is not finite: all ranks throw.
 FisherEstimate estimate_fisher(const FisherModel& model, const StepData& data,
                                const FisherRequest& request, const RankContext& context);
 

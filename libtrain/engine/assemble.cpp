@@ -3,10 +3,11 @@
 #include "adapt/lora.h"
 #include "config/training_table.h"
 #include "engine/async_saver.h"
+#include "engine/make_tasks.h"
 #include "engine/open_data.h"
 #include "engine/run_description.h"
 #include "engine/starting_weights.h"
-#include "models/transformer.h"
+#include "models/make_model.h"
 #include "moe/make_moe.h"
 #include "nn/deferring_sink.h"
 #include "optim/clip.h"
@@ -15,8 +16,8 @@
 namespace moesaic {
 namespace {
 
-void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-                TrainingParts& parts) {
+void add_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+               TrainingParts& parts) {
   const Precision precision = Precision::named(recipe.train.precision);
   parts.computation = {.precision = precision,
                        .matmul = chiefs_matmul(context.world, recipe.train.matmul),
@@ -33,12 +34,11 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   MoeRun moe = make_moe(recipe, arch, *parts.parameters, context);
   const auto adapters = make_lora(recipe, arch, *parts.parameters);
   parts.around = std::move(moe.parts);
-  parts.model = std::make_unique<Transformer>(
-      Transformer::Options{.arch = arch,
-                           .block_pass = recipe.train.checkpoint_activations ? recompute_activations
-                                                                             : keep_activations,
-                           .moe = moe.training,
-                           .adapters = adapters.get()},
+  parts.model = make_model(
+      {.arch = arch,
+       .block_pass = recipe.train.checkpoint_activations ? recompute_activations : keep_activations,
+       .moe = moe.training,
+       .adapters = adapters.get()},
       *parts.parameters, context);
   parts.config = arch::to_config(arch);
   parts.base = weights.base();
@@ -73,9 +73,6 @@ void make_training(const Recipe& recipe, const RankContext& context, TrainingPar
   AccumulatingSink& sink = make_sink(recipe, context, parts);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
   make_step_optimizer(recipe, context, sink, parts);
-  const ScheduleOptions& s = recipe.schedule;
-  parts.schedule.emplace(Schedule::Options{s.type, recipe.optimizer.learning_rate, s.warmup_steps,
-                                           parts.max_steps, s.min_ratio});
   parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
 }
 
@@ -99,13 +96,13 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
                        const RankContext& context) {
   TrainingParts parts;
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
-  RunData data = open_data(recipe, arch.vocab_size, *tokenizer, context);
+  RunData data = open_data(recipe, arch, *tokenizer, context);
   parts.tokenizer = tokenizer->describe();
   parts.data = std::move(data.description);
   parts.train = std::move(data.train);
   parts.valid = std::move(data.valid);
   parts.max_steps = data.max_steps;
-  make_model(recipe, arch, context, parts);
+  add_model(recipe, arch, context, parts);
   // Token ids come from a tokenizer that nobody names: then the model keeps its own.
   const bool named = data.of_text || recipe.tokenizer != "byte";
   if (named && context.is_chief()) {
@@ -115,6 +112,8 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   parts.losses = make_losses(recipe, arch);
   make_training(recipe, context, parts);
   make_saver(recipe, context, parts);
+  parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
+  add_tasks(recipe, context, std::move(data.tasks), parts);
   describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;
 }

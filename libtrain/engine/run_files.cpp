@@ -7,6 +7,7 @@
 
 #include "config/model_config.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "core/fs.h"
 #include "core/path.h"
 #include "core/file_glob.h"
@@ -37,7 +38,8 @@ void add_files(const std::string& folder, const Wanted& wanted, std::vector<std:
 }
 
 bool is_at_top(const std::string& name) {
-  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png"})
+  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png", "tasks.json",
+                          "tasks.h5", "tasks.png"})
     if (name == own || name == own + std::string(".tmp")) return true;
   return is_numbered(name, "trace-", {".json"});
 }
@@ -119,8 +121,7 @@ std::vector<std::string> files_of_run(const std::string& run_dir) {
 
 std::vector<std::string> inputs_of(const Recipe& recipe, const std::string& recipe_path) {
   std::vector<std::string> inputs = {recipe_path};
-  add_data(recipe.data.train, inputs);
-  add_data(recipe.data.valid, inputs);
+  for (const SourceList& list : source_lists(recipe)) add_data(list.sources, inputs);
   for (const char* name : {"", "/tokenizer.json", "/tokenizer_config.json"}) {
     const std::string file = recipe.tokenizer + name;
     if (is_file(file, ErrorKind::kRecipe)) inputs.push_back(file);

@@ -78,8 +78,10 @@ at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor&
 at::Tensor token_losses(const ForwardContext& context, const Linear& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
   const at::Tensor hidden = hidden_TD.detach();
+  const bool is_plain =
+      !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
   const bool in_parts =
-      !head.has_adapter() && context.weights.converts(head.weight(), hidden.scalar_type());
+      is_plain && context.weights.converts(head.weight(), hidden.scalar_type());
   if (in_parts) return losses_by_vocabulary(context, head.weight().tensor, hidden, targets_T);
   const at::Tensor loss_T = zero_losses(context, hidden);
   for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
@@ -87,6 +89,16 @@ at::Tensor token_losses(const ForwardContext& context, const Linear& head,
     losses_of(logits, targets_T.narrow(0, begin, rows), loss_T.narrow(0, begin, rows));
   });
   return loss_T;
+}
+
+std::int64_t count_found(const ForwardContext& context, const Linear& head,
+                         const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
+  std::int64_t found = 0;
+  for_each_logit_block(context, head, hidden_TD, [&](std::int64_t begin, const at::Tensor& logits) {
+    const at::Tensor targets = targets_T.narrow(0, begin, logits.size(0));
+    found += logits.argmax(1).eq(targets).sum().item<std::int64_t>();
+  });
+  return found;
 }
 
 namespace {

@@ -22,13 +22,14 @@ Json row_json(const std::vector<double>& row) {
   return values;
 }
 
-std::vector<double> row_from(const Json& row, std::size_t columns, const std::string& where) {
-  MOESAIC_CHECK(row.is_array() && row.size() == columns, ErrorKind::kData,
+std::vector<double> row_from(const Json& row, std::size_t columns, const std::string& where,
+                             ErrorKind kind = ErrorKind::kData) {
+  MOESAIC_CHECK(row.is_array() && row.size() == columns, kind,
                 "{}: expected {} numbers, one a task", where, columns);
   std::vector<double> values;
   for (const Json& value : row) {
-    MOESAIC_CHECK(value.is_number() || value.is_null(), ErrorKind::kData,
-                  "{}: expected numbers, one a task", where);
+    MOESAIC_CHECK(value.is_number() || value.is_null(), kind, "{}: expected numbers, one a task",
+                  where);
     values.push_back(value.is_null() ? std::numeric_limits<double>::quiet_NaN()
                                      : value.get<double>());
   }
@@ -83,11 +84,11 @@ Json rows_json(const std::vector<std::vector<double>>& rows) {
 }
 
 std::vector<std::vector<double>> rows_from(const Json& rows, std::size_t columns,
-                                           const std::string& where) {
-  MOESAIC_CHECK(rows.is_array() && rows.size() <= kMostTasks + 1, ErrorKind::kData,
+                                           const std::string& where, ErrorKind kind) {
+  MOESAIC_CHECK(rows.is_array() && rows.size() <= kMostTasks + 1, kind,
                 "{}: the matrix is no list of rows", where);
   std::vector<std::vector<double>> found;
-  for (const Json& row : rows) found.push_back(row_from(row, columns, where));
+  for (const Json& row : rows) found.push_back(row_from(row, columns, where, kind));
   return found;
 }
 

@@ -10,11 +10,12 @@
 
 namespace moesaic {
 
-/// Rows as JSON; what is not a number becomes null. Back: Error(kData), naming `where`, for what is
+/// Rows as JSON; what is not a number becomes null. Back: Error(kind), naming `where`, for what is
 /// no list of rows with `columns` numbers or nulls each.
 Json rows_json(const std::vector<std::vector<double>>& rows);
 std::vector<std::vector<double>> rows_from(const Json& rows, std::size_t columns,
-                                           const std::string& where);
+                                           const std::string& where,
+                                           ErrorKind kind = ErrorKind::kData);
 
 /// The content of tasks.json. The derived numbers are null until the last task is done.
 Json to_json(const TaskMatrix& matrix, const std::optional<std::vector<double>>& joint = {});
