@@ -11,7 +11,7 @@ namespace moesaic {
 PathIntegral::PathIntegral(const ParameterSet& parameters, const Ownership* ownership,
                            Remembered& remembered, const Penalty& penalty)
     : parameters_(parameters),
-      ownership_(ownership),
+      ownership_(ownership == nullptr ? std::nullopt : std::optional<Ownership>(*ownership)),
       remembered_(remembered),
       penalty_(penalty) {
   for (const Parameter& parameter : parameters) {
@@ -36,8 +36,8 @@ void PathIntegral::task_ended(const RankContext& context, const LearnedTask& /*t
   Importance learned(parameters_.size());
   for (const auto& [index, path] : path_) {
     const Parameter& parameter = parameters_[static_cast<std::size_t>(index)];
-    const RowRange own = ownership_ == nullptr ? RowRange{0, parameter.tensor.size(0)}
-                                               : ownership_->own(parameter);
+    const RowRange own = ownership_ ? ownership_->own(parameter)
+                                    : RowRange{0, parameter.tensor.size(0)};
     const at::Tensor way = parameter.tensor.narrow(0, own.first, own.count)
                                .sub(remembered_.find(parameter)->anchor);
     at::Tensor& whole = learned[static_cast<std::size_t>(index)].fisher;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "continual/penalty.h"
 #include "continual/task_end.h"
@@ -35,7 +36,7 @@ class PathIntegral : public TaskEnd {
 
  private:
   const ParameterSet& parameters_;
-  const Ownership* ownership_;
+  std::optional<Ownership> ownership_;
   Remembered& remembered_;
   const Penalty& penalty_;
   std::map<std::int64_t, at::Tensor> path_;  // by position in the ParameterSet

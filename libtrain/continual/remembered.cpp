@@ -37,7 +37,7 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
                        const Ownership* ownership, const Options& options)
     : parameters_(parameters),
       pairs_(std::move(pairs)),
-      ownership_(ownership),
+      ownership_(ownership == nullptr ? std::nullopt : std::optional<Ownership>(*ownership)),
       options_(options),
       counts_(at::zeros({3}, at::kDouble)) {
   for (const Parameter& parameter : parameters) {
@@ -48,7 +48,7 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
 }
 
 RowRange Remembered::rows(const Parameter& parameter) const {
-  if (ownership_ != nullptr && parameter.trainable) return ownership_->own(parameter);
+  if (ownership_ && parameter.trainable) return ownership_->own(parameter);
   return {0, parameter.tensor.size(0)};
 }
 
@@ -56,10 +56,10 @@ void Remembered::keep(const Parameter& parameter) {
   Of& of = of_[parameter.index];
   const RowRange own = rows(parameter);
   if (options_.joining != Joining::kAnchor) {
-    state_.push_back(zero_state(parameter, "fisher", ownership_));
+    state_.push_back(zero_state(parameter, "fisher", ownership()));
     of.fisher = state_.back().tensor;
   }
-  state_.push_back(zero_state(parameter, "anchor", ownership_));
+  state_.push_back(zero_state(parameter, "anchor", ownership()));
   of.anchor = state_.back().tensor;
   of.anchor.copy_(parameter.tensor.narrow(0, own.first, own.count));
 }
@@ -95,7 +95,7 @@ double Remembered::join(const Of& of, const at::Tensor& fisher, const at::Tensor
 
 void Remembered::join(const RankContext& context, const Importance& learned) {
   MOESAIC_ASSERT(learned.size() == parameters_.size());
-  const bool spread = ownership_ != nullptr;
+  const bool spread = ownership_.has_value();
   PartialSums others, routers;
   const auto count = [&](const Parameter& parameter, double rest) {
     PartialSums& sums = is_router(parameter) ? routers : others;

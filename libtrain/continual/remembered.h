@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,7 @@ class Remembered {
   };
 
   /// Nothing yet: F is 0 (kAnchor: not there), the anchors are the weights as they are. `ownership`
-  /// as for optimizers. Local. The parameters and pairs must outlive it.
+  /// as for optimizers. Local. The parameters must outlive it.
   Remembered(const ParameterSet& parameters, std::vector<LowRankPair> pairs,
              const Ownership* ownership, const Options& options);
 
@@ -69,12 +70,13 @@ class Remembered {
   void keep(const Parameter& parameter);
   void keep(const LowRankPair& pair);
   RowRange rows(const Parameter& parameter) const;
+  const Ownership* ownership() const { return ownership_ ? &*ownership_ : nullptr; }
   /// -> what does not depend on w.
   double join(const Of& of, const at::Tensor& fisher, const at::Tensor& anchor) const;
 
   const ParameterSet& parameters_;
   std::vector<LowRankPair> pairs_;
-  const Ownership* ownership_;
+  std::optional<Ownership> ownership_;
   Options options_;
   std::map<std::int64_t, Of> of_;  // by position in the ParameterSet
   at::Tensor counts_;              // float64 [3]: rest of others, rest of routers, times joined
