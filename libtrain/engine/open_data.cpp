@@ -18,7 +18,7 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t sequences) {
 }
 
 RunData open_one(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
-                  const RankContext& context) {
+                 const RankContext& context) {
   RunData data;
   std::string paths;
   if (context.is_chief()) {

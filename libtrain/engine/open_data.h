@@ -24,7 +24,7 @@ struct RunTasks {
 struct RunData {
   std::unique_ptr<StepData> train;
   std::optional<EvalBatches> valid;
-  Json description;  // chief only: BuiltCorpora
+  Json description;      // chief only: BuiltCorpora
   bool of_text = false;  // whether the tokenizer made any of its ids
   std::int64_t train_sequences = 0;
   std::int64_t max_steps = 0;  // of the recipe, or of its epochs, or of all tasks

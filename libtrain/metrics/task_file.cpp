@@ -98,8 +98,8 @@ Json to_json(const TaskMatrix& matrix, const std::optional<std::vector<double>>&
                {"matrix", rows_json(matrix.rows)},
                {"baseline", matrix.rows.empty() ? Json(nullptr) : row_json(matrix.rows[0])}};
   if (!matrix.is_complete()) {
-    for (const char* key : {"average", "backward_transfer", "forgetting", "forward_transfer",
-                            "intransigence"})
+    for (const char* key :
+         {"average", "backward_transfer", "forgetting", "forward_transfer", "intransigence"})
       file[key] = nullptr;
     return file;
   }
