@@ -70,7 +70,7 @@ TaskMatrix matrix_from(const Json& file, const std::string& where) {
 std::size_t cell_of(const std::string& name) { return std::max(kCell, name.size() + 2); }
 
 std::size_t first_column(const TaskMatrix& matrix) {
-  std::size_t widest = std::string(kBefore).size();
+  std::size_t widest = std::max(std::string(kBefore).size(), matrix.metric.size());
   for (const std::string& name : matrix.tasks) widest = std::max(widest, name.size() + 6);
   return widest;
 }
