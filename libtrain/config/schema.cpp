@@ -201,12 +201,13 @@ void add_running(std::vector<Key>& keys) {
 std::vector<KeyOf<SourceOptions>> source_keys() {
   std::vector<KeyOf<SourceOptions>> keys;
   add_key(keys, FIELD(path), {.path = true, .required = true}, "File or glob.");
-  add_key(keys, FIELD(format),
-          one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat", "idx"}),
-          "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
-          "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold; idx: images "
-          "as the MNIST data sets have them, plain or .gz (docs/images.md).");
+  add_key(
+      keys, FIELD(format),
+      one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat", "idx"}),
+      "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
+      "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
+      "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold; idx: images "
+      "as the MNIST data sets have them, plain or .gz (docs/images.md).");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
   add_key(keys, FIELD(labels), path(), "idx: the file of the images' labels.");

@@ -104,9 +104,8 @@ at::Tensor backward_through_head(const ForwardContext& context, const Linear& he
   const auto finish = [&](const Parameter& parameter, const auto& piece) {
     context.sink->close(parameter, [&context, &head, w_VD, hidden, gradient,
                                     piece](const auto& take) {
-      for_each_gradient(
-          context, head, w_VD, hidden, gradient,
-          [&](std::int64_t begin, const at::Tensor& d) { take(piece(begin, d)); });
+      for_each_gradient(context, head, w_VD, hidden, gradient,
+                        [&](std::int64_t begin, const at::Tensor& d) { take(piece(begin, d)); });
     });
   };
   if (wanted) finish(head.weight(), weight_piece);

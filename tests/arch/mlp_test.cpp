@@ -10,10 +10,8 @@
 namespace moesaic::arch {
 namespace {
 
-const Json kConfig = {{"model_type", "mlp"},
-                      {"input_size", 784},
-                      {"hidden_sizes", {400, 300}},
-                      {"num_labels", 10}};
+const Json kConfig = {
+    {"model_type", "mlp"}, {"input_size", 784}, {"hidden_sizes", {400, 300}}, {"num_labels", 10}};
 
 std::vector<std::string> problems_of(const Json& changes) {
   Json config = kConfig;

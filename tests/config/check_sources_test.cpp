@@ -14,7 +14,8 @@ constexpr const char* kImages =
     "train: {max_steps: 1}\n";
 constexpr const char* kTokens =
     "name: tokens\n"
-    "model: {config: {model_type: llama, vocab_size: 272, hidden_size: 64, num_attention_heads: 4,\n"
+    "model: {config: {model_type: llama, vocab_size: 272, hidden_size: 64, num_attention_heads: "
+    "4,\n"
     "                 num_hidden_layers: 2, intermediate_size: 64}}\n"
     "data: {train: [{path: a.jsonl, format: jsonl}]}\n"
     "train: {max_steps: 100}\n";
@@ -25,8 +26,8 @@ std::vector<std::string> problems(const char* text, const std::vector<std::strin
   std::vector<std::string> lines;
   const LoadedRecipe loaded = load_recipe(folder.file("r.yaml", text), overrides);
   for (const Problem& problem : loaded.problems)
-    lines.push_back(format("{}{}: {}", problem.warning ? "warning: " : "", problem.key,
-                           problem.message));
+    lines.push_back(
+        format("{}{}: {}", problem.warning ? "warning: " : "", problem.key, problem.message));
   return lines;
 }
 

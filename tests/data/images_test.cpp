@@ -92,7 +92,9 @@ TEST(Images, AreRowsOfPixelsOver255) {
   EXPECT_EQ(images.size(), 2);
   const Batch batch = images.batch(std::vector<Images::Row>{{0, 1, 4}, {0, 0, 7}});
   const at::Tensor wanted =
-      at::tensor({60.0, 61.0, 62.0, 63.0, 30.0, 31.0, 32.0, 33.0}, at::kDouble).view({2, 4}).div(255);
+      at::tensor({60.0, 61.0, 62.0, 63.0, 30.0, 31.0, 32.0, 33.0}, at::kDouble)
+          .view({2, 4})
+          .div(255);
   EXPECT_TRUE(batch.features_TF.equal(wanted));
   EXPECT_EQ(values(batch.targets_T), (Ids{9, 3}));
   EXPECT_EQ(values(batch.example_id_T), (Ids{4, 7}));
@@ -113,7 +115,8 @@ TEST(Images, HaveTheirPixelsInTheOrderOfTheSeed) {
       images.batch(std::vector<Images::Row>{{0, 2, 0}}).features_TF.mul(255).round().flatten();
   const Ids order = pixel_order(11, 4);
   for (std::int64_t j = 0; j < 4; ++j)
-    EXPECT_EQ(row.select(0, j).item<double>(), 20.0 + static_cast<double>(order[static_cast<std::size_t>(j)]));
+    EXPECT_EQ(row.select(0, j).item<double>(),
+              20.0 + static_cast<double>(order[static_cast<std::size_t>(j)]));
 }
 
 TEST(Images, MayHaveTheOutputsOfTheirClassesAlone) {
@@ -142,7 +145,7 @@ TEST(ImageStream, GivesEachImageOnceAnEpochByRandomAccess) {
   EXPECT_EQ(stream.size(0).target_tokens, 6);
   EXPECT_EQ(stream.size(0).micro_batches, 3);
   EXPECT_EQ(stream.size(0).documents, 6);
-  std::vector<double> drawn;  // first pixels, which tell the images apart
+  std::vector<double> drawn;                       // first pixels, which tell the images apart
   for (std::int64_t step = 0; step < 7; ++step) {  // 42 draws: six epochs
     for (std::int64_t index = 0; index < 3; ++index) {
       const Batch batch = stream.micro_batch(step, index);
