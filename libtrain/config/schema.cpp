@@ -21,7 +21,8 @@ void add_model(std::vector<Key>& keys) {
   add_key(keys, FIELD(model.config), {.default_text = "required without model.from"},
           "Architecture: the keys of Hugging Face config.json (model_type llama, qwen3, "
           "mixtral, olmoe, "
-          "qwen2_moe, qwen3_moe, deepseek_v2 or deepseek_v3; docs/weights.md). With experts also "
+          "qwen2_moe, qwen3_moe, deepseek_v2 or deepseek_v3; docs/weights.md), or those of a "
+          "classifier of images (mlp; docs/images.md). With experts also "
           "router_logit_scale (1 or rsqrt_hidden_size), use_expert_bias, router_top_p and "
           "zero_expert_num (docs/moe.md).");
   add_key(keys, FIELD(model.upcycle.num_experts), from(0, 65536),
