@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "core/error.h"
 
@@ -13,7 +12,7 @@ namespace {
 constexpr std::int64_t kBlockValues = 8 << 20;  // of logits at a time
 constexpr std::int64_t kLeastRows = 64;         // of a block: fewer make slow products
 
-constexpr double kNever = -std::numeric_limits<double>::infinity();  // logit of such an output
+constexpr double kNever = -1e30;  // probability 0; the difference of two is a number
 
 std::int64_t rows_of_block(std::int64_t vocabulary) {
   return std::max(kLeastRows, kBlockValues / vocabulary);

@@ -82,6 +82,27 @@ class Images(RunTest):
                              "--data", self.folder / "moved.idx", "--labels", self.folder / "valid-labels.idx")
         self.assertEqual(json.loads(plain.stdout), self.evaluate("run", "--permutation", "3"))
 
+    def test_learns_tasks_whose_outputs_are_their_own(self):
+        """The matrix is of accuracies; a task has its two outputs alone, so that guessing finds half of them."""
+        def source(part, classes):
+            return f"{{path: {self.folder}/{part}.idx.gz, labels: {self.folder}/{part}-labels.idx, format: idx, classes: {classes}}}"
+        tasks = ", ".join(f"{{name: '{classes}', max_steps: 30, train: [{source('train', classes)}], valid: [{source('valid', classes)}]}}"
+                          for classes in ("[0, 1]", "[2, 3]"))
+        text = self.recipe.read_text().replace("max_steps: 40, ", "")
+        self.recipe.write_text("\n".join(line for line in text.splitlines() if not line.startswith(("data:", "  train:", "  valid:")))
+                               + f"\ncontinual: {{method: none, mask_classes: true, tasks: [{tasks}]}}\n")
+        for run, options, ranks in (("naive", [], 1), ("ewc", ["continual.method=ewc", "continual.lambda=10"], 1),
+                                    ("two", ["continual.method=ewc", "continual.lambda=10"], 2)):
+            self.train(*options, run=run, ranks=ranks)
+            told = json.loads((self.folder / run / "tasks.json").read_text())
+            self.assertEqual((told["metric"], told["tasks"]), ("accuracy", ["[0, 1]", "[2, 3]"]))
+            before, first, second = told["matrix"]
+            self.assertGreater(first[0], 0.9)
+            self.assertGreater(second[1], 0.9)
+            self.assertLess(max(before), 0.9)
+        self.assertLess(self.weight_difference("ewc", "two"), 1e-9)
+        self.assertGreater(self.weight_difference("ewc", "naive"), 1e-4)
+
     def test_plans_rows_of_features(self):
         plan = json.loads(self.moesaic("plan", self.recipe, "--json").stdout)
         weights = 36 * 16 + 16 * 12 + 12 * 4
