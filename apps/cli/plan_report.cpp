@@ -14,13 +14,13 @@
 namespace moesaic::cli {
 namespace {
 
-arch::CostOptions sizes_of(const Recipe& recipe) {
+arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   arch::CostOptions sizes;
   sizes.ranks = recipe.parallel.ranks;
   sizes.expert = recipe.parallel.expert;
   sizes.global_batch_size = recipe.train.global_batch_size;
   sizes.micro_batch_size = recipe.train.micro_batch_size;
-  sizes.sequence_length = recipe.data.sequence_length;
+  sizes.sequence_length = options.reads_features() ? 1 : recipe.data.sequence_length;
   sizes.master_bytes = recipe.train.precision == "float64" ? 8 : 4;
   sizes.compute_bytes = recipe.train.precision == "bfloat16" ? 2 : sizes.master_bytes;
   const bool no_rounding = recipe.parallel.device != "cpu" || recipe.train.matmul == "mkl";
@@ -80,7 +80,7 @@ std::string tasks_text(const std::vector<ContinualTask>& tasks) {
 Json plan_json(const Recipe& recipe) {
   const arch::Options options = architecture_of(recipe);
   const arch::ParameterTable table = training_table(recipe, options);
-  const arch::CostOptions sizes = sizes_of(recipe);
+  const arch::CostOptions sizes = sizes_of(recipe, options);
   const arch::Cost cost = arch::cost_of(options, table, sizes);
   Json plan = {{"name", recipe.name},
                {"model_type", options.model_type},
@@ -113,7 +113,7 @@ Json plan_json(const Recipe& recipe) {
 void print_plan(const Recipe& recipe) {
   const arch::Options options = architecture_of(recipe);
   const arch::ParameterTable table = training_table(recipe, options);
-  const arch::CostOptions sizes = sizes_of(recipe);
+  const arch::CostOptions sizes = sizes_of(recipe, options);
   const arch::Cost cost = arch::cost_of(options, table, sizes);
   const auto count = [](std::int64_t value) { return scaled(static_cast<double>(value)); };
   const std::string layout =

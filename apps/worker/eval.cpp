@@ -7,6 +7,7 @@
 #include "inference/answer_file.h"
 #include "inference/answer_run.h"
 #include "inference/eval_run.h"
+#include "inference/image_eval.h"
 #include "inference_job.h"
 #include "store/agreement.h"
 #include "verbs.h"
@@ -67,9 +68,27 @@ Json scored_sequences(const RankContext& context, InferenceModel& model, const E
   return run_eval(context, model, task.get(), a.batch_tokens);
 }
 
-int eval(const EvalArguments& a, const RankJob& job) {
+// What a classifier makes of images.
+Json classified_images(const RankContext& context, const EvalArguments& a) {
   const InferenceArguments& i = a.inference;
-  const RankContext context = inference_context(job, i);
+  return evaluate_images(context, {.model = i.model,
+                                   .adapter = i.adapter,
+                                   .base = i.base,
+                                   .precision = i.precision,
+                                   .allow_nonfinite = i.allow_nonfinite,
+                                   .source = {.path = a.data,
+                                              .format = "idx",
+                                              .labels = a.images.labels,
+                                              .classes = a.images.classes,
+                                              .map = a.images.map,
+                                              .permutation = a.images.permutation},
+                                   .mask_classes = a.images.mask_classes,
+                                   .batch = a.batch_tokens});
+}
+
+// What a model of tokens makes of the data.
+Json evaluated_text(const RankContext& context, const EvalArguments& a) {
+  const InferenceArguments& i = a.inference;
   const bool answers = a.task == "generation" || a.task == "cases";
   InferenceModel model(context, {.path = i.model,
                                  .adapter = i.adapter,
@@ -77,9 +96,14 @@ int eval(const EvalArguments& a, const RankJob& job) {
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .many_passes = answers});
+  return answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
+}
+
+int eval(const EvalArguments& a, const RankJob& job) {
+  const RankContext context = inference_context(job, a.inference);
   const Stopwatch watch;
   const Json result =
-      answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
+      a.task == "images" ? classified_images(context, a) : evaluated_text(context, a);
   context.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), context.world.size());
   if (context.is_chief()) report(result, a);
   return 0;

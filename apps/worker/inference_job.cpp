@@ -12,15 +12,19 @@ int run_inference(const std::string& memory_hint, const std::function<int(const 
   return job.run([&] { return work(job); });
 }
 
-RankContext inference_context(const RankJob& job, const InferenceArguments& arguments) {
-  const RankPlace place =
-      job.place({.device = arguments.device,
-                 .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}});
+RankContext model_context(const RankPlace& place, const ModelArguments& arguments) {
   const arch::Options arch = model_architecture(place.world, arguments.model, place.log);
   Plan plan;
   agreed(place.world, "plan",
          [&] { plan = inference_plan(place.world.size(), arguments.expert, arch.num_experts); });
   return RankContext::make(place.world, plan, place.log, place.device);
+}
+
+RankContext inference_context(const RankJob& job, const InferenceArguments& arguments) {
+  return model_context(
+      job.place({.device = arguments.device,
+                 .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}}),
+      arguments);
 }
 
 }  // namespace moesaic::worker

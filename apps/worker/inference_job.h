@@ -16,6 +16,8 @@ int run_inference(const std::string& memory_hint, const std::function<int(const 
 
 /// Collective over all ranks: the groups that the model and --expert ask for. Error(kCheckpoint)
 /// when there is no model, Error(kUsage) when --expert does not fit.
+RankContext model_context(const RankPlace& place, const ModelArguments& arguments);
+/// The same, and where this rank computes.
 RankContext inference_context(const RankJob& job, const InferenceArguments& arguments);
 
 }  // namespace moesaic::worker

@@ -207,7 +207,8 @@ void check_tokens(const Recipe& recipe, const arch::Options& options, const Plac
 
 bool reads_text(const Recipe& recipe) {
   const auto is_text = [](const SourceOptions& source) {
-    return source.format == "auto" ? holds_text(source) : source.format != "tokens";
+    if (source.format == "auto") return holds_text(source);
+    return source.format != "tokens" && source.format != "idx";
   };
   const std::vector<SourceList> lists = source_lists(recipe);
   return std::any_of(lists.begin(), lists.end(), [&](const SourceList& list) {
@@ -331,12 +332,13 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   warn_of_generation_keys(recipe.model.config, places, problems);
   if (!readable) return;
   check_layout(recipe, options, places, problems);
-  check_tokens(recipe, options, places, problems);
+  check_sources(recipe, options, places, problems);
+  if (!options.reads_features()) check_tokens(recipe, options, places, problems);
   check_moe(recipe, options, places, problems);
   check_prediction(recipe, options, places, problems);
   check_training(recipe, options, places, problems);
   check_adaptation(recipe, places, problems);
-  warn_without_effect(recipe, options.is_moe(), places, problems);
+  warn_without_effect(recipe, options, places, problems);
 }
 
 }  // namespace moesaic

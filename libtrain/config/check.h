@@ -16,14 +16,18 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems);
 /// The architecture, and how it fits the layout and the data.
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// Whether the sources are what the model reads, tokens or images.
+void check_sources(const Recipe& recipe, const arch::Options& options, const Places& places,
+                   ProblemList& problems);
+
 /// How the optimizer and the course of the run fit the architecture and each other.
 void check_training(const Recipe& recipe, const arch::Options& options, const Places& places,
                     ProblemList& problems);
 /// What the block adapt asks of the architecture.
 void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& problems);
 
-/// Warnings for keys that were set and change nothing. `is_moe` as the architecture says.
-void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
+/// Warnings for keys that were set and change nothing.
+void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems);
 
 /// Place of the key, or of the nearest list or section above it.

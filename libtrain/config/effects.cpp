@@ -90,10 +90,19 @@ void check_moe(const Recipe& recipe, const EffectCheck& check) {
     check.warn("moe.balance.coefficient", format("is 0: the loss of {} has no effect", balance));
 }
 
+// A model of features has no text, no positions and no blocks.
+void check_features(const EffectCheck& check) {
+  for (const char* key : {"tokenizer", "data.sequence_length", "data.packing", "data.too_long",
+                          "data.overlap", "data.loss_on", "data.on_error", "data.chat_template",
+                          "data.cache", "train.checkpoint_activations"})
+    check.unused(key, "the model reads images");
+}
+
 }  // namespace
 
-void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
+void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems) {
+  const bool is_moe = options.is_moe();
   const EffectCheck check(recipe, places, problems);
   if (recipe.model.upcycle.num_experts == 0)
     check.unused("model.upcycle", "model.upcycle.num_experts is 0");
@@ -109,8 +118,12 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
   check_weights(recipe, check);
-  check_completions(recipe, check);
-  check_long_documents(recipe.data, check);
+  if (options.reads_features()) {
+    check_features(check);
+  } else {
+    check_completions(recipe, check);
+    check_long_documents(recipe.data, check);
+  }
   for (const std::int64_t step : recipe.log.profile_steps) {
     if (!recipe.train.max_steps || step <= *recipe.train.max_steps) continue;
     check.warn("log.profile_steps", format("step {} has no effect: the run ends with step {}", step,

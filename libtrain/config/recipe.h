@@ -29,8 +29,14 @@ struct ModelOptions {
 struct SourceOptions {
   std::string path;             // file or glob
   std::string format = "auto";  // auto (by what the files hold) | text | jsonl | tokens
-                                // | prompt_completion | chat
+                                // | prompt_completion | chat | idx
   double weight = 1.0;          // share of the sequences drawn, relative to the other sources
+
+  // idx: images, for a model of features.
+  std::optional<std::string> labels;        // file of the labels
+  std::vector<std::int64_t> classes;        // labels that are taken; none = all
+  std::string map = "none";                 // label -> target: none | modulo N | index in classes
+  std::optional<std::int64_t> permutation;  // seed of another order of the pixels
 };
 
 struct DataOptions {
@@ -43,8 +49,8 @@ struct DataOptions {
   std::optional<std::string> too_long;  // stop | truncate | skip | chunk: documents, unless laid
                                         // end to end
   std::int64_t overlap = 0;             // inputs that a chunk shares with the one before
-  std::string loss_on = "auto";              // auto | all | completion
-  std::string on_error = "stop";             // stop | skip: lines that cannot be read
+  std::string loss_on = "auto";         // auto | all | completion
+  std::string on_error = "stop";        // stop | skip: lines that cannot be read
   std::optional<std::string> chat_template;  // a Jinja file in place of the tokenizer's own
   std::optional<std::string> cache;          // token files; default <run_dir>/cache
 
@@ -191,8 +197,8 @@ struct ContinualTask {
 };
 
 struct ContinualOptions {
-  std::string method = "ewc";  // none | ewc | online_ewc | l2 | si | mas | lwf
-  double lambda = 1000.0;      // of the penalty
+  std::string method = "ewc";           // none | ewc | online_ewc | l2 | si | mas | lwf
+  double lambda = 1000.0;               // of the penalty
   std::vector<std::string> importance;  // files, or checkpoints of runs that kept some
   FisherOptions fisher;
   std::optional<double> router_lambda;  // of the routers, in place of lambda

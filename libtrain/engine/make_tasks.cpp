@@ -4,21 +4,21 @@
 
 #include "config/tasks.h"
 #include "continual/task_sequence.h"
-#include "engine/evaluator.h"
+#include "loss/validation.h"
 
 namespace moesaic {
 namespace {
 
-/// The loss over a task's validation data. Copies of the weights in the compute dtype are its own:
-/// those of training may be older than the weights.
-std::function<double()> evaluation_of(EvalBatches valid, const TrainingParts& parts,
-                                      const RankContext& context) {
-  const auto data = std::make_shared<const EvalBatches>(std::move(valid));
+/// The loss over a task's validation data, or the accuracy where these have labels. Copies of the
+/// weights in the compute dtype are its own: those of training may be older than the weights.
+std::function<double()> evaluation_of(const std::shared_ptr<const EvalData>& data,
+                                      const TrainingParts& parts, const RankContext& context) {
   const Computation& c = parts.computation;
   return [data, &model = *parts.model, &context, precision = c.precision, matmul = c.matmul,
           world = c.world] {
     Computation computation{.precision = precision, .matmul = matmul, .world = world};
-    return validation_loss(context, model, computation, *data);
+    const Validation valid = validation_of(context, model, computation, *data);
+    return valid.accuracy.value_or(valid.loss);
   };
 }
 
@@ -36,18 +36,19 @@ void add_tasks(const Recipe& recipe, const RankContext& context, std::optional<R
                TrainingParts& parts) {
   if (!tasks) return;
   parts.optimizer = numbered_by_task(std::move(parts.optimizer), tasks->steps);
-  TaskSequence::Options options{.run_dir = recipe.run_dir,
+  const bool labels = tasks->valid.at(0)->has_labels();
+  TaskSequence::Options options{.metric = labels ? "accuracy" : "loss",
+                                .run_dir = recipe.run_dir,
                                 .steps = tasks->steps,
                                 .ends = parts.task_ends,
                                 .restart = [&optimizer = *parts.optimizer] { forget(optimizer); },
                                 .settle = [&saver = *parts.saver] { saver.finish(); }};
   std::size_t index = 0;
   for (const ContinualTask& task : tasks_of(recipe)) {
-    options.tasks.push_back(
-        {.name = task.name,
-         .recipe = task_recipe(recipe, task),
-         .data = tasks->train->task(index),
-         .evaluate = evaluation_of(std::move(tasks->valid[index]), parts, context)});
+    options.tasks.push_back({.name = task.name,
+                             .recipe = task_recipe(recipe, task),
+                             .data = tasks->train->task(index),
+                             .evaluate = evaluation_of(tasks->valid[index], parts, context)});
     ++index;
   }
   parts.around.push_back(std::make_unique<TaskSequence>(context, std::move(options)));

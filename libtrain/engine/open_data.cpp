@@ -5,6 +5,8 @@
 
 #include "config/tasks.h"
 #include "data/dataset.h"
+#include "data/image_batches.h"
+#include "store/agreement.h"
 
 namespace moesaic {
 namespace {
@@ -17,8 +19,22 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t sequences) {
              std::ceil(drawn / static_cast<double>(recipe.train.global_batch_size))));
 }
 
-RunData open_one(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
-                 const RankContext& context) {
+RunData open_images(const Recipe& recipe, const arch::Options& arch, const RankContext& context) {
+  RunData data;
+  agreed(context.world, "data.images", [&] {
+    auto train = std::make_unique<ImageStream>(open_train_images(recipe, arch));
+    data.train_sequences = train->images();
+    data.train = std::move(train);
+    if (!recipe.data.valid.empty())
+      data.valid = std::make_unique<ImageEval>(open_valid_images(recipe, arch));
+    if (context.is_chief()) data.description = describe_images(recipe.data);
+  });
+  data.max_steps = steps_of(recipe, data.train_sequences);
+  return data;
+}
+
+RunData open_tokens(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+                    const RankContext& context) {
   RunData data;
   std::string paths;
   if (context.is_chief()) {
@@ -33,18 +49,25 @@ RunData open_one(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer&
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);
   data.train = std::move(train);
-  if (!recipe.data.valid.empty()) data.valid = open_valid(recipe, corpora, vocab_size);
+  if (!recipe.data.valid.empty())
+    data.valid = std::make_unique<EvalBatches>(open_valid(recipe, corpora, vocab_size));
   return data;
 }
 
-RunData open_tasks(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+RunData open_one(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
+                 const RankContext& context) {
+  return arch.reads_features() ? open_images(recipe, arch, context)
+                               : open_tokens(recipe, arch.vocab_size, tokenizer, context);
+}
+
+RunData open_tasks(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
                    const RankContext& context) {
   RunData all;
   std::vector<std::unique_ptr<StepData>> train;
-  std::vector<EvalBatches> valid;
+  std::vector<std::shared_ptr<const EvalData>> valid;
   std::vector<std::int64_t> steps;
   for (const ContinualTask& task : tasks_of(recipe)) {
-    RunData one = open_one(task_recipe(recipe, task), vocab_size, tokenizer, context);
+    RunData one = open_one(task_recipe(recipe, task), arch, tokenizer, context);
     const std::string key = format("continual.tasks[{}].", steps.size());
     for (const auto& [name, sources] : one.description.items())
       all.description[key + name] = sources;
@@ -52,7 +75,7 @@ RunData open_tasks(const Recipe& recipe, std::int64_t vocab_size, const Tokenize
     all.train_sequences += one.train_sequences;
     steps.push_back(one.max_steps);
     train.push_back(std::move(one.train));
-    valid.push_back(std::move(*one.valid));
+    valid.push_back(std::move(one.valid));
   }
   const TaskSteps task_steps(steps);
   auto chained = std::make_unique<TaskData>(std::move(train), task_steps);
@@ -64,10 +87,10 @@ RunData open_tasks(const Recipe& recipe, std::int64_t vocab_size, const Tokenize
 
 }  // namespace
 
-RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+RunData open_data(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
                   const RankContext& context) {
-  return tasks_of(recipe).empty() ? open_one(recipe, vocab_size, tokenizer, context)
-                                  : open_tasks(recipe, vocab_size, tokenizer, context);
+  return tasks_of(recipe).empty() ? open_one(recipe, arch, tokenizer, context)
+                                  : open_tasks(recipe, arch, tokenizer, context);
 }
 
 }  // namespace moesaic

@@ -78,6 +78,7 @@ bool is_complete(const std::string& text, const std::string& path) {
 void add_data(const std::vector<SourceOptions>& sources, std::vector<std::string>& inputs) {
   const Log quiet({.console = false});
   for (const SourceOptions& source : sources) {
+    if (source.labels) inputs.push_back(*source.labels);
     try {
       for (std::string& file : expand_files(source.path, quiet)) inputs.push_back(std::move(file));
     } catch (const Error&) {  // told when the data are opened

@@ -55,6 +55,7 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   const at::ScalarType dtype = x_TK.scalar_type();
   const bool wanted = context.open(weight);
   const bool bias_wanted = bias != nullptr && context.open(*bias);
+  const bool goes_on = x_TK.requires_grad();  // backward, to what x was made of
   const ProductWeight w_NK(context, weight, dtype, widens_right(x_TK, weight.tensor));
   at::Tensor x = x_TK.detach();
   at::Tensor y_TN = product(x, w_NK.get(), context.matmul);
@@ -63,11 +64,13 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   if (!wanted) x = at::Tensor();
   return record(
       "linear", {x_TK}, y_TN,
-      [&context, &weight, bias, wanted, bias_wanted, dtype, x, w_NK](const Tensors& dy) -> Tensors {
+      [&context, &weight, bias, wanted, bias_wanted, goes_on, dtype, x,
+       w_NK](const Tensors& dy) -> Tensors {
         const at::Tensor dy_TN = dy[0].to(dtype);
         const at::Tensor& example_T = context.batch.example_id_T;
         if (wanted) context.hand_over({Kind::kLinear, weight, x, dy_TN, example_T});
         if (bias_wanted) context.hand_over({Kind::kBias, *bias, {}, dy_TN, example_T});
+        if (!goes_on) return {at::Tensor()};
         return {product(dy_TN, w_NK.get().t(), context.matmul)};
       },
       beyond_if(wanted || bias_wanted));

@@ -12,7 +12,7 @@ namespace moesaic {
 /// rank's ones.
 struct ParameterImportance {
   at::Tensor fisher;  // >= 0; not defined: nothing is known of the parameter
-  at::Tensor anchor;
+  at::Tensor anchor;  // not defined: the parameter's values as they are
 };
 
 /// By position in the ParameterSet.

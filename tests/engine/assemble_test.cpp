@@ -46,7 +46,7 @@ TEST(Assemble, MakesThePartsThatTheRecipeNames) {
   EXPECT_EQ(parts.transforms.at(0)->name(), "clip_by_global_norm(1)");
   EXPECT_EQ(parts.around.size(), 3U);  // routing, bias, gates
   EXPECT_EQ(parts.train->size(0).micro_batches, 2);
-  EXPECT_TRUE(parts.valid.has_value());
+  EXPECT_NE(parts.valid, nullptr);
   EXPECT_EQ(parts.config.at("model_type"), "deepseek_v3");
   EXPECT_EQ(parts.optimizer->state().size(), 2 * parts.gradients.entries.size());
   Trainer trainer(a.context, parts);
@@ -63,7 +63,7 @@ TEST(Assemble, LeavesOutWhatTheRecipeTurnsOff) {
   const TrainingParts parts = a.parts();
   EXPECT_EQ(names_of(parts.losses), std::vector<std::string>{"loss"});
   EXPECT_EQ(parts.around.size(), 2U);
-  EXPECT_FALSE(parts.valid.has_value());
+  EXPECT_EQ(parts.valid, nullptr);
   EXPECT_EQ(parts.transforms.at(0)->name(), "measure_global_norm");
   EXPECT_TRUE(parts.optimizer->state().empty());
 }
