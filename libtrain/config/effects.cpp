@@ -93,10 +93,9 @@ void check_moe(const Recipe& recipe, const EffectCheck& check) {
 
 // A model of features has no text, no positions and no blocks.
 void check_features(const EffectCheck& check) {
-  for (const char* key :
-       {"tokenizer", "data.sequence_length", "data.packing", "data.too_long", "data.overlap",
-        "data.loss_on", "data.on_error", "data.chat_template", "data.cache",
-        "train.checkpoint_activations"})
+  for (const char* key : {"tokenizer", "data.sequence_length", "data.packing", "data.too_long",
+                          "data.overlap", "data.loss_on", "data.on_error", "data.chat_template",
+                          "data.cache", "train.checkpoint_activations"})
     check.unused(key, "the model reads images");
 }
 

@@ -31,8 +31,8 @@ struct TrainingParts {
 
   std::unique_ptr<ParameterSet> parameters;
   std::unique_ptr<Model> model;
-  LossTerms losses;  // the first is the one that valid_loss is compared with
-  StepParts around;  // what is done around a step, in this order
+  LossTerms losses;                 // the first is the one that valid_loss is compared with
+  StepParts around;                 // what is done around a step, in this order
   std::vector<TaskEnd*> task_ends;  // what is told of each task's end; owned by the others
   std::unique_ptr<GradientSink> sink;
   std::unique_ptr<Remembered> remembered;  // what penalties of the transforms pull to

@@ -80,8 +80,7 @@ at::Tensor token_losses(const ForwardContext& context, const Linear& head,
   const at::Tensor hidden = hidden_TD.detach();
   const bool is_plain =
       !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
-  const bool in_parts =
-      is_plain && context.weights.converts(head.weight(), hidden.scalar_type());
+  const bool in_parts = is_plain && context.weights.converts(head.weight(), hidden.scalar_type());
   if (in_parts) return losses_by_vocabulary(context, head.weight().tensor, hidden, targets_T);
   const at::Tensor loss_T = zero_losses(context, hidden);
   for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
