@@ -26,7 +26,7 @@ double merge_terms(at::Tensor fisher, at::Tensor anchor, const at::Tensor& f, co
   const at::Tensor share = at::where(sum.gt(0), f.div(sum), at::ones_like(sum));
   const at::Tensor way = b.sub(anchor);
   const double rest = fisher.mul(share).mul_(way).mul_(way).sum(at::kDouble).item<double>();
-  anchor.add_(share.mul(way));
+  anchor.lerp_(b, share);  // b itself where the share is 1
   fisher.copy_(sum);
   return rest;
 }
@@ -44,7 +44,7 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
     if (parameter.trainable && !parameter.adapter) keep(parameter);
   }
   for (const LowRankPair& pair : pairs_) keep(pair);
-  state_.push_back({.name = "remembered", .tensor = counts_, .global_shape = {3}, .exact = true});
+  state_.push_back({.name = "remembered/counts", .tensor = counts_, .global_shape = {3}, .exact = true});
 }
 
 RowRange Remembered::rows(const Parameter& parameter) const {

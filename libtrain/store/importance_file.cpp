@@ -123,40 +123,6 @@ Importance read_values(const Hdf5File& file, const ParameterSet& parameters) {
   return importance;
 }
 
-// State of a run that has learned: the manifest says what there is.
-Importance read_checkpoint(const RankContext& context, const std::string& path,
-                           const ParameterSet& parameters) {
-  const CheckpointInfo info = CheckpointStore::open(context, path);
-  Importance importance(parameters.size());
-  CheckpointContent content{.is_part = true};
-  agreed(context.world, "importances: checkpoint", [&] {
-    MOESAIC_CHECK(!AdapterRunSource::is_adapted(info), ErrorKind::kCheckpoint,
-                  "{} holds adapters: their importances are those of changes of a base", path);
-    const Json& datasets = info.manifest.at("datasets");
-    for (const Parameter& parameter : parameters) {
-      for (const Part& part : kParts) {
-        if (!datasets.contains(name_in_file(part, parameter))) continue;
-        at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
-        value = at::empty_like(parameter.tensor, at::TensorOptions(at::kCPU));
-        content.state.push_back(entry_like(parameter, part.group, value));
-      }
-    }
-    if (content.state.empty()) {
-      throw Error(ErrorKind::kCheckpoint,
-                  format("the checkpoint {} holds no importances", info.path),
-                  "make them with moesaic importance --model " + path);
-    }
-  });
-  CheckpointStore::load(context, info, content);
-  for (const Parameter& parameter : parameters) {
-    for (const Part& part : kParts) {
-      at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
-      if (value.defined()) value = value.to(parameter.tensor.device());
-    }
-  }
-  return importance;
-}
-
 // -> whether some importance is above zero.
 bool check_values(const std::string& path, const ParameterSet& parameters,
                   const Importance& importance) {
@@ -216,6 +182,40 @@ void write_importances(const RankContext& context, const std::string& path,
   }
 }
 
+// The manifest says what there is.
+Importance read_state_importances(const RankContext& context, const std::string& path,
+                                  const ParameterSet& parameters) {
+  const CheckpointInfo info = CheckpointStore::open(context, path);
+  Importance importance(parameters.size());
+  CheckpointContent content{.is_part = true};
+  agreed(context.world, "importances: checkpoint", [&] {
+    MOESAIC_CHECK(!AdapterRunSource::is_adapted(info), ErrorKind::kCheckpoint,
+                  "{} holds adapters: their importances are those of changes of a base", path);
+    const Json& datasets = info.manifest.at("datasets");
+    for (const Parameter& parameter : parameters) {
+      for (const Part& part : kParts) {
+        if (!datasets.contains(name_in_file(part, parameter))) continue;
+        at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
+        value = at::empty_like(parameter.tensor, at::TensorOptions(at::kCPU));
+        content.state.push_back(entry_like(parameter, part.group, value));
+      }
+    }
+    if (content.state.empty()) {
+      throw Error(ErrorKind::kCheckpoint,
+                  format("the checkpoint {} holds no importances", info.path),
+                  "make them with moesaic importance --model " + path);
+    }
+  });
+  CheckpointStore::load(context, info, content);
+  for (const Parameter& parameter : parameters) {
+    for (const Part& part : kParts) {
+      at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
+      if (value.defined()) value = value.to(parameter.tensor.device());
+    }
+  }
+  return importance;
+}
+
 Importance read_importances(const RankContext& context, const std::string& path,
                             const ParameterSet& parameters,
                             const std::optional<std::string>& model_digest) {
@@ -226,7 +226,7 @@ Importance read_importances(const RankContext& context, const std::string& path,
   if (folder) {
     const std::string digest = ModelSource::open(context, path)->digest(context);
     agreed(context.world, "importances: model", [&] { require_model(path, digest, model_digest); });
-    importance = read_checkpoint(context, path, parameters);
+    importance = read_state_importances(context, path, parameters);
   } else {
     agreed(context.world, "importances: read", [&] {
       const Hdf5File file = Hdf5File::open(path);

@@ -37,4 +37,10 @@ Importance read_importances(const RankContext& context, const std::string& path,
                             const ParameterSet& parameters,
                             const std::optional<std::string>& model_digest = std::nullopt);
 
+/// The same of one checkpoint of a run, whose state has them under these names; values are not
+/// looked at. Error(kCheckpoint) where it has none, or where the run has adapters: then anchors are
+/// of changes of a base.
+Importance read_state_importances(const RankContext& context, const std::string& checkpoint,
+                                  const ParameterSet& parameters);
+
 }  // namespace moesaic
