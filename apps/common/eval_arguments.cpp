@@ -62,8 +62,8 @@ void add_eval_arguments(CLI::App& verb, EvalArguments& arguments) {
   const std::string tasks =
       "perplexity | multiple_choice | generation | classification | cases | images";
   verb.add_option("--task", a.task, tasks)
-      ->check(CLI::IsMember({"perplexity", "multiple_choice", "generation", "classification",
-                             "cases", "images"}))
+      ->check(CLI::IsMember(
+          {"perplexity", "multiple_choice", "generation", "classification", "cases", "images"}))
       ->capture_default_str();
   verb.add_option("--data", a.data,
                   "perplexity: a text, a token file, or JSONL with {\"text\"} or {\"ids\"}, a "

@@ -10,11 +10,13 @@ bool ImageArguments::any() const {
 
 void add_image_arguments(CLI::App& verb, ImageArguments& a) {
   verb.add_option("--labels", a.labels, "images: IDX file of the labels");
-  verb.add_option("--classes", a.classes, "images: labels whose images are taken: 0,1 (default: all)")
+  verb.add_option("--classes", a.classes,
+                  "images: labels whose images are taken: 0,1 (default: all)")
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{255}));
-  verb.add_option("--map", a.map, "images: what of a label is the target: none | \"modulo N\" | index")
+  verb.add_option("--map", a.map,
+                  "images: what of a label is the target: none | \"modulo N\" | index")
       ->capture_default_str();
   verb.add_option("--permutation", a.permutation, "images: seed of another order of the pixels")
       ->check(CLI::Range(std::int64_t{0}, std::int64_t{4294967295}));

@@ -102,7 +102,8 @@ Json evaluated_text(const RankContext& context, const EvalArguments& a) {
 int eval(const EvalArguments& a, const RankJob& job) {
   const RankContext context = inference_context(job, a.inference);
   const Stopwatch watch;
-  const Json result = a.task == "images" ? classified_images(context, a) : evaluated_text(context, a);
+  const Json result =
+      a.task == "images" ? classified_images(context, a) : evaluated_text(context, a);
   context.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), context.world.size());
   if (context.is_chief()) report(result, a);
   return 0;

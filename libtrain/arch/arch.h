@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/network_names.h"
 #include "arch/rope.h"
 #include "core/json.h"
 
@@ -86,17 +87,6 @@ struct Options {
   std::int64_t value_head_dim() const { return is_mla() ? v_head_dim : head_dim; }
   std::int64_t rotary_dim() const { return is_mla() ? qk_rope_head_dim : head_dim; }
 };
-
-/// What the hub calls the parts of a block's feed-forward network.
-struct NetworkNames {
-  const char* block = "mlp.";
-  const char* gate = "gate_proj";  // of experts; a dense network has gate_proj, up_proj, down_proj
-  const char* up = "up_proj";
-  const char* down = "down_proj";
-  const char* shared = "shared_experts.";
-  const char* shared_gate = "shared_expert_gate";
-};
-const NetworkNames& network_names(const Options& options);
 
 /// A mistake in the configuration, `key` as in config.json ("" = the whole).
 struct Problem {

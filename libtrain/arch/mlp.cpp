@@ -17,8 +17,7 @@ Options read(ConfigReader& reader) {
   Options o;
   o.model_type = "mlp";
   o.input_size = required_size(reader, "input_size");
-  o.hidden_sizes =
-      reader.widths("hidden_sizes", kMostWidth, static_cast<std::size_t>(kMostLayers));
+  o.hidden_sizes = reader.widths("hidden_sizes", kMostWidth, static_cast<std::size_t>(kMostLayers));
   o.vocab_size = required_size(reader, "num_labels");
   o.hidden_size = o.hidden_sizes.empty() ? o.input_size : o.hidden_sizes.back();
   o.num_hidden_layers = std::ssize(o.hidden_sizes);

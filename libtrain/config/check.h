@@ -26,6 +26,13 @@ void check_training(const Recipe& recipe, const arch::Options& options, const Pl
 /// What the block adapt asks of the architecture.
 void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// What the block continual asks of the rest and of the architecture.
+void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
+                     ProblemList& problems);
+
+/// What is wrong with a run by a method that has neither importances nor tasks.
+std::string nothing_to_pull_to(const std::string& method);
+
 /// Warnings for keys that were set and change nothing.
 void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems);

@@ -46,9 +46,10 @@ class SourceCheck {
     return arch_.reads_features()
                ? format("is {}, and a model of type {} reads images: idx", source.format,
                         arch_.model_type)
-               : format("is idx, which is images, and a model of type {} reads tokens; those of "
-                        "type mlp read images",
-                        arch_.model_type);
+               : format(
+                     "is idx, which is images, and a model of type {} reads tokens; those of "
+                     "type mlp read images",
+                     arch_.model_type);
   }
   void refuse(const std::string& key, const std::string& message) const {
     problems_.error(place_of(places_, key), key, message);
@@ -76,9 +77,9 @@ void check_sources(const Recipe& recipe, const arch::Options& options, const Pla
   }
   const char* const mask = "continual.mask_classes";
   if (recipe.continual && recipe.continual->mask_classes && !options.reads_features()) {
-    problems.error(place_of(places, mask), mask,
-                   format("needs a classifier (model_type mlp), and the model is a {}",
-                          options.model_type));
+    problems.error(
+        place_of(places, mask), mask,
+        format("needs a classifier (model_type mlp), and the model is a {}", options.model_type));
   }
 }
 

@@ -29,8 +29,8 @@ void IdxFile::Close::operator()(gzFile_s* file) const { gzclose(file); }
 
 IdxFile::IdxFile(const std::string& path) : path_(path) {
   const PathKind kind = what_is_at(path);
-  MOESAIC_CHECK(kind != PathKind::kNothing, ErrorKind::kData, "cannot read {}: there is no such file",
-                path);
+  MOESAIC_CHECK(kind != PathKind::kNothing, ErrorKind::kData,
+                "cannot read {}: there is no such file", path);
   MOESAIC_CHECK(kind == PathKind::kFile, ErrorKind::kData,
                 "cannot read {}: it is not a regular file", path);
   file_.reset(gzopen(path.c_str(), "rb"));  // reads plain files as they are
@@ -46,8 +46,9 @@ void IdxFile::fill(std::uint8_t* into, std::int64_t bytes, const char* part) {
     const std::int64_t now = std::min(bytes - done, kMostAtOnce);
     const int got = gzread(file_.get(), into + done, static_cast<unsigned>(now));
     MOESAIC_CHECK(got >= 0, ErrorKind::kData, "{} is damaged: {}", path_, why(file_.get()));
-    MOESAIC_CHECK(got > 0, ErrorKind::kData, "{} is cut off: it ends after {} of {} bytes of its {}",
-                  path_, done, bytes, part);
+    MOESAIC_CHECK(got > 0, ErrorKind::kData,
+                  "{} is cut off: it ends after {} of {} bytes of its {}", path_, done, bytes,
+                  part);
     done += got;
   }
 }
@@ -98,7 +99,8 @@ void IdxFile::require_end() {
   const int got = gzread(file_.get(), &more, 1);
   MOESAIC_CHECK(got >= 0, ErrorKind::kData, "{} is damaged: {}", path_, why(file_.get()));
   MOESAIC_CHECK(got == 0, ErrorKind::kData,
-                "{} goes on after the {} values that its header says: it is damaged", path_, values_);
+                "{} goes on after the {} values that its header says: it is damaged", path_,
+                values_);
   int code = Z_OK;
   const char* const text = gzerror(file_.get(), &code);  // a file that ends within gzip's own end
   MOESAIC_CHECK(code == Z_OK || code == Z_STREAM_END, ErrorKind::kData, "{} is cut off: {}", path_,

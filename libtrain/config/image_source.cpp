@@ -53,20 +53,20 @@ bool is_label_map(const std::string& text) {
 std::optional<SourceMistake> mistake_of(const SourceOptions& source) {
   if (!source.labels) return SourceMistake{"labels", "is missing: the file of the images' labels"};
   if (!is_label_map(source.map)) {
-    return SourceMistake{
-        "map", format("expected none, modulo N (N from 1) or index, got {}", source.map)};
+    return SourceMistake{"map",
+                         format("expected none, modulo N (N from 1) or index, got {}", source.map)};
   }
   if (source.map == "index" && source.classes.empty())
     return SourceMistake{"map", "index is the position in classes, and there are none"};
   const std::set<std::int64_t> once(source.classes.begin(), source.classes.end());
-  if (once.size() != source.classes.size())
-    return SourceMistake{"classes", "names a class twice"};
+  if (once.size() != source.classes.size()) return SourceMistake{"classes", "names a class twice"};
   return std::nullopt;
 }
 
 ImageChoice choose_images(const SourceOptions& source, const arch::Options& arch) {
   if (const auto mistake = mistake_of(source))
-    throw Error(ErrorKind::kRecipe, format("{}: {} {}", source.path, mistake->key, mistake->message));
+    throw Error(ErrorKind::kRecipe,
+                format("{}: {} {}", source.path, mistake->key, mistake->message));
   const IdxFile images(source.path);
   IdxFile label_file(*source.labels);
   require_fit(images, label_file, arch);

@@ -49,8 +49,8 @@ struct DataOptions {
   std::optional<std::string> too_long;  // stop | truncate | skip | chunk: documents, unless laid
                                         // end to end
   std::int64_t overlap = 0;             // inputs that a chunk shares with the one before
-  std::string loss_on = "auto";              // auto | all | completion
-  std::string on_error = "stop";             // stop | skip: lines that cannot be read
+  std::string loss_on = "auto";         // auto | all | completion
+  std::string on_error = "stop";        // stop | skip: lines that cannot be read
   std::optional<std::string> chat_template;  // a Jinja file in place of the tokenizer's own
   std::optional<std::string> cache;          // token files; default <run_dir>/cache
 
@@ -197,8 +197,8 @@ struct ContinualTask {
 };
 
 struct ContinualOptions {
-  std::string method = "ewc";  // none | ewc | online_ewc | l2 | si | mas | lwf
-  double lambda = 1000.0;      // of the penalty
+  std::string method = "ewc";           // none | ewc | online_ewc | l2 | si | mas | lwf
+  double lambda = 1000.0;               // of the penalty
   std::vector<std::string> importance;  // files, or checkpoints of runs that kept some
   FisherOptions fisher;
   std::optional<double> router_lambda;  // of the routers, in place of lambda

@@ -34,7 +34,7 @@ double pull_matrix(const at::Tensor& a_rK, const at::Tensor& b_Nr, double scale,
 }
 
 // One matrix of a stack; what is not defined stays so.
-at::Tensor matrix(const at::Tensor& stack, std::int64_t index) {
+at::Tensor matrix_at(const at::Tensor& stack, std::int64_t index) {
   return stack.defined() ? stack.select(0, index) : stack;
 }
 
@@ -67,8 +67,8 @@ LowRankPull low_rank_pull(const LowRankPair& pair, const at::Tensor& importance,
     return pull;
   }
   for (std::int64_t e = 0; e < a.size(0); ++e) {
-    pull.sum += pull_matrix(a.select(0, e), b.select(0, e), pair.scale, matrix(importance, e),
-                            matrix(anchor, e), factor, pull.d_a.select(0, e),
+    pull.sum += pull_matrix(a.select(0, e), b.select(0, e), pair.scale, matrix_at(importance, e),
+                            matrix_at(anchor, e), factor, pull.d_a.select(0, e),
                             pull.d_b.select(0, e));
   }
   return pull;

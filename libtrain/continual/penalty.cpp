@@ -5,12 +5,11 @@
 
 #include "continual/quadratic.h"
 #include "core/format.h"
-#include "optim/global_sum.h"
 
 namespace moesaic {
 namespace {
 
-void add(double value, Scope scope, PartialSums& sums) {
+void add_of_scope(double value, Scope scope, PartialSums& sums) {
   (scope == Scope::kDense ? sums.dense : sums.experts) += value;
 }
 
@@ -31,7 +30,7 @@ PartialSums Penalty::pull_weights(Gradients& gradients) const {
     if (of == nullptr || lambda == 0 || entry.gradient.numel() == 0) continue;
     const double sum = add_quadratic_pull(entry.weight(), of->fisher, of->anchor,
                                           lambda / gradients.scale, entry.gradient);
-    add(lambda / 2 * sum, entry.parameter.scope, sums);
+    add_of_scope(lambda / 2 * sum, entry.parameter.scope, sums);
   }
   return sums;
 }
@@ -56,13 +55,17 @@ PartialSums Penalty::pull_changes(const RankContext& context, Gradients& gradien
     give(pair.a, pull.d_a);
     give(pair.b, pull.d_b);
     if (counts_here(context, pair.weight.scope, gradients.spread))
-      add(lambda / 2 * pull.sum, pair.weight.scope, sums);
+      add_of_scope(lambda / 2 * pull.sum, pair.weight.scope, sums);
   }
   return sums;
 }
 
 void Penalty::apply(const RankContext& context, const Step& /*step*/, Gradients& gradients,
                     MetricsRow& report) {
+  if (!remembered_.knows()) {
+    report.set("loss_" + options_.method, 0);
+    return;
+  }
   PartialSums sums = pull_weights(gradients);
   const PartialSums changes = pull_changes(context, gradients);
   sums.dense += changes.dense;
@@ -76,8 +79,7 @@ void Penalty::apply(const RankContext& context, const Step& /*step*/, Gradients&
 
 std::string Penalty::suspicion(const RankContext& context, const Step& step) const {
   constexpr double kOvershoots = 2;  // w - rate lambda F (w - a) is then further from a than w
-  const double largest =
-      options_.method == "l2" ? 1 : remembered_.largest(context);
+  const double largest = options_.method == "l2" ? 1 : remembered_.largest(context);
   const double lambda = std::max(options_.lambda, options_.router_lambda.value_or(0));
   if (step.learning_rate * lambda * largest < kOvershoots) return {};
   return format(

@@ -5,8 +5,10 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "continual/remembered.h"
+#include "optim/global_sum.h"
 #include "optim/gradient_transform.h"
 
 namespace moesaic {
@@ -32,8 +34,9 @@ class Penalty : public GradientTransform {
   std::string suspicion(const RankContext& context, const Step& step) const override;
   StateDict state() const override { return remembered_.state(); }
 
- private:
   double lambda_of(const Parameter& parameter) const;
+
+ private:
   /// -> this rank's share of the loss.
   PartialSums pull_weights(Gradients& gradients) const;
   PartialSums pull_changes(const RankContext& context, Gradients& gradients) const;

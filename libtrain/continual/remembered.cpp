@@ -15,6 +15,8 @@
 namespace moesaic {
 namespace {
 
+constexpr std::int64_t kOthers = 0, kRouters = 1, kJoined = 2;  // of the counts
+
 bool is_router(const Parameter& parameter) { return parameter.group == arch::Group::kRouter; }
 
 // F (w - a)^2 + f (w - b)^2 as one term: F and a become its importance and anchor. -> the rest, as
@@ -24,7 +26,7 @@ double merge_terms(at::Tensor fisher, at::Tensor anchor, const at::Tensor& f, co
   const at::Tensor share = at::where(sum.gt(0), f.div(sum), at::ones_like(sum));
   const at::Tensor way = b.sub(anchor);
   const double rest = fisher.mul(share).mul_(way).mul_(way).sum(at::kDouble).item<double>();
-  anchor.add_(share.mul(way));
+  anchor.lerp_(b, share);  // b itself where the share is 1
   fisher.copy_(sum);
   return rest;
 }
@@ -35,18 +37,18 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
                        const Ownership* ownership, const Options& options)
     : parameters_(parameters),
       pairs_(std::move(pairs)),
-      ownership_(ownership),
+      ownership_(ownership == nullptr ? std::nullopt : std::optional<Ownership>(*ownership)),
       options_(options),
-      rest_(at::zeros({2}, at::kDouble)) {
+      counts_(at::zeros({3}, at::kDouble)) {
   for (const Parameter& parameter : parameters) {
     if (parameter.trainable && !parameter.adapter) keep(parameter);
   }
   for (const LowRankPair& pair : pairs_) keep(pair);
-  state_.push_back({.name = "penalty_rest", .tensor = rest_, .global_shape = {2}, .exact = true});
+  state_.push_back({.name = "remembered/counts", .tensor = counts_, .global_shape = {3}, .exact = true});
 }
 
 RowRange Remembered::rows(const Parameter& parameter) const {
-  if (ownership_ != nullptr && parameter.trainable) return ownership_->own(parameter);
+  if (ownership_ && parameter.trainable) return ownership_->own(parameter);
   return {0, parameter.tensor.size(0)};
 }
 
@@ -54,10 +56,10 @@ void Remembered::keep(const Parameter& parameter) {
   Of& of = of_[parameter.index];
   const RowRange own = rows(parameter);
   if (options_.joining != Joining::kAnchor) {
-    state_.push_back(zero_state(parameter, "fisher", ownership_));
+    state_.push_back(zero_state(parameter, "fisher", ownership()));
     of.fisher = state_.back().tensor;
   }
-  state_.push_back(zero_state(parameter, "anchor", ownership_));
+  state_.push_back(zero_state(parameter, "anchor", ownership()));
   of.anchor = state_.back().tensor;
   of.anchor.copy_(parameter.tensor.narrow(0, own.first, own.count));
 }
@@ -93,7 +95,7 @@ double Remembered::join(const Of& of, const at::Tensor& fisher, const at::Tensor
 
 void Remembered::join(const RankContext& context, const Importance& learned) {
   MOESAIC_ASSERT(learned.size() == parameters_.size());
-  const bool spread = ownership_ != nullptr;
+  const bool spread = ownership_.has_value();
   PartialSums others, routers;
   const auto count = [&](const Parameter& parameter, double rest) {
     PartialSums& sums = is_router(parameter) ? routers : others;
@@ -121,11 +123,18 @@ void Remembered::join(const RankContext& context, const Importance& learned) {
     const double rest = join(of, fisher, change);
     if (counts_here(context, pair.weight.scope, spread)) count(pair.weight, rest);
   }
-  rest_.select(0, 0).add_(global_sum(context, others, spread, "penalty.rest"));
-  rest_.select(0, 1).add_(global_sum(context, routers, spread, "penalty.rest"));
+  counts_.select(0, kOthers).add_(global_sum(context, others, spread, "penalty.rest"));
+  counts_.select(0, kRouters).add_(global_sum(context, routers, spread, "penalty.rest"));
+  counts_.select(0, kJoined).add_(1);
 }
 
-double Remembered::rest(bool routers) const { return rest_.select(0, routers ? 1 : 0).item<double>(); }
+double Remembered::rest(bool routers) const {
+  return counts_.select(0, routers ? kRouters : kOthers).item<double>();
+}
+
+bool Remembered::knows() const {
+  return options_.knows || counts_.select(0, kJoined).item<double>() > 0;
+}
 
 double Remembered::largest(const RankContext& context) const {
   double largest = 0;

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -31,10 +32,12 @@ class Remembered {
     double decay = 1;
     /// Anchors of changes are kept; otherwise they are 0: no change was learned before.
     bool changes = false;
+    /// The weights as they are know something; otherwise what is joined does.
+    bool knows = false;
   };
 
   /// Nothing yet: F is 0 (kAnchor: not there), the anchors are the weights as they are. `ownership`
-  /// as for optimizers. Local. The parameters and pairs must outlive it.
+  /// as for optimizers. Local. The parameters must outlive it.
   Remembered(const ParameterSet& parameters, std::vector<LowRankPair> pairs,
              const Ownership* ownership, const Options& options);
 
@@ -53,27 +56,30 @@ class Remembered {
   /// does not grow with the tasks (cf. Huszar 2017, arXiv 1712.03847).
   void join(const RankContext& context, const Importance& learned);
 
+  /// Whether there is something to be kept: until then nothing is pulled.
+  bool knows() const;
   /// What does not depend on w: of routers, and of all others.
   double rest(bool routers) const;
   /// The largest importance. Collective over world.
   double largest(const RankContext& context) const;
 
-  /// fisher/<parameter>, anchor/<parameter>, and penalty_rest.
+  /// fisher/<parameter>, anchor/<parameter>, and remembered/counts.
   const StateDict& state() const { return state_; }
 
  private:
   void keep(const Parameter& parameter);
   void keep(const LowRankPair& pair);
   RowRange rows(const Parameter& parameter) const;
+  const Ownership* ownership() const { return ownership_ ? &*ownership_ : nullptr; }
   /// -> what does not depend on w.
   double join(const Of& of, const at::Tensor& fisher, const at::Tensor& anchor) const;
 
   const ParameterSet& parameters_;
   std::vector<LowRankPair> pairs_;
-  const Ownership* ownership_;
+  std::optional<Ownership> ownership_;
   Options options_;
   std::map<std::int64_t, Of> of_;  // by position in the ParameterSet
-  at::Tensor rest_;                // [2]: of others, of routers; float64
+  at::Tensor counts_;              // float64 [3]: rest of others, rest of routers, times joined
   StateDict state_;
 };
 

@@ -135,8 +135,7 @@ Json describe_images(const DataOptions& data) {
   Json description;
   const auto describe = [&](const char* key, const std::vector<SourceOptions>& sources) {
     description[key] = Json::array();
-    for (const SourceOptions& source : sources)
-      description[key].push_back(description_of(source));
+    for (const SourceOptions& source : sources) description[key].push_back(description_of(source));
   };
   describe("train", data.train);
   describe("valid", data.valid);

@@ -2,6 +2,7 @@
 
 #include "adapt/lora.h"
 #include "config/training_table.h"
+#include "engine/add_continual.h"
 #include "engine/async_saver.h"
 #include "engine/make_tasks.h"
 #include "engine/open_data.h"
@@ -16,8 +17,9 @@
 namespace moesaic {
 namespace {
 
-void add_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-               TrainingParts& parts) {
+// -> the digest of the model that the run starts from, where something asks for it.
+std::string add_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                      TrainingParts& parts) {
   const Precision precision = Precision::named(recipe.train.precision);
   parts.computation = {.precision = precision,
                        .matmul = chiefs_matmul(context.world, recipe.train.matmul),
@@ -43,6 +45,7 @@ void add_model(const Recipe& recipe, const arch::Options& arch, const RankContex
   parts.config = arch::to_config(arch);
   parts.base = weights.base();
   parts.origin = weights.load(*parts.parameters, context);
+  return recipe.continual ? weights.digest(context) : "";
 }
 
 AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,
@@ -58,21 +61,19 @@ AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,
   return accumulating;
 }
 
-void make_step_optimizer(const Recipe& recipe, const RankContext& context, AccumulatingSink& sink,
-                         TrainingParts& parts) {
-  if (!recipe.parallel.shard_optimizer) {
-    parts.optimizer = make_optimizer(recipe.optimizer, *parts.parameters);
-    return;
-  }
-  const Ownership ownership = Ownership::make(*parts.parameters, context);
-  parts.optimizer = gathering(make_optimizer(recipe.optimizer, *parts.parameters, &ownership),
-                              [&sink] { sink.gather_parameters(); });
-}
-
-void make_training(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
+void make_training(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                   const std::string& digest, TrainingParts& parts) {
   AccumulatingSink& sink = make_sink(recipe, context, parts);
+  std::optional<Ownership> ownership;
+  if (recipe.parallel.shard_optimizer)
+    ownership.emplace(Ownership::make(*parts.parameters, context));
+  const Ownership* owned = ownership ? &*ownership : nullptr;
+  auto optimizer = make_optimizer(recipe.optimizer, *parts.parameters, owned);
+  optimizer = add_continual(recipe, arch, context, digest, owned, std::move(optimizer), parts);
+  if (owned != nullptr)
+    optimizer = gathering(std::move(optimizer), [&sink] { sink.gather_parameters(); });
+  parts.optimizer = std::move(optimizer);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
-  make_step_optimizer(recipe, context, sink, parts);
   parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
 }
 
@@ -102,7 +103,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   parts.train = std::move(data.train);
   parts.valid = std::move(data.valid);
   parts.max_steps = data.max_steps;
-  add_model(recipe, arch, context, parts);
+  const std::string digest = add_model(recipe, arch, context, parts);
   // Token ids come from a tokenizer that nobody names: then the model keeps its own.
   const bool named = data.of_text || recipe.tokenizer != "byte";
   if (named && context.is_chief()) {
@@ -110,7 +111,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
     carry_chat_template(recipe.data.chat_template, parts.origin.files);
   }
   parts.losses = make_losses(recipe, arch);
-  make_training(recipe, context, parts);
+  make_training(recipe, arch, context, digest, parts);
   make_saver(recipe, context, parts);
   parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
   add_tasks(recipe, context, std::move(data.tasks), parts);

@@ -45,11 +45,10 @@ void add_tasks(const Recipe& recipe, const RankContext& context, std::optional<R
                                 .settle = [&saver = *parts.saver] { saver.finish(); }};
   std::size_t index = 0;
   for (const ContinualTask& task : tasks_of(recipe)) {
-    options.tasks.push_back(
-        {.name = task.name,
-         .recipe = task_recipe(recipe, task),
-         .data = tasks->train->task(index),
-         .evaluate = evaluation_of(tasks->valid[index], parts, context)});
+    options.tasks.push_back({.name = task.name,
+                             .recipe = task_recipe(recipe, task),
+                             .data = tasks->train->task(index),
+                             .evaluate = evaluation_of(tasks->valid[index], parts, context)});
     ++index;
   }
   parts.around.push_back(std::make_unique<TaskSequence>(context, std::move(options)));

@@ -18,15 +18,15 @@ namespace moesaic {
 /// The data of the tasks of a run.
 struct RunTasks {
   TaskSteps steps;
-  const TaskData* train = nullptr;  // what RunData::train is
+  const TaskData* train = nullptr;                     // what RunData::train is
   std::vector<std::shared_ptr<const EvalData>> valid;  // of each task
 };
 
 struct RunData {
   std::unique_ptr<StepData> train;
   std::unique_ptr<EvalData> valid;  // nullptr: none
-  Json description;      // chief only: BuiltCorpora
-  bool of_text = false;  // whether the tokenizer made any of its ids
+  Json description;                 // chief only: BuiltCorpora
+  bool of_text = false;             // whether the tokenizer made any of its ids
   std::int64_t train_sequences = 0;
   std::int64_t max_steps = 0;  // of the recipe, or of its epochs, or of all tasks
   std::optional<RunTasks> tasks;

@@ -14,8 +14,8 @@
 namespace moesaic {
 
 Json evaluate_images(const RankContext& context, const ImageEvalOptions& options) {
-  const auto source = adapted(context, ModelSource::open(context, options.model, options.base),
-                              options.adapter);
+  const auto source =
+      adapted(context, ModelSource::open(context, options.model, options.base), options.adapter);
   const arch::Options& arch = source->arch();
   MOESAIC_CHECK(arch.reads_features(), ErrorKind::kUsage,
                 "{} is a {}, which reads tokens: --task images is for classifiers (model_type mlp)",
@@ -29,12 +29,11 @@ Json evaluate_images(const RankContext& context, const ImageEvalOptions& options
                   {.dtype = computation.precision.master, .mask_classes = options.mask_classes});
     data = std::make_unique<ImageEval>(std::move(images), options.batch);
   });
-  const ParameterSet parameters(arch::parameter_table(arch),
-                                {.dtype = computation.precision.master,
-                                 .initialise = false,
-                                 .device = context.device,
-                                 .rank = context.rank(),
-                                 .plan = context.plan});
+  const ParameterSet parameters(arch::parameter_table(arch), {.dtype = computation.precision.master,
+                                                              .initialise = false,
+                                                              .device = context.device,
+                                                              .rank = context.rank(),
+                                                              .plan = context.plan});
   const Classifier model(arch, nullptr, parameters);
   source->load(context, state_of(parameters), {.allow_nonfinite = options.allow_nonfinite});
   const Validation found = validation_of(context, model, computation, *data);

@@ -17,9 +17,9 @@ struct ImageEvalOptions {
   std::optional<std::string> base = {};  // of a run with adapters, where it has moved
   std::string precision = "float32";     // float64 | float32 | bfloat16
   bool allow_nonfinite = false;
-  SourceOptions source;         // of format idx
-  bool mask_classes = false;    // the outputs are those of the source's classes alone
-  std::int64_t batch = 1024;    // images of a forward pass
+  SourceOptions source;       // of format idx
+  bool mask_classes = false;  // the outputs are those of the source's classes alone
+  std::int64_t batch = 1024;  // images of a forward pass
 };
 
 /// {"task", "images", "loss", "accuracy"}: cross entropy in nats, mean over the images, and the

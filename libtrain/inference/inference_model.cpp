@@ -85,8 +85,8 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
                    .matmul = chiefs_matmul(context.world, "auto"),
                    .world = context.world,
                    .weights = WeightCopies(/*keep=*/false)} {
-  const auto source = adapted(context, ModelSource::open(context, options.path, options.base),
-                              options.adapter);
+  const auto source =
+      adapted(context, ModelSource::open(context, options.path, options.base), options.adapter);
   if (source->arch().reads_features()) {
     throw Error(ErrorKind::kUsage,
                 format("{} classifies images (model_type {}): it has no tokens to score or write",

@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <limits>
 
 #include "core/error.h"
 
@@ -13,7 +12,7 @@ namespace {
 constexpr std::int64_t kBlockValues = 8 << 20;  // of logits at a time
 constexpr std::int64_t kLeastRows = 64;         // of a block: fewer make slow products
 
-constexpr double kNever = -std::numeric_limits<double>::infinity();  // logit of such an output
+constexpr double kNever = -1e30;  // probability 0; the difference of two is a number
 
 std::int64_t rows_of_block(std::int64_t vocabulary) {
   return std::max(kLeastRows, kBlockValues / vocabulary);
@@ -104,9 +103,8 @@ at::Tensor backward_through_head(const ForwardContext& context, const Linear& he
   const auto finish = [&](const Parameter& parameter, const auto& piece) {
     context.sink->close(parameter, [&context, &head, w_VD, hidden, gradient,
                                     piece](const auto& take) {
-      for_each_gradient(
-          context, head, w_VD, hidden, gradient,
-          [&](std::int64_t begin, const at::Tensor& d) { take(piece(begin, d)); });
+      for_each_gradient(context, head, w_VD, hidden, gradient,
+                        [&](std::int64_t begin, const at::Tensor& d) { take(piece(begin, d)); });
     });
   };
   if (wanted) finish(head.weight(), weight_piece);

@@ -12,7 +12,7 @@ namespace moesaic {
 
 /// One block: rows [begin, begin + logits.size(0)) of the hidden states. Logits [rows, V] in the
 /// dtype of the hidden states; they may be changed and are gone at the next block. Outputs that a
-/// row may not have (Batch::allowed_TV) have the logit -infinity.
+/// row may not have (Batch::allowed_TV) have the logit -1e30, which is a probability of 0.
 using VisitLogits = std::function<void(std::int64_t begin, const at::Tensor& logits)>;
 
 /// hidden_TD times the head, and its bias, in blocks of rows in order; nothing without rows. The

@@ -22,9 +22,8 @@ Validation validation_of(const RankContext& context, const Model& model, Computa
     const ForwardContext forward = computation.forward(batch);
     const at::Tensor hidden_TD = model.forward(forward).hidden_TD;
     const at::Tensor& targets_T = batch.targets_T;
-    *loss += token_losses(forward, model.head(), hidden_TD, targets_T)
-                 .sum(at::kDouble)
-                 .item<double>();
+    *loss +=
+        token_losses(forward, model.head(), hidden_TD, targets_T).sum(at::kDouble).item<double>();
     if (data.has_labels())
       *found += static_cast<double>(count_found(forward, model.head(), hidden_TD, targets_T));
   }

@@ -124,8 +124,6 @@ TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
     EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
               std::string::npos);
   }
-  EXPECT_NE(problem({"data.train=[{path: a, format: idx}]"}).find("not supported by this version"),
-            std::string::npos);
 }
 
 TEST_F(RecipeReader, RefusesWaysToRouteThatDoNotGoTogether) {

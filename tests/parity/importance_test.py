@@ -128,6 +128,7 @@ class ImportanceTest(RunTest):
             self.assertFalse((self.folder / "importance.h5").exists())
         refused(3, "are for classifiers", self.old_data(labels="exact"))
         refused(7, "is a folder", self.old_data(), output=self.folder)
+        refused(7, "there is no folder", self.old_data(), output=self.folder / "none" / "importance.h5")
         refused(2, "--expert is 3", self.old_data(), "--expert", 3)
         self.assertNotEqual(self.moesaic("importance", "--model", self.folder / "none", "--recipe", self.old_data(),
                                          "--output", output, expect=None).returncode, 0)

@@ -1,0 +1,94 @@
+"""A classifier of images against PyTorch: the same start, images and optimizer give the same weights, step after step; also the
+labels of a task alone, a modulus of them, and pixels in the order that NumPy gives them."""
+import json
+import pathlib
+import sys
+import unittest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
+from image_files import RECIPE, write_images  # noqa: E402
+from moesaic import RunTest  # noqa: E402
+
+try:
+    import numpy
+    import safetensors.torch
+    import torch
+except ImportError as error:
+    print(f"skipped: {error} (scripts/setup.sh --peers installs it)")
+    sys.exit(77)
+
+COUNT, STEPS, BATCH = 200, 30, 24
+
+
+def network():
+    return torch.nn.Sequential(torch.nn.Linear(36, 16), torch.nn.ReLU(), torch.nn.Linear(16, 12), torch.nn.ReLU(),
+                               torch.nn.Linear(12, 4)).double()
+
+
+def named(model):
+    """The weights under their names here."""
+    layers = [layer for layer in model if isinstance(layer, torch.nn.Linear)]
+    return {f"layers.{i}.{name}": value.detach().contiguous() for i, layer in enumerate(layers) for name, value in layer.named_parameters()}
+
+
+class ImagesTest(RunTest):
+    recipe_text = RECIPE
+
+    def setUp(self):
+        super().setUp()
+        pixels, labels = write_images(self.folder, "train", COUNT, seed=1)
+        write_images(self.folder, "valid", 50, seed=2)
+        self.images = torch.tensor(pixels, dtype=torch.float64).view(COUNT, 36) / 255
+        self.labels = torch.tensor(labels)
+        torch.manual_seed(7)
+        self.model = network()
+        start = self.folder / "start"
+        start.mkdir()
+        (start / "config.json").write_text(json.dumps({"model_type": "mlp", "input_size": 36, "hidden_sizes": [16, 12], "num_labels": 4}))
+        safetensors.torch.save_file(named(self.model), start / "model.safetensors")
+
+    def compare(self, optimizer, images, labels, overrides, mask=None, tolerance=1e-11):
+        """Trains on both sides, in the order of the file."""
+        for step in range(STEPS):
+            rows = torch.arange(step * BATCH, (step + 1) * BATCH) % len(labels)
+            logits = self.model(images[rows])
+            if mask is not None:
+                logits = logits.masked_fill(~mask, -torch.inf)
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(logits, labels[rows]).backward()
+            optimizer.step()
+        self.train(f"model.from={self.folder}/start", f"train.max_steps={STEPS}", "data.shuffle=false", "eval.every_steps=0",
+                   "checkpoint.every_steps=0", *overrides)
+        self.moesaic("export", self.folder / "run", self.folder / "exported")
+        here = safetensors.torch.load_file(self.folder / "exported/model.safetensors")
+        for name, value in named(self.model).items():
+            difference = (here[name] - value).abs().max().item()
+            self.assertLess(difference, tolerance, name)
+            self.assertGreater((value - safetensors.torch.load_file(self.folder / "start/model.safetensors")[name]).abs().max().item(), 1e-4)
+
+    def source(self, keys):
+        return f"data.train=[{{path: {self.folder}/train.idx.gz, labels: {self.folder}/train-labels.idx, format: idx{keys}}}]"
+
+    def test_sgd_with_momentum(self):
+        self.compare(torch.optim.SGD(self.model.parameters(), 0.1, momentum=0.9), self.images, self.labels, [])
+
+    def test_adamw(self):
+        groups = [{"params": [p for n, p in self.model.named_parameters() if n.endswith(end)], "weight_decay": decay}
+                  for end, decay in (("weight", 0.1), ("bias", 0.0))]
+        self.compare(torch.optim.AdamW(groups, lr=0.01, betas=(0.9, 0.95), eps=1e-8), self.images, self.labels,
+                     ["optimizer={type: adamw, learning_rate: 0.01, weight_decay: 0.1, momentum: 0}"], tolerance=1e-8)
+
+    def test_the_outputs_of_a_task_alone(self):
+        chosen = (self.labels == 1) | (self.labels == 3)
+        self.compare(torch.optim.SGD(self.model.parameters(), 0.1, momentum=0.9), self.images[chosen], self.labels[chosen],
+                     [self.source(", classes: [3, 1]"), "continual={method: none, mask_classes: true}"],
+                     mask=torch.tensor([False, True, False, True]))
+
+    def test_a_modulus_of_the_labels_and_another_order_of_the_pixels(self):
+        order = numpy.random.RandomState(42).permutation(36)
+        self.compare(torch.optim.SGD(self.model.parameters(), 0.1, momentum=0.9), self.images[:, order], self.labels % 2,
+                     [self.source(", map: modulo 2, permutation: 42")])
+
+
+if __name__ == "__main__":
+    unittest.main()
