@@ -81,14 +81,12 @@ std::optional<Batch> FisherSample::next() {
   if (examples_ >= options_.examples) return std::nullopt;
   const Place place = take_place();
   Batch batch = data_.micro_batch(place.step, place.index);
-  if (options_.sequences) {
-    const std::vector<std::int64_t> begin = starts_of_runs(batch.example_id_T);
-    const Counted all = counted(world_, std::ssize(begin) - 1);
-    const std::int64_t left = *options_.sequences - sequences_ - all.before;
-    const std::int64_t kept = share(left, std::ssize(begin) - 1);
-    batch = first_rows(batch, begin[static_cast<std::size_t>(kept)]);
-    sequences_ += all.total;
-  }
+  const std::vector<std::int64_t> begin = starts_of_runs(batch.example_id_T);
+  const Counted sequences = counted(world_, std::ssize(begin) - 1);
+  const std::int64_t left = data_.sequences() - sequences_ - sequences.before;
+  const std::int64_t kept = share(left, std::ssize(begin) - 1);
+  batch = first_rows(batch, begin[static_cast<std::size_t>(kept)]);
+  sequences_ += sequences.total;
   const std::int64_t mine = std::ssize(starts(batch)) - 1;
   const Counted all = counted(world_, mine);
   if (all.total == 0) return std::nullopt;

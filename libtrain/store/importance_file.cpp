@@ -154,16 +154,25 @@ void require_importances(const RankContext& context, const std::string& path,
 
 }  // namespace
 
+void require_place_for_importances(const RankContext& context, const std::string& path) {
+  agreed(context.world, "importances: place", [&] {
+    if (!context.is_chief()) return;
+    const std::string folder = std::filesystem::path(absolute_path(path)).parent_path();
+    MOESAIC_CHECK(is_folder(folder, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
+                  "there is no folder {} for {}", folder, path);
+    MOESAIC_CHECK(!is_folder(path, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
+                  "{} is a folder, not a file", path);
+  });
+}
+
 void write_importances(const RankContext& context, const std::string& path,
                        const ParameterSet& parameters, const Importance& importance,
                        const ImportanceNotes& notes) {
+  require_place_for_importances(context, path);
   const std::string temporary = path + ".tmp";
   std::vector<DatasetPart> parts;
-  agreed(context.world, "importances: plan", [&] {
-    MOESAIC_CHECK(!context.is_chief() || !is_folder(path, ErrorKind::kCheckpoint),
-                  ErrorKind::kCheckpoint, "{} is a folder, not a file", path);
-    parts = parts_of(context, parameters, importance);
-  });
+  agreed(context.world, "importances: plan",
+         [&] { parts = parts_of(context, parameters, importance); });
   check_parts(context, parts);
   try {
     write_datasets(context, temporary, parts, [&notes](Hdf5File& file) {
