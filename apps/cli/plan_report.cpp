@@ -7,6 +7,7 @@
 
 #include "arch/cost.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "config/training_table.h"
 #include "core/processor.h"
 
@@ -57,6 +58,23 @@ Json groups_json(const arch::ParameterTable& table) {
   return groups;
 }
 
+Json tasks_json(const std::vector<ContinualTask>& tasks) {
+  Json list = Json::array();
+  for (const ContinualTask& task : tasks)
+    list.push_back({{"name", task.name}, {"max_steps", task.max_steps}});
+  return list;
+}
+
+std::string tasks_text(const std::vector<ContinualTask>& tasks) {
+  std::vector<std::string> texts;
+  std::int64_t steps = 0;
+  for (const ContinualTask& task : tasks) {
+    texts.push_back(format("{} ({})", task.name, task.max_steps));
+    steps += task.max_steps;
+  }
+  return format("{}: {} steps", join(texts, " -> "), steps);
+}
+
 }  // namespace
 
 Json plan_json(const Recipe& recipe) {
@@ -64,30 +82,32 @@ Json plan_json(const Recipe& recipe) {
   const arch::ParameterTable table = training_table(recipe, options);
   const arch::CostOptions sizes = sizes_of(recipe, options);
   const arch::Cost cost = arch::cost_of(options, table, sizes);
-  return {{"name", recipe.name},
-          {"model_type", options.model_type},
-          {"ranks", sizes.ranks},
-          {"expert", sizes.expert},
-          {"experts_per_rank", options.num_experts / sizes.expert},
-          {"parameters", cost.parameters},
-          {"active_parameters", cost.active_parameters},
-          {"rank_parameters", cost.rank_parameters},
-          {"trainable", cost.trainable_parameters},
-          {"groups", groups_json(table)},
-          {"tokens_per_step", cost.tokens},
-          {"micro_batches_per_step", cost.micro_batches},
-          {"rounds_per_step", cost.rounds},
-          {"flops_per_token", cost.flops_per_token},
-          {"flops_per_step", cost.step_flops},
-          {"rank_parameter_bytes", cost.parameter_bytes},
-          {"rank_gradient_bytes", cost.gradient_bytes},
-          {"rank_optimizer_bytes", cost.optimizer_bytes},
-          {"rank_activation_bytes", cost.activation_bytes},
-          {"rank_snapshot_bytes", cost.snapshot_bytes},
-          {"rank_process_bytes", cost.process_bytes},
-          {"rank_memory_bytes", cost.memory_bytes()},
-          {"rank_all_reduce_bytes", cost.all_reduce_bytes},
-          {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
+  Json plan = {{"name", recipe.name},
+               {"model_type", options.model_type},
+               {"ranks", sizes.ranks},
+               {"expert", sizes.expert},
+               {"experts_per_rank", options.num_experts / sizes.expert},
+               {"parameters", cost.parameters},
+               {"active_parameters", cost.active_parameters},
+               {"rank_parameters", cost.rank_parameters},
+               {"trainable", cost.trainable_parameters},
+               {"groups", groups_json(table)},
+               {"tokens_per_step", cost.tokens},
+               {"micro_batches_per_step", cost.micro_batches},
+               {"rounds_per_step", cost.rounds},
+               {"flops_per_token", cost.flops_per_token},
+               {"flops_per_step", cost.step_flops},
+               {"rank_parameter_bytes", cost.parameter_bytes},
+               {"rank_gradient_bytes", cost.gradient_bytes},
+               {"rank_optimizer_bytes", cost.optimizer_bytes},
+               {"rank_activation_bytes", cost.activation_bytes},
+               {"rank_snapshot_bytes", cost.snapshot_bytes},
+               {"rank_process_bytes", cost.process_bytes},
+               {"rank_memory_bytes", cost.memory_bytes()},
+               {"rank_all_reduce_bytes", cost.all_reduce_bytes},
+               {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
+  if (const auto tasks = tasks_of(recipe); !tasks.empty()) plan["tasks"] = tasks_json(tasks);
+  return plan;
 }
 
 void print_plan(const Recipe& recipe) {
@@ -100,7 +120,7 @@ void print_plan(const Recipe& recipe) {
       options.is_moe() ? format("{} ranks, {} in an expert group, {} experts on each", sizes.ranks,
                                 sizes.expert, options.num_experts / sizes.expert)
                        : format("{} ranks", sizes.ranks);
-  const std::vector<std::pair<std::string, std::string>> rows = {
+  std::vector<std::pair<std::string, std::string>> rows = {
       {"model", format("{}, {} layers, hidden {}", options.model_type, options.num_hidden_layers,
                        options.hidden_size)},
       {"layout", layout},
@@ -123,6 +143,8 @@ void print_plan(const Recipe& recipe) {
       {"sent by a rank, a step", scaled_bytes(cost.all_reduce_bytes + cost.all_to_all_bytes)},
       {"  gradients, all-reduce", scaled_bytes(cost.all_reduce_bytes)},
       {"  tokens, all-to-all", scaled_bytes(cost.all_to_all_bytes) + ", when the load is even"}};
+  if (const auto tasks = tasks_of(recipe); !tasks.empty())
+    rows.insert(rows.begin() + 2, {"tasks", tasks_text(tasks)});
   std::puts(recipe.name.c_str());
   for (const auto& [label, value] : rows) std::puts(format("  {:<26} {}", label, value).c_str());
 }

@@ -338,6 +338,7 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   check_prediction(recipe, options, places, problems);
   check_training(recipe, options, places, problems);
   check_adaptation(recipe, places, problems);
+  check_continual(recipe, options, places, problems);
   warn_without_effect(recipe, options, places, problems);
 }
 

@@ -26,6 +26,10 @@ void check_training(const Recipe& recipe, const arch::Options& options, const Pl
 /// What the block adapt asks of the architecture.
 void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// What the block continual asks of the rest and of the architecture.
+void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
+                     ProblemList& problems);
+
 /// Warnings for keys that were set and change nothing.
 void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems);

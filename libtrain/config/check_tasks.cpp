@@ -35,9 +35,9 @@ void check_task_names(const std::vector<ContinualTask>& tasks, const Places& pla
       return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
     });
     if (name.empty() || strange || name.size() > kLongest) {
-      problems.error(place_of(places, key), key,
-                     format("{} is no name: 1 to {} bytes without control characters", shown(name),
-                            kLongest));
+      problems.error(
+          place_of(places, key), key,
+          format("{} is no name: 1 to {} bytes without control characters", shown(name), kLongest));
     } else if (!names.insert(name).second) {
       problems.error(place_of(places, key), key,
                      format("{} is the name of an earlier task, too", shown(name)));
@@ -51,8 +51,8 @@ void check_task_steps(const Recipe& recipe, const std::vector<ContinualTask>& ta
   for (const ContinualTask& task : tasks) {
     if (task.max_steps < 1 || warmup < task.max_steps) continue;
     problems.warning(place_of(places, "schedule.warmup_steps"), "schedule.warmup_steps",
-                     format("{} is not below max_steps {} of task {}, which ends in warm-up", warmup,
-                            task.max_steps, shown(task.name)));
+                     format("{} is not below max_steps {} of task {}, which ends in warm-up",
+                            warmup, task.max_steps, shown(task.name)));
   }
 }
 

@@ -1,5 +1,6 @@
 // Settings that change nothing: a warning for each that was given and is not the default.
 #include <algorithm>
+#include <initializer_list>
 
 #include "config/check.h"
 #include "config/schema.h"
@@ -98,6 +99,29 @@ void check_features(const EffectCheck& check) {
     check.unused(key, "the model reads images");
 }
 
+void check_continual_effects(const Recipe& recipe, bool is_moe, const EffectCheck& check) {
+  if (!recipe.continual) return;
+  const ContinualOptions& continual = *recipe.continual;
+  const std::string& method = continual.method;
+  const std::string reason = "continual.method is " + method;
+  const auto unused = [&](std::initializer_list<const char*> keys) {
+    for (const char* key : keys) check.unused(std::string("continual.") + key, reason);
+  };
+  const bool pulls = method != "none" && method != "lwf";
+  if (method == "none") unused({"lambda"});
+  if (method != "lwf") unused({"temperature"});
+  if (!pulls) unused({"importance", "router_lambda"});
+  if (method == "l2" || method == "si" || method == "lwf") unused({"fisher"});
+  if (method == "mas") unused({"fisher.labels"});
+  if (method != "online_ewc") unused({"fisher.decay"});
+  if (!is_moe) {
+    for (const char* key : {"continual.router_lambda", "continual.fisher.routing_aware"})
+      check.unused(key, "the model is dense");
+  }
+  if (continual.replay.share == 0)
+    check.unused("continual.replay.sources", "continual.replay.share is 0");
+}
+
 }  // namespace
 
 void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
@@ -122,6 +146,7 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
     check_features(check);
   } else {
     check_completions(recipe, check);
+  check_continual_effects(recipe, is_moe, check);
     check_long_documents(recipe.data, check);
   }
   for (const std::int64_t step : recipe.log.profile_steps) {

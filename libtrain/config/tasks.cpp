@@ -26,6 +26,8 @@ std::vector<SourceList> source_lists(const Recipe& recipe) {
     lists.push_back({key + ".train", task.train});
     lists.push_back({key + ".valid", task.valid});
   }
+  if (recipe.continual)
+    lists.push_back({"continual.replay.sources", recipe.continual->replay.sources});
   return lists;
 }
 

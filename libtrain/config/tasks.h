@@ -21,7 +21,7 @@ struct SourceList {
   std::vector<SourceOptions> sources;
 };
 
-/// All that a recipe names, in its order; without replay.
+/// All that a recipe names, in its order; old data last.
 std::vector<SourceList> source_lists(const Recipe& recipe);
 
 }  // namespace moesaic

@@ -24,8 +24,7 @@ std::vector<std::pair<std::string, Hdf5Attribute>> attributes_of(const TaskMatri
 void write_tables(const TaskMatrix& matrix, const std::string& path) {
   const auto columns = static_cast<std::int64_t>(matrix.tasks.size());
   Hdf5Table all{"matrix", {static_cast<std::int64_t>(matrix.rows.size()), columns}, {}};
-  for (const auto& row : matrix.rows)
-    all.values.insert(all.values.end(), row.begin(), row.end());
+  for (const auto& row : matrix.rows) all.values.insert(all.values.end(), row.begin(), row.end());
   const Hdf5Table baseline{"baseline", {columns}, matrix.rows.front()};
   write_hdf5_tables(path, {all, baseline}, attributes_of(matrix));
 }

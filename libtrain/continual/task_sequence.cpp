@@ -65,7 +65,7 @@ void TaskSequence::add_row() {
 
 void TaskSequence::tell_row() const {
   if (!context_.is_chief()) return;
-  context.log.info("tasks     {}", row_text(matrix_, matrix_.rows.size() - 1));
+  context_.log.info("tasks     {}", row_text(matrix_, matrix_.rows.size() - 1));
   if (!matrix_.is_complete()) return;
   const TaskMetrics metrics = task_metrics(matrix_);
   context_.log.info(

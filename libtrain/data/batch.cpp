@@ -1,7 +1,9 @@
 #include "data/batch.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full_like.h>
 
 #include "data/batch_builder.h"
 
@@ -71,6 +73,37 @@ Batch first_rows(const Batch& batch, std::int64_t rows) {
   first.attention_offsets = cut(batch.attention_offsets, rows);
   first.document_offsets = cut(batch.document_offsets, rows);
   return first;
+}
+
+namespace {
+
+void append_offsets(const std::vector<std::int64_t>& more, std::vector<std::int64_t>& offsets) {
+  const std::int64_t first = offsets.back();
+  for (std::size_t i = 1; i < more.size(); ++i) offsets.push_back(first + more[i]);
+}
+
+}  // namespace
+
+Batch joined(const std::vector<Batch>& examples, std::int64_t example) {
+  Batch all;
+  std::vector<Batch> numbered = examples;
+  for (Batch& batch : numbered) {
+    batch.example_id_T = at::full_like(batch.example_id_T, example);
+    batch.place_T = batch.place_T.bitwise_and((std::int64_t{1} << kPlaceBits) - 1)
+                        .add(example << kPlaceBits);
+    append_offsets(batch.attention_offsets, all.attention_offsets);
+    append_offsets(batch.document_offsets, all.document_offsets);
+    ++example;
+  }
+  for (at::Tensor Batch::*rows :
+       {&Batch::ids_T, &Batch::targets_T, &Batch::positions_T, &Batch::example_id_T,
+        &Batch::place_T, &Batch::features_TF, &Batch::allowed_TV}) {
+    std::vector<at::Tensor> parts;
+    for (const Batch& batch : numbered)
+      if ((batch.*rows).defined()) parts.push_back(batch.*rows);
+    if (!parts.empty() && parts.size() == numbered.size()) all.*rows = at::cat(parts);
+  }
+  return all;
 }
 
 Batch to_device(const Batch& batch, at::Device device) {

@@ -42,6 +42,9 @@ at::Tensor targets_ahead(const Batch& batch, std::int64_t ahead);
 /// The first `rows` tokens of a batch.
 Batch first_rows(const Batch& batch, std::int64_t rows);
 
+/// Batches of one example each, one after the other; the first one's number becomes `example`.
+Batch joined(const std::vector<Batch>& examples, std::int64_t example);
+
 /// The same on another device.
 Batch to_device(const Batch& batch, at::Device device);
 

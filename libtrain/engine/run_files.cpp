@@ -8,9 +8,9 @@
 #include "config/model_config.h"
 #include "config/recipe_reader.h"
 #include "config/tasks.h"
+#include "core/file_glob.h"
 #include "core/fs.h"
 #include "core/path.h"
-#include "core/file_glob.h"
 #include "store/checkpoint_folder.h"
 
 namespace moesaic {
@@ -38,8 +38,8 @@ void add_files(const std::string& folder, const Wanted& wanted, std::vector<std:
 }
 
 bool is_at_top(const std::string& name) {
-  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png", "tasks.json",
-                          "tasks.h5", "tasks.png"})
+  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png",
+                          "tasks.json", "tasks.h5", "tasks.png"})
     if (name == own || name == own + std::string(".tmp")) return true;
   return is_numbered(name, "trace-", {".json"});
 }

@@ -59,8 +59,8 @@ TaskMetrics task_metrics(const TaskMatrix& matrix,
   metrics.forward_transfer =
       mean_over(2, T, [&](auto j) { return view.at(j - 1, j) - view.at(0, j); });
   if (joint) {
-    metrics.intransigence = mean_over(
-        1, T, [&](auto j) { return matrix.sign() * (*joint)[j - 1] - view.at(j, j); });
+    metrics.intransigence =
+        mean_over(1, T, [&](auto j) { return matrix.sign() * (*joint)[j - 1] - view.at(j, j); });
   }
   return metrics;
 }

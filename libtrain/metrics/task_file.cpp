@@ -70,7 +70,7 @@ TaskMatrix matrix_from(const Json& file, const std::string& where) {
 std::size_t cell_of(const std::string& name) { return std::max(kCell, name.size() + 2); }
 
 std::size_t first_column(const TaskMatrix& matrix) {
-  std::size_t widest = std::string(kBefore).size();
+  std::size_t widest = std::max(std::string(kBefore).size(), matrix.metric.size());
   for (const std::string& name : matrix.tasks) widest = std::max(widest, name.size() + 6);
   return widest;
 }
@@ -98,8 +98,8 @@ Json to_json(const TaskMatrix& matrix, const std::optional<std::vector<double>>&
                {"matrix", rows_json(matrix.rows)},
                {"baseline", matrix.rows.empty() ? Json(nullptr) : row_json(matrix.rows[0])}};
   if (!matrix.is_complete()) {
-    for (const char* key : {"average", "backward_transfer", "forgetting", "forward_transfer",
-                            "intransigence"})
+    for (const char* key :
+         {"average", "backward_transfer", "forgetting", "forward_transfer", "intransigence"})
       file[key] = nullptr;
     return file;
   }

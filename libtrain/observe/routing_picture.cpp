@@ -122,7 +122,7 @@ void RoutingPicture::draw() {
     for (std::size_t l = 0; l < layers; ++l) {
       for (std::size_t e = 0; e < experts; ++e)
         picture.fill(c * wide, l * panel + e * high, wide, high,
-                   color_of(columns_[c][l][e], experts));
+                     color_of(columns_[c][l][e], experts));
     }
   }
   picture.write(options_.path);

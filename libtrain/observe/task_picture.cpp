@@ -10,7 +10,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::size_t kSpace = 12;         // pixels between parts
+constexpr std::size_t kSpace = 12;  // pixels between parts
 constexpr std::size_t kCellHeight = 34;
 constexpr std::size_t kLeastCellWidth = 96;
 constexpr std::size_t kLongestLabel = 18;  // characters
@@ -98,8 +98,8 @@ class TaskPicture {
     const Color color = std::isfinite(value) ? color_of_shade(shade) : kNoValue;
     const bool just_learned = i == j + 1;
     picture_.fill(column(j), row(i), cell_, kCellHeight, just_learned ? kInk : kPaper);
-    picture_.fill(column(j) + kFrame, row(i) + kFrame, cell_ - 2 * kFrame,
-                  kCellHeight - 2 * kFrame, color);
+    picture_.fill(column(j) + kFrame, row(i) + kFrame, cell_ - 2 * kFrame, kCellHeight - 2 * kFrame,
+                  color);
     centered(column(j), row(i) + (kCellHeight - Picture::text_height()) / 2,
              std::isfinite(value) ? format("{:.3f}", value) : "-", shade > 0.5 ? kPaper : kInk);
   }

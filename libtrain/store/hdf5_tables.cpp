@@ -21,11 +21,10 @@ void write_table(const Hdf5Id& file, const Hdf5Table& table, const std::string& 
       H5Sclose);
   const Hdf5Id properties(must(H5Pcreate(H5P_DATASET_CREATE), doing), H5Pclose);
   must(H5Pset_obj_track_times(properties.get(), false), doing);  // equal content, equal files
-  const Hdf5Id dataset(
-      must(H5Dcreate2(file.get(), table.name.c_str(), H5T_IEEE_F64LE, space.get(), H5P_DEFAULT,
-                      properties.get(), H5P_DEFAULT),
-           doing),
-      H5Dclose);
+  const Hdf5Id dataset(must(H5Dcreate2(file.get(), table.name.c_str(), H5T_IEEE_F64LE, space.get(),
+                                       H5P_DEFAULT, properties.get(), H5P_DEFAULT),
+                            doing),
+                       H5Dclose);
   must(H5Dwrite(dataset.get(), H5T_NATIVE_DOUBLE, H5S_ALL, H5S_ALL, H5P_DEFAULT,
                 table.values.data()),
        doing);
@@ -58,10 +57,10 @@ class AttributeWriter {
     return type;
   }
   void write(std::int64_t type, const Hdf5Id& space, const void* values) const {
-    const Hdf5Id attribute(must(H5Acreate2(file_.get(), name_.c_str(), type, space.get(),
-                                           H5P_DEFAULT, H5P_DEFAULT),
-                                doing_),
-                           H5Aclose);
+    const Hdf5Id attribute(
+        must(H5Acreate2(file_.get(), name_.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+             doing_),
+        H5Aclose);
     must(H5Awrite(attribute.get(), type, values), doing_);
   }
 
@@ -79,7 +78,8 @@ void write_hdf5_tables(const std::string& path, const std::vector<Hdf5Table>& ta
   Hdf5Id file(must(H5Fcreate(temporary.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT), doing),
               H5Fclose);
   for (const Hdf5Table& table : tables) write_table(file, table, doing);
-  for (const auto& [name, value] : attributes) std::visit(AttributeWriter(file, name, doing), value);
+  for (const auto& [name, value] : attributes)
+    std::visit(AttributeWriter(file, name, doing), value);
   if (!file.close()) throw_hdf5(doing);
   sync_path(temporary);
   publish(temporary, path);

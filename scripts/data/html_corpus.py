@@ -119,9 +119,10 @@ def is_validation(name):
 
 
 class Deduplicator:
-    """Drops blocks that were seen before, whatever their case and spacing."""
+    """Drops blocks that were seen before, whatever their case and spacing, and documents of which too little is left."""
 
-    def __init__(self):
+    def __init__(self, least_characters=MIN_DOCUMENT):
+        self.least_characters = least_characters
         self.seen = set()
         self.dropped_blocks = 0
         self.dropped_documents = 0
@@ -138,7 +139,7 @@ class Deduplicator:
                 self.seen.add(key)
             kept.append(("\n" if tight else "\n\n") + text)
         whole = "".join(kept).strip()
-        if len(whole) >= MIN_DOCUMENT:
+        if len(whole) >= self.least_characters:
             return whole + "\n"
         self.dropped_documents += 1
         return None
