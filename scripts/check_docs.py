@@ -51,6 +51,7 @@ SHORTENED = {
     ("data.md", "echo '[984,308]'"): [("[984,308]", "[1]")],
     ("first-run.md", "moesaic train my.yaml -n 2 parallel.expert=2 --resume"): [("$", " train.max_steps=24")],
     ("first-run.md", "moesaic train my.yaml"): [("$", " train.max_steps=20")],
+    ("images.md", "moesaic train images/fashion_mnist"): [("$", " train.epochs=1")],
     ("install.md", "cmake --preset release"): [("$", " -DMOESAIC_CUDA=OFF -DMOESAIC_TESTS=OFF")],
     ("install.md", "cmake --install"): [("~/moesaic", "$PWD/installed")],
     ("recipes.md", "moesaic train quickstart.yaml -n 2"): [("$", " train.max_steps=20")],
