@@ -44,7 +44,7 @@ def sources(*names):
 
 class Update(Experiment):
     def __init__(self):
-        super().__init__("medical-update", "recipes/continual/medical_update.yaml", __doc__, texts=(), arguments={
+        super().__init__("medical-update", "scripts/experiments/medical-update.yaml", __doc__, texts=(), arguments={
             "--only": {"nargs": "+", "default": list(ARMS), "choices": list(ARMS), "metavar": "ARM"},
             "--teach-steps": {"type": int, "default": 160}, "--items": {"type": int, "default": 0,
                                                                        "help": "questions of a set, 0 = all"}})
