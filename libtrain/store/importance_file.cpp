@@ -28,21 +28,21 @@ constexpr const char* kExamples = "examples";
 constexpr const char* kModelDigest = "model_digest";
 
 // The two values of a parameter and what they are called.
-struct Part {
+struct ImportancePart {
   const char* group;
   at::Tensor ParameterImportance::*value;
 };
-constexpr Part kParts[] = {{"fisher", &ParameterImportance::fisher},
-                           {"anchor", &ParameterImportance::anchor}};
+constexpr ImportancePart kImportanceParts[] = {{"fisher", &ParameterImportance::fisher},
+                                               {"anchor", &ParameterImportance::anchor}};
 
-std::string name_in_file(const Part& part, const Parameter& parameter) {
+std::string importance_name(const ImportancePart& part, const Parameter& parameter) {
   return format("{}/{}", part.group, parameter.name);
 }
 
 std::vector<DatasetPart> parts_of(const RankContext& context, const ParameterSet& parameters,
                                   const Importance& importance) {
   std::vector<DatasetPart> parts;
-  for (const Part& part : kParts) {
+  for (const ImportancePart& part : kImportanceParts) {
     for (const Parameter& parameter : parameters) {
       const at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
       if (!value.defined()) continue;
@@ -82,8 +82,8 @@ void check_datasets(const Hdf5File& file, const ParameterSet& parameters) {
   Differences differences("the file");
   for (const Parameter& parameter : parameters) {
     std::int64_t found = 0;
-    for (const Part& part : kParts) {
-      const std::string name = name_in_file(part, parameter);
+    for (const ImportancePart& part : kImportanceParts) {
+      const std::string name = importance_name(part, parameter);
       if (names.erase(name) == 0) continue;
       ++found;
       const Hdf5Spec spec = file.dataset(name).spec();
@@ -113,8 +113,8 @@ Importance read_values(const Hdf5File& file, const ParameterSet& parameters) {
   for (std::string& name : file.dataset_names()) names.insert(std::move(name));
   Importance importance(parameters.size());
   for (const Parameter& parameter : parameters) {
-    for (const Part& part : kParts) {
-      const std::string name = name_in_file(part, parameter);
+    for (const ImportancePart& part : kImportanceParts) {
+      const std::string name = importance_name(part, parameter);
       if (!names.contains(name)) continue;
       importance[static_cast<std::size_t>(parameter.index)].*part.value =
           read_value(file, name, parameter);
@@ -202,8 +202,8 @@ Importance read_state_importances(const RankContext& context, const std::string&
                   "{} holds adapters: their importances are those of changes of a base", path);
     const Json& datasets = info.manifest.at("datasets");
     for (const Parameter& parameter : parameters) {
-      for (const Part& part : kParts) {
-        if (!datasets.contains(name_in_file(part, parameter))) continue;
+      for (const ImportancePart& part : kImportanceParts) {
+        if (!datasets.contains(importance_name(part, parameter))) continue;
         at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
         value = at::empty_like(parameter.tensor, at::TensorOptions(at::kCPU));
         content.state.push_back(entry_like(parameter, part.group, value));
@@ -217,7 +217,7 @@ Importance read_state_importances(const RankContext& context, const std::string&
   });
   CheckpointStore::load(context, info, content);
   for (const Parameter& parameter : parameters) {
-    for (const Part& part : kParts) {
+    for (const ImportancePart& part : kImportanceParts) {
       at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
       if (value.defined()) value = value.to(parameter.tensor.device());
     }
