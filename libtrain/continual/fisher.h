@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 
 #include "config/recipe.h"
@@ -30,13 +29,11 @@ const char* name_of(FisherLabels labels);
 
 struct FisherRequest {
   FisherLabels labels = FisherLabels::kSampled;
-  std::int64_t examples = 1000;  // the first draws of the data
-  /// No more sequences than so many are looked at: those of the data, where they are known.
-  std::optional<std::int64_t> sequences = {};
-  bool documents = false;      // an example is a document of a sequence, not the sequence
-  bool routing_aware = false;  // the mean of an expert is over the examples that reached it
-  double mtp_coefficient = 0;  // of the multi-token prediction in an example's loss
-  std::uint64_t seed = 0;      // of sampled labels
+  std::int64_t examples = 1000;  // the first draws of the data, no more than one pass over them
+  bool documents = false;        // an example is a document of a sequence, not the sequence
+  bool routing_aware = false;    // the mean of an expert is over the examples that reached it
+  double mtp_coefficient = 0;    // of the multi-token prediction in an example's loss
+  std::uint64_t seed = 0;        // of sampled labels
 
   /// As the recipe says in `continual`, or by default where that is absent.
   static FisherRequest of(const Recipe& recipe);

@@ -4,6 +4,7 @@
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include <array>
@@ -36,7 +37,7 @@ bool near(const at::Tensor& a, const at::Tensor& b) { return at::allclose(a, b, 
 
 struct Sums : ::testing::Test {
   ParameterSet set{{test::parameter_of("w", random({4, 6})), test::parameter_of("b", random({4}))}};
-  FisherSink sink{set, Magnitude::kSquare, MatmulKernel::kMkl};
+  FisherSink sink{set, {.dtype = at::kDouble}};
 
   ParameterUse rows_of_linear(const at::Tensor& example_R, bool passing = false) const {
     return {.kind = Kind::kLinear,
@@ -157,7 +158,7 @@ TEST_F(Pieces, OfSeveralHeadsAddUpToOneGradient) {
 TEST(FisherSink, CountsTheExamplesThatReachAnExpert) {
   const ParameterSet set({test::expert_of("w", random({3, 4, 6}), 0, 3)});
   for (const Magnitude magnitude : {Magnitude::kSquare, Magnitude::kAbsolute}) {
-    FisherSink sink(set, magnitude, MatmulKernel::kMkl);
+    FisherSink sink(set, {.magnitude = magnitude, .dtype = at::kDouble});
     const ParameterUse use{.kind = Kind::kGrouped,
                            .parameter = set[0],
                            .input = random({6, 6}),
