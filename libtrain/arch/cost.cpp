@@ -74,8 +74,7 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
   cost.optimizer_bytes = updated * d(s.optimizer_moments * s.master_bytes);
   cost.remembered_bytes = remembered_bytes(table, s);
   if (s.async_checkpoint) {
-    cost.snapshot_bytes =
-        held * d(s.master_bytes) + cost.optimizer_bytes + cost.remembered_bytes;
+    cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes + cost.remembered_bytes;
   }
   cost.activation_bytes =
       activation_peak(o, {.tokens = d(s.micro_batch_size) * d(s.sequence_length),

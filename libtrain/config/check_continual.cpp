@@ -29,8 +29,7 @@ class ContinualCheck {
  private:
   bool is(const char* method) const { return continual_.method == method; }
   void refuse(bool wrong, const std::string& key, const std::string& message) const {
-    if (wrong && !problems_.has_error(key))
-      problems_.error(place_of(places_, key), key, message);
+    if (wrong && !problems_.has_error(key)) problems_.error(place_of(places_, key), key, message);
   }
 
   void check_importance() const {
@@ -79,9 +78,10 @@ class ContinualCheck {
 }  // namespace
 
 std::string nothing_to_pull_to(const std::string& method) {
-  return format("{} has nothing to pull to: a run needs continual.importance, which moesaic "
-                "importance makes, or continual.tasks; none = replay alone",
-                method);
+  return format(
+      "{} has nothing to pull to: a run needs continual.importance, which moesaic "
+      "importance makes, or continual.tasks; none = replay alone",
+      method);
 }
 
 void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,

@@ -29,9 +29,10 @@ std::vector<KeyOf<ContinualOptions>> continual_keys() {
   add_key(keys, FIELD(importance), path(),
           "Files of moesaic importance, or checkpoints of runs that kept importances: the oldest "
           "first, the last one of the model that the run starts from.");
-  add_key(keys, FIELD(fisher.labels), one_of({"exact", "sampled", "empirical", "batched"}),
-          "Whose labels the gradients are of: all, weighted (classifiers); one drawn from the model "
-          "per target; the data's; batched: the data's, squared after the mean of a micro-batch.");
+  add_key(
+      keys, FIELD(fisher.labels), one_of({"exact", "sampled", "empirical", "batched"}),
+      "Whose labels the gradients are of: all, weighted (classifiers); one drawn from the model "
+      "per target; the data's; batched: the data's, squared after the mean of a micro-batch.");
   add_key(keys, FIELD(fisher.examples), size(),
           "Examples of the mean: the first draws of the training order, or all where there are "
           "fewer.");

@@ -116,8 +116,7 @@ void check_continual_effects(const Recipe& recipe, bool is_moe, const EffectChec
   if (estimates && method != "online_ewc") unused({"fisher.decay"});
   if (method == "mas") unused({"fisher.labels"});
   if (!is_moe && pulls) check.unused("continual.router_lambda", "the model is dense");
-  if (!is_moe && estimates)
-    check.unused("continual.fisher.routing_aware", "the model is dense");
+  if (!is_moe && estimates) check.unused("continual.fisher.routing_aware", "the model is dense");
   if (continual.replay.share == 0)
     check.unused("continual.replay.sources", "continual.replay.share is 0");
 }
@@ -146,7 +145,7 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
     check_features(check);
   } else {
     check_completions(recipe, check);
-  check_continual_effects(recipe, is_moe, check);
+    check_continual_effects(recipe, is_moe, check);
     check_long_documents(recipe.data, check);
   }
   for (const std::int64_t step : recipe.log.profile_steps) {

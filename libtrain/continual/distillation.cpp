@@ -20,8 +20,8 @@ void distance_and_gradient(const at::Tensor& old_logits, const at::Tensor& targe
   const at::Tensor p_old = log_old.exp(), none_T = targets_T.lt(0);
   const at::Tensor distance = log_old.sub(log_new).mul_(p_old).sum(1);
   loss_T.copy_(distance.mul_(temperature * temperature).masked_fill_(none_T, 0));
-  logits.copy_(log_new.exp().sub_(p_old).mul_(factor * temperature).masked_fill_(
-      none_T.unsqueeze(1), 0));
+  logits.copy_(
+      log_new.exp().sub_(p_old).mul_(factor * temperature).masked_fill_(none_T.unsqueeze(1), 0));
 }
 
 }  // namespace
@@ -44,8 +44,8 @@ TermValue Distillation::evaluate(const StepView& view) {
     };
     for_each_logit_block(context, old_->head(), old_TD.narrow(0, begin, count), compare);
   };
-  TermValue value = logit_loss("distillation", view, view.output.hidden_TD,
-                               per_target(view.step), options_.lambda, rows);
+  TermValue value = logit_loss("distillation", view, view.output.hidden_TD, per_target(view.step),
+                               options_.lambda, rows);
   value.metric *= options_.lambda;
   return value;
 }

@@ -1,5 +1,5 @@
-// Distillation: Learning without Forgetting (Li and Hoiem 2016, arXiv 1606.09282): the outputs on the
-// new data stay near those of the old model.
+// Distillation: Learning without Forgetting (Li and Hoiem 2016, arXiv 1606.09282): the outputs on
+// the new data stay near those of the old model.
 #pragma once
 
 #include <memory>

@@ -67,9 +67,9 @@ LowRankPull low_rank_pull(const LowRankPair& pair, const at::Tensor& importance,
     return pull;
   }
   for (std::int64_t e = 0; e < a.size(0); ++e) {
-    pull.sum += pull_matrix(a.select(0, e), b.select(0, e), pair.scale, matrix_at(importance, e),
-                            matrix_at(anchor, e), factor, pull.d_a.select(0, e),
-                            pull.d_b.select(0, e));
+    pull.sum +=
+        pull_matrix(a.select(0, e), b.select(0, e), pair.scale, matrix_at(importance, e),
+                    matrix_at(anchor, e), factor, pull.d_a.select(0, e), pull.d_b.select(0, e));
   }
   return pull;
 }

@@ -15,13 +15,14 @@ namespace {
 
 Remembered::Options remembering(const ContinualOptions& o, const std::string& digest) {
   Remembered::Options options{
-      .joining = o.method == "ewc" ? Joining::kTerm
+      .joining = o.method == "ewc"  ? Joining::kTerm
                  : o.method == "l2" ? Joining::kAnchor
                                     : Joining::kRunning,
       .decay = o.method == "online_ewc" ? o.fisher.decay : 1.0,
       .changes = !o.tasks.empty() || o.importance.size() > 1,
   };
-  // Weights that were drawn know nothing; but where there is one task, the pull is all that l2 does.
+  // Weights that were drawn know nothing; but where there is one task, the pull is all that l2
+  // does.
   options.knows = o.method == "l2" && (!digest.empty() || o.tasks.empty());
   return options;
 }
@@ -31,9 +32,9 @@ void recall(const ContinualSubject& subject, const RankContext& context, Remembe
   const auto& paths = subject.recipe.continual->importance;
   for (std::size_t i = 0; i < paths.size(); ++i) {
     const bool last = i + 1 == paths.size();
-    remembered.join(context, read_importances(context, paths[i], subject.parameters,
-                                              last ? std::optional<std::string>(subject.digest)
-                                                   : std::nullopt));
+    remembered.join(context, read_importances(
+                                 context, paths[i], subject.parameters,
+                                 last ? std::optional<std::string>(subject.digest) : std::nullopt));
     context.log.info("importances from {}", paths[i]);
   }
 }
@@ -46,8 +47,8 @@ void add_penalty(const ContinualSubject& subject, const RankContext& context, Co
       subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters),
       subject.ownership, remembering(o, subject.digest));
   recall(subject, context, *run.remembered);
-  auto penalty = std::make_unique<Penalty>(
-      *run.remembered, Penalty::Options{o.method, o.lambda, o.router_lambda});
+  auto penalty = std::make_unique<Penalty>(*run.remembered,
+                                           Penalty::Options{o.method, o.lambda, o.router_lambda});
   if (o.method == "si") {
     auto path = std::make_unique<PathIntegral>(subject.parameters, subject.ownership,
                                                *run.remembered, *penalty);
@@ -71,10 +72,10 @@ void add_distillation(const ContinualSubject& subject, const RankContext& contex
     return make_model({.arch = subject.arch}, parameters, context);
   };
   const auto old = std::make_shared<OldModel>(
-      subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters),
-      context, subject.arch, subject.computation, make, !subject.digest.empty() || o.tasks.empty());
-  run.distillation = std::make_unique<Distillation>(
-      old, Distillation::Options{o.lambda, o.temperature});
+      subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters), context,
+      subject.arch, subject.computation, make, !subject.digest.empty() || o.tasks.empty());
+  run.distillation =
+      std::make_unique<Distillation>(old, Distillation::Options{o.lambda, o.temperature});
   if (o.tasks.empty()) return;  // model.from has it
   run.part = saving(old);
   run.end = renewing(old);
@@ -86,8 +87,8 @@ std::unique_ptr<Optimizer> ContinualRun::around(const Recipe& recipe,
                                                 std::unique_ptr<Optimizer> optimizer) const {
   if (!remembered) return optimizer;
   if (recipe.optimizer.type == "adamw")
-    optimizer = decaying_to_anchors(std::move(optimizer), *remembered,
-                                    recipe.optimizer.weight_decay);
+    optimizer =
+        decaying_to_anchors(std::move(optimizer), *remembered, recipe.optimizer.weight_decay);
   return path == nullptr ? std::move(optimizer) : followed(std::move(optimizer), *path);
 }
 

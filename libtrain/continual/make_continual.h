@@ -1,4 +1,5 @@
-// What the block continual of a recipe adds to a run, beside the data and the sequence of its tasks.
+// What the block continual of a recipe adds to a run, beside the data and the sequence of its
+// tasks.
 #pragma once
 
 #include <memory>
@@ -27,8 +28,8 @@ struct ContinualSubject {
   MakeAdapters make_adapters;
 };
 
-/// Parts for the doors of a run; empty where the recipe has no such block. They refer to each other:
-/// they are to end together.
+/// Parts for the doors of a run; empty where the recipe has no such block. They refer to each
+/// other: they are to end together.
 struct ContinualRun {
   std::unique_ptr<Remembered> remembered;
   std::unique_ptr<GradientTransform> penalty;  // before clipping; nullptr = none

@@ -10,7 +10,7 @@ namespace {
 
 // Room for the same values; copies of them in the compute dtype may be kept.
 ParameterSet room_like(const ParameterSet& live, const RankContext& context,
-                  const arch::Options& arch, at::ScalarType master) {
+                       const arch::Options& arch, at::ScalarType master) {
   const auto table = arch::parameter_table(arch);
   return ParameterSet(table, {.dtype = master,
                               .initialise = false,

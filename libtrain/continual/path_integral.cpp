@@ -36,10 +36,10 @@ void PathIntegral::task_ended(const RankContext& context, const LearnedTask& /*t
   Importance learned(parameters_.size());
   for (const auto& [index, path] : path_) {
     const Parameter& parameter = parameters_[static_cast<std::size_t>(index)];
-    const RowRange own = ownership_ ? ownership_->own(parameter)
-                                    : RowRange{0, parameter.tensor.size(0)};
-    const at::Tensor way = parameter.tensor.narrow(0, own.first, own.count)
-                               .sub(remembered_.find(parameter)->anchor);
+    const RowRange own =
+        ownership_ ? ownership_->own(parameter) : RowRange{0, parameter.tensor.size(0)};
+    const at::Tensor way =
+        parameter.tensor.narrow(0, own.first, own.count).sub(remembered_.find(parameter)->anchor);
     at::Tensor& whole = learned[static_cast<std::size_t>(index)].fisher;
     whole = at::zeros_like(parameter.tensor);
     whole.narrow(0, own.first, own.count).copy_(path.clamp_min(0).div_(way.mul_(way).add_(kXi)));

@@ -1,5 +1,5 @@
-// PathIntegral: Synaptic Intelligence (Zenke et al. 2017, arXiv 1703.04200): how much each value has
-// lowered the task's loss on its way, found out while it is trained.
+// PathIntegral: Synaptic Intelligence (Zenke et al. 2017, arXiv 1703.04200): how much each value
+// has lowered the task's loss on its way, found out while it is trained.
 #pragma once
 
 #include <functional>
@@ -28,7 +28,8 @@ class PathIntegral : public TaskEnd {
 
   void task_ended(const RankContext& context, const LearnedTask& task) override;
 
-  /// One entry of a step, before clipping's factor: the path grows by what `step` does to it. Local.
+  /// One entry of a step, before clipping's factor: the path grows by what `step` does to it.
+  /// Local.
   void follow(const GradientEntry& entry, const std::function<void()>& step) const;
 
   /// path/<parameter>

@@ -83,7 +83,8 @@ std::string Penalty::suspicion(const RankContext& context, const Step& step) con
   const double lambda = std::max(options_.lambda, options_.router_lambda.value_or(0));
   if (step.learning_rate * lambda * largest < kOvershoots) return {};
   return format(
-      "; continual.lambda {} is too large: times the largest importance, {}, and the learning rate, "
+      "; continual.lambda {} is too large: times the largest importance, {}, and the learning "
+      "rate, "
       "{}, it is {}, and from 2 on a step overshoots the anchor: try {} or less",
       lambda, largest, step.learning_rate, step.learning_rate * lambda * largest,
       kOvershoots / (step.learning_rate * largest));

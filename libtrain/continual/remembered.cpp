@@ -44,7 +44,8 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
     if (parameter.trainable && !parameter.adapter) keep(parameter);
   }
   for (const LowRankPair& pair : pairs_) keep(pair);
-  state_.push_back({.name = "remembered/counts", .tensor = counts_, .global_shape = {3}, .exact = true});
+  state_.push_back(
+      {.name = "remembered/counts", .tensor = counts_, .global_shape = {3}, .exact = true});
 }
 
 RowRange Remembered::rows(const Parameter& parameter) const {

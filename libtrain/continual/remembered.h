@@ -52,8 +52,8 @@ class Remembered {
 
   /// Adds what was learned last; of what is not defined there, importances stay as they are and
   /// anchors become the weights. Collective over world. A sum of terms
-  /// F (w - a)^2 + f (w - b)^2 is (F + f)(w - mean)^2 + what does not depend on w, so that the state
-  /// does not grow with the tasks (cf. Huszar 2017, arXiv 1712.03847).
+  /// F (w - a)^2 + f (w - b)^2 is (F + f)(w - mean)^2 + what does not depend on w, so that the
+  /// state does not grow with the tasks (cf. Huszar 2017, arXiv 1712.03847).
   void join(const RankContext& context, const Importance& learned);
 
   /// Whether there is something to be kept: until then nothing is pulled.

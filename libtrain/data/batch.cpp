@@ -89,8 +89,8 @@ Batch joined(const std::vector<Batch>& examples, std::int64_t example) {
   std::vector<Batch> numbered = examples;
   for (Batch& batch : numbered) {
     batch.example_id_T = at::full_like(batch.example_id_T, example);
-    batch.place_T = batch.place_T.bitwise_and((std::int64_t{1} << kPlaceBits) - 1)
-                        .add(example << kPlaceBits);
+    batch.place_T =
+        batch.place_T.bitwise_and((std::int64_t{1} << kPlaceBits) - 1).add(example << kPlaceBits);
     append_offsets(batch.attention_offsets, all.attention_offsets);
     append_offsets(batch.document_offsets, all.document_offsets);
     ++example;

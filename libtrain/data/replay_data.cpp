@@ -16,8 +16,7 @@ ReplayData::ReplayData(std::unique_ptr<StepData> fresh, std::unique_ptr<StepData
 }
 
 std::int64_t ReplayData::old_before(std::int64_t step) const {
-  return std::llround(options_.share *
-                      static_cast<double>(step * options_.global_batch_size));
+  return std::llround(options_.share * static_cast<double>(step * options_.global_batch_size));
 }
 
 ReplayData::Draw ReplayData::draw(std::int64_t step, std::int64_t position) const {

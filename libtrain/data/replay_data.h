@@ -14,7 +14,7 @@ namespace moesaic {
 class ReplayData : public StepData {
  public:
   struct Options {
-    double share = 0;  // of the old ones, in [0, 1)
+    double share = 0;                     // of the old ones, in [0, 1)
     std::int64_t global_batch_size = 32;  // a multiple of micro_batch_size
     std::int64_t micro_batch_size = 4;
   };

@@ -10,9 +10,10 @@
 
 namespace moesaic {
 
-/// Nothing without the block continual. After the model, the losses and `optimizer`, before clipping
-/// and the tasks. -> the optimizer as the run has it. `digest`: of the model at model.from, "" where
-/// there is none; `ownership`: nullptr unless the optimizer is sharded. Collective over world.
+/// Nothing without the block continual. After the model, the losses and `optimizer`, before
+/// clipping and the tasks. -> the optimizer as the run has it. `digest`: of the model at
+/// model.from, "" where there is none; `ownership`: nullptr unless the optimizer is sharded.
+/// Collective over world.
 std::unique_ptr<Optimizer> add_continual(const Recipe& recipe, const arch::Options& arch,
                                          const RankContext& context, const std::string& digest,
                                          const Ownership* ownership,

@@ -102,10 +102,10 @@ RunData open_with_replay(const Recipe& recipe, const arch::Options& arch,
                          const Tokenizer& tokenizer, const RankContext& context) {
   const ReplayOptions& replay = recipe.continual->replay;
   RunData data = open_plain(recipe, arch, tokenizer, context);
-  RunData fresh = open_plain(one_by_one(recipe, recipe.data.train, recipe.seed), arch, tokenizer,
-                             context);
-  RunData old = open_plain(one_by_one(recipe, replay.sources, recipe.seed + 1), arch, tokenizer,
-                           context);
+  RunData fresh =
+      open_plain(one_by_one(recipe, recipe.data.train, recipe.seed), arch, tokenizer, context);
+  RunData old =
+      open_plain(one_by_one(recipe, replay.sources, recipe.seed + 1), arch, tokenizer, context);
   agreed(context.world, "data.replay", [&] {
     if (!context.is_chief()) return;
     require_apart(old.description.at("train"), data.description.at("valid"));

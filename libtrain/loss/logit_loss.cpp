@@ -13,8 +13,8 @@ namespace moesaic {
 
 TermValue logit_loss(const char* name, const StepView& view, const at::Tensor& hidden_TD,
                      double scale, double coefficient, const RowLosses& rows) {
-  const at::Tensor loss_T = at::zeros(
-      {hidden_TD.size(0)}, hidden_TD.options().dtype(view.context.precision.master));
+  const at::Tensor loss_T =
+      at::zeros({hidden_TD.size(0)}, hidden_TD.options().dtype(view.context.precision.master));
   const at::Tensor d_hidden_TD = backward_through_head(
       view.context, view.head, hidden_TD,
       [=, factor = scale * coefficient](std::int64_t begin, const at::Tensor& logits) {

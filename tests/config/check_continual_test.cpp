@@ -39,9 +39,9 @@ class ContinualKeys : public testing::Test {
     EXPECT_NE(text.find(part), std::string::npos) << block << ":\n" << text;
   }
 
-  std::string folder_ = (std::filesystem::temp_directory_path() /
-                         ("moesaic-continual-" + std::to_string(::getpid())))
-                            .string();
+  std::string folder_ =
+      (std::filesystem::temp_directory_path() / ("moesaic-continual-" + std::to_string(::getpid())))
+          .string();
 };
 
 TEST_F(ContinualKeys, TakesWhatFits) {
@@ -56,9 +56,10 @@ TEST_F(ContinualKeys, RefusesWhatDoesNotFit) {
   expect("{method: lwf}", "continual.method: lwf needs an old model");
   expect("{method: none, replay: {share: 0.1}}", "needs continual.replay.sources");
   expect("{method: none, replay: {share: 1, sources: [{path: b.txt}]}}", "continual.replay.share");
-  expect("{method: si, tasks: [{name: a, train: [{path: a.txt}], valid: [{path: a.txt}], "
-         "max_steps: 1, steps: 3}]}",
-         "steps: unknown key");
+  expect(
+      "{method: si, tasks: [{name: a, train: [{path: a.txt}], valid: [{path: a.txt}], "
+      "max_steps: 1, steps: 3}]}",
+      "steps: unknown key");
 }
 
 TEST_F(ContinualKeys, SaysWhatHasNoEffect) {

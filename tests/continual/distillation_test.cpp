@@ -50,8 +50,7 @@ struct Pair {
     run.sink.gradients().clear();
     run.sink.begin({});
     const ModelOutput output = run.model.forward(forward);
-    const TermValue value =
-        distillation.evaluate({forward, output, run.model.head(), run.size});
+    const TermValue value = distillation.evaluate({forward, output, run.model.head(), run.size});
     if (with_gradients) {
       value.loss.backward();
       run.sink.end();
@@ -69,9 +68,9 @@ TEST(Distillation, IsZeroAtTheOldModelAndNothingBeforeItKnows) {
   Pair pair;
   EXPECT_NEAR(pair.evaluate(false).metric, 0, 1e-15);
   Pair fresh;
-  OldModel unknowing(fresh.run.parameters, {}, alone(), fresh.arch, fresh.run.computation,
-                     [&](const ParameterSet& p) { return make_model({.arch = fresh.arch}, p, alone()); },
-                     false);
+  OldModel unknowing(
+      fresh.run.parameters, {}, alone(), fresh.arch, fresh.run.computation,
+      [&](const ParameterSet& p) { return make_model({.arch = fresh.arch}, p, alone()); }, false);
   EXPECT_FALSE(unknowing.knows());
   unknowing.take();
   EXPECT_TRUE(unknowing.knows());
@@ -83,7 +82,8 @@ TEST(Distillation, IsTheDivergenceAtTheTemperaturePerTargetToken) {
   pair.move();
   const at::Tensor now = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
   const at::Tensor distance = old.exp().mul(old.sub(now)).sum(1);
-  const double expected = distance.masked_fill(pair.run.batch.targets_T.lt(0), 0).sum().item<double>();
+  const double expected =
+      distance.masked_fill(pair.run.batch.targets_T.lt(0), 0).sum().item<double>();
   const TermValue value = pair.evaluate(false);
   EXPECT_NEAR(value.metric, 0.7 * 4 * expected / 20, 1e-12);
   EXPECT_NEAR(value.loss.item<double>(), value.metric, 1e-12);

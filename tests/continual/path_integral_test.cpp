@@ -18,8 +18,7 @@ class NoData : public StepData {
 
 // Two values with a quadratic loss each, trained by plain gradient descent through all parts.
 struct Descent {
-  ParameterSet set{
-      std::vector<Parameter>{test::parameter_of("w", at::randn({3, 2}, at::kDouble))}};
+  ParameterSet set{std::vector<Parameter>{test::parameter_of("w", at::randn({3, 2}, at::kDouble))}};
   Remembered remembered{set, {}, nullptr, {.joining = Joining::kRunning}};
   Penalty penalty{remembered, {"si", 0.5}};
   PathIntegral path{set, nullptr, remembered, penalty};

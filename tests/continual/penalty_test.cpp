@@ -105,8 +105,8 @@ TEST(Penalty, OnlineKeepsOneDecayingTermAndTheNewestAnchor) {
   remembered.join(RankContext::single(), second);
   double expected = 0;
   for (std::size_t i = 0; i < set.size(); ++i) {
-    expected += distance({first[i].fisher.mul(0.5).add(second[i].fisher), second[i].anchor},
-                         set[i].tensor);
+    expected +=
+        distance({first[i].fisher.mul(0.5).add(second[i].fisher), second[i].anchor}, set[i].tensor);
   }
   EXPECT_NEAR(pull(penalty, set).loss, expected, 1e-10);
   expect_gradient_of_loss(penalty, set);
@@ -160,11 +160,12 @@ struct Adapted {
   std::vector<LowRankPair> pairs;
 
   static Adapted make() {
-    std::vector<Parameter> parameters = {
-        test::parameter_of("w.weight", normal({5, 4})), test::parameter_of("w.a", normal({2, 4})),
-        test::parameter_of("w.b", normal({5, 2})), test::expert_of("e.weight", normal({2, 3, 4}), 0, 2),
-        test::expert_of("e.a", normal({2, 2, 4}), 0, 2),
-        test::expert_of("e.b", normal({2, 3, 2}), 0, 2)};
+    std::vector<Parameter> parameters = {test::parameter_of("w.weight", normal({5, 4})),
+                                         test::parameter_of("w.a", normal({2, 4})),
+                                         test::parameter_of("w.b", normal({5, 2})),
+                                         test::expert_of("e.weight", normal({2, 3, 4}), 0, 2),
+                                         test::expert_of("e.a", normal({2, 2, 4}), 0, 2),
+                                         test::expert_of("e.b", normal({2, 3, 2}), 0, 2)};
     for (Parameter& parameter : parameters) {
       const bool weight = parameter.name.ends_with(".weight");
       parameter.trainable = parameter.adapter = !weight;

@@ -71,13 +71,12 @@ class Training {
     for (const std::string task : {"first", "second"}) {
       Importance learned;
       for (const Parameter& parameter : set_)
-        learned.push_back({values_of(task + ".fisher", parameter).abs(),
-                           values_of(task + ".anchor", parameter)});
+        learned.push_back(
+            {values_of(task + ".fisher", parameter).abs(), values_of(task + ".anchor", parameter)});
       remembered_.join(context, learned);
     }
     optimizer_ = decaying_to_anchors(
-        make_adamw(set_, {.weight_decay = 0.1}, sharded ? &ownership_ : nullptr), remembered_,
-        0.1);
+        make_adamw(set_, {.weight_decay = 0.1}, sharded ? &ownership_ : nullptr), remembered_, 0.1);
     if (sharded) optimizer_ = gathering(std::move(optimizer_), [this] { buckets_.gather(set_); });
   }
 
@@ -123,8 +122,8 @@ class Training {
 /// The rows of `part`'s parameters are those of `whole`, which holds all.
 void expect_same_weights(const ParameterSet& part, const ParameterSet& whole) {
   for (const Parameter& parameter : part) {
-    const at::Tensor rows = whole.find(parameter.name)
-                                ->tensor.narrow(0, parameter.offset, parameter.tensor.size(0));
+    const at::Tensor rows =
+        whole.find(parameter.name)->tensor.narrow(0, parameter.offset, parameter.tensor.size(0));
     EXPECT_TRUE(at::allclose(parameter.tensor, rows, 1e-10, 1e-12)) << parameter.name;
   }
 }

@@ -68,20 +68,21 @@ template <class T>
 MOESAIC_INLINE double pull(std::int64_t n, T factor, const T* importance, const T* weight,
                            const T* anchor, T* gradient) {
   if (importance == nullptr)
-    return pull(n, factor, [](std::int64_t) { return T{1}; }, weight, anchor, gradient);
+    return pull(
+        n, factor, [](std::int64_t) { return T{1}; }, weight, anchor, gradient);
   const auto at = [importance](std::int64_t i) { return importance[i]; };
   return pull(n, factor, at, weight, anchor, gradient);
 }
 
-#define MOESAIC_DEFINE(T)                                                                        \
-  MOESAIC_SIMD void update_values(const AdamWStep& step, std::int64_t n, T* weight, T* gradient, \
-                                  T* exp_avg, T* exp_avg_sq) {                                   \
-    update(step, n, weight, gradient, exp_avg, exp_avg_sq);                                      \
-  }                                                                                              \
-  MOESAIC_SIMD double squares_of(const T* x, std::int64_t n) { return squares(x, n); }          \
-  MOESAIC_SIMD double pull_values(std::int64_t n, T factor, const T* importance,                 \
-                                  const T* weight, const T* anchor, T* gradient) {               \
-    return pull(n, factor, importance, weight, anchor, gradient);                                \
+#define MOESAIC_DEFINE(T)                                                                         \
+  MOESAIC_SIMD void update_values(const AdamWStep& step, std::int64_t n, T* weight, T* gradient,  \
+                                  T* exp_avg, T* exp_avg_sq) {                                    \
+    update(step, n, weight, gradient, exp_avg, exp_avg_sq);                                       \
+  }                                                                                               \
+  MOESAIC_SIMD double squares_of(const T* x, std::int64_t n) { return squares(x, n); }            \
+  MOESAIC_SIMD double pull_values(std::int64_t n, T factor, const T* importance, const T* weight, \
+                                  const T* anchor, T* gradient) {                                 \
+    return pull(n, factor, importance, weight, anchor, gradient);                                 \
   }
 MOESAIC_DEFINE(float)
 MOESAIC_DEFINE(double)
