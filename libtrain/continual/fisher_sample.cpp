@@ -39,7 +39,7 @@ std::vector<std::int64_t> starts_of_runs(const at::Tensor& value_T) {
   return starts;
 }
 
-// Of `mine`, what belongs to the `left` ones of this rank.
+// How many of `mine` are among the `left` that are still wanted.
 std::int64_t own_share(std::int64_t left, std::int64_t mine) {
   return std::clamp(left, std::int64_t{0}, mine);
 }
