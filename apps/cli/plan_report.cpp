@@ -94,33 +94,6 @@ Json plan_json(const Recipe& recipe) {
   const arch::ParameterTable table = training_table(recipe, options);
   const arch::CostOptions sizes = sizes_of(recipe, options);
   const arch::Cost cost = arch::cost_of(options, table, sizes);
-<<<<<<< HEAD
-  return {{"name", recipe.name},
-          {"model_type", options.model_type},
-          {"ranks", sizes.ranks},
-          {"expert", sizes.expert},
-          {"experts_per_rank", options.num_experts / sizes.expert},
-          {"parameters", cost.parameters},
-          {"active_parameters", cost.active_parameters},
-          {"rank_parameters", cost.rank_parameters},
-          {"trainable", cost.trainable_parameters},
-          {"groups", groups_json(table)},
-          {"tokens_per_step", cost.tokens},
-          {"micro_batches_per_step", cost.micro_batches},
-          {"rounds_per_step", cost.rounds},
-          {"flops_per_token", cost.flops_per_token},
-          {"flops_per_step", cost.step_flops},
-          {"rank_parameter_bytes", cost.parameter_bytes},
-          {"rank_gradient_bytes", cost.gradient_bytes},
-          {"rank_optimizer_bytes", cost.optimizer_bytes},
-          {"rank_remembered_bytes", cost.remembered_bytes},
-          {"rank_activation_bytes", cost.activation_bytes},
-          {"rank_snapshot_bytes", cost.snapshot_bytes},
-          {"rank_process_bytes", cost.process_bytes},
-          {"rank_memory_bytes", cost.memory_bytes()},
-          {"rank_all_reduce_bytes", cost.all_reduce_bytes},
-          {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
-=======
   Json plan = {{"name", recipe.name},
                {"model_type", options.model_type},
                {"ranks", sizes.ranks},
@@ -139,6 +112,7 @@ Json plan_json(const Recipe& recipe) {
                {"rank_parameter_bytes", cost.parameter_bytes},
                {"rank_gradient_bytes", cost.gradient_bytes},
                {"rank_optimizer_bytes", cost.optimizer_bytes},
+               {"rank_remembered_bytes", cost.remembered_bytes},
                {"rank_activation_bytes", cost.activation_bytes},
                {"rank_snapshot_bytes", cost.snapshot_bytes},
                {"rank_process_bytes", cost.process_bytes},
@@ -147,7 +121,6 @@ Json plan_json(const Recipe& recipe) {
                {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
   if (const auto tasks = tasks_of(recipe); !tasks.empty()) plan["tasks"] = tasks_json(tasks);
   return plan;
->>>>>>> fec2e7102ec875c39e0776652c5445e9dc914729
 }
 
 void print_plan(const Recipe& recipe) {

@@ -68,10 +68,7 @@ class SourceCheck {
 void check_sources(const Recipe& recipe, const arch::Options& options, const Places& places,
                    ProblemList& problems) {
   const SourceCheck check(options, places, problems);
-  std::vector<SourceList> lists = source_lists(recipe);
-  if (recipe.continual)
-    lists.push_back({"continual.replay.sources", recipe.continual->replay.sources});
-  for (const SourceList& list : lists) {
+  for (const SourceList& list : source_lists(recipe)) {
     for (std::size_t i = 0; i < list.sources.size(); ++i)
       check.look_at(list.sources[i], format("{}[{}]", list.key, i));
   }

@@ -83,7 +83,8 @@ const Remembered::Of* Remembered::find(const Parameter& parameter) const {
 double Remembered::join(const Of& of, const at::Tensor& fisher, const at::Tensor& anchor) const {
   if (options_.joining == Joining::kTerm) {
     if (fisher.defined() && of.anchor.defined())
-      return merge_terms(of.fisher, of.anchor, fisher.to(of.fisher.scalar_type()), anchor);
+      return merge_terms(of.fisher, of.anchor, fisher.to(of.fisher.scalar_type()),
+                         anchor.to(of.anchor.scalar_type()));
   } else if (of.anchor.defined()) {
     at::Tensor(of.anchor).copy_(anchor);
   }

@@ -202,7 +202,7 @@ TEST(Penalty, OfAdaptersPullsToTheBaseWithoutAnAnchor) {
   Remembered remembered(adapted.set, adapted.all_pairs(), nullptr, {.joining = Joining::kTerm});
   Penalty penalty(remembered, {"ewc", 2.0});
   Importance importance = learned(adapted.set);
-  for (ParameterImportance& of : importance) of.anchor = {};
+  for (ParameterImportance& of : importance) of.anchor.reset();
   remembered.join(RankContext::single(), importance);
   const double expected =
       importance[0].fisher.mul(adapted.change(0, 0.7).square()).sum().item<double>() +

@@ -15,7 +15,7 @@ class ContinualTest(RunTest):
         super().setUp()
         words = random.Random(2)
         (self.folder / "text/new.txt").write_text(" ".join(words.choice(OTHER) for _ in range(2000)))
-        self.train("train.max_steps=12", "train.precision=float64", run="old")
+        self.train("train.max_steps=40", "train.precision=float64", run="old")
         self.importances = self.folder / "old.h5"
         text = self.recipe.read_text()
         (self.folder / "old.yaml").write_text(text.replace("float32", "float64") + "continual: {fisher: {examples: 12}}\n")

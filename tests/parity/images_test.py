@@ -13,11 +13,17 @@ try:
     import numpy
     import safetensors.torch
     import torch
+    from torch.nn.functional import cross_entropy
 except ImportError as error:
     print(f"skipped: {error} (scripts/setup.sh --peers installs it)")
     sys.exit(77)
 
-COUNT, STEPS, BATCH = 200, 30, 24
+COUNT, STEPS, BATCH, MICRO = 200, 30, 24, 6
+EXAMPLES, LAMBDA = 48, 20
+
+
+def overrides_of(folder):
+    return (f"model.from={folder}/start", "data.shuffle=false", "eval.every_steps=0", "checkpoint.every_steps=0")
 
 
 def network():
@@ -47,24 +53,72 @@ class ImagesTest(RunTest):
         (start / "config.json").write_text(json.dumps({"model_type": "mlp", "input_size": 36, "hidden_sizes": [16, 12], "num_labels": 4}))
         safetensors.torch.save_file(named(self.model), start / "model.safetensors")
 
-    def compare(self, optimizer, images, labels, overrides, mask=None, tolerance=1e-11):
-        """Trains on both sides, in the order of the file."""
+    def learn(self, optimizer, images, labels, mask=None, penalty=lambda: 0):
+        """Trains the network in PyTorch, in the order of the file."""
         for step in range(STEPS):
             rows = torch.arange(step * BATCH, (step + 1) * BATCH) % len(labels)
             logits = self.model(images[rows])
             if mask is not None:
                 logits = logits.masked_fill(~mask, -torch.inf)
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(logits, labels[rows]).backward()
+            (cross_entropy(logits, labels[rows]) + penalty()).backward()
             optimizer.step()
-        self.train(f"model.from={self.folder}/start", f"train.max_steps={STEPS}", "data.shuffle=false", "eval.every_steps=0",
-                   "checkpoint.every_steps=0", *overrides)
-        self.moesaic("export", self.folder / "run", self.folder / "exported")
+
+    def compare(self, optimizer, images, labels, overrides, mask=None, tolerance=1e-11):
+        """The same images on both sides."""
+        self.learn(optimizer, images, labels, mask)
+        self.train(f"train.max_steps={STEPS}", *overrides, *overrides_of(self.folder))
+        self.compare_weights(tolerance)
+
+    def compare_weights(self, tolerance):
+        self.moesaic("export", self.folder / "run", self.folder / "exported", "--overwrite")
         here = safetensors.torch.load_file(self.folder / "exported/model.safetensors")
         for name, value in named(self.model).items():
             difference = (here[name] - value).abs().max().item()
             self.assertLess(difference, tolerance, name)
             self.assertGreater((value - safetensors.torch.load_file(self.folder / "start/model.safetensors")[name]).abs().max().item(), 1e-4)
+
+    def fisher(self, labels):
+        """The diagonal Fisher information of the first examples, one by one, as the recipe's `labels` mean it."""
+        parameters = list(self.model.parameters())
+        sums = [torch.zeros_like(p) for p in parameters]
+
+        def add(loss, weight):
+            for total, gradient in zip(sums, torch.autograd.grad(loss, parameters, retain_graph=True)):
+                total += weight * gradient ** 2
+        if labels == "batched":
+            for first in range(0, EXAMPLES, MICRO):
+                rows = slice(first, first + MICRO)
+                add(cross_entropy(self.model(self.images[rows]), self.labels[rows]), MICRO / EXAMPLES)
+            return sums
+        for image, label in zip(self.images[:EXAMPLES], self.labels[:EXAMPLES]):
+            log_p = torch.log_softmax(self.model(image), 0)
+            for output in range(4) if labels == "exact" else [label]:
+                add(-log_p[output], (log_p[output].exp().item() if labels == "exact" else 1) / EXAMPLES)
+        return sums
+
+    def test_ewc_on_two_tasks(self):
+        """The second task has the pixels in another order; the pull is that of one task's Fisher information and weights."""
+        order = numpy.random.RandomState(42).permutation(36)
+        valid = f"valid: [{{path: {self.folder}/valid.idx.gz, labels: {self.folder}/valid-labels.idx, format: idx}}]"
+        train = f"train: [{{path: {self.folder}/train.idx.gz, labels: {self.folder}/train-labels.idx, format: idx"
+        tasks = ", ".join(f"{{name: {name}, max_steps: {STEPS}, {train}{keys}}}], {valid}}}"
+                          for name, keys in (("plain", ""), ("permuted", ", permutation: 42")))
+        recipe = "\n".join(line for line in self.recipe.read_text().splitlines() if not line.startswith(("data:", "  train:", "  valid:")))
+        start = self.model.state_dict()
+        start = {name: value.clone() for name, value in start.items()}
+        for labels in ("batched", "exact", "empirical"):
+            with self.subTest(labels):
+                self.model.load_state_dict(start)
+                parameters = list(self.model.parameters())
+                self.learn(torch.optim.SGD(parameters, 0.1, momentum=0.9), self.images, self.labels)
+                fisher, anchors = self.fisher(labels), [p.detach().clone() for p in parameters]
+                self.learn(torch.optim.SGD(parameters, 0.1, momentum=0.9), self.images[:, order], self.labels,
+                           penalty=lambda: LAMBDA / 2 * sum((f * (p - a) ** 2).sum() for f, p, a in zip(fisher, parameters, anchors)))
+                self.recipe.write_text(recipe.replace("max_steps: 40, ", "")
+                                       + f"\ncontinual: {{method: ewc, lambda: {LAMBDA}, fisher: {{labels: {labels}, examples: {EXAMPLES}}}, tasks: [{tasks}]}}\n")
+                self.train(*overrides_of(self.folder), "--overwrite")
+                self.compare_weights(1e-10)
 
     def source(self, keys):
         return f"data.train=[{{path: {self.folder}/train.idx.gz, labels: {self.folder}/train-labels.idx, format: idx{keys}}}]"
