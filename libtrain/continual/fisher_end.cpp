@@ -20,7 +20,8 @@ Importance FisherEnd::estimate(const RankContext& context, const LearnedTask& ta
 
 void FisherEnd::task_ended(const RankContext& context, const LearnedTask& task) {
   Importance learned = estimate(context, task);
-  for (ParameterImportance& of : learned) of.anchor.reset();  // the weights, with what adapters change
+  for (ParameterImportance& of : learned)
+    of.anchor.reset();  // the weights, with what adapters change
   remembered_.join(context, learned);
 }
 
