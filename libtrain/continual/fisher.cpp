@@ -179,7 +179,8 @@ FisherEstimate estimate_fisher(const FisherModel& model, const StepData& data,
   const at::AutoGradMode with_gradients(true);
   const Span span("fisher");
   FisherPass pass(model, request, context);
-  FisherSample sample(data, {request.examples, request.documents}, context.world);
+  FisherSample sample(data, {request.examples, request.sequences, request.documents},
+                      context.world);
   while (const auto batch = sample.next()) {
     agreed(context.world, "fisher: labels", [&] { require_labels(model, request, *batch); });
     pass.run(*batch);

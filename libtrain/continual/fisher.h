@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "config/recipe.h"
@@ -29,11 +30,14 @@ const char* name_of(FisherLabels labels);
 
 struct FisherRequest {
   FisherLabels labels = FisherLabels::kSampled;
-  std::int64_t examples = 1000;  // the first draws of the data, no more than one pass over them
-  bool documents = false;        // an example is a document of a sequence, not the sequence
-  bool routing_aware = false;    // the mean of an expert is over the examples that reached it
-  double mtp_coefficient = 0;    // of the multi-token prediction in an example's loss
-  std::uint64_t seed = 0;        // of sampled labels
+  std::int64_t examples = 1000;  // the first draws of the data
+  /// Draws that are looked at, at most: the sequences, or images, of one pass over the data, after
+  /// which they come again.
+  std::optional<std::int64_t> sequences = {};
+  bool documents = false;      // an example is a document of a sequence, not the sequence
+  bool routing_aware = false;  // the mean of an expert is over the examples that reached it
+  double mtp_coefficient = 0;  // of the multi-token prediction in an example's loss
+  std::uint64_t seed = 0;      // of sampled labels
 
   /// As the recipe says in `continual`, or by default where that is absent.
   static FisherRequest of(const Recipe& recipe);

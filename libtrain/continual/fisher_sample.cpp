@@ -4,9 +4,12 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace moesaic {
 namespace {
+
+constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
 
 // Over the ranks in their order: how many are before this one's, and how many there are.
 struct Counted {
@@ -39,7 +42,7 @@ std::vector<std::int64_t> starts_of_runs(const at::Tensor& value_T) {
   return starts;
 }
 
-// Of `mine`, what belongs to the `left` ones of this rank.
+// How many of `mine` are among the `left` that are still wanted.
 std::int64_t own_share(std::int64_t left, std::int64_t mine) {
   return std::clamp(left, std::int64_t{0}, mine);
 }
@@ -83,7 +86,7 @@ std::optional<Batch> FisherSample::next() {
   Batch batch = data_.micro_batch(place.step, place.index);
   const std::vector<std::int64_t> begin = starts_of_runs(batch.example_id_T);
   const Counted sequences = counted(world_, std::ssize(begin) - 1);
-  const std::int64_t left = data_.sequences() - sequences_ - sequences.before;
+  const std::int64_t left = options_.sequences.value_or(kAll) - sequences_ - sequences.before;
   const std::int64_t kept = own_share(left, std::ssize(begin) - 1);
   batch = first_rows(batch, begin[static_cast<std::size_t>(kept)]);
   sequences_ += sequences.total;

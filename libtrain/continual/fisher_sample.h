@@ -1,5 +1,5 @@
-// FisherSample: the first examples of the training order, no more than one pass over the data,
-// micro-batch by micro-batch, shared out to the ranks. Which examples they are does not depend on
+// FisherSample: the first examples of the training order, micro-batch by micro-batch, shared out to
+// the ranks. Which examples they are does not depend on
 // the layout, nor on the micro-batches.
 #pragma once
 
@@ -16,6 +16,7 @@ class FisherSample {
  public:
   struct Options {
     std::int64_t examples = 0;
+    std::optional<std::int64_t> sequences = {};  // that are looked at, at most
     bool documents = false;  // each document of the batch is an example, instead of its examples
   };
 

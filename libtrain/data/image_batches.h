@@ -29,7 +29,7 @@ class ImageStream : public StepData {
   /// An example's id is its position within the global batch.
   Batch micro_batch(std::int64_t step, std::int64_t index) const override;
 
-  std::int64_t sequences() const override { return images_.size(); }
+  std::int64_t images() const { return images_.size(); }
 
  private:
   Images images_;

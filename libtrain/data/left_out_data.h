@@ -16,7 +16,6 @@ class LeftOutData : public StepData {
   Batch micro_batch(std::int64_t step, std::int64_t index) const override {
     return data_->micro_batch(source(step), index);
   }
-  std::int64_t sequences() const override { return data_->sequences(); }
 
   /// The step of the whole data whose batches step `step` has now.
   std::int64_t source(std::int64_t step) const {

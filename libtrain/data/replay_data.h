@@ -26,8 +26,6 @@ class ReplayData : public StepData {
   StepSize size(std::int64_t step) const override;
   /// An example's id is its position within the global batch.
   Batch micro_batch(std::int64_t step, std::int64_t index) const override;
-  /// Of the new data.
-  std::int64_t sequences() const override { return fresh_->sequences(); }
 
  private:
   struct Draw {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 
 #include "data/batch.h"
 
@@ -27,9 +26,6 @@ class StepData {
   /// Micro-batch `index` of size(step).micro_batches; round r of a step gives rank k the index
   /// r * world + k.
   virtual Batch micro_batch(std::int64_t step, std::int64_t index) const = 0;
-  /// Sequences, or images, of one pass over the data, after which draws come again; without end
-  /// where that has no meaning.
-  virtual std::int64_t sequences() const { return std::numeric_limits<std::int64_t>::max(); }
 };
 
 }  // namespace moesaic

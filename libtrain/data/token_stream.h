@@ -32,7 +32,7 @@ class TokenStream : public StepData {
   std::int64_t micro_batches_per_step() const;
 
   /// Sequences of all sources together: one epoch.
-  std::int64_t sequences() const override;
+  std::int64_t sequences() const;
   std::int64_t max_token_id() const;
 
  private:

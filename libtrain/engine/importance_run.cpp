@@ -24,12 +24,13 @@ ParameterSet parameters_of(const ModelSource& source, const Precision& precision
                                                                       .plan = context.plan}};
 }
 
-FisherRequest request_of(const ImportanceRun& run, const Recipe& recipe) {
+FisherRequest request_of(const ImportanceRun& run, const Recipe& recipe, std::int64_t sequences) {
   FisherRequest request = FisherRequest::of(recipe);
   if (run.mas)
     request.labels = FisherLabels::kOutputNorm;
   else if (request.labels == FisherLabels::kOutputNorm)
     request.labels = fisher_labels_named(recipe.continual->fisher.labels);
+  request.sequences = sequences;
   return request;
 }
 
@@ -51,7 +52,7 @@ ImportanceNotes make_importances(const ImportanceRun& run, const Recipe& recipe,
                                                                     : keep_activations},
                  parameters, context);
   source->load(context, state_of(parameters), {});
-  const FisherRequest request = request_of(run, recipe);
+  const FisherRequest request = request_of(run, recipe, data.train_sequences);
   const FisherEstimate estimate = estimate_fisher(
       {*model, parameters, precision, chiefs_matmul(context.world, recipe.train.matmul)},
       *data.train, request, context);

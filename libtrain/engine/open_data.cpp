@@ -25,7 +25,7 @@ RunData open_images(const Recipe& recipe, const arch::Options& arch, const RankC
   RunData data;
   agreed(context.world, "data.images", [&] {
     auto train = std::make_unique<ImageStream>(open_train_images(recipe, arch));
-    data.train_sequences = train->sequences();
+    data.train_sequences = train->images();
     data.train = std::move(train);
     if (!recipe.data.valid.empty())
       data.valid = std::make_unique<ImageEval>(open_valid_images(recipe, arch));

@@ -19,7 +19,6 @@ Ids values(const at::Tensor& tensor) {
 /// and of one, whose ids say which sequence of all it is.
 class PackedData : public StepData {
  public:
-  explicit PackedData(std::int64_t sequences) : sequences_(sequences) {}
   StepSize size(std::int64_t) const override { return {.micro_batches = 2}; }
   Batch micro_batch(std::int64_t step, std::int64_t index) const override {
     BatchBuilder batch;
@@ -30,10 +29,6 @@ class PackedData : public StepData {
     }
     return batch.build();
   }
-  std::int64_t sequences() const override { return sequences_; }
-
- private:
-  std::int64_t sequences_;
 };
 
 struct Taken {
@@ -41,8 +36,8 @@ struct Taken {
   std::int64_t examples_counted = 0, micro_batches = 0;
 };
 
-Taken take(const FisherSample::Options& options, std::int64_t sequences = 1000) {
-  const PackedData data(sequences);
+Taken take(const FisherSample::Options& options) {
+  const PackedData data;
   FisherSample sample(data, options, Communicator::single());
   Taken taken;
   const auto append = [](Ids& all, const Ids& more) {
@@ -69,7 +64,7 @@ TEST(FisherSample, IsTheFirstDrawsNumberedThroughSteps) {
 }
 
 TEST(FisherSample, IsAllSequencesWhereThereAreFewer) {
-  const Taken taken = take({.examples = 100}, 3);
+  const Taken taken = take({.examples = 100, .sequences = 3});
   EXPECT_EQ(taken.ids, (Ids{0, 1, 5, 10, 11, 15, 20, 21, 25}));
   EXPECT_EQ(taken.examples_counted, 3);
   EXPECT_EQ(taken.micro_batches, 2);

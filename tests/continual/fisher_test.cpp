@@ -273,9 +273,10 @@ TEST(Fisher, RefusesWhatTheDataDoNotAllow) {
   const FisherRun run(context, test::fisher_arch("llama"));
   testing::expect_error(ErrorKind::kRecipe, "'exact' are for classifiers",
                         [&] { run.estimate(ExampleData(2), request_of(FisherLabels::kExact, 4)); });
-  testing::expect_error(ErrorKind::kData, "has no target", [&] {
-    run.estimate(ExampleData(2, 0), request_of(FisherLabels::kEmpirical, 4));
-  });
+  FisherRequest none = request_of(FisherLabels::kEmpirical, 4);
+  none.sequences = 0;
+  testing::expect_error(ErrorKind::kData, "has no target",
+                        [&] { run.estimate(ExampleData(2), none); });
   run.parameters.find("lm_head.weight")->tensor.mul_(1e200);
   testing::expect_error(ErrorKind::kRecipe, "is not finite", [&] {
     run.estimate(ExampleData(2), request_of(FisherLabels::kEmpirical, 4));

@@ -35,8 +35,7 @@ inline Batch example_batch(std::int64_t number) {
 /// Six of them a step.
 class ExampleData : public StepData {
  public:
-  explicit ExampleData(std::int64_t micro_batch_size, std::int64_t sequences = 1000)
-      : micro_batch_size_(micro_batch_size), sequences_(sequences) {}
+  explicit ExampleData(std::int64_t micro_batch_size) : micro_batch_size_(micro_batch_size) {}
   StepSize size(std::int64_t) const override { return {.micro_batches = 6 / micro_batch_size_}; }
   Batch micro_batch(std::int64_t step, std::int64_t index) const override {
     BatchBuilder batch;
@@ -44,10 +43,9 @@ class ExampleData : public StepData {
       add_example(batch, 6 * step + i, i);
     return batch.build();
   }
-  std::int64_t sequences() const override { return sequences_; }
 
  private:
-  std::int64_t micro_batch_size_, sequences_;
+  std::int64_t micro_batch_size_;
 };
 
 inline arch::Options fisher_arch(const std::string& type, const Json& more = Json::object()) {
