@@ -5,7 +5,8 @@
 namespace moesaic {
 
 Importance FisherEnd::estimate(const RankContext& context, const LearnedTask& task) const {
-  const FisherRequest request = FisherRequest::of(task.recipe);
+  FisherRequest request = FisherRequest::of(task.recipe);
+  if (task.sequences > 0) request.sequences = task.sequences;
   const auto of = [&](const Model& model, const ParameterSet& parameters) {
     return estimate_fisher({model, parameters, subject_.precision, subject_.matmul}, task.data,
                            request, context)
