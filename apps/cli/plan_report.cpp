@@ -14,6 +14,17 @@
 namespace moesaic::cli {
 namespace {
 
+// What the block continual keeps.
+void count_remembered(const ContinualOptions& continual, arch::CostOptions& sizes) {
+  const std::string& method = continual.method;
+  sizes.old_model = method == "lwf";
+  if (method == "none" || method == "lwf") return;
+  const bool changes = !continual.tasks.empty() || continual.importance.size() > 1;
+  const std::int64_t importances = method == "l2" ? 0 : 1;
+  sizes.remembered = importances + 1 + (method == "si" ? 1 : 0);
+  sizes.remembered_of_adapted = importances + (changes ? 1 : 0);
+}
+
 arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   arch::CostOptions sizes;
   sizes.ranks = recipe.parallel.ranks;
@@ -32,6 +43,7 @@ arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   sizes.checkpoint_activations = recipe.train.checkpoint_activations;
   sizes.missing_experts =
       recipe.moe.gate_gradient == "dense_mixer" || recipe.moe.diagnose_every > 0;
+  if (recipe.continual) count_remembered(*recipe.continual, sizes);
   return sizes;
 }
 
@@ -100,6 +112,7 @@ Json plan_json(const Recipe& recipe) {
                {"rank_parameter_bytes", cost.parameter_bytes},
                {"rank_gradient_bytes", cost.gradient_bytes},
                {"rank_optimizer_bytes", cost.optimizer_bytes},
+               {"rank_remembered_bytes", cost.remembered_bytes},
                {"rank_activation_bytes", cost.activation_bytes},
                {"rank_snapshot_bytes", cost.snapshot_bytes},
                {"rank_process_bytes", cost.process_bytes},
@@ -137,6 +150,7 @@ void print_plan(const Recipe& recipe) {
       {"  parameters", scaled_bytes(cost.parameter_bytes)},
       {"  gradients", scaled_bytes(cost.gradient_bytes)},
       {"  optimizer", scaled_bytes(cost.optimizer_bytes)},
+      {"  old knowledge", scaled_bytes(cost.remembered_bytes)},
       {"  activations", scaled_bytes(cost.activation_bytes)},
       {"  snapshot for checkpoints", scaled_bytes(cost.snapshot_bytes)},
       {"  program, libraries", scaled_bytes(cost.process_bytes)},

@@ -47,6 +47,23 @@ double copied_values(const ParameterTable& table, const CostOptions& s) {
   return values;
 }
 
+// What is kept of earlier learning: shared out as the optimizer's state is, but for what is kept of
+// weights with an adapter.
+double remembered_bytes(const ParameterTable& table, const CostOptions& s) {
+  double values = 0;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const ParameterInfo& info = table[i];
+    if (info.adapter) continue;
+    const double held = d(info.numel()) / (info.scope == Scope::kExpert ? d(s.expert) : 1.0);
+    const double updated = s.shard_optimizer ? d(info.numel()) / d(s.ranks) : held;
+    const bool adapted = i + 1 < table.size() && table[i + 1].adapter;  // its factors follow it
+    if (info.trainable) values += d(s.remembered) * updated;
+    if (adapted) values += d(s.remembered_of_adapted) * held;
+    if (s.old_model) values += held;
+  }
+  return values * d(s.master_bytes);
+}
+
 void count_memory(const Options& o, const ParameterTable& table, const CostOptions& s, Cost& cost) {
   const double held = d(cost.rank_parameters), trained = d(cost.rank_trainable_parameters);
   const double copied = s.compute_bytes < s.master_bytes ? copied_values(table, s) : 0.0;
@@ -55,7 +72,11 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
   // A share is even but for a digest block.
   const double updated = s.shard_optimizer ? d(cost.trainable_parameters) / d(s.ranks) : trained;
   cost.optimizer_bytes = updated * d(s.optimizer_moments * s.master_bytes);
-  if (s.async_checkpoint) cost.snapshot_bytes = held * d(s.master_bytes) + cost.optimizer_bytes;
+  cost.remembered_bytes = remembered_bytes(table, s);
+  if (s.async_checkpoint) {
+    cost.snapshot_bytes =
+        held * d(s.master_bytes) + cost.optimizer_bytes + cost.remembered_bytes;
+  }
   cost.activation_bytes =
       activation_peak(o, {.tokens = d(s.micro_batch_size) * d(s.sequence_length),
                           .master_bytes = d(s.master_bytes),

@@ -30,6 +30,9 @@ void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& p
 void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
                      ProblemList& problems);
 
+/// What is wrong with a run by a method that has neither importances nor tasks.
+std::string nothing_to_pull_to(const std::string& method);
+
 /// Warnings for keys that were set and change nothing.
 void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems);

@@ -49,10 +49,9 @@ class ContinualCheck {
     const std::string key = "continual.method";
     const bool has_tasks = !continual_.tasks.empty();
     const bool learns = is("ewc") || is("online_ewc") || is("si") || is("mas");
-    refuse(learns && continual_.importance.empty() && !has_tasks, key,
-           format("{} has nothing to pull to: give continual.importance, which moesaic importance "
-                  "makes, or continual.tasks; none = replay alone",
-                  continual_.method));
+    // No error: the recipe may be one for moesaic importance. A run refuses it.
+    if (learns && continual_.importance.empty() && !has_tasks)
+      problems_.warning(place_of(places_, key), key, nothing_to_pull_to(continual_.method));
     refuse(is("lwf") && !recipe_.model.from && !has_tasks, key,
            "lwf needs an old model: give model.from, or continual.tasks");
     refuse(is("lwf") && continual_.mask_classes, key,
@@ -78,6 +77,12 @@ class ContinualCheck {
 };
 
 }  // namespace
+
+std::string nothing_to_pull_to(const std::string& method) {
+  return format("{} has nothing to pull to: a run needs continual.importance, which moesaic "
+                "importance makes, or continual.tasks; none = replay alone",
+                method);
+}
 
 void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
                      ProblemList& problems) {

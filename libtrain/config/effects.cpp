@@ -107,17 +107,17 @@ void check_continual_effects(const Recipe& recipe, bool is_moe, const EffectChec
   const auto unused = [&](std::initializer_list<const char*> keys) {
     for (const char* key : keys) check.unused(std::string("continual.") + key, reason);
   };
-  const bool pulls = method != "none" && method != "lwf";
+  const bool estimates = method == "ewc" || method == "online_ewc" || method == "mas";
+  const bool pulls = estimates || method == "l2" || method == "si";
   if (method == "none") unused({"lambda"});
   if (method != "lwf") unused({"temperature"});
   if (!pulls) unused({"importance", "router_lambda"});
-  if (method == "l2" || method == "si" || method == "lwf") unused({"fisher"});
+  if (!estimates && method != "none") unused({"fisher"});
+  if (estimates && method != "online_ewc") unused({"fisher.decay"});
   if (method == "mas") unused({"fisher.labels"});
-  if (method != "online_ewc") unused({"fisher.decay"});
-  if (!is_moe) {
-    for (const char* key : {"continual.router_lambda", "continual.fisher.routing_aware"})
-      check.unused(key, "the model is dense");
-  }
+  if (!is_moe && pulls) check.unused("continual.router_lambda", "the model is dense");
+  if (!is_moe && estimates)
+    check.unused("continual.fisher.routing_aware", "the model is dense");
   if (continual.replay.share == 0)
     check.unused("continual.replay.sources", "continual.replay.share is 0");
 }

@@ -30,6 +30,10 @@ constexpr std::array<std::pair<FisherLabels, const char*>, 5> kLabelNames = {
      {FisherLabels::kOutputNorm, "mas"}}};
 constexpr std::int64_t kMostLabels = 10'000;  // of a pass each
 
+Magnitude magnitude_of(FisherLabels labels) {
+  return labels == FisherLabels::kOutputNorm ? Magnitude::kAbsolute : Magnitude::kSquare;
+}
+
 // Runs micro-batches of a sample into the sink.
 class FisherPass {
  public:
@@ -37,10 +41,9 @@ class FisherPass {
       : model_(model),
         request_(request),
         context_(context),
-        sink_(
-            model.parameters,
-            request.labels == FisherLabels::kOutputNorm ? Magnitude::kAbsolute : Magnitude::kSquare,
-            model.matmul),
+        sink_(model.parameters, {.magnitude = magnitude_of(request.labels),
+                                 .matmul = model.matmul,
+                                 .dtype = model.precision.master}),
         computation_{.precision = model.precision, .matmul = model.matmul, .world = context.world} {
   }
 

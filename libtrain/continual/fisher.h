@@ -31,7 +31,8 @@ const char* name_of(FisherLabels labels);
 struct FisherRequest {
   FisherLabels labels = FisherLabels::kSampled;
   std::int64_t examples = 1000;  // the first draws of the data
-  /// No more sequences than so many are looked at: those of the data, where they are known.
+  /// Draws that are looked at, at most: the sequences, or images, of one pass over the data, after
+  /// which they come again.
   std::optional<std::int64_t> sequences = {};
   bool documents = false;      // an example is a document of a sequence, not the sequence
   bool routing_aware = false;  // the mean of an expert is over the examples that reached it

@@ -5,7 +5,8 @@
 namespace moesaic {
 
 Importance FisherEnd::estimate(const RankContext& context, const LearnedTask& task) const {
-  const FisherRequest request = FisherRequest::of(task.recipe);
+  FisherRequest request = FisherRequest::of(task.recipe);
+  if (task.sequences > 0) request.sequences = task.sequences;
   const auto of = [&](const Model& model, const ParameterSet& parameters) {
     return estimate_fisher({model, parameters, subject_.precision, subject_.matmul}, task.data,
                            request, context)
@@ -19,7 +20,8 @@ Importance FisherEnd::estimate(const RankContext& context, const LearnedTask& ta
 
 void FisherEnd::task_ended(const RankContext& context, const LearnedTask& task) {
   Importance learned = estimate(context, task);
-  for (ParameterImportance& of : learned) of.anchor = {};  // the weights, with what adapters change
+  for (ParameterImportance& of : learned)
+    of.anchor.reset();  // the weights, with what adapters change
   remembered_.join(context, learned);
 }
 

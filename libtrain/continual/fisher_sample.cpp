@@ -4,9 +4,12 @@
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
+#include <limits>
 
 namespace moesaic {
 namespace {
+
+constexpr std::int64_t kAll = std::numeric_limits<std::int64_t>::max();
 
 // Over the ranks in their order: how many are before this one's, and how many there are.
 struct Counted {
@@ -39,8 +42,8 @@ std::vector<std::int64_t> starts_of_runs(const at::Tensor& value_T) {
   return starts;
 }
 
-// Of `mine`, what belongs to the `left` ones of this rank.
-std::int64_t share(std::int64_t left, std::int64_t mine) {
+// How many of `mine` are among the `left` that are still wanted.
+std::int64_t own_share(std::int64_t left, std::int64_t mine) {
   return std::clamp(left, std::int64_t{0}, mine);
 }
 
@@ -81,18 +84,16 @@ std::optional<Batch> FisherSample::next() {
   if (examples_ >= options_.examples) return std::nullopt;
   const Place place = take_place();
   Batch batch = data_.micro_batch(place.step, place.index);
-  if (options_.sequences) {
-    const std::vector<std::int64_t> begin = starts_of_runs(batch.example_id_T);
-    const Counted all = counted(world_, std::ssize(begin) - 1);
-    const std::int64_t left = *options_.sequences - sequences_ - all.before;
-    const std::int64_t kept = share(left, std::ssize(begin) - 1);
-    batch = first_rows(batch, begin[static_cast<std::size_t>(kept)]);
-    sequences_ += all.total;
-  }
+  const std::vector<std::int64_t> begin = starts_of_runs(batch.example_id_T);
+  const Counted sequences = counted(world_, std::ssize(begin) - 1);
+  const std::int64_t left = options_.sequences.value_or(kAll) - sequences_ - sequences.before;
+  const std::int64_t kept = own_share(left, std::ssize(begin) - 1);
+  batch = first_rows(batch, begin[static_cast<std::size_t>(kept)]);
+  sequences_ += sequences.total;
   const std::int64_t mine = std::ssize(starts(batch)) - 1;
   const Counted all = counted(world_, mine);
   if (all.total == 0) return std::nullopt;
-  const std::int64_t count = share(options_.examples - examples_ - all.before, mine);
+  const std::int64_t count = own_share(options_.examples - examples_ - all.before, mine);
   batch = count > 0 ? numbered(batch, count, examples_ + all.before) : empty_batch();
   examples_ = std::min(options_.examples, examples_ + all.total);
   micro_batches_ += counted(world_, count > 0 ? 1 : 0).total;

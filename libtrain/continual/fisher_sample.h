@@ -1,5 +1,6 @@
 // FisherSample: the first examples of the training order, micro-batch by micro-batch, shared out to
-// the ranks. Which examples they are does not depend on the layout, nor on the micro-batches.
+// the ranks. Which examples they are does not depend on
+// the layout, nor on the micro-batches.
 #pragma once
 
 #include <cstdint>

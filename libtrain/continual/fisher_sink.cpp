@@ -29,20 +29,20 @@ void keep_pieces(const HandOverAgain& again, std::vector<ParameterUse>& whole) {
 
 }  // namespace
 
-FisherSink::FisherSink(const ParameterSet& parameters, Magnitude magnitude, MatmulKernel kernel)
-    : parameters_(parameters), magnitude_(magnitude), kernel_(kernel), states_(parameters.size()) {
+FisherSink::FisherSink(const ParameterSet& parameters, const Options& options)
+    : parameters_(parameters), options_(options), states_(parameters.size()) {
   std::int64_t most = 0;
-  at::TensorOptions options;
+  at::TensorOptions numbers(options.dtype);
   for (const Parameter& parameter : parameters) {
     if (!parameter.trainable) continue;
     State& state = at(parameter);
-    state.sum = at::zeros_like(parameter.tensor);
+    numbers = numbers.device(parameter.tensor.device());
+    state.sum = at::zeros(parameter.tensor.sizes(), numbers);
     if (parameter.scope == Scope::kExpert)
       state.reached = at::zeros({parameter.tensor.size(0)}, at::kLong);
     most = std::max(most, values_of_gradient(parameter));
-    options = parameter.tensor.options();
   }
-  gradient_ = at::zeros({most}, options.requires_grad(false));
+  gradient_ = at::zeros({most}, numbers);
 }
 
 void FisherSink::open(const Parameter& parameter) { ++at(parameter).open; }
@@ -78,8 +78,8 @@ void FisherSink::end() {
 }
 
 ExampleSum FisherSink::into(const at::Tensor& sum) const {
-  return {.magnitude = magnitude_,
-          .kernel = kernel_,
+  return {.magnitude = options_.magnitude,
+          .kernel = options_.matmul,
           .sum = sum,
           .gradient = gradient_.narrow(0, 0, sum.numel()).view(sum.sizes())};
 }

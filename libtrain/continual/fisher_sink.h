@@ -17,8 +17,14 @@ namespace moesaic {
 /// asked for again then. What passes comes example after example.
 class FisherSink : public GradientSink {
  public:
+  struct Options {
+    Magnitude magnitude = Magnitude::kSquare;
+    MatmulKernel matmul = MatmulKernel::kMkl;
+    at::ScalarType dtype = at::kFloat;  // of the sums, whatever the weights are stored in
+  };
+
   /// `parameters` must outlive the sink.
-  FisherSink(const ParameterSet& parameters, Magnitude magnitude, MatmulKernel kernel);
+  FisherSink(const ParameterSet& parameters, const Options& options);
 
   void open(const Parameter& parameter) override;
   void add(const ParameterUse& use) override;
@@ -56,8 +62,7 @@ class FisherSink : public GradientSink {
   void add_groups(State& state);
 
   const ParameterSet& parameters_;
-  Magnitude magnitude_;
-  MatmulKernel kernel_;
+  Options options_;
   std::vector<State> states_;  // by position in the ParameterSet
   at::Tensor gradient_;        // flat, as large as the largest weight; zeros
 };

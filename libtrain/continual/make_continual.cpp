@@ -3,8 +3,10 @@
 #include <optional>
 #include <utility>
 
+#include "config/check.h"
 #include "continual/anchored_decay.h"
 #include "continual/distillation.h"
+#include "core/error.h"
 #include "models/make_model.h"
 #include "store/importance_file.h"
 
@@ -38,6 +40,8 @@ void recall(const ContinualSubject& subject, const RankContext& context, Remembe
 
 void add_penalty(const ContinualSubject& subject, const RankContext& context, ContinualRun& run) {
   const ContinualOptions& o = *subject.recipe.continual;
+  if (o.method != "l2" && o.importance.empty() && o.tasks.empty())
+    throw Error(ErrorKind::kRecipe, "continual.method: " + nothing_to_pull_to(o.method));
   run.remembered = std::make_unique<Remembered>(
       subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters),
       subject.ownership, remembering(o, subject.digest));

@@ -52,7 +52,7 @@ at::Tensor OldModel::hidden(const ForwardContext& context) const {
 StateDict OldModel::state() const {
   StateDict state;
   for (const Parameter& own : own_) state.push_back(entry_like(own, "old", own.tensor));
-  state.push_back({.name = "old_knows", .tensor = knows_, .exact = true});
+  state.push_back({.name = "old_model/knows", .tensor = knows_, .exact = true});
   return state;
 }
 

@@ -38,7 +38,7 @@ class OldModel {
   at::Tensor hidden(const ForwardContext& context) const;
   const Linear& head() const { return model_->head(); }
 
-  /// old/<parameter>, and "old_knows"; after they were loaded, loaded() is to be called.
+  /// old/<parameter>, and old_model/knows; after they were loaded, loaded() is to be called.
   StateDict state() const;
   void loaded() { computation_.weights.invalidate(); }
 

@@ -26,7 +26,7 @@ double merge_terms(at::Tensor fisher, at::Tensor anchor, const at::Tensor& f, co
   const at::Tensor share = at::where(sum.gt(0), f.div(sum), at::ones_like(sum));
   const at::Tensor way = b.sub(anchor);
   const double rest = fisher.mul(share).mul_(way).mul_(way).sum(at::kDouble).item<double>();
-  anchor.add_(share.mul(way));
+  anchor.lerp_(b, share);  // b itself where the share is 1
   fisher.copy_(sum);
   return rest;
 }
@@ -44,7 +44,7 @@ Remembered::Remembered(const ParameterSet& parameters, std::vector<LowRankPair> 
     if (parameter.trainable && !parameter.adapter) keep(parameter);
   }
   for (const LowRankPair& pair : pairs_) keep(pair);
-  state_.push_back({.name = "remembered", .tensor = counts_, .global_shape = {3}, .exact = true});
+  state_.push_back({.name = "remembered/counts", .tensor = counts_, .global_shape = {3}, .exact = true});
 }
 
 RowRange Remembered::rows(const Parameter& parameter) const {
@@ -83,7 +83,8 @@ const Remembered::Of* Remembered::find(const Parameter& parameter) const {
 double Remembered::join(const Of& of, const at::Tensor& fisher, const at::Tensor& anchor) const {
   if (options_.joining == Joining::kTerm) {
     if (fisher.defined() && of.anchor.defined())
-      return merge_terms(of.fisher, of.anchor, fisher.to(of.fisher.scalar_type()), anchor);
+      return merge_terms(of.fisher, of.anchor, fisher.to(of.fisher.scalar_type()),
+                         anchor.to(of.anchor.scalar_type()));
   } else if (of.anchor.defined()) {
     at::Tensor(of.anchor).copy_(anchor);
   }

@@ -63,7 +63,7 @@ class Remembered {
   /// The largest importance. Collective over world.
   double largest(const RankContext& context) const;
 
-  /// fisher/<parameter>, anchor/<parameter>, and "remembered".
+  /// fisher/<parameter>, anchor/<parameter>, and remembered/counts.
   const StateDict& state() const { return state_; }
 
  private:

@@ -24,13 +24,13 @@ ParameterSet parameters_of(const ModelSource& source, const Precision& precision
                                                                       .plan = context.plan}};
 }
 
-FisherRequest request_of(const ImportanceRun& run, const Recipe& recipe, const RunData& data) {
+FisherRequest request_of(const ImportanceRun& run, const Recipe& recipe, std::int64_t sequences) {
   FisherRequest request = FisherRequest::of(recipe);
   if (run.mas)
     request.labels = FisherLabels::kOutputNorm;
   else if (request.labels == FisherLabels::kOutputNorm)
     request.labels = fisher_labels_named(recipe.continual->fisher.labels);
-  request.sequences = data.train_sequences;
+  request.sequences = sequences;
   return request;
 }
 
@@ -39,6 +39,7 @@ FisherRequest request_of(const ImportanceRun& run, const Recipe& recipe, const R
 ImportanceNotes make_importances(const ImportanceRun& run, const Recipe& recipe,
                                  const RankContext& context) {
   require_one_task(recipe);
+  require_place_for_importances(context, run.output);
   const auto source =
       adapted(context, ModelSource::open(context, run.model, run.base), run.adapter);
   const RunData data =
@@ -51,7 +52,7 @@ ImportanceNotes make_importances(const ImportanceRun& run, const Recipe& recipe,
                                                                     : keep_activations},
                  parameters, context);
   source->load(context, state_of(parameters), {});
-  const FisherRequest request = request_of(run, recipe, data);
+  const FisherRequest request = request_of(run, recipe, data.train_sequences);
   const FisherEstimate estimate = estimate_fisher(
       {*model, parameters, precision, chiefs_matmul(context.world, recipe.train.matmul)},
       *data.train, request, context);

@@ -28,21 +28,21 @@ constexpr const char* kExamples = "examples";
 constexpr const char* kModelDigest = "model_digest";
 
 // The two values of a parameter and what they are called.
-struct Part {
+struct ImportancePart {
   const char* group;
   at::Tensor ParameterImportance::*value;
 };
-constexpr Part kParts[] = {{"fisher", &ParameterImportance::fisher},
-                           {"anchor", &ParameterImportance::anchor}};
+constexpr ImportancePart kImportanceParts[] = {{"fisher", &ParameterImportance::fisher},
+                                               {"anchor", &ParameterImportance::anchor}};
 
-std::string name_in_file(const Part& part, const Parameter& parameter) {
+std::string importance_name(const ImportancePart& part, const Parameter& parameter) {
   return format("{}/{}", part.group, parameter.name);
 }
 
 std::vector<DatasetPart> parts_of(const RankContext& context, const ParameterSet& parameters,
                                   const Importance& importance) {
   std::vector<DatasetPart> parts;
-  for (const Part& part : kParts) {
+  for (const ImportancePart& part : kImportanceParts) {
     for (const Parameter& parameter : parameters) {
       const at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
       if (!value.defined()) continue;
@@ -82,8 +82,8 @@ void check_datasets(const Hdf5File& file, const ParameterSet& parameters) {
   Differences differences("the file");
   for (const Parameter& parameter : parameters) {
     std::int64_t found = 0;
-    for (const Part& part : kParts) {
-      const std::string name = name_in_file(part, parameter);
+    for (const ImportancePart& part : kImportanceParts) {
+      const std::string name = importance_name(part, parameter);
       if (names.erase(name) == 0) continue;
       ++found;
       const Hdf5Spec spec = file.dataset(name).spec();
@@ -113,45 +113,11 @@ Importance read_values(const Hdf5File& file, const ParameterSet& parameters) {
   for (std::string& name : file.dataset_names()) names.insert(std::move(name));
   Importance importance(parameters.size());
   for (const Parameter& parameter : parameters) {
-    for (const Part& part : kParts) {
-      const std::string name = name_in_file(part, parameter);
+    for (const ImportancePart& part : kImportanceParts) {
+      const std::string name = importance_name(part, parameter);
       if (!names.contains(name)) continue;
       importance[static_cast<std::size_t>(parameter.index)].*part.value =
           read_value(file, name, parameter);
-    }
-  }
-  return importance;
-}
-
-// State of a run that has learned: the manifest says what there is.
-Importance read_checkpoint(const RankContext& context, const std::string& path,
-                           const ParameterSet& parameters) {
-  const CheckpointInfo info = CheckpointStore::open(context, path);
-  Importance importance(parameters.size());
-  CheckpointContent content{.is_part = true};
-  agreed(context.world, "importances: checkpoint", [&] {
-    MOESAIC_CHECK(!AdapterRunSource::is_adapted(info), ErrorKind::kCheckpoint,
-                  "{} holds adapters: their importances are those of changes of a base", path);
-    const Json& datasets = info.manifest.at("datasets");
-    for (const Parameter& parameter : parameters) {
-      for (const Part& part : kParts) {
-        if (!datasets.contains(name_in_file(part, parameter))) continue;
-        at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
-        value = at::empty_like(parameter.tensor, at::TensorOptions(at::kCPU));
-        content.state.push_back(entry_like(parameter, part.group, value));
-      }
-    }
-    if (content.state.empty()) {
-      throw Error(ErrorKind::kCheckpoint,
-                  format("the checkpoint {} holds no importances", info.path),
-                  "make them with moesaic importance --model " + path);
-    }
-  });
-  CheckpointStore::load(context, info, content);
-  for (const Parameter& parameter : parameters) {
-    for (const Part& part : kParts) {
-      at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
-      if (value.defined()) value = value.to(parameter.tensor.device());
     }
   }
   return importance;
@@ -188,16 +154,25 @@ void require_importances(const RankContext& context, const std::string& path,
 
 }  // namespace
 
+void require_place_for_importances(const RankContext& context, const std::string& path) {
+  agreed(context.world, "importances: place", [&] {
+    if (!context.is_chief()) return;
+    const std::string folder = std::filesystem::path(absolute_path(path)).parent_path();
+    MOESAIC_CHECK(is_folder(folder, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
+                  "there is no folder {} for {}", folder, path);
+    MOESAIC_CHECK(!is_folder(path, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
+                  "{} is a folder, not a file", path);
+  });
+}
+
 void write_importances(const RankContext& context, const std::string& path,
                        const ParameterSet& parameters, const Importance& importance,
                        const ImportanceNotes& notes) {
+  require_place_for_importances(context, path);
   const std::string temporary = path + ".tmp";
   std::vector<DatasetPart> parts;
-  agreed(context.world, "importances: plan", [&] {
-    MOESAIC_CHECK(!context.is_chief() || !is_folder(path, ErrorKind::kCheckpoint),
-                  ErrorKind::kCheckpoint, "{} is a folder, not a file", path);
-    parts = parts_of(context, parameters, importance);
-  });
+  agreed(context.world, "importances: plan",
+         [&] { parts = parts_of(context, parameters, importance); });
   check_parts(context, parts);
   try {
     write_datasets(context, temporary, parts, [&notes](Hdf5File& file) {
@@ -216,6 +191,40 @@ void write_importances(const RankContext& context, const std::string& path,
   }
 }
 
+// The manifest says what there is.
+Importance read_state_importances(const RankContext& context, const std::string& path,
+                                  const ParameterSet& parameters) {
+  const CheckpointInfo info = CheckpointStore::open(context, path);
+  Importance importance(parameters.size());
+  CheckpointContent content{.is_part = true};
+  agreed(context.world, "importances: checkpoint", [&] {
+    MOESAIC_CHECK(!AdapterRunSource::is_adapted(info), ErrorKind::kCheckpoint,
+                  "{} holds adapters: their importances are those of changes of a base", path);
+    const Json& datasets = info.manifest.at("datasets");
+    for (const Parameter& parameter : parameters) {
+      for (const ImportancePart& part : kImportanceParts) {
+        if (!datasets.contains(importance_name(part, parameter))) continue;
+        at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
+        value = at::empty_like(parameter.tensor, at::TensorOptions(at::kCPU));
+        content.state.push_back(entry_like(parameter, part.group, value));
+      }
+    }
+    if (content.state.empty()) {
+      throw Error(ErrorKind::kCheckpoint,
+                  format("the checkpoint {} holds no importances", info.path),
+                  "make them with moesaic importance --model " + path);
+    }
+  });
+  CheckpointStore::load(context, info, content);
+  for (const Parameter& parameter : parameters) {
+    for (const ImportancePart& part : kImportanceParts) {
+      at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
+      if (value.defined()) value = value.to(parameter.tensor.device());
+    }
+  }
+  return importance;
+}
+
 Importance read_importances(const RankContext& context, const std::string& path,
                             const ParameterSet& parameters,
                             const std::optional<std::string>& model_digest) {
@@ -226,7 +235,7 @@ Importance read_importances(const RankContext& context, const std::string& path,
   if (folder) {
     const std::string digest = ModelSource::open(context, path)->digest(context);
     agreed(context.world, "importances: model", [&] { require_model(path, digest, model_digest); });
-    importance = read_checkpoint(context, path, parameters);
+    importance = read_state_importances(context, path, parameters);
   } else {
     agreed(context.world, "importances: read", [&] {
       const Hdf5File file = Hdf5File::open(path);

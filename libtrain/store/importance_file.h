@@ -20,6 +20,10 @@ struct ImportanceNotes {
   std::string model_digest;   // ModelSource::digest() of the model that the anchors are of
 };
 
+/// Collective over world, to be asked before there is much to be lost: Error(kCheckpoint) when no
+/// such file can be at `path`.
+void require_place_for_importances(const RankContext& context, const std::string& path);
+
 /// Collective over world. Writes what is defined of `importance`, each value once, by the ranks
 /// that hold it, under a temporary name first: it replaces a file at `path`, never a folder. After
 /// a failure every rank throws Error(kCheckpoint).
@@ -36,5 +40,11 @@ void write_importances(const RankContext& context, const std::string& path,
 Importance read_importances(const RankContext& context, const std::string& path,
                             const ParameterSet& parameters,
                             const std::optional<std::string>& model_digest = std::nullopt);
+
+/// The same of one checkpoint of a run, whose state has them under these names; values are not
+/// looked at. Error(kCheckpoint) where it has none, or where the run has adapters: then anchors are
+/// of changes of a base.
+Importance read_state_importances(const RankContext& context, const std::string& checkpoint,
+                                  const ParameterSet& parameters);
 
 }  // namespace moesaic

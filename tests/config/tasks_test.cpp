@@ -74,7 +74,8 @@ TEST_F(Tasks, AllDataOfARecipeIsFound) {
   }
   EXPECT_EQ(keys, (std::vector<std::string>{"data.train", "data.valid", "continual.tasks[0].train",
                                             "continual.tasks[0].valid", "continual.tasks[1].train",
-                                            "continual.tasks[1].valid"}));
+                                            "continual.tasks[1].valid",
+                                            "continual.replay.sources"}));
   EXPECT_EQ(sources, 4U);
 }
 

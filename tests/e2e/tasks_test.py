@@ -113,10 +113,9 @@ class Tasks(RunTest):
         deadline = time.time() + 60
         while job.poll() is None and time.time() < deadline and not (metrics.exists() and metrics.read_text().count("\n") > 20):
             time.sleep(0.005)
-        for pid in ranks_of(self.folder / "killed"):
-            os.kill(pid, signal.SIGKILL)
-        self.assertEqual(job.wait(timeout=60), 6, job.stderr.read())
-        job.stderr.close()
+        os.kill(ranks_of(self.folder / "killed")[0], signal.SIGKILL)
+        errors = job.communicate(timeout=60)[1]
+        self.assertEqual(job.returncode, 6, errors)
         self.assertEqual(len(self.matrix("killed")["matrix"]), 2)
         self.assertIsNone(self.matrix("killed")["average"])
         self.train("--resume", "auto", run="killed", ranks=2, expert=2)

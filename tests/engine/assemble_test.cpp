@@ -81,5 +81,48 @@ TEST(Assemble, RefusesTokensOutsideTheVocabulary) {
   EXPECT_THROW(a.parts(), Error);
 }
 
+// Pulled to where it started: lambda / 2 x the squared way of all that is trained.
+TEST(Assemble, PutsThePenaltyBeforeClippingAndIntoTheLoss) {
+  Assembled a;
+  a.recipe.continual = ContinualOptions{.method = "l2", .lambda = 10};
+  TrainingParts parts = a.parts();
+  ASSERT_EQ(parts.transforms.size(), 2U);
+  EXPECT_EQ(parts.transforms[0]->name(), "l2(10)");
+  EXPECT_EQ(parts.transforms[0]->state().size(), parts.gradients.entries.size() + 1);
+  const std::vector<at::Tensor> start = test::weights_of(parts);
+  Trainer trainer(a.context, parts);
+  EXPECT_EQ(*trainer.step(1, {}).transforms.find("loss_l2"), 0);
+  double way = 0;
+  for (const Parameter& parameter : *parts.parameters) {
+    const at::Tensor& old = start[static_cast<std::size_t>(parameter.index)];
+    if (parameter.trainable) way += parameter.tensor.sub(old).square().sum().item<double>();
+  }
+  const StepReport report = trainer.step(2, {});
+  EXPECT_NEAR(*report.transforms.find("loss_l2"), 5 * way, 1e-9 * way);
+
+  double total = *report.transforms.find("loss_l2");
+  const std::vector<double> coefficients = {1, 0.01 * 1, 0.001 * 1};  // one layer has experts
+  for (std::size_t i = 0; i < report.losses.size(); ++i)
+    total += coefficients.at(i) * report.losses[i].second;
+  EXPECT_NEAR(report.loss_total, total, 1e-9);
+}
+
+TEST(Assemble, AddsADistanceFromTheOldModel) {
+  Assembled a;
+  a.recipe.continual = ContinualOptions{.method = "lwf", .lambda = 2};
+  TrainingParts parts = a.parts();
+  EXPECT_EQ(names_of(parts.losses).back(), "loss_lwf");
+  EXPECT_EQ(parts.transforms.size(), 1U);
+  Trainer trainer(a.context, parts);
+  EXPECT_NEAR(trainer.step(1, {}).losses.back().second, 0, 1e-12);
+  EXPECT_GT(trainer.step(2, {}).losses.back().second, 1e-9);
+}
+
+TEST(Assemble, RefusesAMethodThatHasNothingToPullTo) {
+  Assembled a;
+  a.recipe.continual = ContinualOptions{};
+  EXPECT_THROW(a.parts(), Error);
+}
+
 }  // namespace
 }  // namespace moesaic
