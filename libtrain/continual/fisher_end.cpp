@@ -5,8 +5,7 @@
 namespace moesaic {
 
 Importance FisherEnd::estimate(const RankContext& context, const LearnedTask& task) const {
-  FisherRequest request = FisherRequest::of(task.recipe);
-  if (task.sequences > 0) request.sequences = task.sequences;
+  const FisherRequest request = FisherRequest::of(task.recipe);
   const auto of = [&](const Model& model, const ParameterSet& parameters) {
     return estimate_fisher({model, parameters, subject_.precision, subject_.matmul}, task.data,
                            request, context)

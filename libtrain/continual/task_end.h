@@ -19,7 +19,6 @@ struct LearnedTask {
   const Recipe&
       recipe;  // of this task alone: data.train, data.valid and train.max_steps are its own
   const StepData& data;  // its draws, steps from 0: the sample of a Fisher matrix is the first ones
-  std::int64_t sequences = 0;  // of its training data; after so many draws they come again
 };
 
 class TaskEnd {

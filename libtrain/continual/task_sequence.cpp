@@ -45,8 +45,7 @@ void TaskSequence::finished(const RankContext& context, const Step& step) {
                             .count = std::ssize(options_.tasks),
                             .name = task.name,
                             .recipe = task.recipe,
-                            .data = task.data,
-                            .sequences = task.sequences};
+                            .data = task.data};
   for (TaskEnd* end : options_.ends) end->task_ended(context, learned);
   if (place.task + 1 < options_.tasks.size()) options_.restart();
 }

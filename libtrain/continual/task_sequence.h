@@ -23,7 +23,6 @@ class TaskSequence : public StepPart {
     Recipe recipe;                     // of the task alone
     const StepData& data;              // its draws
     std::function<double()> evaluate;  // the metric on its validation data; collective over world
-    std::int64_t sequences = 0;        // of its training data
   };
   struct Options {
     std::string metric = "loss";  // accuracy | loss

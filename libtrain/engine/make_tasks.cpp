@@ -48,8 +48,7 @@ void add_tasks(const Recipe& recipe, const RankContext& context, std::optional<R
     options.tasks.push_back({.name = task.name,
                              .recipe = task_recipe(recipe, task),
                              .data = tasks->train->task(index),
-                             .evaluate = evaluation_of(tasks->valid[index], parts, context),
-                             .sequences = tasks->sequences[index]});
+                             .evaluate = evaluation_of(tasks->valid[index], parts, context)});
     ++index;
   }
   parts.around.push_back(std::make_unique<TaskSequence>(context, std::move(options)));

@@ -132,7 +132,7 @@ RunData open_tasks(const Recipe& recipe, const arch::Options& arch, const Tokeni
   RunData all;
   std::vector<std::unique_ptr<StepData>> train;
   std::vector<std::shared_ptr<const EvalData>> valid;
-  std::vector<std::int64_t> steps, sequences;
+  std::vector<std::int64_t> steps;
   for (const ContinualTask& task : tasks_of(recipe)) {
     RunData one = open_one(task_recipe(recipe, task), arch, tokenizer, context);
     const std::string key = format("continual.tasks[{}].", steps.size());
@@ -140,7 +140,6 @@ RunData open_tasks(const Recipe& recipe, const arch::Options& arch, const Tokeni
       all.description[key + name] = sources;
     all.of_text = all.of_text || one.of_text;
     all.train_sequences += one.train_sequences;
-    sequences.push_back(one.train_sequences);
     steps.push_back(one.max_steps);
     train.push_back(std::move(one.train));
     valid.push_back(std::move(one.valid));
@@ -148,7 +147,7 @@ RunData open_tasks(const Recipe& recipe, const arch::Options& arch, const Tokeni
   const TaskSteps task_steps(steps);
   auto chained = std::make_unique<TaskData>(std::move(train), task_steps);
   all.max_steps = task_steps.total();
-  all.tasks = RunTasks{task_steps, chained.get(), std::move(valid), std::move(sequences)};
+  all.tasks = RunTasks{task_steps, chained.get(), std::move(valid)};
   all.train = std::move(chained);
   return all;
 }

@@ -20,7 +20,6 @@ struct RunTasks {
   TaskSteps steps;
   const TaskData* train = nullptr;                     // what RunData::train is
   std::vector<std::shared_ptr<const EvalData>> valid;  // of each task
-  std::vector<std::int64_t> sequences;                 // of each task's training data
 };
 
 struct RunData {

@@ -19,7 +19,7 @@ constexpr const char* kRecipe =
     "train: {max_steps: 30}\n"
     "schedule: {warmup_steps: 0}\n";
 
-class ContinualCheck : public testing::Test {
+class ContinualKeys : public testing::Test {
  protected:
   void SetUp() override {
     make_folder(folder_);
@@ -44,12 +44,12 @@ class ContinualCheck : public testing::Test {
                             .string();
 };
 
-TEST_F(ContinualCheck, TakesWhatFits) {
+TEST_F(ContinualKeys, TakesWhatFits) {
   EXPECT_EQ(problems("{method: l2, lambda: 3}"), "");
   EXPECT_EQ(problems("{method: none, replay: {share: 0.1, sources: [{path: b.txt}]}}"), "");
 }
 
-TEST_F(ContinualCheck, RefusesWhatDoesNotFit) {
+TEST_F(ContinualKeys, RefusesWhatDoesNotFit) {
   expect("{method: ewc, lambda: -1}", "continual.lambda: ");
   expect("{method: l2, importance: [none.h5]}", "continual.importance: needs model.from");
   expect("{method: l2, router_lambda: -2}", "continual.router_lambda: ");
@@ -61,7 +61,7 @@ TEST_F(ContinualCheck, RefusesWhatDoesNotFit) {
          "steps: unknown key");
 }
 
-TEST_F(ContinualCheck, SaysWhatHasNoEffect) {
+TEST_F(ContinualKeys, SaysWhatHasNoEffect) {
   expect("{method: ewc}", "ewc has nothing to pull to");
   expect("{method: l2, temperature: 3}", "continual.temperature: has no effect");
   expect("{method: l2, fisher: {labels: empirical}}", "continual.fisher.labels: has no effect");
