@@ -25,6 +25,7 @@ PROGRAMS = ("moesaic", "moesaic-worker", "mpirun", "srun", "cmake", "ctest", "py
 SKIPPED = {
     ("README.md", "scripts/test.sh"): "runs all tests, which has a place of its own",
     ("README.md", "tensorboard"): "a server that runs until it is stopped",
+    ("continual.md", "moesaic importance --model models/hospital"): "a model and text that a reader has",
     ("install.md", "python3 -m venv venv"): "downloads the torch wheel once more",
     ("install.md", "cmake --preset release -DMOESAIC_VENV"): "needs the environment of the line before",
     ("running.md", "#SBATCH"): "a cluster",

@@ -88,8 +88,9 @@ void TaskSequence::restore(const RankContext&, const Json& training, const LiveS
   matrix_.rows = rows_from(training.value(kNote, Json::array()), matrix_.tasks.size(), where,
                            ErrorKind::kCheckpoint);
   const Json step = training.value("step", Json());
-  MOESAIC_CHECK(step.is_number_unsigned(), ErrorKind::kCheckpoint, "{}: 'step' is missing", where);
-  const std::size_t expected = rows_after(step.get<std::int64_t>(), options_.steps);
+  const std::int64_t done = step.is_number_integer() ? step.get<std::int64_t>() : 0;
+  MOESAIC_CHECK(done > 0, ErrorKind::kCheckpoint, "{}: there is no step beside it", where);
+  const std::size_t expected = rows_after(done, options_.steps);
   MOESAIC_CHECK(matrix_.rows.size() == expected, ErrorKind::kCheckpoint,
                 "{}: it has {} rows, and {} belong to its step", where, matrix_.rows.size(),
                 expected);
