@@ -50,8 +50,8 @@ Batch rows_of_features() {
           .features_TF = at::rand({kRows, kWidth}, at::kDouble)};
 }
 
-struct Run {
-  explicit Run(const std::vector<std::int64_t>& hidden_sizes)
+struct Network {
+  explicit Network(const std::vector<std::int64_t>& hidden_sizes)
       : arch(tiny(hidden_sizes)),
         parameters(arch::parameter_table(arch), {.seed = 3, .dtype = at::kDouble}),
         model(arch, nullptr, parameters) {}
@@ -79,7 +79,7 @@ struct Run {
 TEST(Classifier, HasTheGradientOfTheSameNetworkInLibTorch) {
   for (const std::vector<std::int64_t>& sizes :
        {std::vector<std::int64_t>{7, 3}, std::vector<std::int64_t>{}}) {
-    Run run(sizes);
+    Network run(sizes);
     test::CaptureSink sink;
     const double loss = run.loss(&sink);
     std::vector<at::Tensor> leaves;
@@ -103,7 +103,7 @@ TEST(Classifier, HasTheGradientOfTheSameNetworkInLibTorch) {
 }
 
 TEST(Classifier, HasTheGradientOfFiniteDifferences) {
-  Run run({7, 3});
+  Network run({7, 3});
   run.batch.allowed_TV = at::rand({kRows, kLabels}, at::kDouble)
                              .gt(0.5)
                              .scatter(1, run.batch.targets_T.unsqueeze(1), true);
@@ -126,7 +126,7 @@ TEST(Classifier, HasTheGradientOfFiniteDifferences) {
 
 // Each row says whose it is, in the biases, too: the parts are the gradients of the rows alone.
 TEST(Classifier, HandsOverThePartsOfEachExample) {
-  Run run({7});
+  Network run({7});
   test::ExampleSink parts;
   run.loss(&parts);
   const Batch whole = run.batch;
@@ -145,7 +145,7 @@ TEST(Classifier, HandsOverThePartsOfEachExample) {
 }
 
 TEST(Classifier, TakesABatchWithoutRows) {
-  Run run({7});
+  Network run({7});
   run.batch = empty_batch();
   test::CaptureSink sink;
   EXPECT_EQ(run.loss(&sink), 0);
