@@ -69,7 +69,7 @@ double kept(const std::string& method) {
   std::vector<std::unique_ptr<StepData>> train;
   for (int task : {0, 1}) train.push_back(std::make_unique<Clouds>(task));
   auto data = std::make_unique<TaskData>(std::move(train), steps);
-  RunTasks tasks{steps, data.get(), {}};
+  RunTasks tasks{steps, data.get(), {}, {kSteps * kRows, kSteps * kRows}};
   for (int task : {0, 1}) tasks.valid.push_back(std::make_shared<Clouds>(task));
   TrainingParts parts;
   parts.train = std::move(data);

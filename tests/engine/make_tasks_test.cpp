@@ -73,8 +73,10 @@ struct TwoTasks {
     data.push_back(std::make_unique<Later>(0));
     data.push_back(std::make_unique<Later>(kSecondBegins));
     auto chained = std::make_unique<TaskData>(std::move(data), steps);
-    RunTasks tasks{
-        steps, chained.get(), {std::make_shared<OneBatch>(50), std::make_shared<OneBatch>(150)}};
+    RunTasks tasks{steps,
+                   chained.get(),
+                   {std::make_shared<OneBatch>(50), std::make_shared<OneBatch>(150)},
+                   {8, 8}};
     parts.train = std::move(chained);
     parts.max_steps = steps.total();
     parts.task_ends = {&watch};
