@@ -25,6 +25,7 @@ PROGRAMS = ("moesaic", "moesaic-worker", "mpirun", "srun", "cmake", "ctest", "py
 SKIPPED = {
     ("README.md", "scripts/test.sh"): "runs all tests, which has a place of its own",
     ("README.md", "tensorboard"): "a server that runs until it is stopped",
+    ("continual.md", "moesaic importance --model models/hospital"): "a model and text that a reader has",
     ("install.md", "python3 -m venv venv"): "downloads the torch wheel once more",
     ("install.md", "cmake --preset release -DMOESAIC_VENV"): "needs the environment of the line before",
     ("running.md", "#SBATCH"): "a cluster",
@@ -49,9 +50,12 @@ FEW = ("$", " --seeds 1 --steps 60")
 SHORTENED = {
     ("README.md", "scripts/quickstart.sh"): [("$", " train.max_steps=60")],
     ("README.md", "build/release/bin/moesaic train"): [("max_steps=600", "max_steps=70")],
+    ("continual.md", "python3 scripts/experiments/fashion_mnist.py"): [("$", " --seeds 1 --steps 20 --only task naive")],
+    ("continual.md", "python3 scripts/experiments/medical_update.py"): [("--jobs 1", "--help")],  # hours
     ("data.md", "echo '[984,308]'"): [("[984,308]", "[1]")],
     ("first-run.md", "moesaic train my.yaml -n 2 parallel.expert=2 --resume"): [("$", " train.max_steps=24")],
     ("first-run.md", "moesaic train my.yaml"): [("$", " train.max_steps=20")],
+    ("images.md", "moesaic train images/fashion_mnist"): [("$", " train.epochs=1")],
     ("install.md", "cmake --preset release"): [("$", " -DMOESAIC_CUDA=OFF -DMOESAIC_TESTS=OFF")],
     ("install.md", "cmake --install"): [("~/moesaic", "$PWD/installed")],
     ("recipes.md", "moesaic train quickstart.yaml -n 2"): [("$", " train.max_steps=20")],

@@ -7,19 +7,31 @@
 
 #include "arch/cost.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "config/training_table.h"
 #include "core/processor.h"
 
 namespace moesaic::cli {
 namespace {
 
-arch::CostOptions sizes_of(const Recipe& recipe) {
+// What the block continual keeps.
+void count_remembered(const ContinualOptions& continual, arch::CostOptions& sizes) {
+  const std::string& method = continual.method;
+  sizes.old_model = method == "lwf";
+  if (method == "none" || method == "lwf") return;
+  const bool changes = !continual.tasks.empty() || continual.importance.size() > 1;
+  const std::int64_t importances = method == "l2" ? 0 : 1;
+  sizes.remembered = importances + 1 + (method == "si" ? 1 : 0);
+  sizes.remembered_of_adapted = importances + (changes ? 1 : 0);
+}
+
+arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   arch::CostOptions sizes;
   sizes.ranks = recipe.parallel.ranks;
   sizes.expert = recipe.parallel.expert;
   sizes.global_batch_size = recipe.train.global_batch_size;
   sizes.micro_batch_size = recipe.train.micro_batch_size;
-  sizes.sequence_length = recipe.data.sequence_length;
+  sizes.sequence_length = options.reads_features() ? 1 : recipe.data.sequence_length;
   sizes.master_bytes = recipe.train.precision == "float64" ? 8 : 4;
   sizes.compute_bytes = recipe.train.precision == "bfloat16" ? 2 : sizes.master_bytes;
   const bool no_rounding = recipe.parallel.device != "cpu" || recipe.train.matmul == "mkl";
@@ -33,6 +45,7 @@ arch::CostOptions sizes_of(const Recipe& recipe) {
       recipe.adapt && recipe.adapt->lora && recipe.adapt->lora->lora_dropout > 0;
   sizes.missing_experts =
       recipe.moe.gate_gradient == "dense_mixer" || recipe.moe.diagnose_every > 0;
+  if (recipe.continual) count_remembered(*recipe.continual, sizes);
   return sizes;
 }
 
@@ -59,43 +72,63 @@ Json groups_json(const arch::ParameterTable& table) {
   return groups;
 }
 
+Json tasks_json(const std::vector<ContinualTask>& tasks) {
+  Json list = Json::array();
+  for (const ContinualTask& task : tasks)
+    list.push_back({{"name", task.name}, {"max_steps", task.max_steps}});
+  return list;
+}
+
+std::string tasks_text(const std::vector<ContinualTask>& tasks) {
+  std::vector<std::string> texts;
+  std::int64_t steps = 0;
+  for (const ContinualTask& task : tasks) {
+    texts.push_back(format("{} ({})", task.name, task.max_steps));
+    steps += task.max_steps;
+  }
+  return format("{}: {} steps", join(texts, " -> "), steps);
+}
+
 }  // namespace
 
 Json plan_json(const Recipe& recipe) {
   const arch::Options options = architecture_of(recipe);
   const arch::ParameterTable table = training_table(recipe, options);
-  const arch::CostOptions sizes = sizes_of(recipe);
+  const arch::CostOptions sizes = sizes_of(recipe, options);
   const arch::Cost cost = arch::cost_of(options, table, sizes);
-  return {{"name", recipe.name},
-          {"model_type", options.model_type},
-          {"ranks", sizes.ranks},
-          {"expert", sizes.expert},
-          {"experts_per_rank", options.num_experts / sizes.expert},
-          {"parameters", cost.parameters},
-          {"active_parameters", cost.active_parameters},
-          {"rank_parameters", cost.rank_parameters},
-          {"trainable", cost.trainable_parameters},
-          {"groups", groups_json(table)},
-          {"tokens_per_step", cost.tokens},
-          {"micro_batches_per_step", cost.micro_batches},
-          {"rounds_per_step", cost.rounds},
-          {"flops_per_token", cost.flops_per_token},
-          {"flops_per_step", cost.step_flops},
-          {"rank_parameter_bytes", cost.parameter_bytes},
-          {"rank_gradient_bytes", cost.gradient_bytes},
-          {"rank_optimizer_bytes", cost.optimizer_bytes},
-          {"rank_activation_bytes", cost.activation_bytes},
-          {"rank_snapshot_bytes", cost.snapshot_bytes},
-          {"rank_process_bytes", cost.process_bytes},
-          {"rank_memory_bytes", cost.memory_bytes()},
-          {"rank_all_reduce_bytes", cost.all_reduce_bytes},
-          {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
+  Json plan = {{"name", recipe.name},
+               {"model_type", options.model_type},
+               {"ranks", sizes.ranks},
+               {"expert", sizes.expert},
+               {"experts_per_rank", options.num_experts / sizes.expert},
+               {"parameters", cost.parameters},
+               {"active_parameters", cost.active_parameters},
+               {"rank_parameters", cost.rank_parameters},
+               {"trainable", cost.trainable_parameters},
+               {"groups", groups_json(table)},
+               {"tokens_per_step", cost.tokens},
+               {"micro_batches_per_step", cost.micro_batches},
+               {"rounds_per_step", cost.rounds},
+               {"flops_per_token", cost.flops_per_token},
+               {"flops_per_step", cost.step_flops},
+               {"rank_parameter_bytes", cost.parameter_bytes},
+               {"rank_gradient_bytes", cost.gradient_bytes},
+               {"rank_optimizer_bytes", cost.optimizer_bytes},
+               {"rank_remembered_bytes", cost.remembered_bytes},
+               {"rank_activation_bytes", cost.activation_bytes},
+               {"rank_snapshot_bytes", cost.snapshot_bytes},
+               {"rank_process_bytes", cost.process_bytes},
+               {"rank_memory_bytes", cost.memory_bytes()},
+               {"rank_all_reduce_bytes", cost.all_reduce_bytes},
+               {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
+  if (const auto tasks = tasks_of(recipe); !tasks.empty()) plan["tasks"] = tasks_json(tasks);
+  return plan;
 }
 
 void print_plan(const Recipe& recipe) {
   const arch::Options options = architecture_of(recipe);
   const arch::ParameterTable table = training_table(recipe, options);
-  const arch::CostOptions sizes = sizes_of(recipe);
+  const arch::CostOptions sizes = sizes_of(recipe, options);
   const arch::Cost cost = arch::cost_of(options, table, sizes);
   const auto count = [](std::int64_t value) { return scaled(static_cast<double>(value)); };
   const std::string layout =
@@ -103,7 +136,7 @@ void print_plan(const Recipe& recipe) {
                                 sizes.expert, options.num_experts / sizes.expert)
                        : format("{} ranks", sizes.ranks);
   const char* most = recipe.adapt && recipe.adapt->esft ? "at most " : "";  // as the run chooses
-  const std::vector<std::pair<std::string, std::string>> rows = {
+  std::vector<std::pair<std::string, std::string>> rows = {
       {"model", format("{}, {} layers, hidden {}", options.model_type, options.num_hidden_layers,
                        options.hidden_size)},
       {"layout", layout},
@@ -121,12 +154,15 @@ void print_plan(const Recipe& recipe) {
       {"  parameters", scaled_bytes(cost.parameter_bytes)},
       {"  gradients", scaled_bytes(cost.gradient_bytes)},
       {"  optimizer", scaled_bytes(cost.optimizer_bytes)},
+      {"  old knowledge", scaled_bytes(cost.remembered_bytes)},
       {"  activations", scaled_bytes(cost.activation_bytes)},
       {"  snapshot for checkpoints", scaled_bytes(cost.snapshot_bytes)},
       {"  program, libraries", scaled_bytes(cost.process_bytes)},
       {"sent by a rank, a step", scaled_bytes(cost.all_reduce_bytes + cost.all_to_all_bytes)},
       {"  gradients, all-reduce", scaled_bytes(cost.all_reduce_bytes)},
       {"  tokens, all-to-all", scaled_bytes(cost.all_to_all_bytes) + ", when the load is even"}};
+  if (const auto tasks = tasks_of(recipe); !tasks.empty())
+    rows.insert(rows.begin() + 2, {"tasks", tasks_text(tasks)});
   std::puts(recipe.name.c_str());
   for (const auto& [label, value] : rows) std::puts(format("  {:<26} {}", label, value).c_str());
 }

@@ -3,13 +3,14 @@
 #include <cstdio>
 #include <memory>
 #include <optional>
-#include <utility>
 #include <vector>
 
 #include "common/without_effect.h"
 #include "config/check.h"
 #include "config/data_format.h"
+#include "config/image_source.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "core/error.h"
 #include "verbs.h"
 
@@ -34,10 +35,14 @@ Json to_json(const Problem& problem) {
 
 // What there is to say of the data on this machine. The recipe is valid all the same: it may be
 // meant for another one.
-void look_at_source(const SourceOptions& source, const std::string& key, const Places& places,
+void look_at_source(const LoadedRecipe& loaded, const SourceOptions& source, const std::string& key,
                     ProblemList& found) {
-  const Place place = place_of(places, key);
+  const Place place = place_of(loaded.places, key);
   try {
+    if (source.format == "idx") {
+      if (!loaded.has_errors()) choose_images(source, architecture_of(loaded.recipe));
+      return;
+    }
     const DataFiles data = find_data(source, Log({.console = false}));
     for (const std::string& warning : data.warnings) found.warning(place, key, warning);
   } catch (const Error& error) {
@@ -48,14 +53,11 @@ void look_at_source(const SourceOptions& source, const std::string& key, const P
 
 std::vector<Problem> look_at_data(const LoadedRecipe& loaded) {
   ProblemList found;
-  const DataOptions& data = loaded.recipe.data;
-  const std::pair<const char*, const std::vector<SourceOptions>*> lists[] = {
-      {"data.train", &data.train}, {"data.valid", &data.valid}};
-  for (const auto& [name, sources] : lists) {
-    for (std::size_t i = 0; i < sources->size(); ++i) {
-      const SourceOptions& source = (*sources)[i];
+  for (const auto& [name, sources] : source_lists(loaded.recipe)) {
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const SourceOptions& source = sources[i];
       if (source.path.empty()) continue;  // a mistake of the recipe
-      look_at_source(source, format("{}[{}].path", name, i), loaded.places, found);
+      look_at_source(loaded, source, format("{}[{}].path", name, i), found);
     }
   }
   return found.sorted();

@@ -70,17 +70,18 @@ void add_eval_arguments(CLI::App& verb, EvalArguments& arguments) {
   EvalArguments& a = arguments;
   add_inference_arguments(verb, a.inference);
   verb.get_option("--model")->required(false);  // require_complete() says when it is
-  const std::string tasks = "perplexity | multiple_choice | generation | classification | cases";
+  const std::string tasks =
+      "perplexity | multiple_choice | generation | classification | cases | images";
   verb.add_option("--task", a.task, tasks)
-      ->check(
-          CLI::IsMember({"perplexity", "multiple_choice", "generation", "classification", "cases"}))
+      ->check(CLI::IsMember(
+          {"perplexity", "multiple_choice", "generation", "classification", "cases", "images"}))
       ->capture_default_str();
   verb.add_option("--data", a.data,
                   "perplexity: a text, a token file, or JSONL with {\"text\"} or {\"ids\"}, a "
                   "document a line; multiple_choice, classification: JSONL with {\"context\", "
                   "\"choices\", \"answer\"}; generation: JSONL with {\"prompt\", "
                   "\"references\"} or \"reference\"; cases: JSONL with {\"prompt\", "
-                  "\"required\"}");
+                  "\"required\"}; images: IDX file, plain or .gz");
   verb.add_option("--format", a.format,
                   "perplexity: auto (by what the file holds) | text | jsonl | tokens")
       ->check(CLI::IsMember({"auto", "text", "jsonl", "tokens"}))
@@ -96,12 +97,13 @@ void add_eval_arguments(CLI::App& verb, EvalArguments& arguments) {
   verb.add_option("--output", a.output,
                   "JSONL, an item a line: log-likelihoods and picks of multiple_choice, else "
                   "answers as --predictions reads them");
-  verb.add_option("--batch-tokens", a.batch_tokens, "Token ids of one forward pass")
+  verb.add_option("--batch-tokens", a.batch_tokens, "Token ids, or images, of one forward pass")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24U))
       ->capture_default_str();
   add_answer_options(verb, a);
   add_metric_options(verb, a);
   add_compare_option(verb, a);
+  add_image_arguments(verb, a.images);
   verb.add_flag("--json", a.json, "The result as one JSON object");
 }
 
@@ -116,6 +118,8 @@ void require_complete(const EvalArguments& arguments) {
   MOESAIC_CHECK(!a.inference.model.empty() || !a.compare.empty(), ErrorKind::kUsage,
                 "--model is required{}", without);
   MOESAIC_CHECK(!a.data.empty(), ErrorKind::kUsage, "--data is required{}", without);
+  MOESAIC_CHECK(a.task != "images" || !a.images.labels.empty(), ErrorKind::kUsage,
+                "--labels is required with --task images");
 }
 
 std::vector<std::string> to_argv(const EvalArguments& arguments) {
@@ -145,6 +149,7 @@ std::vector<std::string> to_argv(const EvalArguments& arguments) {
   for (const std::string& metric : a.metrics) argv.push_back("--metrics=" + metric);
   argv.push_back(format("--bootstrap={}", a.bootstrap));
   argv.push_back(format("--seed={}", a.seed));
+  append_arguments(argv, a.images);
   if (a.json) argv.emplace_back("--json");
   return argv;
 }
@@ -154,15 +159,18 @@ void check_effects(const EvalArguments& arguments, int ranks) {
   const EvalArguments defaults;
   if (a.predictions.empty()) check_effects(a.inference, ranks);
   const bool runs = a.predictions.empty(), generates = runs && is_generated(a.task);
+  const bool images = a.task == "images";
   const bool sequences = runs && !generates, judged = is_judged(a.task);
   const std::string reason = runs ? "--task is " + a.task : "no model runs";
   const auto warn = [&](bool used, bool given, const char* option) {
     warn_without_effect(!used && given, option, reason);
   };
   warn(runs && a.task == "perplexity", a.stride > 0, "--stride");
-  warn(runs && a.task != "perplexity", !a.output.empty(), "--output");
+  warn(runs && a.task != "perplexity" && !images, !a.output.empty(), "--output");
   warn(runs, ranks > 1, "-n");
-  warn(sequences, a.context > 0, "--context");
+  warn(sequences && !images, a.context > 0, "--context");
+  warn(!images, a.limit > 0, "--limit");
+  warn(images, a.images.any(), "--labels, --classes, --map, --permutation and --mask-classes");
   warn(sequences, a.batch_tokens != defaults.batch_tokens, "--batch-tokens");
   warn(generates, a.chat, "--chat");
   warn(generates, a.max_new_tokens != defaults.max_new_tokens, "--max-new-tokens");

@@ -3,13 +3,15 @@
 
 #include <cstdint>
 
+#include "common/image_arguments.h"
 #include "common/inference_arguments.h"
 
 namespace moesaic {
 
 struct EvalArguments {
   InferenceArguments inference;
-  std::string task = "perplexity";  // ... | multiple_choice | generation | classification | cases
+  // perplexity | multiple_choice | generation | classification | cases | images
+  std::string task = "perplexity";
   std::string data, output;
   std::string predictions;           // of no model: in the place of inference and data
   std::vector<std::string> compare;  // before and after, in the place of inference.model
@@ -22,13 +24,14 @@ struct EvalArguments {
   std::vector<std::string> metrics;  // none: all of the task
   std::int64_t bootstrap = 1000;
   std::uint64_t seed = 0;  // of the bootstrap
+  ImageArguments images;
   bool json = false;
 };
 
 /// `arguments` must outlive the parse.
 void add_eval_arguments(CLI::App& verb, EvalArguments& arguments);
-/// Error(kUsage) when --model (of a comparison: nothing) or --data is missing, or --predictions
-/// does not fit the task.
+/// Error(kUsage) when --model (of a comparison: nothing), --data or --labels is missing, or
+/// --predictions does not fit the task.
 void require_complete(const EvalArguments& arguments);
 /// As the worker reads them.
 std::vector<std::string> to_argv(const EvalArguments& arguments);

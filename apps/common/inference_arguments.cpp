@@ -5,7 +5,7 @@
 
 namespace moesaic {
 
-void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
+void add_model_arguments(CLI::App& verb, ModelArguments& arguments) {
   verb.add_option("--model", arguments.model,
                   "Hugging Face folder, checkpoint folder, or run folder (its newest checkpoint)")
       ->required();
@@ -18,6 +18,10 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
                   "Ranks of an expert group (default: the largest number that divides ranks and "
                   "experts)")
       ->check(CLI::Range(1, 1'000'000));
+}
+
+void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
+  add_model_arguments(verb, arguments);
   verb.add_option("--precision", arguments.precision, "float64 | float32 | bfloat16")
       ->check(CLI::IsMember({"float64", "float32", "bfloat16"}))
       ->capture_default_str();
@@ -32,12 +36,16 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
       ->capture_default_str();
 }
 
-void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments) {
-  const InferenceArguments defaults;
+void append_arguments(std::vector<std::string>& argv, const ModelArguments& arguments) {
   if (!arguments.model.empty()) argv.push_back("--model=" + arguments.model);
   if (!arguments.adapter.empty()) argv.push_back("--adapter=" + arguments.adapter);
   if (arguments.base) argv.push_back("--base=" + *arguments.base);
-  if (arguments.expert != defaults.expert) argv.push_back(format("--expert={}", arguments.expert));
+  if (arguments.expert != 0) argv.push_back(format("--expert={}", arguments.expert));
+}
+
+void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments) {
+  const InferenceArguments defaults;
+  append_arguments(argv, static_cast<const ModelArguments&>(arguments));
   argv.push_back("--precision=" + arguments.precision);
   if (arguments.allow_nonfinite) argv.emplace_back("--allow-nonfinite");
   if (arguments.device != defaults.device) argv.push_back("--device=" + arguments.device);

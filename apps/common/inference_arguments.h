@@ -9,20 +9,26 @@
 
 namespace moesaic {
 
-struct InferenceArguments {
+/// Which model, and how it is spread.
+struct ModelArguments {
   std::string model;
   std::string adapter;                   // "" = the model alone
   std::optional<std::string> base = {};  // of a run with adapters, where it has moved
   int expert = 0;                        // size of an expert group, 0 = the largest that fits
-  std::string precision = "float32";     // float64 | float32 | bfloat16
+};
+
+struct InferenceArguments : ModelArguments {
+  std::string precision = "float32";  // float64 | float32 | bfloat16
   bool allow_nonfinite = false;
   std::string device = "cpu";  // cpu | cuda
   double timeout_s = 600;      // of one collective
 };
 
 /// `arguments` must outlive the parse.
+void add_model_arguments(CLI::App& verb, ModelArguments& arguments);
 void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments);
 /// As the worker reads them.
+void append_arguments(std::vector<std::string>& argv, const ModelArguments& arguments);
 void append_arguments(std::vector<std::string>& argv, const InferenceArguments& arguments);
 /// Warns of options that change nothing.
 void check_effects(const InferenceArguments& arguments, int ranks);

@@ -8,6 +8,7 @@
 #include "inference/answer_file.h"
 #include "inference/answer_run.h"
 #include "inference/eval_run.h"
+#include "inference/image_eval.h"
 #include "inference_job.h"
 #include "metrics/comparison.h"
 #include "store/agreement.h"
@@ -71,22 +72,48 @@ metrics::Measurement scored_sequences(const RankContext& context, InferenceModel
   return run_eval(context, model, task.get(), a.batch_tokens);
 }
 
-// Of the model at `path`; the chief's.
-metrics::Measurement measured(const EvalArguments& a, const std::string& path,
-                              const RankPlace& place) {
-  InferenceArguments i = a.inference;
-  i.model = path;
-  const RankContext context = inference_context(place, i);
+// What a classifier makes of images.
+metrics::Measurement classified_images(const RankContext& context, const EvalArguments& a,
+                                       const std::string& model) {
+  const InferenceArguments& i = a.inference;
+  return {.result = evaluate_images(context, {.model = model,
+                                              .adapter = i.adapter,
+                                              .base = i.base,
+                                              .precision = i.precision,
+                                              .allow_nonfinite = i.allow_nonfinite,
+                                              .source = {.path = a.data,
+                                                         .format = "idx",
+                                                         .labels = a.images.labels,
+                                                         .classes = a.images.classes,
+                                                         .map = a.images.map,
+                                                         .permutation = a.images.permutation},
+                                              .mask_classes = a.images.mask_classes,
+                                              .batch = a.batch_tokens})};
+}
+
+// What a model of tokens makes of the data.
+metrics::Measurement evaluated_text(const RankContext& context, const EvalArguments& a,
+                                    const std::string& path) {
+  const InferenceArguments& i = a.inference;
   const bool answers = a.task == "generation" || a.task == "cases";
-  InferenceModel model(context, {.path = i.model,
+  InferenceModel model(context, {.path = path,
                                  .adapter = i.adapter,
                                  .base = i.base,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .many_passes = answers});
+  return answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
+}
+
+// Of the model at `path`; the chief's.
+metrics::Measurement measured(const EvalArguments& a, const std::string& path,
+                              const RankPlace& place) {
+  ModelArguments of = a.inference;
+  of.model = path;
+  const RankContext context = model_context(place, of);
   const Stopwatch watch;
-  metrics::Measurement measurement =
-      answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
+  metrics::Measurement measurement = a.task == "images" ? classified_images(context, a, path)
+                                                        : evaluated_text(context, a, path);
   context.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), context.world.size());
   return measurement;
 }

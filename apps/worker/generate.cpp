@@ -77,7 +77,7 @@ void generate_on(const RankContext& context, InferenceModel& model, const Genera
 
 int generate(const GenerateArguments& a, const RankJob& job) {
   const InferenceArguments& i = a.inference;
-  const RankContext context = inference_context(inference_place(job, i), i);
+  const RankContext context = model_context(inference_place(job, i), i);
   InferenceModel model(context, {.path = i.model,
                                  .adapter = i.adapter,
                                  .base = i.base,

@@ -17,7 +17,7 @@ RankPlace inference_place(const RankJob& job, const InferenceArguments& argument
                     .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}});
 }
 
-RankContext inference_context(const RankPlace& place, const InferenceArguments& arguments) {
+RankContext model_context(const RankPlace& place, const ModelArguments& arguments) {
   const arch::Options arch = model_architecture(place.world, arguments.model, place.log);
   Plan plan;
   agreed(place.world, "plan",

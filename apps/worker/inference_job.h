@@ -19,6 +19,6 @@ RankPlace inference_place(const RankJob& job, const InferenceArguments& argument
 
 /// Collective over all ranks: the groups that the model and --expert ask for. Error(kCheckpoint)
 /// when there is no model, Error(kUsage) when --expert does not fit.
-RankContext inference_context(const RankPlace& place, const InferenceArguments& arguments);
+RankContext model_context(const RankPlace& place, const ModelArguments& arguments);
 
 }  // namespace moesaic::worker

@@ -47,7 +47,7 @@ void report(const ScoreRun::Summary& summary, double seconds, const ScoreArgumen
 
 int score(const ScoreArguments& arguments, const RankJob& job) {
   const InferenceArguments& a = arguments.inference;
-  const RankContext context = inference_context(inference_place(job, a), a);
+  const RankContext context = model_context(inference_place(job, a), a);
   ScoreRun run(context, {.input = arguments.input,
                          .output = arguments.output,
                          .batch_tokens = arguments.batch_tokens,

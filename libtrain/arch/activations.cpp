@@ -162,6 +162,17 @@ double prediction_bytes(const ActivationOptions& s, const Widths& w) {
   return w.hidden * (2 * s.master_bytes + 4 * s.compute_bytes);
 }
 
+// Rows of features, the results of the layers, and the gradients of the widest of these.
+double classifier_bytes(const Options& o, const ActivationOptions& s) {
+  const double m = s.master_bytes, c = s.compute_bytes;
+  double row = d(o.input_size) * (c == m ? m : m + c) + 3 * kIndex, widest = 0;
+  for (const std::int64_t width : o.hidden_sizes) {
+    row += d(width) * c;
+    widest = std::max(widest, d(width));
+  }
+  return s.tokens * (row + 2 * widest * c) + loss_bytes(o, s);
+}
+
 }  // namespace
 
 std::vector<Kept> kept_by_attention(const Options& o, const ActivationOptions& s,
@@ -222,6 +233,7 @@ std::vector<Kept> kept_by_network(const Options& o, const ActivationOptions& s, 
 
 double activation_peak(const Options& o, const ActivationOptions& s,
                        const std::vector<LayerTraining>& layers) {
+  if (o.reads_features()) return classifier_bytes(o, s);
   const Widths w(o);
   double staying = 0, most = 0;  // of the layers up to this one; bytes a token
   for (std::int64_t layer = 0; layer < o.num_hidden_layers + o.num_nextn_predict_layers; ++layer) {

@@ -8,8 +8,9 @@
 namespace moesaic::arch {
 namespace {
 
-std::array<const Family*, 8> families() {
-  return {&kOlmoe, &kLlama, &kQwen3, &kMixtral, &kQwen2Moe, &kQwen3Moe, &kDeepseekV2, &kDeepseekV3};
+std::array<const Family*, 9> families() {
+  return {&kOlmoe,    &kLlama,      &kQwen3,      &kMixtral, &kQwen2Moe,
+          &kQwen3Moe, &kDeepseekV2, &kDeepseekV3, &kMlp};
 }
 
 const Family* find_family(const std::string& model_type) {
@@ -34,12 +35,17 @@ double count_values(const Options& o) {
   const double experts = d(o.num_experts) * (3.0 * d(o.moe_intermediate_size) + 1.0);
   const double network = 3.0 * d(o.intermediate_size + o.shared_intermediate_size) + experts;
   const double layer = d(o.hidden_size) * (heads + network) + latent;
-  return layer * d(o.num_hidden_layers) + 2.0 * d(o.vocab_size) * d(o.hidden_size);
+  double of_features = 0, in = d(o.input_size);
+  for (const std::int64_t out : o.hidden_sizes) {
+    of_features += in * d(out);
+    in = d(out);
+  }
+  return layer * d(o.num_hidden_layers) + of_features + 2.0 * d(o.vocab_size) * d(o.hidden_size);
 }
 
 Options read_family(const Family& family, ConfigReader& reader) {
   Options options = family.read(reader);
-  read_own_routing(reader, options);
+  if (family.is_decoder()) read_own_routing(reader, options);
   return options;
 }
 
@@ -75,7 +81,7 @@ Options read_options(const Json& config, std::vector<Problem>& problems) {
   std::vector<Problem> found;
   ConfigReader reader(config, found);
   const Options options = read_family(*family, reader);
-  read_neutral_keys(reader, options);
+  if (family->is_decoder()) read_neutral_keys(reader, options);
   reader.refuse_unknown(model_type);
   if (const double values = count_values(options); values > kMostParameters) {
     reader.error("", format("the sizes give {:.2g} parameters, at most {:.0e} are possible", values,
@@ -101,6 +107,11 @@ Options require_options(const Json& config, const std::string& where) {
 Json to_config(const Options& o) {
   const Family& family = family_of(o);
   Json config = Json::object();
+  if (!family.is_decoder()) {
+    config["model_type"] = o.model_type;
+    family.write(o, config);
+    return config;
+  }
   config["architectures"] = {family.causal_lm_class};
   config["model_type"] = o.model_type;
   write_decoder(o, config);
@@ -112,7 +123,8 @@ Json to_config(const Options& o) {
 }
 
 ParameterTable parameter_table(const Options& options) {
-  return decoder_table(family_of(options), options);
+  const Family& family = family_of(options);
+  return family.is_decoder() ? decoder_table(family, options) : family.table(options);
 }
 
 const NetworkNames& network_names(const Options& options) { return family_of(options).names; }

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "arch/network_names.h"
 #include "arch/rope.h"
 #include "core/json.h"
 
@@ -65,6 +66,12 @@ struct Options {
   // blocks, counted as layers from num_hidden_layers on, each predicting one token further ahead.
   std::int64_t num_nextn_predict_layers = 0;
 
+  // A classifier of rows of features (mlp): linear layers with ReLU between them. hidden_size is
+  // then the width that the last one reads, vocab_size the number of labels (num_labels).
+  std::int64_t input_size = 0;             // features of a row; 0 = the inputs are tokens
+  std::vector<std::int64_t> hidden_sizes;  // of the layers before the last one
+
+  bool reads_features() const { return input_size > 0; }
   bool is_moe() const { return num_moe_layers() > 0; }
   bool is_moe_layer(std::int64_t layer) const;
   std::int64_t num_moe_layers() const;
@@ -80,17 +87,6 @@ struct Options {
   std::int64_t value_head_dim() const { return is_mla() ? v_head_dim : head_dim; }
   std::int64_t rotary_dim() const { return is_mla() ? qk_rope_head_dim : head_dim; }
 };
-
-/// What the hub calls the parts of a block's feed-forward network.
-struct NetworkNames {
-  const char* block = "mlp.";
-  const char* gate = "gate_proj";  // of experts; a dense network has gate_proj, up_proj, down_proj
-  const char* up = "up_proj";
-  const char* down = "down_proj";
-  const char* shared = "shared_experts.";
-  const char* shared_gate = "shared_expert_gate";
-};
-const NetworkNames& network_names(const Options& options);
 
 /// A mistake in the configuration, `key` as in config.json ("" = the whole).
 struct Problem {

@@ -103,6 +103,24 @@ std::vector<std::int64_t> ConfigReader::sizes(const std::string& key, std::int64
   return values;
 }
 
+std::vector<std::int64_t> ConfigReader::widths(const std::string& key, std::int64_t most,
+                                               std::size_t longest) {
+  const Json* list = find(key);
+  std::vector<std::int64_t> values;
+  if (list == nullptr) return values;
+  bool good = list->is_array() && list->size() <= longest;
+  for (std::size_t i = 0; good && i < list->size(); ++i) {
+    const Json& value = (*list)[i];
+    good = value.is_number_integer() && value >= 1 && value <= most;
+    if (good) values.push_back(value.get<std::int64_t>());
+  }
+  if (!good) {
+    error(key, format("expected a list of at most {} integers 1 to {}, got {}", longest, most,
+                      shown(*list)));
+  }
+  return values;
+}
+
 std::string ConfigReader::choice(const std::string& key, std::initializer_list<const char*> choices,
                                  const std::string& fallback) {
   const Json* value = find(key);

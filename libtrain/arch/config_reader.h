@@ -35,6 +35,8 @@ class ConfigReader {
 
   /// A set of integers 0..most in a list, sorted; absent = empty.
   std::vector<std::int64_t> sizes(const std::string& key, std::int64_t most);
+  /// Integers 1..most, at most `longest` of them, as they are; absent = empty.
+  std::vector<std::int64_t> widths(const std::string& key, std::int64_t most, std::size_t longest);
   /// One of `choices`.
   std::string choice(const std::string& key, std::initializer_list<const char*> choices,
                      const std::string& fallback);

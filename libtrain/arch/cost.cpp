@@ -88,6 +88,23 @@ double copied_values(const ParameterTable& table, const CostOptions& s) {
   return values;
 }
 
+// What is kept of earlier learning: shared out as the optimizer's state is, but for what is kept of
+// weights with an adapter.
+double remembered_bytes(const ParameterTable& table, const CostOptions& s) {
+  double values = 0;
+  for (std::size_t i = 0; i < table.size(); ++i) {
+    const ParameterInfo& info = table[i];
+    if (info.adapter) continue;
+    const double held = real(info.numel()) / (info.scope == Scope::kExpert ? real(s.expert) : 1.0);
+    const double updated = s.shard_optimizer ? real(info.numel()) / real(s.ranks) : held;
+    const bool adapted = i + 1 < table.size() && table[i + 1].adapter;  // its factors follow it
+    if (info.trainable) values += real(s.remembered) * updated;
+    if (adapted) values += real(s.remembered_of_adapted) * held;
+    if (s.old_model) values += held;
+  }
+  return values * real(s.master_bytes);
+}
+
 void count_memory(const Options& o, const ParameterTable& table, const CostOptions& s, Cost& cost) {
   const double trained = real(cost.rank_trainable_parameters);
   const bool narrower = s.compute_bytes < s.master_bytes;
@@ -98,8 +115,11 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
   const double updated =
       s.shard_optimizer ? real(cost.trainable_parameters) / real(s.ranks) : trained;
   cost.optimizer_bytes = updated * real(s.optimizer_moments * s.master_bytes);
-  if (s.async_checkpoint)
-    cost.snapshot_bytes = saved_values(table, s) * real(s.master_bytes) + cost.optimizer_bytes;
+  cost.remembered_bytes = remembered_bytes(table, s);
+  if (s.async_checkpoint) {
+    cost.snapshot_bytes = saved_values(table, s) * real(s.master_bytes) + cost.optimizer_bytes +
+                          cost.remembered_bytes;
+  }
   cost.activation_bytes = passing_copy_bytes(table, s) +
                           activation_peak(o,
                                           {.tokens = real(s.micro_batch_size * s.sequence_length),

@@ -39,7 +39,10 @@ struct CostOptions {
   bool async_checkpoint = false;       // a copy of the state is kept
   bool checkpoint_activations = false;
   bool missing_experts = false;  // experts that were not chosen are run, too
-  bool adapter_dropout = false;  // each adapter keeps an input of its own
+  bool adapter_dropout = false;          // each adapter keeps an input of its own
+  std::int64_t remembered = 0;   // values kept beside each trained one: importance, anchor, path
+  std::int64_t remembered_of_adapted = 0;  // beside each value of a weight with an adapter
+  bool old_model = false;                  // a frozen copy of the model is kept
 };
 
 struct Cost {
@@ -60,12 +63,13 @@ struct Cost {
   double parameter_bytes = 0;   // as they are kept, and compute copies where the precision differs
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
+  double remembered_bytes = 0;  // importances, anchors, the old model
   double activation_bytes = 0;  // of one micro-batch, at the moment that needs most
   double snapshot_bytes = 0;    // the copy that is written to a checkpoint beside the training
   double process_bytes = 0;     // before there is a model
   double memory_bytes() const {
-    return parameter_bytes + gradient_bytes + optimizer_bytes + activation_bytes + snapshot_bytes +
-           process_bytes;
+    return parameter_bytes + gradient_bytes + optimizer_bytes + remembered_bytes +
+           activation_bytes + snapshot_bytes + process_bytes;
   }
 
   // Bytes that one rank sends in one step (and as many that it receives).

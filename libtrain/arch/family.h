@@ -1,6 +1,7 @@
 // One architecture family: how its config.json is read and written, and what its parts are called.
 // What families share is in decoder.cpp (attention, norms, head), moe.cpp (experts), qwen.cpp and
-// deepseek.cpp (what each of these two houses has of its own).
+// deepseek.cpp (what each of these two houses has of its own). One family is no decoder of tokens:
+// mlp.cpp.
 #pragma once
 
 #include <string>
@@ -16,8 +17,11 @@ struct Family {
   const char* model_type;
   const char* causal_lm_class;  // `architectures` of config.json
   Options (*read)(ConfigReader& reader);
-  void (*write)(const Options& options, Json& config);  // beyond what write_decoder writes
+  void (*write)(const Options& options, Json& config);  // of a decoder: beyond write_decoder
   NetworkNames names;
+  ParameterTable (*table)(const Options& options) = nullptr;  // nullptr: that of a decoder
+
+  bool is_decoder() const { return table == nullptr; }
 };
 
 extern const Family kLlama;
@@ -28,6 +32,7 @@ extern const Family kQwen2Moe;
 extern const Family kQwen3Moe;
 extern const Family kDeepseekV2;
 extern const Family kDeepseekV3;
+extern const Family kMlp;
 
 /// Largest values that a size may have: above them a configuration is a mistake or an attack.
 inline constexpr std::int64_t kMostWidth = std::int64_t{1} << 24;

@@ -6,6 +6,7 @@
 #include "config/data_format.h"
 #include "config/model_config.h"
 #include "config/no_model.h"
+#include "config/tasks.h"
 #include "core/divisors.h"
 #include "core/error.h"
 #include "core/file_glob.h"
@@ -34,6 +35,7 @@ void check_name(const Recipe& recipe, const Places& places, ProblemList& problem
 void check_length(const Recipe& recipe, const Places& places, ProblemList& problems) {
   const TrainOptions& train = recipe.train;
   if (problems.has_error("train.max_steps") || problems.has_error("train.epochs")) return;
+  if (!tasks_of(recipe).empty() || problems.has_error("continual.tasks")) return;
   if (train.max_steps && train.epochs) {
     problems.error(place_of(places, "train.epochs"), "train.epochs",
                    "and train.max_steps are both given; keep one");
@@ -184,7 +186,7 @@ bool holds_text(const SourceOptions& source) {
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
-  const bool text = reads_text(recipe.data);
+  const bool text = reads_text(recipe);
   if (text && recipe.tokenizer != "byte" && !is_there(recipe.tokenizer)) {
     problems.error(place_of(places, "tokenizer"), "tokenizer",
                    format("'{}' is neither byte nor a tokenizer.json nor a folder with one",
@@ -203,12 +205,15 @@ void check_tokens(const Recipe& recipe, const arch::Options& options, const Plac
 
 }  // namespace
 
-bool reads_text(const DataOptions& data) {
+bool reads_text(const Recipe& recipe) {
   const auto is_text = [](const SourceOptions& source) {
-    return source.format == "auto" ? holds_text(source) : source.format != "tokens";
+    if (source.format == "auto") return holds_text(source);
+    return source.format != "tokens" && source.format != "idx";
   };
-  return std::any_of(data.train.begin(), data.train.end(), is_text) ||
-         std::any_of(data.valid.begin(), data.valid.end(), is_text);
+  const std::vector<SourceList> lists = source_lists(recipe);
+  return std::any_of(lists.begin(), lists.end(), [&](const SourceList& list) {
+    return std::any_of(list.sources.begin(), list.sources.end(), is_text);
+  });
 }
 
 Place place_of(const Places& places, std::string key) {
@@ -222,6 +227,7 @@ Place place_of(const Places& places, std::string key) {
 
 void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   check_name(recipe, places, problems);
+  check_tasks(recipe, places, problems);
   check_length(recipe, places, problems);
   check_batch(recipe, places, problems);
   check_overlap(recipe.data, places, problems);
@@ -285,7 +291,7 @@ void resolve_model(Recipe& recipe, const Places& places, ProblemList& problems) 
     }
     for (const auto& [key, value] : model.config.items()) saved[key] = value;
     model.config = saved;
-    if (!places.contains("tokenizer") && reads_text(recipe.data))
+    if (!places.contains("tokenizer") && reads_text(recipe))
       recipe.tokenizer = find_model_tokenizer(*model.from).value_or(recipe.tokenizer);
     std::vector<arch::Problem> found;
     const arch::Options given = arch::read_options(model.config, found);
@@ -326,12 +332,14 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   warn_of_generation_keys(recipe.model.config, places, problems);
   if (!readable) return;
   check_layout(recipe, options, places, problems);
-  check_tokens(recipe, options, places, problems);
+  check_sources(recipe, options, places, problems);
+  if (!options.reads_features()) check_tokens(recipe, options, places, problems);
   check_moe(recipe, options, places, problems);
   check_prediction(recipe, options, places, problems);
   check_training(recipe, options, places, problems);
   check_adaptation(recipe, places, problems);
-  warn_without_effect(recipe, options.is_moe(), places, problems);
+  check_continual(recipe, options, places, problems);
+  warn_without_effect(recipe, options, places, problems);
 }
 
 }  // namespace moesaic

@@ -20,21 +20,35 @@ void resolve_adapter(Recipe& recipe, const Places& places, ProblemList& problems
 /// The architecture, and how it fits the layout and the data.
 void check_architecture(const Recipe& recipe, const Places& places, ProblemList& problems);
 
+/// Whether the sources are what the model reads, tokens or images.
+void check_sources(const Recipe& recipe, const arch::Options& options, const Places& places,
+                   ProblemList& problems);
+
 /// How the optimizer and the course of the run fit the architecture and each other.
 void check_training(const Recipe& recipe, const arch::Options& options, const Places& places,
                     ProblemList& problems);
 /// What the block adapt asks of the architecture.
 void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& problems);
 
-/// Warnings for keys that were set and change nothing. `is_moe` as the architecture says.
-void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
+/// What the block continual asks of the rest and of the architecture.
+void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
+                     ProblemList& problems);
+
+/// What is wrong with a run by a method that has neither importances nor tasks.
+std::string nothing_to_pull_to(const std::string& method);
+
+/// Warnings for keys that were set and change nothing.
+void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems);
 
 /// Place of the key, or of the nearest list or section above it.
 Place place_of(const Places& places, std::string key);
 
-/// Whether any of the sources has text, for which a tokenizer is needed: as its files say where its
-/// format is auto, and so where they are not there.
-bool reads_text(const DataOptions& data);
+/// The data and steps of the run, or those of its tasks (continual.tasks).
+void check_tasks(const Recipe& recipe, const Places& places, ProblemList& problems);
+
+/// Whether any source of the recipe has text, for which a tokenizer is needed: as its files say
+/// where its format is auto, and so where they are not there.
+bool reads_text(const Recipe& recipe);
 
 }  // namespace moesaic

@@ -141,6 +141,8 @@ DataFormat format_named(const std::string& name) {
     if (name == name_of(one)) return one;
     names.emplace_back(name_of(one));
   }
+  MOESAIC_CHECK(name != "idx", ErrorKind::kRecipe,
+                "data format idx is images, which have no tokens: a model of type mlp reads them");
   const std::string near = nearest(name, names);
   throw Error(ErrorKind::kRecipe,
               format("data format '{}' is unknown, allowed are {}", name, join(names, ", ")),

@@ -1,5 +1,6 @@
 // Settings that change nothing: a warning for each that was given and is not the default.
 #include <algorithm>
+#include <initializer_list>
 
 #include "config/check.h"
 #include "config/schema.h"
@@ -90,10 +91,41 @@ void check_moe(const Recipe& recipe, const EffectCheck& check) {
     check.warn("moe.balance.coefficient", format("is 0: the loss of {} has no effect", balance));
 }
 
+// A model of features has no text, no positions and no blocks.
+void check_features(const EffectCheck& check) {
+  for (const char* key : {"tokenizer", "data.sequence_length", "data.packing", "data.too_long",
+                          "data.overlap", "data.loss_on", "data.on_error", "data.chat_template",
+                          "data.cache", "train.checkpoint_activations"})
+    check.unused(key, "the model reads images");
+}
+
+void check_continual_effects(const Recipe& recipe, bool is_moe, const EffectCheck& check) {
+  if (!recipe.continual) return;
+  const ContinualOptions& continual = *recipe.continual;
+  const std::string& method = continual.method;
+  const std::string reason = "continual.method is " + method;
+  const auto unused = [&](std::initializer_list<const char*> keys) {
+    for (const char* key : keys) check.unused(std::string("continual.") + key, reason);
+  };
+  const bool estimates = method == "ewc" || method == "online_ewc" || method == "mas";
+  const bool pulls = estimates || method == "l2" || method == "si";
+  if (method == "none") unused({"lambda"});
+  if (method != "lwf") unused({"temperature"});
+  if (!pulls) unused({"importance", "router_lambda"});
+  if (!estimates && method != "none") unused({"fisher"});
+  if (estimates && method != "online_ewc") unused({"fisher.decay"});
+  if (method == "mas") unused({"fisher.labels"});
+  if (!is_moe && pulls) check.unused("continual.router_lambda", "the model is dense");
+  if (!is_moe && estimates) check.unused("continual.fisher.routing_aware", "the model is dense");
+  if (continual.replay.share == 0)
+    check.unused("continual.replay.sources", "continual.replay.share is 0");
+}
+
 }  // namespace
 
-void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places,
+void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems) {
+  const bool is_moe = options.is_moe();
   const EffectCheck check(recipe, places, problems);
   if (recipe.model.upcycle.num_experts == 0)
     check.unused("model.upcycle", "model.upcycle.num_experts is 0");
@@ -109,8 +141,13 @@ void warn_without_effect(const Recipe& recipe, bool is_moe, const Places& places
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
   check_weights(recipe, check);
-  check_completions(recipe, check);
-  check_long_documents(recipe.data, check);
+  if (options.reads_features()) {
+    check_features(check);
+  } else {
+    check_completions(recipe, check);
+    check_continual_effects(recipe, is_moe, check);
+    check_long_documents(recipe.data, check);
+  }
   for (const std::int64_t step : recipe.log.profile_steps) {
     if (!recipe.train.max_steps || step <= *recipe.train.max_steps) continue;
     check.warn("log.profile_steps", format("step {} has no effect: the run ends with step {}", step,

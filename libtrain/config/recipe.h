@@ -29,8 +29,14 @@ struct ModelOptions {
 struct SourceOptions {
   std::string path;             // file or glob
   std::string format = "auto";  // auto (by what the files hold) | text | jsonl | tokens
-                                // | prompt_completion | chat
+                                // | prompt_completion | chat | idx
   double weight = 1.0;          // share of the sequences drawn, relative to the other sources
+
+  // idx: images, for a model of features.
+  std::optional<std::string> labels;        // file of the labels
+  std::vector<std::int64_t> classes;        // labels that are taken; none = all
+  std::string map = "none";                 // label -> target: none | modulo N | index in classes
+  std::optional<std::int64_t> permutation;  // seed of another order of the pixels
 };
 
 struct DataOptions {
@@ -183,6 +189,41 @@ struct AdaptOptions {
   std::optional<EsftOptions> esft;
 };
 
+/// How the importance of a parameter for what was learned is found: the diagonal of the Fisher
+/// information.
+struct FisherOptions {
+  std::string labels = "sampled";  // exact | sampled | empirical | batched
+  std::int64_t examples = 1000;    // first draws of the training order
+  double decay = 1.0;              // of what earlier tasks left (online_ewc)
+  bool routing_aware = false;      // an expert's mean is over the examples that reached it
+};
+
+/// Old data among the new.
+struct ReplayOptions {
+  double share = 0.0;  // of the sequences of each step
+  std::vector<SourceOptions> sources;
+};
+
+/// One of several that are learned one after the other.
+struct ContinualTask {
+  std::string name;
+  std::vector<SourceOptions> train;
+  std::vector<SourceOptions> valid;
+  std::int64_t max_steps = 0;
+};
+
+struct ContinualOptions {
+  std::string method = "ewc";           // none | ewc | online_ewc | l2 | si | mas | lwf
+  double lambda = 1000.0;               // of the penalty
+  std::vector<std::string> importance;  // files, or checkpoints of runs that kept some
+  FisherOptions fisher;
+  std::optional<double> router_lambda;  // of the routers, in place of lambda
+  ReplayOptions replay;
+  double temperature = 2.0;          // lwf
+  std::vector<ContinualTask> tasks;  // none: one, the recipe's own data
+  bool mask_classes = false;         // a task's outputs are its own classes alone
+};
+
 struct Recipe {
   std::string name;
   std::uint64_t seed = 1234;
@@ -195,6 +236,7 @@ struct Recipe {
   ScheduleOptions schedule;
   MoeOptions moe;
   std::optional<AdaptOptions> adapt;
+  std::optional<ContinualOptions> continual;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   EvalOptions eval;

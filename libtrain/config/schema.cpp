@@ -21,7 +21,8 @@ void add_model(std::vector<Key>& keys) {
   add_key(keys, FIELD(model.config), {.default_text = "required without model.from"},
           "Architecture: the keys of Hugging Face config.json (model_type llama, qwen3, "
           "mixtral, olmoe, "
-          "qwen2_moe, qwen3_moe, deepseek_v2 or deepseek_v3; docs/weights.md). With experts also "
+          "qwen2_moe, qwen3_moe, deepseek_v2 or deepseek_v3; docs/weights.md), or those of a "
+          "classifier of images (mlp; docs/images.md). With experts also "
           "router_logit_scale (1 or rsqrt_hidden_size), use_expert_bias, router_top_p and "
           "zero_expert_num (docs/moe.md).");
   add_key(keys, FIELD(model.upcycle.num_experts), from(0, 65536),
@@ -39,7 +40,8 @@ void add_model(std::vector<Key>& keys) {
 }
 
 void add_data(std::vector<Key>& keys) {
-  add_key(keys, FIELD(data.train), required(), "Training text.");
+  add_key(keys, FIELD(data.train), {.default_text = "required without continual.tasks"},
+          "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
   add_key(keys, FIELD(data.packing), one_of({"best_fit"}),
@@ -200,13 +202,23 @@ void add_running(std::vector<Key>& keys) {
 std::vector<KeyOf<SourceOptions>> source_keys() {
   std::vector<KeyOf<SourceOptions>> keys;
   add_key(keys, FIELD(path), {.path = true, .required = true}, "File or glob.");
-  add_key(keys, FIELD(format),
-          one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat"}, {"idx"}),
-          "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
-          "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
-          "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold.");
+  add_key(
+      keys, FIELD(format),
+      one_of({"auto", "text", "jsonl", "tokens", "prompt_completion", "chat", "idx"}),
+      "text: a file is a document; jsonl: {\"text\": ...} a line; tokens: {\"ids\": [...]} a "
+      "line, or a token file; prompt_completion: {\"prompt\": ..., \"completion\": ...} a "
+      "line; chat: {\"messages\": [...]} a line; auto: which of them the files hold; idx: images "
+      "as the MNIST data sets have them, plain or .gz (docs/images.md).");
   add_key(keys, FIELD(weight), positive(),
           "Share of the sequences drawn, relative to the other sources.");
+  add_key(keys, FIELD(labels), path(), "idx: the file of the images' labels.");
+  add_key(keys, FIELD(classes), from(0, 255), "idx: labels whose images are taken; none = all.");
+  add_key(keys, FIELD(map), {},
+          "idx: what of a label becomes the target: none (the label), modulo N (its remainder), or "
+          "index (its position in classes).");
+  add_key(keys, FIELD(permutation), from(0, 4294967295.0),
+          "idx: seed of another order of the pixels, that of "
+          "numpy.random.RandomState(seed).permutation(pixels).");
   return keys;
 }
 
@@ -232,6 +244,8 @@ std::vector<Key> all_keys() {
   add_block(keys, FIELD(adapt),
             "Which parameters are trained, and adapters beside them (docs/finetune.md); absent: "
             "all are trained.");
+  add_block(keys, FIELD(continual),
+            "What keeps old knowledge while new is learned (docs/continual.md); absent: nothing.");
   add_running(keys);
   return keys;
 }

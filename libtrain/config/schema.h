@@ -90,6 +90,8 @@ const Schema<ParameterGroupOptions>& schema_of(const ParameterGroupOptions*);
 const Schema<LoraOptions>& schema_of(const LoraOptions*);
 const Schema<EsftOptions>& schema_of(const EsftOptions*);
 const Schema<AdaptOptions>& schema_of(const AdaptOptions*);
+const Schema<ContinualTask>& schema_of(const ContinualTask*);
+const Schema<ContinualOptions>& schema_of(const ContinualOptions*);
 
 template <class T>
 concept Described = requires(const T* owner) {

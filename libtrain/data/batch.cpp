@@ -1,7 +1,9 @@
 #include "data/batch.h"
 
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full_like.h>
 
 #include "data/batch_builder.h"
 
@@ -43,14 +45,69 @@ at::Tensor ids_ahead(const Batch& batch, std::int64_t ahead) {
   return known_T.where(a.exists_T, targets_ahead(batch, ahead - 1).clamp_min(0));
 }
 
+namespace {
+
+// The batch with each tensor of rows as `change` makes it.
+template <class Change>
+Batch with_rows(const Batch& batch, const Change& change) {
+  Batch changed = batch;
+  for (at::Tensor* rows :
+       {&changed.ids_T, &changed.targets_T, &changed.positions_T, &changed.example_id_T,
+        &changed.place_T, &changed.features_TF, &changed.allowed_TV}) {
+    if (rows->defined()) *rows = change(*rows);
+  }
+  return changed;
+}
+
+// Those of spans that are cut off after `rows`.
+std::vector<std::int64_t> cut(std::vector<std::int64_t> offsets, std::int64_t rows) {
+  std::erase_if(offsets, [rows](std::int64_t offset) { return offset > rows; });
+  if (offsets.back() < rows) offsets.push_back(rows);
+  return offsets;
+}
+
+}  // namespace
+
+Batch first_rows(const Batch& batch, std::int64_t rows) {
+  Batch first = with_rows(batch, [rows](const at::Tensor& x_T) { return x_T.narrow(0, 0, rows); });
+  first.attention_offsets = cut(batch.attention_offsets, rows);
+  first.document_offsets = cut(batch.document_offsets, rows);
+  return first;
+}
+
+namespace {
+
+void append_offsets(const std::vector<std::int64_t>& more, std::vector<std::int64_t>& offsets) {
+  const std::int64_t first = offsets.back();
+  for (std::size_t i = 1; i < more.size(); ++i) offsets.push_back(first + more[i]);
+}
+
+}  // namespace
+
+Batch joined(const std::vector<Batch>& examples, std::int64_t example) {
+  Batch all;
+  std::vector<Batch> numbered = examples;
+  for (Batch& batch : numbered) {
+    batch.example_id_T = at::full_like(batch.example_id_T, example);
+    batch.place_T =
+        batch.place_T.bitwise_and((std::int64_t{1} << kPlaceBits) - 1).add(example << kPlaceBits);
+    append_offsets(batch.attention_offsets, all.attention_offsets);
+    append_offsets(batch.document_offsets, all.document_offsets);
+    ++example;
+  }
+  for (at::Tensor Batch::*rows :
+       {&Batch::ids_T, &Batch::targets_T, &Batch::positions_T, &Batch::example_id_T,
+        &Batch::place_T, &Batch::features_TF, &Batch::allowed_TV}) {
+    std::vector<at::Tensor> parts;
+    for (const Batch& batch : numbered)
+      if ((batch.*rows).defined()) parts.push_back(batch.*rows);
+    if (!parts.empty() && parts.size() == numbered.size()) all.*rows = at::cat(parts);
+  }
+  return all;
+}
+
 Batch to_device(const Batch& batch, at::Device device) {
-  return {.ids_T = batch.ids_T.to(device),
-          .targets_T = batch.targets_T.to(device),
-          .positions_T = batch.positions_T.to(device),
-          .example_id_T = batch.example_id_T.to(device),
-          .place_T = batch.place_T.to(device),
-          .attention_offsets = batch.attention_offsets,
-          .document_offsets = batch.document_offsets};
+  return with_rows(batch, [device](const at::Tensor& x_T) { return x_T.to(device); });
 }
 
 }  // namespace moesaic

@@ -1,5 +1,6 @@
-// Batch: one micro-batch, ragged and flat. Shapes: T tokens. What a token belongs to is said once
-// for each use of it: where attention ends, which document, which example, which draw.
+// Batch: one micro-batch, ragged and flat. Shapes: T rows, which are tokens or, in the place of
+// these, rows of F features; V outputs of the model. What a row belongs to is said once for each
+// use of it: where attention ends, which document, which example, which draw.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -16,14 +17,16 @@ inline constexpr std::int64_t kNoTarget = -100;
 inline constexpr int kPlaceBits = 32;
 
 struct Batch {
-  at::Tensor ids_T;         // int64
-  at::Tensor targets_T;     // int64, the next token, or kNoTarget
+  at::Tensor ids_T;         // int64; undefined where the rows are features
+  at::Tensor targets_T;     // int64, the next token, or the label, or kNoTarget
   at::Tensor positions_T;   // int64, that the rotary embedding turns by: from 0 in each document
   at::Tensor example_id_T;  // int64, within the step: whose gradient the row's part belongs to
   at::Tensor place_T;       // int64, that no other token of the step has: what a draw is keyed by
   std::vector<std::int64_t> attention_offsets = {0};  // into T: spans that attention stays inside
   std::vector<std::int64_t> document_offsets = {0};   // into T: documents, which balance terms of
                                                       // sequences and looking ahead stay inside
+  at::Tensor features_TF = {};  // float32, or float64 in float64 runs; undefined: tokens
+  at::Tensor allowed_TV = {};   // bool, the outputs that a row may have; undefined: all of them
 
   std::int64_t tokens() const { return attention_offsets.back(); }
   std::int64_t attention_spans() const { return std::ssize(attention_offsets) - 1; }
@@ -35,6 +38,12 @@ struct Batch {
 at::Tensor ids_ahead(const Batch& batch, std::int64_t ahead);
 /// For each token what is to be predicted `ahead` places after it in its document, or kNoTarget.
 at::Tensor targets_ahead(const Batch& batch, std::int64_t ahead);
+
+/// The first `rows` tokens of a batch.
+Batch first_rows(const Batch& batch, std::int64_t rows);
+
+/// Batches of one example each, one after the other; the first one's number becomes `example`.
+Batch joined(const std::vector<Batch>& examples, std::int64_t example);
 
 /// The same on another device.
 Batch to_device(const Batch& batch, at::Device device);

@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "data/dataset.h"
 #include "data/token_file.h"
 
@@ -49,9 +50,17 @@ struct DataCounts {
   }
 };
 
+/// The training data of all tasks are counted together.
+Recipe with_data_of_tasks(Recipe recipe) {
+  for (const ContinualTask& task : tasks_of(recipe))
+    recipe.data.train.insert(recipe.data.train.end(), task.train.begin(), task.train.end());
+  return recipe;
+}
+
 }  // namespace
 
-Json inspect_data(const Recipe& recipe, const Log& log) {
+Json inspect_data(const Recipe& given, const Log& log) {
+  const Recipe recipe = with_data_of_tasks(given);
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
   const EncodeOptions encode = encode_options(recipe);
   const ScratchFolder folder;
@@ -65,8 +74,8 @@ Json inspect_data(const Recipe& recipe, const Log& log) {
   }
   const std::int64_t vocab_size = architecture_of(recipe).vocab_size;
   for (const Sequences& source : open_train_sources(recipe, paths, vocab_size)) counts.add(source);
-  const double room = static_cast<double>(counts.sequences) *
-                      static_cast<double>(recipe.data.sequence_length);
+  const double room =
+      static_cast<double>(counts.sequences) * static_cast<double>(recipe.data.sequence_length);
   return {{"documents", counts.documents},
           {"tokens", counts.tokens},
           {"targets", counts.targets},

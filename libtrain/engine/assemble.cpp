@@ -4,12 +4,14 @@
 #include "adapt/esft.h"
 #include "adapt/lora.h"
 #include "config/training_table.h"
+#include "engine/add_continual.h"
 #include "engine/async_saver.h"
+#include "engine/make_tasks.h"
 #include "engine/open_data.h"
 #include "engine/run_description.h"
 #include "engine/starting_adapter.h"
 #include "engine/starting_weights.h"
-#include "models/transformer.h"
+#include "models/make_model.h"
 #include "moe/make_moe.h"
 #include "nn/deferring_sink.h"
 #include "optim/clip.h"
@@ -18,8 +20,9 @@
 namespace moesaic {
 namespace {
 
-void make_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-                TrainingParts& parts) {
+// -> the digest of the model that the run starts from, where something asks for it.
+std::string add_model(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
+                      TrainingParts& parts) {
   const Precision precision = Precision::named(recipe.train.precision);
   parts.computation = {.precision = precision,
                        .matmul = chiefs_matmul(context.world, recipe.train.matmul),
@@ -36,18 +39,18 @@ void make_model(const Recipe& recipe, const arch::Options& arch, const RankConte
   MoeRun moe = make_moe(recipe, arch, *parts.parameters, context);
   const auto adapters = make_lora(recipe, arch, *parts.parameters);
   parts.around = std::move(moe.parts);
-  parts.model = std::make_unique<Transformer>(
-      Transformer::Options{.arch = arch,
-                           .block_pass = recipe.train.checkpoint_activations ? recompute_activations
-                                                                             : keep_activations,
-                           .moe = moe.training,
-                           .adapters = adapters.get()},
+  parts.model = make_model(
+      {.arch = arch,
+       .block_pass = recipe.train.checkpoint_activations ? recompute_activations : keep_activations,
+       .moe = moe.training,
+       .adapters = adapters.get()},
       *parts.parameters, context);
   parts.config = arch::to_config(arch);
   parts.base = weights.base();
   parts.origin = weights.load(*parts.parameters, context);
   load_starting_adapter(recipe, arch, parts.base, *parts.parameters, context);
   begin_adapters(recipe, arch, *parts.parameters, context);
+  return recipe.continual ? weights.digest(context) : "";
 }
 
 AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,
@@ -63,17 +66,6 @@ AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,
   return accumulating;
 }
 
-void make_step_optimizer(const Recipe& recipe, const RankContext& context, AccumulatingSink& sink,
-                         TrainingParts& parts) {
-  if (!recipe.parallel.shard_optimizer) {
-    parts.optimizer = make_optimizer(recipe.optimizer, *parts.parameters);
-    return;
-  }
-  const Ownership ownership = Ownership::make(*parts.parameters, context);
-  parts.optimizer = gathering(make_optimizer(recipe.optimizer, *parts.parameters, &ownership),
-                              [&sink] { sink.gather_parameters(); });
-}
-
 void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
                         TrainingParts& parts) {
   if (!recipe.adapt || !recipe.adapt->esft) return;
@@ -86,14 +78,19 @@ void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const R
 }
 
 void make_training(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-                   TrainingParts& parts) {
+                   const std::string& digest, TrainingParts& parts) {
   AccumulatingSink& sink = make_sink(recipe, context, parts);
   add_chosen_experts(recipe, arch, context, parts);
+  std::optional<Ownership> ownership;
+  if (recipe.parallel.shard_optimizer)
+    ownership.emplace(Ownership::make(*parts.parameters, context));
+  const Ownership* owned = ownership ? &*ownership : nullptr;
+  auto optimizer = make_optimizer(recipe.optimizer, *parts.parameters, owned);
+  optimizer = add_continual(recipe, arch, context, digest, owned, std::move(optimizer), parts);
+  if (owned != nullptr)
+    optimizer = gathering(std::move(optimizer), [&sink] { sink.gather_parameters(); });
+  parts.optimizer = std::move(optimizer);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
-  make_step_optimizer(recipe, context, sink, parts);
-  const ScheduleOptions& s = recipe.schedule;
-  parts.schedule.emplace(Schedule::Options{s.type, recipe.optimizer.learning_rate, s.warmup_steps,
-                                           parts.max_steps, s.min_ratio});
   parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
 }
 
@@ -117,13 +114,13 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
                        const RankContext& context) {
   TrainingParts parts;
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
-  RunData data = open_data(recipe, arch.vocab_size, *tokenizer, context);
+  RunData data = open_data(recipe, arch, *tokenizer, context);
   parts.tokenizer = tokenizer->describe();
   parts.data = std::move(data.description);
   parts.train = std::move(data.train);
   parts.valid = std::move(data.valid);
   parts.max_steps = data.max_steps;
-  make_model(recipe, arch, context, parts);
+  const std::string digest = add_model(recipe, arch, context, parts);
   // Token ids come from a tokenizer that nobody names: then the model keeps its own.
   const bool named = data.of_text || recipe.tokenizer != "byte";
   if (named && context.is_chief()) {
@@ -131,8 +128,10 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
     carry_chat_template(recipe.data.chat_template, parts.origin.files);
   }
   parts.losses = make_losses(recipe, arch);
-  make_training(recipe, arch, context, parts);
+  make_training(recipe, arch, context, digest, parts);
   make_saver(recipe, context, parts);
+  parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
+  add_tasks(recipe, context, std::move(data.tasks), parts);
   describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;
 }

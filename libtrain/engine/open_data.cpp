@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "config/tasks.h"
 #include "data/dataset.h"
+#include "data/image_batches.h"
+#include "data/replay_data.h"
+#include "store/agreement.h"
 
 namespace moesaic {
 namespace {
@@ -16,10 +21,22 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t sequences) {
              std::ceil(drawn / static_cast<double>(recipe.train.global_batch_size))));
 }
 
-}  // namespace
+RunData open_images(const Recipe& recipe, const arch::Options& arch, const RankContext& context) {
+  RunData data;
+  agreed(context.world, "data.images", [&] {
+    auto train = std::make_unique<ImageStream>(open_train_images(recipe, arch));
+    data.train_sequences = train->images();
+    data.train = std::move(train);
+    if (!recipe.data.valid.empty())
+      data.valid = std::make_unique<ImageEval>(open_valid_images(recipe, arch));
+    if (context.is_chief()) data.description = describe_images(recipe.data);
+  });
+  data.max_steps = steps_of(recipe, data.train_sequences);
+  return data;
+}
 
-RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
-                  const RankContext& context) {
+RunData open_tokens(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer& tokenizer,
+                    const RankContext& context) {
   RunData data;
   std::string paths;
   if (context.is_chief()) {
@@ -34,8 +51,114 @@ RunData open_data(const Recipe& recipe, std::int64_t vocab_size, const Tokenizer
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);
   data.train = std::move(train);
-  if (!recipe.data.valid.empty()) data.valid = open_valid(recipe, corpora, vocab_size);
+  if (!recipe.data.valid.empty())
+    data.valid = std::make_unique<EvalBatches>(open_valid(recipe, corpora, vocab_size));
   return data;
+}
+
+RunData open_plain(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
+                   const RankContext& context) {
+  return arch.reads_features() ? open_images(recipe, arch, context)
+                               : open_tokens(recipe, arch.vocab_size, tokenizer, context);
+}
+
+// Sources in steps of one sequence, without validation. `seed`: of their order.
+Recipe one_by_one(const Recipe& recipe, const std::vector<SourceOptions>& sources,
+                  std::uint64_t seed) {
+  Recipe single = recipe;
+  single.seed = seed;
+  single.data.train = sources;
+  single.data.valid.clear();
+  single.train.global_batch_size = single.train.micro_batch_size = 1;
+  return single;
+}
+
+// What knows a source again: its digest, and those of its files.
+std::set<std::string> digests_of(const Json& sources) {
+  std::set<std::string> digests;
+  for (const Json& source : sources) {
+    digests.insert(source.at("digest").get<std::string>());
+    for (const auto& [name, digest] : source.value("files", Json::object()).items())
+      digests.insert(digest.get<std::string>());
+  }
+  return digests;
+}
+
+// What a model is trained on says nothing as validation. Chief only.
+void require_apart(const Json& replay, const Json& valid) {
+  const std::set<std::string> validation = digests_of(valid);
+  for (const Json& source : replay) {
+    for (const std::string& digest : digests_of(Json::array({source}))) {
+      if (!validation.contains(digest)) continue;
+      throw Error(ErrorKind::kRecipe,
+                  format("continual.replay.sources: {} has a file that is validation data, too",
+                         source.at("path").get<std::string>()),
+                  "replay old training data, and validate on other files");
+    }
+  }
+}
+
+RunData open_with_replay(const Recipe& recipe, const arch::Options& arch,
+                         const Tokenizer& tokenizer, const RankContext& context) {
+  const ReplayOptions& replay = recipe.continual->replay;
+  RunData data = open_plain(recipe, arch, tokenizer, context);
+  RunData fresh =
+      open_plain(one_by_one(recipe, recipe.data.train, recipe.seed), arch, tokenizer, context);
+  RunData old =
+      open_plain(one_by_one(recipe, replay.sources, recipe.seed + 1), arch, tokenizer, context);
+  agreed(context.world, "data.replay", [&] {
+    if (!context.is_chief()) return;
+    require_apart(old.description.at("train"), data.description.at("valid"));
+    data.description["replay"] = old.description.at("train");
+  });
+  data.of_text = data.of_text || old.of_text;
+  data.train = std::make_unique<ReplayData>(
+      std::move(fresh.train), std::move(old.train),
+      ReplayData::Options{.share = replay.share,
+                          .global_batch_size = recipe.train.global_batch_size,
+                          .micro_batch_size = recipe.train.micro_batch_size});
+  return data;
+}
+
+RunData open_one(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
+                 const RankContext& context) {
+  const bool replays = recipe.continual && recipe.continual->replay.share > 0;
+  return replays ? open_with_replay(recipe, arch, tokenizer, context)
+                 : open_plain(recipe, arch, tokenizer, context);
+}
+
+RunData open_tasks(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
+                   const RankContext& context) {
+  RunData all;
+  std::vector<std::unique_ptr<StepData>> train;
+  std::vector<std::shared_ptr<const EvalData>> valid;
+  std::vector<std::int64_t> steps, sequences;
+  for (const ContinualTask& task : tasks_of(recipe)) {
+    RunData one = open_one(task_recipe(recipe, task), arch, tokenizer, context);
+    const std::string key = format("continual.tasks[{}].", steps.size());
+    for (const auto& [name, sources] : one.description.items())
+      all.description[key + name] = sources;
+    all.of_text = all.of_text || one.of_text;
+    all.train_sequences += one.train_sequences;
+    sequences.push_back(one.train_sequences);
+    steps.push_back(one.max_steps);
+    train.push_back(std::move(one.train));
+    valid.push_back(std::move(one.valid));
+  }
+  const TaskSteps task_steps(steps);
+  auto chained = std::make_unique<TaskData>(std::move(train), task_steps);
+  all.max_steps = task_steps.total();
+  all.tasks = RunTasks{task_steps, chained.get(), std::move(valid), std::move(sequences)};
+  all.train = std::move(chained);
+  return all;
+}
+
+}  // namespace
+
+RunData open_data(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
+                  const RankContext& context) {
+  return tasks_of(recipe).empty() ? open_one(recipe, arch, tokenizer, context)
+                                  : open_tasks(recipe, arch, tokenizer, context);
 }
 
 }  // namespace moesaic

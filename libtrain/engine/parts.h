@@ -5,8 +5,10 @@
 #include <memory>
 #include <optional>
 
+#include "continual/remembered.h"
+#include "continual/task_end.h"
 #include "core/json.h"
-#include "data/eval_batches.h"
+#include "data/eval_data.h"
 #include "data/step_data.h"
 #include "engine/checkpoint_saver.h"
 #include "engine/not_finite.h"
@@ -24,14 +26,17 @@ namespace moesaic {
 struct TrainingParts {
   Computation computation{.world = Communicator::single()};
   std::unique_ptr<StepData> train;
-  std::optional<EvalBatches> valid;
+  std::unique_ptr<EvalData> valid;  // nullptr: none
   std::int64_t max_steps = 0;
 
   std::unique_ptr<ParameterSet> parameters;
   std::unique_ptr<Model> model;
-  LossTerms losses;  // the first is the one that valid_loss is compared with
-  StepParts around;  // what is done around a step, in this order
+  LossTerms losses;                 // the first is the one that valid_loss is compared with
+  StepParts around;                 // what is done around a step, in this order
+  std::vector<TaskEnd*> task_ends;  // what is told of each task's end; owned by the others
   std::unique_ptr<GradientSink> sink;
+  std::unique_ptr<Remembered> remembered;  // what penalties of the transforms pull to
+  std::unique_ptr<TaskEnd> task_end;       // one of task_ends
   Gradients gradients;  // what the sink leaves after the last round
   TransformChain transforms;
   std::unique_ptr<Optimizer> optimizer;

@@ -61,7 +61,8 @@ std::string changed_data(const Json& saved, const Json& current) {
     for (std::size_t i = 0; i < sources.size(); ++i) {
       if (!before.is_array() || i >= before.size()) continue;
       if (member(before[i], "digest") == sources[i].at("digest")) continue;
-      lines += format("\n  data.{}[{}]: {}{}", key, i, sources[i].at("path").get<std::string>(),
+      lines += format("\n  {}{}[{}]: {}{}", key.starts_with("continual.") ? "" : "data.", key, i,
+                      sources[i].at("path").get<std::string>(),
                       changed_files(member(before[i], "files"), member(sources[i], "files")));
     }
   }

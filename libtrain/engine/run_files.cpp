@@ -7,9 +7,10 @@
 
 #include "config/model_config.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
+#include "core/file_glob.h"
 #include "core/fs.h"
 #include "core/path.h"
-#include "core/file_glob.h"
 #include "store/checkpoint_folder.h"
 
 namespace moesaic {
@@ -37,7 +38,8 @@ void add_files(const std::string& folder, const Wanted& wanted, std::vector<std:
 }
 
 bool is_at_top(const std::string& name) {
-  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png"})
+  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png",
+                          "tasks.json", "tasks.h5", "tasks.png"})
     if (name == own || name == own + std::string(".tmp")) return true;
   return is_numbered(name, "trace-", {".json"});
 }
@@ -76,6 +78,7 @@ bool is_complete(const std::string& text, const std::string& path) {
 void add_data(const std::vector<SourceOptions>& sources, std::vector<std::string>& inputs) {
   const Log quiet({.console = false});
   for (const SourceOptions& source : sources) {
+    if (source.labels) inputs.push_back(*source.labels);
     try {
       for (std::string& file : expand_files(source.path, quiet)) inputs.push_back(std::move(file));
     } catch (const Error&) {  // told when the data are opened
@@ -119,8 +122,7 @@ std::vector<std::string> files_of_run(const std::string& run_dir) {
 
 std::vector<std::string> inputs_of(const Recipe& recipe, const std::string& recipe_path) {
   std::vector<std::string> inputs = {recipe_path};
-  add_data(recipe.data.train, inputs);
-  add_data(recipe.data.valid, inputs);
+  for (const SourceList& list : source_lists(recipe)) add_data(list.sources, inputs);
   for (const char* name : {"", "/tokenizer.json", "/tokenizer_config.json"}) {
     const std::string file = recipe.tokenizer + name;
     if (is_file(file, ErrorKind::kRecipe)) inputs.push_back(file);

@@ -35,6 +35,11 @@ StartingWeights::StartingWeights(const Recipe& recipe, const arch::Options& arch
   }
 }
 
+std::string StartingWeights::digest(const RankContext& context) const {
+  if (!source_) return {};
+  return base_.is_null() ? source_->digest(context) : base_.at("digest").get<std::string>();
+}
+
 HubOrigin StartingWeights::load(const ParameterSet& parameters, const RankContext& context) const {
   if (!source_) return {};
   StateDict state = state_of(parameters);

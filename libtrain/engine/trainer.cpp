@@ -38,6 +38,8 @@ StepReport Trainer::step(std::int64_t number, const Request& request) {
   Gradients gradients = transformed(report);
   report.not_finite = not_finite(report);
   if (!report.not_finite.empty()) {
+    for (const auto& transform : parts_.transforms)
+      report.not_finite += transform->suspicion(context_, step);
     report.rewind = parts_.not_finite->meet(step, report.not_finite) == AfterNotFinite::kRewind;
     gradients.clear();
     report.skipped = true;
@@ -94,8 +96,9 @@ at::Tensor Trainer::loss(const ForwardContext& context, StepReport& report) {
   const ModelOutput output = parts_.model->forward(context);
   const StepView view{context, output, parts_.model->head(), report.step.size};
   const Span span("loss");
-  const Parameter& head = view.head.weight();
-  const bool wanted = context.open(head);
+  std::vector<const Parameter*> in_use;
+  for (const Parameter* parameter : view.head.parameters())
+    if (context.open(*parameter)) in_use.push_back(parameter);
   at::Tensor total;
   for (std::size_t i = 0; i < parts_.losses.size(); ++i) {
     const Span term(parts_.losses[i]->name());
@@ -103,7 +106,7 @@ at::Tensor Trainer::loss(const ForwardContext& context, StepReport& report) {
     total = total.defined() ? total.add(value.loss) : value.loss;
     report.losses[i].second += value.metric;
   }
-  if (wanted) context.sink->close(head);
+  for (const Parameter* parameter : in_use) context.sink->close(*parameter);
   report.loss_total += total.item<double>();
   for (const auto& part : parts_.around) part->after_forward(output);
   return total;
@@ -132,6 +135,7 @@ Gradients Trainer::transformed(StepReport& report) {
   for (const auto& transform : parts_.transforms) {
     const Span span(transform->name());
     transform->apply(context_, report.step, gradients, report.transforms);
+    report.loss_total += transform->loss();
   }
   return gradients;
 }

@@ -10,7 +10,6 @@
 #include "core/error.h"
 #include "core/memory.h"
 #include "engine/assemble.h"
-#include "engine/evaluator.h"
 #include "engine/resume_check.h"
 #include "store/adapter_checkpoint.h"
 #include "store/agreement.h"
@@ -273,15 +272,17 @@ bool TrainingRun::next_step(StopSignal& stop) {
     require_finite_weights(report);
     ++skipped_;
   }
+  parts_.saver->before_change();  // done after an update; a step that was skipped may change parts
+  for (const auto& part : parts_.around) part->finished(context_, report.step);
   const double step_seconds = step_time.seconds();
 
-  std::optional<double> valid_loss;
+  std::optional<Validation> valid;
   bool new_best = false;
   if (evaluated) {
-    valid_loss = validation_loss(context_, *parts_.model, parts_.computation, *parts_.valid);
-    new_best = best_.add(step_, *valid_loss);
+    valid = validation_of(context_, *parts_.model, parts_.computation, *parts_.valid);
+    new_best = best_.add(step_, valid->loss);
   }
-  if (logged) log(report, valid_loss, step_seconds);
+  if (logged) log(report, valid, step_seconds);
 
   if (evaluated && best_.is_over()) tell_of_patience();
 
@@ -294,7 +295,7 @@ bool TrainingRun::next_step(StopSignal& stop) {
   return stopping;
 }
 
-void TrainingRun::log(const StepReport& report, std::optional<double> valid_loss,
+void TrainingRun::log(const StepReport& report, const std::optional<Validation>& valid,
                       double step_seconds) {
   const Span span(span_name::kLog);
   MetricsRow row;
@@ -307,7 +308,8 @@ void TrainingRun::log(const StepReport& report, std::optional<double> valid_loss
   if (skipped_ > 0) row.set("skipped", static_cast<double>(skipped_));
   skipped_ = 0;
   for (const auto& part : parts_.around) part->report(row);
-  if (valid_loss) row.set("valid_loss", *valid_loss);
+  if (valid) row.set("valid_loss", valid->loss);
+  if (valid && valid->accuracy) row.set("valid_accuracy", *valid->accuracy);
   set_times(step_seconds, row);
   for (const auto& sink : sinks_) sink->write(row);
 }

@@ -14,6 +14,7 @@
 #include "engine/step_profiler.h"
 #include "engine/stop_signal.h"
 #include "engine/trainer.h"
+#include "loss/validation.h"
 #include "observe/metrics.h"
 #include "store/checkpoint.h"
 
@@ -76,7 +77,7 @@ class TrainingRun {
   bool is_due(std::int64_t every_steps) const;
   bool is_finished() const { return step_ >= parts_.max_steps || best_.is_over(); }
   bool keeps_best() const { return recipe_.checkpoint.best || recipe_.eval.patience > 0; }
-  void log(const StepReport& report, std::optional<double> valid_loss, double step_seconds);
+  void log(const StepReport& report, const std::optional<Validation>& valid, double step_seconds);
   void set_times(double step_seconds, MetricsRow& row);
 
   Recipe recipe_;

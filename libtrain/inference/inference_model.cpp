@@ -85,8 +85,14 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
                    .matmul = chiefs_matmul(context.world, "auto"),
                    .world = context.world,
                    .weights = WeightCopies(/*keep=*/false)} {
-  const auto source = adapted(context, ModelSource::open(context, options.path, options.base),
-                              options.adapter);
+  const auto source =
+      adapted(context, ModelSource::open(context, options.path, options.base), options.adapter);
+  if (source->arch().reads_features()) {
+    throw Error(ErrorKind::kUsage,
+                format("{} classifies images (model_type {}): it has no tokens to score or write",
+                       options.path, source->arch().model_type),
+                "moesaic eval --task images --data IMAGES --labels LABELS says how well it does");
+  }
   files_ = ModelFiles(context, *source);
   arch::Options arch = source->arch();
   MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,

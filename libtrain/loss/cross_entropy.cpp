@@ -5,7 +5,6 @@
 #include <ATen/ops/gather.h>
 #include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
@@ -13,9 +12,8 @@
 #include <limits>
 
 #include "comm/trace_span.h"
-#include "core/error.h"
 #include "loss/logit_blocks.h"
-#include "nn/autograd.h"
+#include "loss/logit_loss.h"
 #include "nn/cpu/token_loss.h"
 
 namespace moesaic {
@@ -80,8 +78,9 @@ at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor&
 at::Tensor token_losses(const ForwardContext& context, const Linear& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
   const at::Tensor hidden = hidden_TD.detach();
-  const bool in_parts =
-      !head.has_adapter() && context.weights.converts(head.weight(), hidden.scalar_type());
+  const bool is_plain =
+      !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
+  const bool in_parts = is_plain && context.weights.converts(head.weight(), hidden.scalar_type());
   if (in_parts) return losses_by_vocabulary(context, head.weight().tensor, hidden, targets_T);
   const at::Tensor loss_T = zero_losses(context, hidden);
   for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
@@ -91,36 +90,27 @@ at::Tensor token_losses(const ForwardContext& context, const Linear& head,
   return loss_T;
 }
 
-namespace {
-
-// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`. The logits
-// are the largest tensor of a step, so that loss and gradients come from one pass over them: they
-// are neither kept for the backward pass nor computed twice.
-TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
-                        const at::Tensor& targets_T, double scale, double coefficient) {
-  const at::Tensor loss_T = zero_losses(view.context, hidden_TD);
-  const at::Tensor d_hidden_TD = backward_through_head(
-      view.context, view.head, hidden_TD,
-      [=, factor = scale * coefficient](std::int64_t begin, const at::Tensor& logits) {
-        const std::int64_t rows = logits.size(0);
-        losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor,
-                            loss_T.narrow(0, begin, rows));
-      });
-  const double value = loss_T.sum(at::kDouble).item<double>() * scale;
-  const at::Tensor loss = at::scalar_tensor(value * coefficient, loss_T.options());
-  record(
-      "cross_entropy", {hidden_TD}, loss,
-      [d_hidden_TD](const Tensors& dy) -> Tensors {
-        // The head's gradient has gone out for this factor already.
-        MOESAIC_ASSERT(dy[0].item<double>() == 1);
-        return {d_hidden_TD};
-      },
-      Reach::kBeyond);  // where the head alone is trained, too
-  return {loss, value};
+std::int64_t count_found(const ForwardContext& context, const Linear& head,
+                         const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
+  std::int64_t found = 0;
+  for_each_logit_block(context, head, hidden_TD, [&](std::int64_t begin, const at::Tensor& logits) {
+    const at::Tensor targets = targets_T.narrow(0, begin, logits.size(0));
+    found += logits.argmax(1).eq(targets).sum().item<std::int64_t>();
+  });
+  return found;
 }
 
-double per_target(const StepSize& step) {
-  return 1.0 / static_cast<double>(std::max<std::int64_t>(1, step.target_tokens));
+namespace {
+
+// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`.
+TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
+                        const at::Tensor& targets_T, double scale, double coefficient) {
+  return logit_loss("cross_entropy", view, hidden_TD, scale, coefficient,
+                    [targets_T](std::int64_t begin, const at::Tensor& logits, double factor,
+                                const at::Tensor& loss) {
+                      losses_and_gradient(logits, targets_T.narrow(0, begin, logits.size(0)),
+                                          factor, loss);
+                    });
 }
 
 }  // namespace

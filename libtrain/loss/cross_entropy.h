@@ -31,4 +31,8 @@ class FurtherCrossEntropy : public LossTerm {
 at::Tensor token_losses(const ForwardContext& context, const Linear& head,
                         const at::Tensor& hidden_TD, const at::Tensor& targets_T);
 
+/// Rows whose target is the likeliest output, the first of them where several are. Local.
+std::int64_t count_found(const ForwardContext& context, const Linear& head,
+                         const at::Tensor& hidden_TD, const at::Tensor& targets_T);
+
 }  // namespace moesaic

@@ -12,8 +12,35 @@ namespace {
 constexpr std::int64_t kBlockValues = 8 << 20;  // of logits at a time
 constexpr std::int64_t kLeastRows = 64;         // of a block: fewer make slow products
 
+constexpr double kNever = -1e30;  // probability 0; the difference of two is a number
+
 std::int64_t rows_of_block(std::int64_t vocabulary) {
   return std::max(kLeastRows, kBlockValues / vocabulary);
+}
+
+// Outputs that the rows from `begin` on may not have become `value`.
+void fill_others(const Batch& batch, std::int64_t begin, at::Tensor logits, double value) {
+  if (!batch.allowed_TV.defined()) return;
+  logits.masked_fill_(batch.allowed_TV.narrow(0, begin, logits.size(0)).logical_not(), value);
+}
+
+// Products with the head's matrix become logits.
+void complete(const ForwardContext& context, const Linear& head, std::int64_t begin,
+              at::Tensor logits) {
+  if (head.bias() != nullptr) logits.add_(head.bias()->tensor);
+  fill_others(context.batch, begin, logits, kNever);
+}
+
+// The gradient of what is minimised with respect to each block of logits, in order.
+void for_each_gradient(const ForwardContext& context, const Linear& head, const at::Tensor& w_VD,
+                       const at::Tensor& hidden_TD, const LogitGradient& gradient,
+                       const VisitLogits& visit) {
+  for_each_logit_block(context, w_VD, hidden_TD, [&](std::int64_t begin, const at::Tensor& logits) {
+    complete(context, head, begin, logits);
+    gradient(begin, logits);
+    fill_others(context.batch, begin, logits, 0);
+    visit(begin, logits);
+  });
 }
 
 }  // namespace
@@ -34,7 +61,11 @@ void for_each_logit_block(const ForwardContext& context, const at::Tensor& w_VD,
 void for_each_logit_block(const ForwardContext& context, const Linear& head,
                           const at::Tensor& hidden_TD, const VisitLogits& visit) {
   const at::Tensor hidden = hidden_TD.detach();
-  for_each_logit_block(context, head.matrix(context, hidden.scalar_type()), hidden, visit);
+  const at::Tensor w_VD = head.matrix(context, hidden.scalar_type());
+  for_each_logit_block(context, w_VD, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
+    complete(context, head, begin, logits);
+    visit(begin, logits);
+  });
 }
 
 at::Tensor backward_through_head(const ForwardContext& context, const Linear& head,
@@ -44,29 +75,40 @@ at::Tensor backward_through_head(const ForwardContext& context, const Linear& he
   const at::Tensor hidden = hidden_TD.detach();
   const at::Tensor w_VD = head.matrix(context, hidden.scalar_type());
   const at::Tensor d_hidden_TD = at::empty(hidden.sizes(), hidden.options());
-  const auto piece = [&context, &head, hidden](std::int64_t begin, const at::Tensor& d_logits) {
-    const std::int64_t rows = d_logits.size(0);
+  const auto weight_piece = [&context, &head, hidden](std::int64_t begin, const at::Tensor& d) {
     return ParameterUse{.kind = ParameterUse::Kind::kLinear,
                         .parameter = head.weight(),
-                        .input = hidden.narrow(0, begin, rows),
-                        .output_gradient = d_logits,
-                        .example_R = context.batch.example_id_T.narrow(0, begin, rows),
+                        .input = hidden.narrow(0, begin, d.size(0)),
+                        .output_gradient = d,
+                        .example_R = context.batch.example_id_T.narrow(0, begin, d.size(0)),
+                        .passing = true};
+  };
+  const auto bias_piece = [&context, &head](std::int64_t begin, const at::Tensor& d) {
+    return ParameterUse{.kind = ParameterUse::Kind::kBias,
+                        .parameter = *head.bias(),
+                        .input = {},
+                        .output_gradient = d,
+                        .example_R = context.batch.example_id_T.narrow(0, begin, d.size(0)),
                         .passing = true};
   };
   const bool wanted = context.open(head.weight());
-  for_each_logit_block(context, w_VD, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
-    gradient(begin, logits);
-    product_into(logits, w_VD.t(), context.matmul, d_hidden_TD.narrow(0, begin, logits.size(0)));
-    if (wanted) context.sink->add(piece(begin, logits));
-    context.world.progress();
-  });
-  if (!wanted) return d_hidden_TD;
-  context.sink->close(head.weight(), [&context, w_VD, hidden, gradient, piece](const auto& take) {
-    for_each_logit_block(context, w_VD, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
-      gradient(begin, logits);
-      take(piece(begin, logits));
+  const bool bias_wanted = head.bias() != nullptr && context.open(*head.bias());
+  for_each_gradient(
+      context, head, w_VD, hidden, gradient, [&](std::int64_t begin, const at::Tensor& d) {
+        product_into(d, w_VD.t(), context.matmul, d_hidden_TD.narrow(0, begin, d.size(0)));
+        if (wanted) context.sink->add(weight_piece(begin, d));
+        if (bias_wanted) context.sink->add(bias_piece(begin, d));
+        context.world.progress();
+      });
+  const auto finish = [&](const Parameter& parameter, const auto& piece) {
+    context.sink->close(parameter, [&context, &head, w_VD, hidden, gradient,
+                                    piece](const auto& take) {
+      for_each_gradient(context, head, w_VD, hidden, gradient,
+                        [&](std::int64_t begin, const at::Tensor& d) { take(piece(begin, d)); });
     });
-  });
+  };
+  if (wanted) finish(head.weight(), weight_piece);
+  if (bias_wanted) finish(*head.bias(), bias_piece);
   return d_hidden_TD;
 }
 

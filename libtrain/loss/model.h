@@ -28,8 +28,8 @@ struct RouterRecord {
 struct ModelOutput {
   at::Tensor hidden_TD;               // what the head reads, compute dtype
   std::vector<RouterRecord> routers;  // one a MoE layer
-  /// Training: as hidden_TD, of each layer for multi-token prediction; the head makes of row t what
-  /// comes 2, 3 ... tokens after t.
+  /// Training, or where the context asks for it: as hidden_TD, of each layer for multi-token
+  /// prediction; the head makes of row t what comes 2, 3 ... tokens after t.
   std::vector<at::Tensor> ahead_TD = {};
 };
 

@@ -40,6 +40,9 @@ class StepPart {
   virtual void gradient_done(const RankContext& /*context*/, const Step& /*step*/) {}
   /// After the optimizer. Collective over world where a part says so.
   virtual void after(const RankContext& /*context*/, const Step& /*step*/) {}
+  /// The step is over, also one that was skipped, and the weights may be used: before its row is
+  /// written and before a save. Collective over world where a part says so.
+  virtual void finished(const RankContext& /*context*/, const Step& /*step*/) {}
   /// A step that is logged: what the row shows, equal on all ranks. Local.
   virtual void report(MetricsRow& /*row*/) const {}
 

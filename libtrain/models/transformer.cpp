@@ -56,7 +56,7 @@ ModelOutput Transformer::forward(const ForwardContext& context) const {
     x_TD = block_pass_(*blocks_[layer], context, x_TD, rotary, output.routers);
   }
   output.hidden_TD = rms_norm(context, norm_, x_TD, arch_.rms_norm_eps, context.precision.compute);
-  if (context.training) predict_ahead(context, rotary, output);
+  if (context.training || context.predicts_ahead) predict_ahead(context, rotary, output);
   return output;
 }
 

@@ -57,6 +57,7 @@ struct ForwardContext {
   Communicator world;            // for progress() between products
   GradientSink* sink = nullptr;  // nullptr: no gradients are wanted
   bool training = false;         // what training alone does (jitter, capacity, sampling) is done
+  bool predicts_ahead = false;   // the layers for multi-token prediction run, as in training
   std::int64_t step = 0;         // of training, for random numbers
   KvCache* cache = nullptr;      // generation: the batch continues the sequence in it
   at::Tensor chosen_TK = {};     // recomputation: the experts that the first run of a block chose

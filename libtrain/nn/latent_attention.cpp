@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/error.h"
 #include "nn/attention.h"
 #include "nn/norm.h"
 
@@ -52,6 +53,7 @@ at::Tensor LatentAttention::expanded(const ForwardContext& context, const at::Te
 at::Tensor LatentAttention::absorbed(const ForwardContext& context, const at::Tensor& q,
                                      const at::Tensor& rows_L1c) const {
   const Options& o = options_;
+  MOESAIC_ASSERT(parameters_.kv_b_proj.bias() == nullptr);
   const at::Tensor w_Hnc =
       parameters_.kv_b_proj.matrix(context, q.scalar_type())
           .view({o.num_heads, o.qk_nope_head_dim + o.v_head_dim, o.kv_lora_rank});

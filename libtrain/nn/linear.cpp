@@ -6,8 +6,6 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
-#include "core/error.h"
-
 namespace moesaic {
 namespace {
 
@@ -26,13 +24,18 @@ at::Tensor Linear::forward(const ForwardContext& context, const at::Tensor& x_TK
 }
 
 at::Tensor Linear::matrix(const ForwardContext& context, at::ScalarType dtype) const {
-  MOESAIC_ASSERT(bias_ == nullptr);
   const at::Tensor w_NK = context.weights.get(*weight_, dtype);
   if (!adapter_) return w_NK;
   // What the map makes of the unit vectors, which nobody learns from.
   const at::NoGradGuard no_gradients;
   const at::Tensor unit_KK = at::eye(w_NK.size(1), w_NK.options());
   return adapter_->apply(without_gradients(context), unit_KK, w_NK.t().contiguous()).t();
+}
+
+std::vector<const Parameter*> Linear::parameters() const {
+  std::vector<const Parameter*> parameters = {weight_};
+  if (bias_ != nullptr) parameters.push_back(bias_);
+  return parameters;
 }
 
 at::Tensor GroupedLinear::forward_one_each(const ForwardContext& context,

@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <vector>
 
 #include "nn/forward_context.h"
 #include "nn/ops.h"
@@ -50,11 +51,14 @@ class Linear {
   /// x_TK -> [T, N], in the dtype of x.
   at::Tensor forward(const ForwardContext& context, const at::Tensor& x_TK) const;
 
-  /// The matrix [N, K] of the whole map, adapter included, for products that it is absorbed into;
-  /// in `dtype`, not in the graph. The map must have no bias.
+  /// The matrix [N, K] of the map, adapter included, for products that it is absorbed into; in
+  /// `dtype`, not in the graph. The bias is no part of it.
   at::Tensor matrix(const ForwardContext& context, at::ScalarType dtype) const;
 
   const Parameter& weight() const { return *weight_; }
+  const Parameter* bias() const { return bias_; }  // nullptr: none
+  /// The weight, and the bias where there is one.
+  std::vector<const Parameter*> parameters() const;
   bool has_adapter() const { return adapter_ != nullptr; }
 
  private:

@@ -79,7 +79,8 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
         const at::Tensor& example_T = context.batch.example_id_T;
         if (wanted) context.hand_over({Kind::kLinear, weight, x, dy_TN, example_T});
         if (bias_wanted) context.hand_over({Kind::kBias, *bias, {}, dy_TN, example_T});
-        return {asked ? product(dy_TN, w_NK.get().t(), context.matmul) : at::Tensor()};
+        if (!asked) return {at::Tensor()};
+        return {product(dy_TN, w_NK.get().t(), context.matmul)};
       },
       beyond_if(wanted || bias_wanted));
 }

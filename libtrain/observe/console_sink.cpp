@@ -36,6 +36,7 @@ std::string to_console_line(const MetricsRow& row, std::int64_t max_steps,
   line += column(row, "tokens_per_s", "tokens/s", "{:>7.0f}");
   if (!remaining.empty()) line += format("  left {:>7}", remaining);
   line += column(row, "valid_loss", "valid", "{:.4f}");
+  line += column(row, "valid_accuracy", "accuracy", "{:.4f}");
   return line;
 }
 

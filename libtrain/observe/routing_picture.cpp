@@ -1,57 +1,28 @@
 #include "observe/routing_picture.h"
 
-#include <png.h>
-
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <fstream>
 
-#include "core/fs.h"
+#include "core/error.h"
+#include "core/json.h"
+#include "observe/picture.h"
 
 namespace moesaic {
 namespace {
-
-using Color = std::array<png_byte, 3>;
 
 constexpr double kMost = 3;         // powers of two at the ends of the scale
 constexpr std::size_t kGap = 4;     // pixels between layers
 constexpr std::size_t kWide = 900;  // pixels that a picture is to have at least
 constexpr std::size_t kMostPixels = 16'000'000;
+constexpr Color kGray = {128, 128, 128};
 
 Color color_of(double share, std::size_t experts) {
   if (share <= 0) return {0, 0, 0};
   const double power = std::clamp(std::log2(share * static_cast<double>(experts)), -kMost, kMost);
-  const auto fade = static_cast<png_byte>(std::lround(255 * (1 - std::abs(power) / kMost)));
+  const auto fade = static_cast<std::uint8_t>(std::lround(255 * (1 - std::abs(power) / kMost)));
   return power > 0 ? Color{255, fade, fade} : Color{fade, fade, 255};
 }
-
-struct Image {
-  std::size_t width, height;
-  std::vector<png_byte> pixels;
-
-  Image(std::size_t w, std::size_t h) : width(w), height(h), pixels(3 * w * h, 128) {}
-  void fill(std::size_t x, std::size_t y, std::size_t w, std::size_t h, const Color& color) {
-    for (std::size_t row = y; row < y + h; ++row) {
-      for (std::size_t column = x; column < x + w; ++column)
-        std::copy(color.begin(), color.end(),
-                  pixels.begin() + static_cast<std::ptrdiff_t>(3 * (row * width + column)));
-    }
-  }
-  void write(const std::string& path) const {
-    png_image image{};
-    image.version = PNG_IMAGE_VERSION;
-    image.width = static_cast<png_uint_32>(width);
-    image.height = static_cast<png_uint_32>(height);
-    image.format = PNG_FORMAT_RGB;
-    png_alloc_size_t size = 0;
-    if (png_image_write_get_memory_size(image, size, 0, pixels.data(), 0, nullptr) == 0) return;
-    std::string file(size, '\0');
-    if (png_image_write_to_memory(&image, file.data(), &size, 0, pixels.data(), 0, nullptr) == 0)
-      return;
-    write_file_atomic(path, file);
-  }
-};
 
 // `into` becomes the mean of both, `weight` and `more_weight` rows each.
 void merge(std::vector<std::vector<double>>& into, double weight,
@@ -146,18 +117,15 @@ void RoutingPicture::draw() {
   const std::size_t wide = std::min((kWide + columns_.size() - 1) / columns_.size(),
                                     widest(columns_[0]) / columns_.size());
   const std::size_t high = pixels_of_expert(experts), panel = panel_of(experts);
-  Image image(columns_.size() * wide, layers * panel - kGap);
+  Picture picture(columns_.size() * wide, layers * panel - kGap, kGray);
   for (std::size_t c = 0; c < columns_.size(); ++c) {
     for (std::size_t l = 0; l < layers; ++l) {
       for (std::size_t e = 0; e < experts; ++e)
-        image.fill(c * wide, l * panel + e * high, wide, high,
-                   color_of(columns_[c][l][e], experts));
+        picture.fill(c * wide, l * panel + e * high, wide, high,
+                     color_of(columns_[c][l][e], experts));
     }
   }
-  try {
-    image.write(options_.path);
-  } catch (const Error&) {  // no reason to stop a run
-  }
+  picture.write(options_.path);
 }
 
 }  // namespace moesaic

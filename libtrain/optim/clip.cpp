@@ -1,7 +1,6 @@
 #include "optim/clip.h"
 
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
@@ -10,6 +9,7 @@
 
 #include "core/format.h"
 #include "optim/cpu/loops.h"
+#include "optim/global_sum.h"
 
 namespace moesaic {
 namespace {
@@ -33,19 +33,9 @@ double global_norm(const RankContext& context, const Gradients& gradients) {
   std::vector<at::Tensor> of_dense, of_experts;
   for (const GradientEntry& entry : gradients.entries)
     (entry.parameter.scope == Scope::kDense ? of_dense : of_experts).push_back(entry.gradient);
-  double dense = sum_of_squares(of_dense);
-  double expert = sum_of_squares(of_experts);
-  if (gradients.spread) {  // each value is on one rank alone
-    dense = context.world.all_reduce(dense + expert, ReduceOp::kSum, "grad_norm.spread");
-    expert = 0;
-  } else if (context.plan.expert > 1) {
-    expert = context.expert.all_reduce(expert, ReduceOp::kSum, "grad_norm.experts");
-  }
-  const at::Tensor norm =
-      at::scalar_tensor(std::abs(gradients.scale) * std::sqrt(dense + expert), at::kDouble);
-  // Replicas must not drift apart by the last bit of a reduction.
-  context.world.broadcast(norm, 0, "grad_norm");
-  return norm.item<double>();
+  const PartialSums sums{.dense = sum_of_squares(of_dense), .experts = sum_of_squares(of_experts)};
+  const double sum = global_sum(context, sums, gradients.spread, "grad_norm");
+  return std::abs(gradients.scale) * std::sqrt(sum);
 }
 
 std::string ClipByGlobalNorm::name() const {

@@ -23,6 +23,13 @@ class GradientTransform {
   /// the optimizer. Collective over world where a transform says so.
   virtual void apply(const RankContext& context, const Step& step, Gradients& gradients,
                      MetricsRow& report) = 0;
+  /// What the last apply() has added to what is minimised; equal on all ranks.
+  virtual double loss() const { return 0; }
+  /// A step was not finite: what of this transform may be the reason, to follow its numbers; "" =
+  /// nothing. Collective over world where a transform says so.
+  virtual std::string suspicion(const RankContext& /*context*/, const Step& /*step*/) const {
+    return {};
+  }
   /// The live state, for the checkpoint.
   virtual StateDict state() const { return {}; }
 };

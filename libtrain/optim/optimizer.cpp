@@ -1,5 +1,6 @@
 #include "optim/optimizer.h"
 
+#include <ATen/ops/zero.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <utility>
@@ -23,6 +24,21 @@ class Gathering : public Optimizer {
   std::function<void()> gather_;
 };
 
+class NumberedByTask : public Optimizer {
+ public:
+  NumberedByTask(std::unique_ptr<Optimizer> optimizer, TaskSteps tasks)
+      : optimizer_(std::move(optimizer)), tasks_(std::move(tasks)) {}
+
+  void step(const Gradients& gradients, std::int64_t step, double learning_rate) override {
+    optimizer_->step(gradients, tasks_.place(step - 1).step + 1, learning_rate);
+  }
+  StateDict state() const override { return optimizer_->state(); }
+
+ private:
+  std::unique_ptr<Optimizer> optimizer_;
+  TaskSteps tasks_;
+};
+
 }  // namespace
 
 std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o, const ParameterSet& parameters,
@@ -34,6 +50,14 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& o, const Param
 std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
                                      std::function<void()> gather) {
   return std::make_unique<Gathering>(std::move(optimizer), std::move(gather));
+}
+
+std::unique_ptr<Optimizer> numbered_by_task(std::unique_ptr<Optimizer> optimizer, TaskSteps tasks) {
+  return std::make_unique<NumberedByTask>(std::move(optimizer), std::move(tasks));
+}
+
+void forget(const Optimizer& optimizer) {
+  for (const StateEntry& entry : optimizer.state()) at::Tensor(entry.tensor).zero_();
 }
 
 StateEntry zero_state(const Parameter& parameter, const std::string& prefix,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "config/recipe.h"
+#include "data/task_steps.h"
 #include "parallel/gradients.h"
 #include "parallel/ownership.h"
 #include "parallel/state_dict.h"
@@ -54,6 +55,12 @@ std::unique_ptr<Optimizer> make_optimizer(const OptimizerOptions& options,
 /// others. A step is collective where `gather` is.
 std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
                                      std::function<void()> gather);
+
+/// Its steps count from 1 in each task.
+std::unique_ptr<Optimizer> numbered_by_task(std::unique_ptr<Optimizer> optimizer, TaskSteps tasks);
+
+/// Its state as it was before the first step. Local.
+void forget(const Optimizer& optimizer);
 
 /// For an optimizer: zeros for each value of `parameter` that this rank updates, with their name
 /// and place in a checkpoint.

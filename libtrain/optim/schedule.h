@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "data/task_steps.h"
+
 namespace moesaic {
 
 class Schedule {
@@ -16,7 +18,10 @@ class Schedule {
     double min_ratio = 0.1;  // reached at the last step
   };
 
-  explicit Schedule(const Options& options) : options_(options) {}
+  /// The whole run has one course of `options.max_steps`.
+  explicit Schedule(const Options& options) : Schedule(options, TaskSteps({options.max_steps})) {}
+  /// Each task has the whole course, over its own steps.
+  Schedule(const Options& options, TaskSteps tasks) : options_(options), tasks_(std::move(tasks)) {}
 
   /// Learning rate of step n, counted from 1. Warm-up: n / warmup_steps of the full rate, which
   /// step `warmup_steps` has; then down to min_ratio at step max_steps, and min_ratio beyond.
@@ -24,6 +29,7 @@ class Schedule {
 
  private:
   Options options_;
+  TaskSteps tasks_;
 };
 
 }  // namespace moesaic

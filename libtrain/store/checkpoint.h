@@ -23,7 +23,7 @@ struct CheckpointContent {
   Json base;  // -> manifest "base" unless null: of what model.h5 holds a part (adapters)
   Json training =
       Json::object();    // -> manifest "training": step, tokens, recipe ... (JSON scalars and text)
-  bool is_part = false;  // loading: model.h5 may hold more than this
+  bool is_part = false;  // loading: the files may hold more than this
   std::optional<std::int64_t> best = {};  // saving: the step that the link `best` leads to
   HubOrigin hub;  // -> hub/<file>, and attribute hub_dtype of each dataset of model.h5
 };

@@ -149,7 +149,8 @@ void check_fit(const CheckpointInfo& info, const OpenFiles& files, const LoadPla
   std::vector<Target> in_model = plan.model;
   in_model.insert(in_model.end(), plan.rounded.begin(), plan.rounded.end());
   compare(files.model, in_model, !content.is_part, differences);
-  if (files.state) compare(*files.state, plan.state, !content.state.empty(), differences);
+  const bool resumes = !content.state.empty() && !content.is_part;
+  if (files.state) compare(*files.state, plan.state, resumes, differences);
   differences.require_none(format("{} does not fit this model", info.path),
                            "use the model.config and optimizer with which it was saved (its "
                            "config.json), or another checkpoint");

@@ -65,6 +65,59 @@ Hdf5Id file_access(const std::string& doing) {
   return access;
 }
 
+// Attributes of a dataset or file, which `where` names.
+void write_attribute(const Hdf5Id& object, const std::string& name, hid_t type, const void* value,
+                     const std::string& doing) {
+  const Hdf5Id space(must(H5Screate(H5S_SCALAR), doing), H5Sclose);
+  Hdf5Id attribute(
+      must(H5Acreate2(object.get(), name.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),
+           doing),
+      H5Aclose);
+  must(H5Awrite(attribute.get(), type, value), doing);
+  if (!attribute.close()) throw_hdf5(doing);
+}
+
+void write_text(const Hdf5Id& object, const std::string& name, const std::string& text,
+                const std::string& where) {
+  const std::string doing = format("write attribute '{}' of {}", name, where);
+  MOESAIC_ASSERT(!text.empty() && text.size() <= kMaxText);
+  const Hdf5Id type(must(H5Tcopy(H5T_C_S1), doing), H5Tclose);
+  must(H5Tset_size(type.get(), text.size()), doing);
+  must(H5Tset_cset(type.get(), H5T_CSET_UTF8), doing);
+  must(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), doing);
+  write_attribute(object, name, type.get(), text.data(), doing);
+}
+
+// What is there under a name, if it is one value.
+struct OpenAttribute {
+  Hdf5Id id;
+  Hdf5Id type;
+};
+
+std::optional<OpenAttribute> open_attribute(const Hdf5Id& object, const std::string& name,
+                                            const std::string& doing) {
+  if (H5Aexists(object.get(), name.c_str()) <= 0) return std::nullopt;
+  OpenAttribute out;
+  out.id = Hdf5Id(must(H5Aopen(object.get(), name.c_str(), H5P_DEFAULT), doing), H5Aclose);
+  out.type = Hdf5Id(must(H5Aget_type(out.id.get()), doing), H5Tclose);
+  const Hdf5Id space(must(H5Aget_space(out.id.get()), doing), H5Sclose);
+  if (H5Sget_simple_extent_npoints(space.get()) != 1) return std::nullopt;
+  return out;
+}
+
+std::string read_text(const Hdf5Id& object, const std::string& name, const std::string& where) {
+  const std::string doing = format("read attribute '{}' of {}", name, where);
+  const auto attribute = open_attribute(object, name, doing);
+  if (!attribute) return "";
+  const hid_t type = attribute->type.get();
+  const std::size_t bytes = H5Tget_size(type);
+  const bool text = H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0;
+  if (!text || bytes > kMaxText) return "";
+  std::string value(bytes, '\0');
+  must(H5Aread(attribute->id.get(), type, value.data()), doing);
+  return value.substr(0, value.find('\0'));
+}
+
 }  // namespace
 
 std::uint64_t Hdf5Dataset::stored_bytes() const { return H5Dget_storage_size(id_.get()); }
@@ -98,33 +151,11 @@ void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t count, void* values
 }
 
 void Hdf5Dataset::set_attribute(const std::string& name, const std::string& text) {
-  const std::string doing = format("write attribute '{}' of {}", name, where_);
-  MOESAIC_ASSERT(!text.empty() && text.size() <= kMaxText);
-  const Hdf5Id type(must(H5Tcopy(H5T_C_S1), doing), H5Tclose);
-  must(H5Tset_size(type.get(), text.size()), doing);
-  must(H5Tset_cset(type.get(), H5T_CSET_UTF8), doing);
-  must(H5Tset_strpad(type.get(), H5T_STR_NULLPAD), doing);
-  const Hdf5Id space(must(H5Screate(H5S_SCALAR), doing), H5Sclose);
-  Hdf5Id attribute(
-      must(H5Acreate2(id_.get(), name.c_str(), type.get(), space.get(), H5P_DEFAULT, H5P_DEFAULT),
-           doing),
-      H5Aclose);
-  must(H5Awrite(attribute.get(), type.get(), text.data()), doing);
-  if (!attribute.close()) throw_hdf5(doing);
+  write_text(id_, name, text, where_);
 }
 
 std::string Hdf5Dataset::attribute(const std::string& name) const {
-  if (H5Aexists(id_.get(), name.c_str()) <= 0) return "";
-  const std::string doing = format("read attribute '{}' of {}", name, where_);
-  const Hdf5Id attribute(must(H5Aopen(id_.get(), name.c_str(), H5P_DEFAULT), doing), H5Aclose);
-  const Hdf5Id type(must(H5Aget_type(attribute.get()), doing), H5Tclose);
-  const Hdf5Id space(must(H5Aget_space(attribute.get()), doing), H5Sclose);
-  const std::size_t bytes = H5Tget_size(type.get());
-  const bool text = H5Tget_class(type.get()) == H5T_STRING && H5Tis_variable_str(type.get()) == 0;
-  if (!text || bytes > kMaxText || H5Sget_simple_extent_npoints(space.get()) != 1) return "";
-  std::string value(bytes, '\0');
-  must(H5Aread(attribute.get(), type.get(), value.data()), doing);
-  return value.substr(0, value.find('\0'));
+  return read_text(id_, name, where_);
 }
 
 void Hdf5Dataset::close() {
@@ -188,6 +219,28 @@ Hdf5Dataset Hdf5File::dataset(const std::string& name) const {
   Hdf5Spec spec = read_spec(id.get(), name, where);
   check_stored_size(id.get(), spec, path_, where);
   return {std::move(id), std::move(spec), where};
+}
+
+void Hdf5File::set_attribute(const std::string& name, const std::string& text) {
+  write_text(id_, name, text, path_);
+}
+
+void Hdf5File::set_attribute(const std::string& name, std::int64_t number) {
+  write_attribute(id_, name, H5T_NATIVE_INT64, &number,
+                  format("write attribute '{}' of {}", name, path_));
+}
+
+std::string Hdf5File::attribute(const std::string& name) const {
+  return read_text(id_, name, path_);
+}
+
+std::optional<std::int64_t> Hdf5File::number_attribute(const std::string& name) const {
+  const std::string doing = format("read attribute '{}' of {}", name, path_);
+  const auto attribute = open_attribute(id_, name, doing);
+  if (!attribute || H5Tget_class(attribute->type.get()) != H5T_INTEGER) return std::nullopt;
+  std::int64_t number = 0;
+  must(H5Aread(attribute->id.get(), H5T_NATIVE_INT64, &number), doing);
+  return number;
 }
 
 void Hdf5File::close() {

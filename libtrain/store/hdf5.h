@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -59,6 +60,14 @@ class Hdf5File {
   /// Refuses virtual and external storage, other filters and types, and what is larger than the
   /// file.
   Hdf5Dataset dataset(const std::string& name) const;
+
+  /// Of the file itself.
+  void set_attribute(const std::string& name, const std::string& text);
+  void set_attribute(const std::string& name, std::int64_t number);
+  /// "" when absent or not a short text.
+  std::string attribute(const std::string& name) const;
+  /// nullopt when absent or not one whole number.
+  std::optional<std::int64_t> number_attribute(const std::string& name) const;
 
   const std::string& path() const { return path_; }
   /// Throws when something could not be written; the destructor only lets go.

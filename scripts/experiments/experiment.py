@@ -88,10 +88,12 @@ class Run:
 
 
 class Experiment:
-    def __init__(self, name, recipe, doc, texts=("prose",), seeds=3, subsets=None, switches=None):
+    def __init__(self, name, recipe, doc, texts=("prose",), seeds=3, subsets=None, switches=None, arguments=None):
         """`texts`: the held-out texts of VALID that its runs read. `subsets`: {option: values}, of which --option names some.
-        `switches`: {option: what it does}."""
-        parser = argparse.ArgumentParser(description=doc)
+        `switches`: {option: what it does}. `arguments`: more options of its own, {name: what argparse is to know}."""
+        parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
+        for argument, about in (arguments or {}).items():
+            parser.add_argument(argument, **about)
         parser.add_argument("--seeds", type=int, default=seeds, help=f"1 to this number (default: {seeds})")
         parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs side by side, one thread each")
         parser.add_argument("--steps", type=int, help="instead of the recipe's")
@@ -199,7 +201,7 @@ def picture(name, panels):
     figure, axes = plt.subplots(1, len(panels), figsize=(5.5 * len(panels), 4), squeeze=False)
     for axis, (title, x_label, y_label, lines, scale) in zip(axes[0], panels):
         for label, points in lines.items():
-            axis.plot(*zip(*points), label=label, linewidth=1)
+            axis.plot(*zip(*points), label=label, linewidth=1, marker="o" if len(points) == 1 else "")
         axis.set(title=title, xlabel=x_label, ylabel=y_label, yscale=scale)
         axis.grid(alpha=0.3)
     axes[0][-1].legend(fontsize=7)
@@ -213,9 +215,9 @@ def mean_curve(runs, key, horizontal="step"):
     return [(statistics.mean(p[0] for p in points), statistics.mean(p[1] for p in points)) for points in zip(*curves)]
 
 
-def save(name, text):
+def save(name, text, mark="figures"):
     """Puts `text` between the marks of docs/results/<name>.md, or prints it where there is no such page."""
-    page, begin, end = RESULTS / f"{name}.md", "<!-- figures -->", "<!-- end of figures -->"
+    page, begin, end = RESULTS / f"{name}.md", f"<!-- {mark} -->", f"<!-- end of {mark} -->"
     print(text)
     if page.exists() and begin in page.read_text():
         before, rest = page.read_text().split(begin)

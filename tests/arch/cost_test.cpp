@@ -193,5 +193,26 @@ TEST(Cost, MovesGradientsOnceAndHalfOfTheTokensOnTwoRanks) {
   EXPECT_EQ(copied.all_to_all_bytes, 0);
 }
 
+// Two values beside each trained one, shared out with the experts and, where it is, the optimizer.
+TEST(Cost, CountsWhatIsRememberedOfEarlierLearning) {
+  const auto bytes = [](const CostOptions& sizes) {
+    return cost_of(tiny_olmoe(), table(), sizes).remembered_bytes;
+  };
+  EXPECT_EQ(bytes({.ranks = 2, .expert = 2}), 0);
+  EXPECT_EQ(bytes({.ranks = 2, .expert = 2, .remembered = 2}), 8.0 * (kDense + kExperts / 2));
+  EXPECT_EQ(bytes({.ranks = 4, .expert = 2, .shard_optimizer = true, .remembered = 2}),
+            8.0 * (kDense + kExperts) / 4);
+  EXPECT_EQ(bytes({.ranks = 2, .expert = 2, .old_model = true}), 4.0 * (kDense + kExperts / 2));
+
+  ParameterTable adapted = table();
+  for (ParameterInfo& info : adapted) info.trainable = false;
+  ParameterInfo factor = adapted[1];
+  factor.adapter = factor.trainable = true;
+  const double weight = static_cast<double>(adapted[1].numel());
+  adapted.insert(adapted.begin() + 2, factor);
+  const Cost cost = cost_of(tiny_olmoe(), adapted, {.remembered = 2, .remembered_of_adapted = 1});
+  EXPECT_EQ(cost.remembered_bytes, 4.0 * weight);
+}
+
 }  // namespace
 }  // namespace moesaic::arch

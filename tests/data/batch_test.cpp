@@ -41,6 +41,20 @@ TEST(Batch, AheadOnlyTargetsAreToBePredicted) {
   EXPECT_EQ(values(ids_ahead(batch, 1)), (Ids{2, 3, 4}));  // known all the same
 }
 
+TEST(Batch, BeginsWithItsFirstRows) {
+  BatchBuilder builder;
+  builder.add(Ids{1, 2, 3}, {.example = 4});
+  builder.add(Ids{4, 5}, {.example = 4, .joins_previous = true});
+  builder.add(Ids{6, 7, 8}, {.example = 5});
+  const Batch first = first_rows(builder.build(), 2), none = first_rows(builder.build(), 0);
+  EXPECT_EQ(values(first.ids_T), (Ids{1, 2}));
+  EXPECT_EQ(values(first.targets_T), (Ids{2, 3}));
+  EXPECT_EQ(first.attention_offsets, (Ids{0, 2}));  // was one span of 3
+  EXPECT_EQ(first.document_offsets, (Ids{0, 2}));
+  EXPECT_EQ(none.tokens(), 0);
+  EXPECT_EQ(first_rows(builder.build(), 5).document_offsets, (Ids{0, 2, 3, 5}));
+}
+
 TEST(Batch, IsTheSameOnAnotherDevice) {
   BatchBuilder builder;
   builder.add(Ids{1, 2, 3}, {.example = 1});

@@ -46,7 +46,7 @@ TEST(Assemble, MakesThePartsThatTheRecipeNames) {
   EXPECT_EQ(parts.transforms.at(0)->name(), "clip_by_global_norm(1)");
   EXPECT_EQ(parts.around.size(), 3U);  // routing, bias, gates
   EXPECT_EQ(parts.train->size(0).micro_batches, 2);
-  EXPECT_TRUE(parts.valid.has_value());
+  EXPECT_NE(parts.valid, nullptr);
   EXPECT_EQ(parts.config.at("model_type"), "deepseek_v3");
   EXPECT_EQ(parts.optimizer->state().size(), 2 * parts.gradients.entries.size());
   Trainer trainer(a.context, parts);
@@ -63,7 +63,7 @@ TEST(Assemble, LeavesOutWhatTheRecipeTurnsOff) {
   const TrainingParts parts = a.parts();
   EXPECT_EQ(names_of(parts.losses), std::vector<std::string>{"loss"});
   EXPECT_EQ(parts.around.size(), 2U);
-  EXPECT_FALSE(parts.valid.has_value());
+  EXPECT_EQ(parts.valid, nullptr);
   EXPECT_EQ(parts.transforms.at(0)->name(), "measure_global_norm");
   EXPECT_TRUE(parts.optimizer->state().empty());
 }
@@ -78,6 +78,49 @@ TEST(Assemble, CountsTheStepsOfEpochs) {
 TEST(Assemble, RefusesTokensOutsideTheVocabulary) {
   Assembled a;
   write_file_atomic(a.folder.file("tokens.jsonl"), "{\"ids\": [1, 2, 3, 4, 5, 6, 7, 29]}\n");
+  EXPECT_THROW(a.parts(), Error);
+}
+
+// Pulled to where it started: lambda / 2 x the squared way of all that is trained.
+TEST(Assemble, PutsThePenaltyBeforeClippingAndIntoTheLoss) {
+  Assembled a;
+  a.recipe.continual = ContinualOptions{.method = "l2", .lambda = 10};
+  TrainingParts parts = a.parts();
+  ASSERT_EQ(parts.transforms.size(), 2U);
+  EXPECT_EQ(parts.transforms[0]->name(), "l2(10)");
+  EXPECT_EQ(parts.transforms[0]->state().size(), parts.gradients.entries.size() + 1);
+  const std::vector<at::Tensor> start = test::weights_of(parts);
+  Trainer trainer(a.context, parts);
+  EXPECT_EQ(*trainer.step(1, {}).transforms.find("loss_l2"), 0);
+  double way = 0;
+  for (const Parameter& parameter : *parts.parameters) {
+    const at::Tensor& old = start[static_cast<std::size_t>(parameter.index)];
+    if (parameter.trainable) way += parameter.tensor.sub(old).square().sum().item<double>();
+  }
+  const StepReport report = trainer.step(2, {});
+  EXPECT_NEAR(*report.transforms.find("loss_l2"), 5 * way, 1e-9 * way);
+
+  double total = *report.transforms.find("loss_l2");
+  const std::vector<double> coefficients = {1, 0.01 * 1, 0.001 * 1};  // one layer has experts
+  for (std::size_t i = 0; i < report.losses.size(); ++i)
+    total += coefficients.at(i) * report.losses[i].second;
+  EXPECT_NEAR(report.loss_total, total, 1e-9);
+}
+
+TEST(Assemble, AddsADistanceFromTheOldModel) {
+  Assembled a;
+  a.recipe.continual = ContinualOptions{.method = "lwf", .lambda = 2};
+  TrainingParts parts = a.parts();
+  EXPECT_EQ(names_of(parts.losses).back(), "loss_lwf");
+  EXPECT_EQ(parts.transforms.size(), 1U);
+  Trainer trainer(a.context, parts);
+  EXPECT_NEAR(trainer.step(1, {}).losses.back().second, 0, 1e-12);
+  EXPECT_GT(trainer.step(2, {}).losses.back().second, 1e-9);
+}
+
+TEST(Assemble, RefusesAMethodThatHasNothingToPullTo) {
+  Assembled a;
+  a.recipe.continual = ContinualOptions{};
   EXPECT_THROW(a.parts(), Error);
 }
 

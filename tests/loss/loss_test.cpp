@@ -3,6 +3,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/nll_loss.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
@@ -12,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
@@ -53,6 +55,43 @@ TEST(CrossEntropy, IsTheSumOverTargetsDividedByTheTargetsOfTheStep) {
   EXPECT_TRUE(at::allclose(p.hidden.grad(), x.grad(), 1e-10, 1e-14));
   EXPECT_TRUE(at::allclose(p.sink.gradients.at(0), w.grad(), 1e-10, 1e-14));
   EXPECT_EQ(p.sink.open_operations.at(0), 0);
+}
+
+// Against LibTorch's own graph.
+TEST(CrossEntropy, KnowsTheBiasOfAHeadAndTheOutputsThatARowMayHave) {
+  Problem p;
+  const Parameter& bias = p.parameter(at::randn({11}, at::kDouble));
+  p.head = Linear(p.weight, &bias);
+  const at::Tensor targets_T1 = p.batch.targets_T.unsqueeze(1);
+  p.batch.allowed_TV = at::rand({11, 11}, at::kDouble).gt(0.5).scatter(1, targets_T1, true);
+  const at::Tensor others_TV = p.batch.allowed_TV.logical_not();
+  const auto value = CrossEntropy().evaluate(p.view());
+  value.loss.backward();
+  const auto x = p.hidden.detach().clone().set_requires_grad(true);
+  const auto w = p.weight.tensor.clone().set_requires_grad(true);
+  const auto b = bias.tensor.clone().set_requires_grad(true);
+  const auto logits = at::mm(x, w.t()).add(b).masked_fill(others_TV, -1e300);
+  const auto loss_T =
+      at::nll_loss(at::log_softmax(logits, 1), p.batch.targets_T, {}, at::Reduction::None);
+  loss_T.sum().div(40).backward();
+  EXPECT_NEAR(value.metric, loss_T.sum().item<double>() / 40, 1e-12);
+  EXPECT_TRUE(at::allclose(p.hidden.grad(), x.grad(), 1e-10, 1e-14));
+  EXPECT_TRUE(at::allclose(p.sink.gradients.at(0), w.grad(), 1e-10, 1e-14));
+  EXPECT_TRUE(at::allclose(p.sink.gradients.at(1), b.grad(), 1e-10, 1e-14));
+  EXPECT_EQ(p.sink.open_operations.at(1), 0);
+
+  // The same pieces can be had again.
+  const std::map<std::int64_t, at::Tensor> first = std::exchange(p.sink.gradients, {});
+  for (const HandOverAgain& again : std::exchange(p.sink.again, {}))
+    again([&](const ParameterUse& use) { p.sink.add(use); });
+  EXPECT_TRUE(p.sink.gradients.at(0).equal(first.at(0)));
+  EXPECT_TRUE(p.sink.gradients.at(1).equal(first.at(1)));
+
+  const ForwardContext forward = p.computation.forward(p.batch);
+  const auto own_T = token_losses(forward, p.head, p.hidden, p.batch.targets_T);
+  EXPECT_TRUE(at::allclose(own_T, loss_T.detach(), 1e-10, 1e-12));
+  const auto found = logits.argmax(1).eq(p.batch.targets_T).sum().item<std::int64_t>();
+  EXPECT_EQ(count_found(forward, p.head, p.hidden, p.batch.targets_T), found);
 }
 
 TEST(FurtherCrossEntropy, IsThatOfTheTokensFurtherAheadWithinEachSequence) {

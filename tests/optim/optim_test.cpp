@@ -174,5 +174,43 @@ TEST(Schedule, WarmsUpLinearlyAndEndsAtTheMinimum) {
   EXPECT_DOUBLE_EQ(constant.learning_rate(99), 2.0);
 }
 
+TEST(Schedule, BeginsAnewWithEachTask) {
+  const Schedule::Options options{"cosine", 1.0, 10, 999, 0.1};
+  const Schedule tasks(options, TaskSteps({110, 30}));
+  Schedule::Options second = options;
+  second.max_steps = 30;
+  const Schedule alone(second);
+  EXPECT_DOUBLE_EQ(tasks.learning_rate(60), 0.55);
+  EXPECT_DOUBLE_EQ(tasks.learning_rate(110), 0.1);
+  for (const std::int64_t step : {1, 10, 17, 30})
+    EXPECT_EQ(tasks.learning_rate(110 + step), alone.learning_rate(step)) << step;
+}
+
+// The second task is as a run of its own from the weights that the first one left.
+TEST(Optimizer, BeginsAnewWithEachTask) {
+  const auto train = [](TwoParameters& p, Optimizer& optimizer, std::int64_t from,
+                        std::int64_t to) {
+    for (std::int64_t step = from; step <= to; ++step) {
+      const at::Tensor g = at::full({5, 3}, 1.0 / static_cast<double>(step % 4 + 1), at::kDouble);
+      Gradients gradients = p.gradients(g, g);
+      optimizer.step(gradients, step, 0.01);
+    }
+  };
+  TwoParameters tasks, alone;
+  for (std::size_t i = 0; i < 2; ++i) alone.set[i].tensor.copy_(tasks.set[i].tensor);
+  const auto optimizer = numbered_by_task(make_adamw(tasks.set, {}), TaskSteps({4, 8}));
+  train(tasks, *optimizer, 1, 4);
+  forget(*optimizer);
+  for (const StateEntry& entry : optimizer->state())
+    EXPECT_EQ(entry.tensor.abs().max().item<double>(), 0) << entry.name;
+  train(tasks, *optimizer, 5, 12);
+
+  train(alone, *make_adamw(alone.set, {}), 1, 4);
+  const auto second = make_adamw(alone.set, {});
+  train(alone, *second, 1, 8);  // the gradients repeat after four steps
+  for (std::size_t i = 0; i < 2; ++i)
+    EXPECT_TRUE(at::equal(tasks.set[i].tensor, alone.set[i].tensor)) << i;
+}
+
 }  // namespace
 }  // namespace moesaic

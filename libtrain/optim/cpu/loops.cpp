@@ -51,12 +51,39 @@ MOESAIC_INLINE double squares(const T* x, std::int64_t n) {
   return (a + b) + (c + d);
 }
 
-#define MOESAIC_DEFINE(T)                                                                        \
-  MOESAIC_SIMD void update_values(const AdamWStep& step, std::int64_t n, T* weight, T* gradient, \
-                                  T* exp_avg, T* exp_avg_sq) {                                   \
-    update(step, n, weight, gradient, exp_avg, exp_avg_sq);                                      \
-  }                                                                                              \
-  MOESAIC_SIMD double squares_of(const T* x, std::int64_t n) { return squares(x, n); }
+template <class T, class ImportanceAt>
+MOESAIC_INLINE double pull(std::int64_t n, T factor, const ImportanceAt& importance,
+                           const T* weight, const T* anchor, T* gradient) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < n; ++i) {
+    const T way = weight[i] - anchor[i], scaled = importance(i) * way;
+    gradient[i] += factor * scaled;
+    sum += static_cast<double>(scaled) * static_cast<double>(way);
+  }
+  return sum;
+}
+
+template <class T>
+MOESAIC_INLINE double pull(std::int64_t n, T factor, const T* importance, const T* weight,
+                           const T* anchor, T* gradient) {
+  if (importance == nullptr)
+    return pull(
+        n, factor, [](std::int64_t) { return T{1}; }, weight, anchor, gradient);
+  const auto at = [importance](std::int64_t i) { return importance[i]; };
+  return pull(n, factor, at, weight, anchor, gradient);
+}
+
+#define MOESAIC_DEFINE(T)                                                                         \
+  MOESAIC_SIMD void update_values(const AdamWStep& step, std::int64_t n, T* weight, T* gradient,  \
+                                  T* exp_avg, T* exp_avg_sq) {                                    \
+    update(step, n, weight, gradient, exp_avg, exp_avg_sq);                                       \
+  }                                                                                               \
+  MOESAIC_SIMD double squares_of(const T* x, std::int64_t n) { return squares(x, n); }            \
+  MOESAIC_SIMD double pull_values(std::int64_t n, T factor, const T* importance, const T* weight, \
+                                  const T* anchor, T* gradient) {                                 \
+    return pull(n, factor, importance, weight, anchor, gradient);                                 \
+  }
 MOESAIC_DEFINE(float)
 MOESAIC_DEFINE(double)
 #undef MOESAIC_DEFINE
@@ -83,19 +110,48 @@ void adamw(const AdamWStep& step, const at::Tensor& weight, const at::Tensor& gr
   });
 }
 
-double sum_of_squares(const at::Tensor& x) {
-  const std::int64_t blocks = (x.numel() + kBlock - 1) / kBlock;
+namespace {
+
+// The sum of visit(first, count) over blocks of n values, in their order whatever the threads.
+template <class Visit>
+double sum_of_blocks(std::int64_t n, const Visit& visit) {
+  const std::int64_t blocks = (n + kBlock - 1) / kBlock;
   std::vector<double> sums(static_cast<std::size_t>(blocks));
-  with_master_dtype(x.scalar_type(), [&](auto type) {
-    const auto* data = x.const_data_ptr<decltype(type)>();
-    at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t b = first; b < last; ++b)
-        sums[static_cast<std::size_t>(b)] =
-            squares_of(data + b * kBlock, std::min(kBlock, x.numel() - b * kBlock));
-    });
+  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t b = first; b < last; ++b)
+      sums[static_cast<std::size_t>(b)] = visit(b * kBlock, std::min(kBlock, n - b * kBlock));
   });
   double sum = 0;
   for (const double part : sums) sum += part;
+  return sum;
+}
+
+}  // namespace
+
+double sum_of_squares(const at::Tensor& x) {
+  double sum = 0;
+  with_master_dtype(x.scalar_type(), [&](auto type) {
+    const auto* data = x.const_data_ptr<decltype(type)>();
+    sum = sum_of_blocks(x.numel(), [&](std::int64_t first, std::int64_t count) {
+      return squares_of(data + first, count);
+    });
+  });
+  return sum;
+}
+
+double quadratic_pull(const at::Tensor& weight, const at::Tensor& importance,
+                      const at::Tensor& anchor, double factor, const at::Tensor& gradient) {
+  double sum = 0;
+  with_master_dtype(weight.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    const T *w = weight.const_data_ptr<T>(), *a = anchor.const_data_ptr<T>();
+    const T* f = importance.defined() ? importance.const_data_ptr<T>() : nullptr;
+    T* g = gradient.mutable_data_ptr<T>();
+    sum = sum_of_blocks(weight.numel(), [&](std::int64_t first, std::int64_t count) {
+      return pull_values(count, static_cast<T>(factor), f == nullptr ? f : f + first, w + first,
+                         a + first, g + first);
+    });
+  });
   return sum;
 }
 

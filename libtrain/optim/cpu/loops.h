@@ -19,6 +19,12 @@ struct AdamWStep {
 void adamw(const AdamWStep& step, const at::Tensor& weight, const at::Tensor& gradient,
            const at::Tensor& exp_avg, const at::Tensor& exp_avg_sq);
 
+/// Adds factor * importance (weight - anchor) to the gradient, and in the same pass makes the sum
+/// of importance (weight - anchor)^2, in float64 and in an order as that of sum_of_squares.
+/// `importance` not defined: 1 throughout.
+double quadratic_pull(const at::Tensor& weight, const at::Tensor& importance,
+                      const at::Tensor& anchor, double factor, const at::Tensor& gradient);
+
 /// The sum of squares, in float64 and in an order that depends on the number of values and the kind
 /// of processor, not on threads.
 double sum_of_squares(const at::Tensor& x);

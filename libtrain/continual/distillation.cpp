@@ -1,0 +1,53 @@
+#include "continual/distillation.h"
+
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/zeros.h>
+
+#include "loss/logit_blocks.h"
+#include "loss/logit_loss.h"
+
+namespace moesaic {
+namespace {
+
+// T^2 KL(old || new) of each row; the new logits become the gradient of factor times it:
+// factor T (p_new - p_old).
+void distance_and_gradient(const at::Tensor& old_logits, const at::Tensor& targets_T,
+                           double temperature, double factor, at::Tensor logits,
+                           at::Tensor loss_T) {
+  const at::ScalarType wide = loss_T.scalar_type();
+  const at::Tensor log_old = at::log_softmax(old_logits.to(wide).div(temperature), 1);
+  const at::Tensor log_new = at::log_softmax(logits.to(wide).div(temperature), 1);
+  const at::Tensor p_old = log_old.exp(), none_T = targets_T.lt(0);
+  const at::Tensor distance = log_old.sub(log_new).mul_(p_old).sum(1);
+  loss_T.copy_(distance.mul_(temperature * temperature).masked_fill_(none_T, 0));
+  logits.copy_(
+      log_new.exp().sub_(p_old).mul_(factor * temperature).masked_fill_(none_T.unsqueeze(1), 0));
+}
+
+}  // namespace
+
+TermValue Distillation::evaluate(const StepView& view) {
+  if (!old_->knows())
+    return {at::zeros({}, view.output.hidden_TD.options().dtype(view.context.precision.master)), 0};
+  const Batch& batch = view.context.batch;
+  const ForwardContext context = old_->context(batch);
+  const at::Tensor old_TD = old_->hidden(context);
+  const RowLosses rows = [this, context, old_TD, targets_T = batch.targets_T](
+                             std::int64_t begin, const at::Tensor& logits, double factor,
+                             const at::Tensor& loss_T) {
+    const std::int64_t count = logits.size(0);
+    const auto compare = [&](std::int64_t first, const at::Tensor& old_logits) {
+      const std::int64_t here = old_logits.size(0);
+      distance_and_gradient(old_logits, targets_T.narrow(0, begin + first, here),
+                            options_.temperature, factor, logits.narrow(0, first, here),
+                            loss_T.narrow(0, first, here));
+    };
+    for_each_logit_block(context, old_->head(), old_TD.narrow(0, begin, count), compare);
+  };
+  TermValue value = logit_loss("distillation", view, view.output.hidden_TD, per_target(view.step),
+                               options_.lambda, rows);
+  value.metric *= options_.lambda;
+  return value;
+}
+
+}  // namespace moesaic

@@ -1,0 +1,90 @@
+#include "continual/old_model.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
+
+#include <utility>
+
+namespace moesaic {
+namespace {
+
+// Room for the same values; copies of them in the compute dtype may be kept.
+ParameterSet room_like(const ParameterSet& live, const RankContext& context,
+                       const arch::Options& arch, at::ScalarType master) {
+  const auto table = arch::parameter_table(arch);
+  return ParameterSet(table, {.dtype = master,
+                              .initialise = false,
+                              .device = live[0].tensor.device(),
+                              .rank = context.rank(),
+                              .plan = context.plan});
+}
+
+}  // namespace
+
+OldModel::OldModel(const ParameterSet& parameters, std::vector<LowRankPair> pairs,
+                   const RankContext& context, const arch::Options& arch,
+                   const Computation& computation, const MakeModel& make_model, bool knows)
+    : live_(parameters),
+      pairs_(std::move(pairs)),
+      own_(room_like(parameters, context, arch, computation.precision.master)),
+      computation_{.precision = computation.precision,
+                   .matmul = computation.matmul,
+                   .world = computation.world},
+      model_(make_model(own_)),
+      knows_(at::zeros({}, at::kDouble)) {
+  take();
+  knows_.fill_(knows ? 1 : 0);
+}
+
+void OldModel::take() {
+  for (const Parameter& own : own_) at::Tensor(own.tensor).copy_(live_.find(own.name)->tensor);
+  for (const LowRankPair& pair : pairs_)
+    at::Tensor(own_.find(pair.weight.name)->tensor).add_(change_of(pair));
+  computation_.weights.invalidate();
+  knows_.fill_(1);
+}
+
+at::Tensor OldModel::hidden(const ForwardContext& context) const {
+  const at::NoGradGuard no_gradients;
+  return model_->forward(context).hidden_TD;
+}
+
+StateDict OldModel::state() const {
+  StateDict state;
+  for (const Parameter& own : own_) state.push_back(entry_like(own, "old", own.tensor));
+  state.push_back({.name = "old_model/knows", .tensor = knows_, .exact = true});
+  return state;
+}
+
+namespace {
+
+class SavedOldModel : public StepPart {
+ public:
+  explicit SavedOldModel(std::shared_ptr<OldModel> old) : old_(std::move(old)) {}
+  StateDict state() const override { return old_->state(); }
+  void restore(const RankContext&, const Json&, const LiveState&) override { old_->loaded(); }
+
+ private:
+  std::shared_ptr<OldModel> old_;
+};
+
+class RenewedOldModel : public TaskEnd {
+ public:
+  explicit RenewedOldModel(std::shared_ptr<OldModel> old) : old_(std::move(old)) {}
+  void task_ended(const RankContext&, const LearnedTask&) override { old_->take(); }
+
+ private:
+  std::shared_ptr<OldModel> old_;
+};
+
+}  // namespace
+
+std::unique_ptr<StepPart> saving(std::shared_ptr<OldModel> old) {
+  return std::make_unique<SavedOldModel>(std::move(old));
+}
+
+std::unique_ptr<TaskEnd> renewing(std::shared_ptr<OldModel> old) {
+  return std::make_unique<RenewedOldModel>(std::move(old));
+}
+
+}  // namespace moesaic

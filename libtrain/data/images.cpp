@@ -1,0 +1,145 @@
+#include "data/images.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "config/idx_file.h"
+#include "config/image_source.h"
+#include "core/digest.h"
+#include "data/pixel_order.h"
+
+namespace moesaic {
+namespace {
+
+constexpr int kWhite = 255;
+
+// The pixels of the chosen images, in the order that the source gives them.
+std::vector<std::uint8_t> pixels_of(const SourceOptions& source,
+                                    const std::vector<std::int64_t>& items) {
+  IdxFile file(source.path);
+  const auto width = static_cast<std::size_t>(file.item_values());
+  const std::vector<std::uint8_t> all = file.read();
+  std::vector<std::int64_t> order(width);
+  std::iota(order.begin(), order.end(), 0);
+  if (source.permutation)
+    order = pixel_order(static_cast<std::uint32_t>(*source.permutation), file.item_values());
+  std::vector<std::uint8_t> pixels;
+  pixels.reserve(items.size() * width);
+  for (const std::int64_t item : items) {
+    const std::uint8_t* const image = all.data() + static_cast<std::size_t>(item) * width;
+    for (const std::int64_t pixel : order) pixels.push_back(image[pixel]);
+  }
+  return pixels;
+}
+
+template <class T>
+void scale(const std::uint8_t* pixels, std::int64_t count, T* features) {
+  for (std::int64_t i = 0; i < count; ++i) features[i] = static_cast<T>(pixels[i]) / kWhite;
+}
+
+at::Tensor tensor_of(std::span<const std::int64_t> values) {
+  at::Tensor tensor = at::empty({std::ssize(values)}, at::kLong);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
+  return tensor;
+}
+
+Json description_of(const SourceOptions& source) {
+  Json files = Json::object();
+  Digest all;
+  for (const std::string& path : {source.path, source.labels.value_or("")}) {
+    const std::string digest = digest_of_file(path);
+    files[path] = digest;
+    all.update(digest);
+  }
+  return {{"path", source.path}, {"digest", all.hex()}, {"files", files}};
+}
+
+}  // namespace
+
+Images::Images(const std::vector<SourceOptions>& sources, const arch::Options& arch,
+               const Options& options)
+    : options_(options), width_(arch.input_size) {
+  for (const SourceOptions& source : sources) sources_.push_back(open(source, arch));
+}
+
+Images::Source Images::open(const SourceOptions& source, const arch::Options& arch) const {
+  ImageChoice choice = choose_images(source, arch);
+  Source opened{.pixels = pixels_of(source, choice.items),
+                .targets = std::move(choice.targets),
+                .allowed_V = at::ones({arch.vocab_size}, at::kBool)};
+  if (source.classes.empty()) return opened;
+  opened.allowed_V = at::zeros({arch.vocab_size}, at::kBool);
+  for (const std::int64_t output : choice.outputs) opened.allowed_V.select(0, output).fill_(true);
+  return opened;
+}
+
+std::vector<std::int64_t> Images::sizes() const {
+  std::vector<std::int64_t> sizes;
+  for (const Source& source : sources_) sizes.push_back(std::ssize(source.targets));
+  return sizes;
+}
+
+std::int64_t Images::size() const {
+  const std::vector<std::int64_t> all = sizes();
+  return std::accumulate(all.begin(), all.end(), std::int64_t{0});
+}
+
+at::Tensor Images::features(std::span<const Row> rows) const {
+  at::Tensor features_TF = at::empty({std::ssize(rows), width_}, options_.dtype);
+  for (std::size_t t = 0; t < rows.size(); ++t) {
+    const std::uint8_t* const pixels =
+        sources_[rows[t].source].pixels.data() + rows[t].image * width_;
+    const std::int64_t first = static_cast<std::int64_t>(t) * width_;
+    if (options_.dtype == at::kDouble)
+      scale(pixels, width_, features_TF.mutable_data_ptr<double>() + first);
+    else
+      scale(pixels, width_, features_TF.mutable_data_ptr<float>() + first);
+  }
+  return features_TF;
+}
+
+at::Tensor Images::allowed(std::span<const Row> rows) const {
+  std::vector<at::Tensor> allowed;
+  for (const Row& row : rows) allowed.push_back(sources_[row.source].allowed_V);
+  return at::stack(allowed);
+}
+
+Batch Images::batch(std::span<const Row> rows) const {
+  const std::size_t count = rows.size();
+  std::vector<std::int64_t> targets(count), examples(count), places(count), offsets(count + 1);
+  for (std::size_t t = 0; t < count; ++t) {
+    targets[t] = sources_[rows[t].source].targets[static_cast<std::size_t>(rows[t].image)];
+    examples[t] = rows[t].example;
+    places[t] = rows[t].example << kPlaceBits;
+  }
+  std::iota(offsets.begin(), offsets.end(), 0);
+  Batch batch{.ids_T = {},
+              .targets_T = tensor_of(targets),
+              .positions_T = at::zeros({std::ssize(rows)}, at::kLong),
+              .example_id_T = tensor_of(examples),
+              .place_T = tensor_of(places),
+              .attention_offsets = offsets,
+              .document_offsets = offsets,
+              .features_TF = features(rows)};
+  if (options_.mask_classes && count > 0) batch.allowed_TV = allowed(rows);
+  return batch;
+}
+
+Json describe_images(const DataOptions& data) {
+  Json description;
+  const auto describe = [&](const char* key, const std::vector<SourceOptions>& sources) {
+    description[key] = Json::array();
+    for (const SourceOptions& source : sources) description[key].push_back(description_of(source));
+  };
+  describe("train", data.train);
+  describe("valid", data.valid);
+  return description;
+}
+
+}  // namespace moesaic

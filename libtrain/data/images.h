@@ -1,0 +1,56 @@
+// Images: the images of sources in IDX files, in memory, as batches of rows of features.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "arch/arch.h"
+#include "config/recipe.h"
+#include "core/json.h"
+#include "data/batch.h"
+
+namespace moesaic {
+
+class Images {
+ public:
+  struct Options {
+    at::ScalarType dtype = at::kFloat;  // of the features: float32 or float64
+    bool mask_classes = false;  // a row may have the outputs alone that its source's images have
+  };
+  struct Row {
+    std::size_t source = 0;
+    std::int64_t image = 0;    // of those chosen of the source
+    std::int64_t example = 0;  // within the step
+  };
+
+  /// Reads all of them. Errors as choose_images (config/image_source.h) and IdxFile::read have.
+  Images(const std::vector<SourceOptions>& sources, const arch::Options& arch,
+         const Options& options);
+
+  std::vector<std::int64_t> sizes() const;  // chosen images of each source
+  std::int64_t size() const;                // of all
+  /// Pixels / 255, each row an example and a document of its own.
+  Batch batch(std::span<const Row> rows) const;
+
+ private:
+  struct Source {
+    std::vector<std::uint8_t> pixels;   // row after row, in their order
+    std::vector<std::int64_t> targets;  // of each
+    at::Tensor allowed_V;               // bool
+  };
+  Source open(const SourceOptions& source, const arch::Options& arch) const;
+  at::Tensor features(std::span<const Row> rows) const;
+  at::Tensor allowed(std::span<const Row> rows) const;
+
+  Options options_;
+  std::int64_t width_;  // values of an image
+  std::vector<Source> sources_;
+};
+
+/// For a checkpoint, as BuiltCorpora::description: {"train": [{"path", "digest", "files"}, ...],
+/// "valid": [...]}.
+Json describe_images(const DataOptions& data);
+
+}  // namespace moesaic

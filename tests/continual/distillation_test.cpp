@@ -1,0 +1,115 @@
+#include "continual/distillation.h"
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include "models/make_model.h"
+#include "support/tiny_model.h"
+
+namespace moesaic {
+namespace {
+
+using test::tiny_olmoe;
+using test::TinyRun;
+
+const RankContext& alone() {
+  static const RankContext context = RankContext::single();
+  return context;
+}
+
+Batch three_documents() {
+  Batch batch = test::batch_of({3, 3, 5}, 31);
+  batch.targets_T[4] = kNoTarget;
+  return batch;
+}
+
+struct Pair {
+  arch::Options arch = tiny_olmoe();
+  TinyRun run{alone(), arch, three_documents(), {.target_tokens = 20, .micro_batches = 1}};
+  std::shared_ptr<OldModel> old = std::make_shared<OldModel>(
+      run.parameters, std::vector<LowRankPair>(), alone(), arch, run.computation,
+      [this](const ParameterSet& parameters) {
+        return make_model({.arch = arch}, parameters, alone());
+      },
+      true);
+  Distillation distillation{old, {.lambda = 0.7, .temperature = 2}};
+
+  // The weights move away from those of the old model.
+  void move() {
+    for (const Parameter& parameter : run.parameters)
+      at::Tensor(parameter.tensor).add_(at::randn(parameter.tensor.sizes(), at::kDouble), 0.1);
+  }
+  /// Gradients go to the sink.
+  TermValue evaluate(bool with_gradients) {
+    const at::AutoGradMode mode(with_gradients);
+    ForwardContext forward = run.computation.forward(run.batch);
+    if (with_gradients) forward.sink = &run.sink;
+    run.sink.gradients().clear();
+    run.sink.begin({});
+    const ModelOutput output = run.model.forward(forward);
+    const TermValue value = distillation.evaluate({forward, output, run.model.head(), run.size});
+    if (with_gradients) {
+      value.loss.backward();
+      run.sink.end();
+    }
+    return value;
+  }
+  at::Tensor logits(const Model& model) {
+    const at::NoGradGuard none;
+    const ForwardContext forward = run.computation.forward(run.batch);
+    return at::matmul(model.forward(forward).hidden_TD, model.head().weight().tensor.t());
+  }
+};
+
+TEST(Distillation, IsZeroAtTheOldModelAndNothingBeforeItKnows) {
+  Pair pair;
+  EXPECT_NEAR(pair.evaluate(false).metric, 0, 1e-15);
+  Pair fresh;
+  OldModel unknowing(
+      fresh.run.parameters, {}, alone(), fresh.arch, fresh.run.computation,
+      [&](const ParameterSet& p) { return make_model({.arch = fresh.arch}, p, alone()); }, false);
+  EXPECT_FALSE(unknowing.knows());
+  unknowing.take();
+  EXPECT_TRUE(unknowing.knows());
+}
+
+TEST(Distillation, IsTheDivergenceAtTheTemperaturePerTargetToken) {
+  Pair pair;
+  const at::Tensor old = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
+  pair.move();
+  const at::Tensor now = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
+  const at::Tensor distance = old.exp().mul(old.sub(now)).sum(1);
+  const double expected =
+      distance.masked_fill(pair.run.batch.targets_T.lt(0), 0).sum().item<double>();
+  const TermValue value = pair.evaluate(false);
+  EXPECT_NEAR(value.metric, 0.7 * 4 * expected / 20, 1e-12);
+  EXPECT_NEAR(value.loss.item<double>(), value.metric, 1e-12);
+}
+
+TEST(Distillation, ItsGradientIsThatOfFiniteDifferences) {
+  constexpr double kStep = 1e-5;
+  Pair pair;
+  pair.move();
+  pair.evaluate(true);
+  std::int64_t checked = 0;
+  for (const Parameter& parameter : pair.run.parameters) {
+    const at::Tensor gradient = pair.run.gradient(parameter).reshape(-1);
+    at::Tensor values = parameter.tensor.view(-1);
+    const std::int64_t i = parameter.index % values.numel();  // one value of each
+    const double wanted = gradient[i].item<double>(), value = values[i].item<double>();
+    values[i].fill_(value + kStep);
+    const double above = pair.evaluate(false).metric;
+    values[i].fill_(value - kStep);
+    const double below = pair.evaluate(false).metric;
+    values[i].fill_(value);
+    EXPECT_NEAR(wanted, (above - below) / (2 * kStep), 1e-7) << parameter.name;
+    checked += wanted != 0;
+  }
+  EXPECT_GT(checked, 5);
+}
+
+}  // namespace
+}  // namespace moesaic
