@@ -5,11 +5,19 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/full_like.h>
 
+#include <algorithm>
+
 #include "data/batch_builder.h"
 
 namespace moesaic {
 
 Batch empty_batch() { return BatchBuilder().build(); }
+
+at::Tensor index_tensor(std::span<const std::int64_t> values) {
+  at::Tensor tensor = at::empty({std::ssize(values)}, at::kLong);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
+  return tensor;
+}
 
 namespace {
 

@@ -6,6 +6,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace moesaic {
@@ -50,5 +51,8 @@ Batch to_device(const Batch& batch, at::Device device);
 
 /// A micro-batch without tokens: a rank without one joins the collectives with it.
 Batch empty_batch();
+
+/// int64 [n], on the host.
+at::Tensor index_tensor(std::span<const std::int64_t> values);
 
 }  // namespace moesaic

@@ -18,12 +18,6 @@ std::int64_t* grow(Values& values, std::int64_t count) {
   return values.data() + std::ssize(values) - count;
 }
 
-at::Tensor tensor_of(const Values& values) {
-  at::Tensor tensor = at::empty({std::ssize(values)}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
-  return tensor;
-}
-
 }  // namespace
 
 void BatchBuilder::add(std::span<const std::int64_t> ids, const Document& document,
@@ -58,11 +52,11 @@ void BatchBuilder::add(std::span<const std::int64_t> ids, const Document& docume
 }
 
 Batch BatchBuilder::build() const {
-  return {.ids_T = tensor_of(ids_),
-          .targets_T = tensor_of(targets_),
-          .positions_T = tensor_of(positions_),
-          .example_id_T = tensor_of(examples_),
-          .place_T = tensor_of(places_),
+  return {.ids_T = index_tensor(ids_),
+          .targets_T = index_tensor(targets_),
+          .positions_T = index_tensor(positions_),
+          .example_id_T = index_tensor(examples_),
+          .place_T = index_tensor(places_),
           .attention_offsets = attention_offsets_,
           .document_offsets = document_offsets_};
 }

@@ -43,12 +43,6 @@ void scale(const std::uint8_t* pixels, std::int64_t count, T* features) {
   for (std::int64_t i = 0; i < count; ++i) features[i] = static_cast<T>(pixels[i]) / kWhite;
 }
 
-at::Tensor tensor_of(std::span<const std::int64_t> values) {
-  at::Tensor tensor = at::empty({std::ssize(values)}, at::kLong);
-  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<std::int64_t>());
-  return tensor;
-}
-
 Json description_of(const SourceOptions& source) {
   Json files = Json::object();
   Digest all;
@@ -120,10 +114,10 @@ Batch Images::batch(std::span<const Row> rows) const {
   }
   std::iota(offsets.begin(), offsets.end(), 0);
   Batch batch{.ids_T = {},
-              .targets_T = tensor_of(targets),
+              .targets_T = index_tensor(targets),
               .positions_T = at::zeros({std::ssize(rows)}, at::kLong),
-              .example_id_T = tensor_of(examples),
-              .place_T = tensor_of(places),
+              .example_id_T = index_tensor(examples),
+              .place_T = index_tensor(places),
               .attention_offsets = offsets,
               .document_offsets = offsets,
               .features_TF = features(rows)};

@@ -11,7 +11,7 @@
 #include "core/error.h"
 #include "core/fs.h"
 #include "core/path.h"
-#include "store/adapter_run_source.h"
+#include "store/adapter_checkpoint.h"
 #include "store/agreement.h"
 #include "store/checkpoint.h"
 #include "store/dataset_writer.h"
@@ -198,7 +198,7 @@ Importance read_state_importances(const RankContext& context, const std::string&
   Importance importance(parameters.size());
   CheckpointContent content{.is_part = true};
   agreed(context.world, "importances: checkpoint", [&] {
-    MOESAIC_CHECK(!AdapterRunSource::is_adapted(info), ErrorKind::kCheckpoint,
+    MOESAIC_CHECK(!holds_adapter(info), ErrorKind::kCheckpoint,
                   "{} holds adapters: their importances are those of changes of a base", path);
     const Json& datasets = info.manifest.at("datasets");
     for (const Parameter& parameter : parameters) {

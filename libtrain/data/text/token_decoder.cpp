@@ -15,7 +15,7 @@ namespace {
 
 using Tokens = std::vector<std::string>;
 
-constexpr std::string_view kSupported =
+constexpr std::string_view kDecoders =
     "ByteLevel, Metaspace, ByteFallback, WordPiece, Fuse, Strip, Replace, Sequence";
 
 std::string joined(const Tokens& tokens) {
@@ -117,7 +117,7 @@ TokenDecoder wordpiece(const JsonPart& part) {
 }
 
 // At most `start` times `content` from the front of each token, and `stop` times from its end.
-TokenDecoder strip(const JsonPart& part) {
+TokenDecoder strip_decoder(const JsonPart& part) {
   const std::string content = part.text("content");
   const std::int64_t start = part.number("start", 0), stop = part.number("stop", 0);
   if (content.empty()) part.fail("content must be one character");
@@ -130,7 +130,7 @@ TokenDecoder strip(const JsonPart& part) {
   });
 }
 
-TokenDecoder replace(const JsonPart& part) {
+TokenDecoder replace_decoder(const JsonPart& part) {
   return each([pattern = pattern_of(part.part("pattern")),
                content = part.text("content")](const std::string& token) {
     std::string out;
@@ -144,7 +144,7 @@ TokenDecoder replace(const JsonPart& part) {
   });
 }
 
-TokenDecoder sequence(const JsonPart& part) {
+TokenDecoder sequence_decoder(const JsonPart& part) {
   std::vector<TokenDecoder> steps;
   for (const JsonPart& step : part.parts("decoders")) steps.push_back(make_token_decoder(step));
   return [steps](Tokens tokens) {
@@ -168,10 +168,10 @@ TokenDecoder make_token_decoder(const JsonPart& part) {
   if (type == "ByteFallback") return with_bytes_joined;
   if (type == "WordPiece") return wordpiece(part);
   if (type == "Fuse") return [](const Tokens& tokens) { return Tokens{joined(tokens)}; };
-  if (type == "Strip") return strip(part);
-  if (type == "Replace") return replace(part);
-  if (type == "Sequence") return sequence(part);
-  part.refuse("decoder", kSupported);
+  if (type == "Strip") return strip_decoder(part);
+  if (type == "Replace") return replace_decoder(part);
+  if (type == "Sequence") return sequence_decoder(part);
+  part.refuse("decoder", kDecoders);
 }
 
 }  // namespace moesaic
