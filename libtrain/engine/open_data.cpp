@@ -78,8 +78,8 @@ std::set<std::string> digests_of(const Json& sources) {
   std::set<std::string> digests;
   for (const Json& source : sources) {
     digests.insert(source.at("digest").get<std::string>());
-    for (const auto& [name, digest] : source.value("files", Json::object()).items())
-      digests.insert(digest.get<std::string>());
+    const Json files = source.value("files", Json::object());
+    for (const auto& [name, digest] : files.items()) digests.insert(digest.get<std::string>());
   }
   return digests;
 }

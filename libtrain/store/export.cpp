@@ -66,6 +66,7 @@ std::vector<ExportTensor> list_tensors(const ModelSource& source, const HubOrigi
 
 // The layers for multi-token prediction have the embedding and the head in the hub's files, too.
 void add_copies(const arch::Options& arch, std::vector<ExportTensor>& tensors) {
+  if (arch.num_nextn_predict_layers == 0) return;
   const auto find = [&tensors](const char* name) {
     const auto found = std::find_if(tensors.begin(), tensors.end(),
                                     [&](const auto& tensor) { return tensor.spec.name == name; });

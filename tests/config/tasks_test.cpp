@@ -99,7 +99,7 @@ TEST_F(Tasks, NeedNamesDataAndSteps) {
     EXPECT_NE(problem({two(second)}).find(expected), std::string::npos) << second;
   };
   find("{name: a, train: [{path: y}], valid: [{path: y}], max_steps: 9}", "of an earlier task");
-  find("{name: '', train: [{path: y}], valid: [{path: y}], max_steps: 9}", "is no name");
+  find("{name: '', train: [{path: y}], valid: [{path: y}], max_steps: 9}", "expected text");
   find("{name: \"a\\nb\", train: [{path: y}], valid: [{path: y}], max_steps: 9}", "is no name");
   find("{name: b, train: [], valid: [{path: y}], max_steps: 9}", "at least one source");
   find("{name: b, valid: [{path: y}], max_steps: 9}", "train is missing");

@@ -94,9 +94,12 @@ TEST(Distillation, ItsGradientIsThatOfFiniteDifferences) {
   Pair pair;
   pair.move();
   pair.evaluate(true);
+  std::vector<at::Tensor> gradients;  // before the next evaluation empties them
+  for (const Parameter& parameter : pair.run.parameters)
+    gradients.push_back(pair.run.gradient(parameter).reshape(-1).clone());
   std::int64_t checked = 0;
   for (const Parameter& parameter : pair.run.parameters) {
-    const at::Tensor gradient = pair.run.gradient(parameter).reshape(-1);
+    const at::Tensor& gradient = gradients[static_cast<std::size_t>(parameter.index)];
     at::Tensor values = parameter.tensor.view(-1);
     const std::int64_t i = parameter.index % values.numel();  // one value of each
     const double wanted = gradient[i].item<double>(), value = values[i].item<double>();

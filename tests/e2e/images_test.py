@@ -108,7 +108,7 @@ class Images(RunTest):
         weights = 36 * 16 + 16 * 12 + 12 * 4
         self.assertEqual(plan["parameters"], weights + 16 + 12 + 4)
         self.assertEqual(plan["tokens_per_step"], 24)
-        self.assertEqual(plan["flops_per_token"], 6 * weights)
+        self.assertEqual(plan["flops_per_token"], 6 * weights - 2 * 36 * 16)  # without the gradient of the images
 
     def test_refuses_what_does_not_fit(self):
         source = f"path: {self.folder}/train.idx.gz, labels: {self.folder}/train-labels.idx, format: idx"

@@ -66,8 +66,13 @@ struct TwoTasks {
   TwoTasks(Recipe recipe, const std::string& resume) {
     recipe.continual.emplace();
     for (const auto& [name, steps] : {std::pair{"first", kFirst}, std::pair{"second", kSecond}})
-      recipe.continual->tasks.push_back({.name = name, .max_steps = steps});
+      recipe.continual->tasks.push_back({.name = name,
+                                         .train = {{.path = "/tokens.jsonl", .format = "tokens"}},
+                                         .valid = {{.path = "/tokens.jsonl", .format = "tokens"}},
+                                         .max_steps = steps});
     TrainingParts parts = test::small_parts(recipe, context);
+    recipe.data.train.clear();  // each task has its own
+    recipe.train.max_steps.reset();
     const TaskSteps steps({kFirst, kSecond});
     std::vector<std::unique_ptr<StepData>> data;
     data.push_back(std::make_unique<Later>(0));
@@ -79,6 +84,8 @@ struct TwoTasks {
                    {8, 8}};
     parts.train = std::move(chained);
     parts.max_steps = steps.total();
+    parts.store.emplace(CheckpointStore::Options{recipe.run_dir + "/checkpoints", 20});
+    parts.saver = make_sync_saver(context, *parts.store);
     parts.task_ends = {&watch};
     parts.schedule = make_schedule(recipe, parts.max_steps, tasks);
     add_tasks(recipe, context, std::move(tasks), parts);

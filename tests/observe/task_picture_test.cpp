@@ -34,7 +34,7 @@ struct Pixels {
 
 constexpr Color kWhite = {255, 255, 255}, kRed = {255, 0, 0};
 
-TEST(Picture, DrawsTheDotsOfItsFont) {
+TEST(Drawing, DrawsTheDotsOfItsFont) {
   const TempFolder folder;
   Picture picture(12, 7, kWhite);
   picture.text(0, 0, "1l", kRed, 1);
@@ -56,7 +56,7 @@ TEST(Picture, DrawsTheDotsOfItsFont) {
   EXPECT_EQ(Picture::text_width("1l", 1), 11U);
 }
 
-TEST(Picture, LeavesOutWhatLiesOutside) {
+TEST(Drawing, LeavesOutWhatLiesOutside) {
   const TempFolder folder;
   Picture picture(4, 4, kWhite);
   picture.fill(2, 2, 100, 100, kRed);
