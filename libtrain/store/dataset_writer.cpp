@@ -128,11 +128,9 @@ std::int64_t count_chunks(const std::vector<DatasetPart>& parts) {
 
 /// Makes the file with everything but values, and reserves the space for those. The places of all
 /// chunks, dataset by dataset.
-void lay_out(const std::string& path, const std::vector<DatasetPart>& parts, const FileNotes& notes,
-             at::Tensor& places) {
+void lay_out(const std::string& path, const std::vector<DatasetPart>& parts, at::Tensor& places) {
   Hdf5File file = Hdf5File::lay_out(path);
   reserve_space(path, file_bytes(parts));
-  if (notes) notes(file);
   auto* place = places.mutable_data_ptr<std::int64_t>();
   for (const DatasetPart& part : parts) {
     Hdf5Dataset dataset = file.create_dataset(part.spec);
@@ -256,14 +254,14 @@ std::uint64_t file_bytes(const std::vector<DatasetPart>& parts) {
 }
 
 DatasetDigests write_datasets(const RankContext& context, const std::string& path,
-                              const std::vector<DatasetPart>& parts, const FileNotes& notes) {
+                              const std::vector<DatasetPart>& parts) {
   DatasetDigests digests;
   for (const DatasetPart& part : parts) {
     digests[part.spec.name].resize(static_cast<std::size_t>(part.blocks.count()));
   }
   at::Tensor places = at::empty({count_chunks(parts)}, at::kLong);
   agreed(context.world, "checkpoint: lay out", [&] {
-    if (context.is_chief()) lay_out(path, parts, notes, places);
+    if (context.is_chief()) lay_out(path, parts, places);
   });
   context.world.broadcast(places, 0, "checkpoint: places");
   agreed(context.world, "checkpoint: write", [&] {

@@ -49,14 +49,11 @@ void check_parts(const RankContext& context, const std::vector<DatasetPart>& par
 /// Upper bound of the bytes of the file.
 std::uint64_t file_bytes(const std::vector<DatasetPart>& parts);
 
-/// What a file says of itself, written by the chief.
-using FileNotes = std::function<void(Hdf5File& file)>;
-
 /// Collective over world. Writes the file and gives the digests of the blocks that this rank wrote
 /// (the others are ""). Not durable yet: sync_path() on every rank is to follow. After a failure
 /// every rank throws.
 DatasetDigests write_datasets(const RankContext& context, const std::string& path,
-                              const std::vector<DatasetPart>& parts, const FileNotes& notes = {});
+                              const std::vector<DatasetPart>& parts);
 
 /// Collective over world. Joins the digests of all ranks on the chief; {} elsewhere.
 DatasetDigests gather_digests(const RankContext& context, const DatasetDigests& mine);

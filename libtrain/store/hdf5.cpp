@@ -88,6 +88,18 @@ void write_text(const Hdf5Id& object, const std::string& name, const std::string
   write_attribute(object, name, type.get(), text.data(), doing);
 }
 
+// As a text that other readers see as one: h5py gives bytes for one of a fixed length.
+void write_variable_text(const Hdf5Id& object, const std::string& name, const std::string& text,
+                         const std::string& where) {
+  const std::string doing = format("write attribute '{}' of {}", name, where);
+  MOESAIC_ASSERT(!text.empty() && text.size() <= kMaxText);
+  const Hdf5Id type(must(H5Tcopy(H5T_C_S1), doing), H5Tclose);
+  must(H5Tset_size(type.get(), H5T_VARIABLE), doing);
+  must(H5Tset_cset(type.get(), H5T_CSET_UTF8), doing);
+  const char* characters = text.c_str();
+  write_attribute(object, name, type.get(), static_cast<const void*>(&characters), doing);
+}
+
 // What is there under a name, if it is one value.
 struct OpenAttribute {
   Hdf5Id id;
@@ -105,14 +117,23 @@ std::optional<OpenAttribute> open_attribute(const Hdf5Id& object, const std::str
   return out;
 }
 
+std::string read_variable_text(const OpenAttribute& attribute, const std::string& doing) {
+  char* characters = nullptr;
+  must(H5Aread(attribute.id.get(), attribute.type.get(), static_cast<void*>(&characters)), doing);
+  const std::string value(characters == nullptr ? "" : characters);
+  must(H5free_memory(characters), doing);
+  return value.size() <= kMaxText ? value : "";
+}
+
 std::string read_text(const Hdf5Id& object, const std::string& name, const std::string& where) {
   const std::string doing = format("read attribute '{}' of {}", name, where);
   const auto attribute = open_attribute(object, name, doing);
   if (!attribute) return "";
   const hid_t type = attribute->type.get();
   const std::size_t bytes = H5Tget_size(type);
-  const bool text = H5Tget_class(type) == H5T_STRING && H5Tis_variable_str(type) == 0;
-  if (!text || bytes > kMaxText) return "";
+  if (H5Tget_class(type) != H5T_STRING) return "";
+  if (H5Tis_variable_str(type) > 0) return read_variable_text(*attribute, doing);
+  if (bytes > kMaxText) return "";
   std::string value(bytes, '\0');
   must(H5Aread(attribute->id.get(), type, value.data()), doing);
   return value.substr(0, value.find('\0'));
@@ -174,11 +195,13 @@ Hdf5File Hdf5File::lay_out(const std::string& path) {
           path};
 }
 
-Hdf5File Hdf5File::open(const std::string& path) {
+Hdf5File Hdf5File::open(const std::string& path) { return opened(path, H5F_ACC_RDONLY); }
+
+Hdf5File Hdf5File::open_to_describe(const std::string& path) { return opened(path, H5F_ACC_RDWR); }
+
+Hdf5File Hdf5File::opened(const std::string& path, unsigned how) {
   const Hdf5Id access = file_access("open " + path);
-  return {
-      Hdf5Id(must(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), "open " + path), H5Fclose),
-      path};
+  return {Hdf5Id(must(H5Fopen(path.c_str(), how, access.get()), "open " + path), H5Fclose), path};
 }
 
 bool Hdf5File::is_at(const std::string& path) {
@@ -222,7 +245,7 @@ Hdf5Dataset Hdf5File::dataset(const std::string& name) const {
 }
 
 void Hdf5File::set_attribute(const std::string& name, const std::string& text) {
-  write_text(id_, name, text, path_);
+  write_variable_text(id_, name, text, path_);
 }
 
 void Hdf5File::set_attribute(const std::string& name, std::int64_t number) {

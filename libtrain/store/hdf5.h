@@ -48,6 +48,8 @@ class Hdf5File {
   /// A new file that gets everything but values: place_chunks() says where those go.
   static Hdf5File lay_out(const std::string& path);
   static Hdf5File open(const std::string& path);  // read-only
+  /// A file that is whole but for its attributes.
+  static Hdf5File open_to_describe(const std::string& path);
   /// Whether a file begins as HDF5 files do, or its name ends in .h5.
   static bool is_at(const std::string& path);
 
@@ -74,6 +76,7 @@ class Hdf5File {
   void close();
 
  private:
+  static Hdf5File opened(const std::string& path, unsigned how);
   Hdf5File(Hdf5Id id, std::string path) : id_(std::move(id)), path_(std::move(path)) {}
 
   Hdf5Id id_;

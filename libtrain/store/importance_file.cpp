@@ -152,6 +152,14 @@ void require_importances(const RankContext& context, const std::string& path,
               "make them of data with targets, by a model whose loss is not zero");
 }
 
+void describe(const std::string& path, const ImportanceNotes& notes) {
+  Hdf5File file = Hdf5File::open_to_describe(path);
+  file.set_attribute(kLabels, notes.labels);
+  file.set_attribute(kExamples, notes.examples);
+  file.set_attribute(kModelDigest, notes.model_digest);
+  file.close();
+}
+
 }  // namespace
 
 void require_place_for_importances(const RankContext& context, const std::string& path) {
@@ -175,10 +183,9 @@ void write_importances(const RankContext& context, const std::string& path,
          [&] { parts = parts_of(context, parameters, importance); });
   check_parts(context, parts);
   try {
-    write_datasets(context, temporary, parts, [&notes](Hdf5File& file) {
-      file.set_attribute(kLabels, notes.labels);
-      file.set_attribute(kExamples, notes.examples);
-      file.set_attribute(kModelDigest, notes.model_digest);
+    write_datasets(context, temporary, parts);
+    agreed(context.world, "importances: notes", [&] {
+      if (context.is_chief()) describe(temporary, notes);
     });
     agreed(context.world, "importances: sync", [&] { sync_path(temporary); });
     agreed(context.world, "importances: publish", [&] {
