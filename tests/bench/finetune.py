@@ -110,9 +110,11 @@ class Bench:
                 f"data.chat_template={self.folder}/template.jinja", "data.too_long=truncate"]
 
     def chat_fill(self):
-        out = output_of([MOESAIC, "data", "inspect", "--json", "--recipe", *self.settings(2, [*self.hub, *self.chat_keys()])[:1],
-                         *self.settings(2, [*self.hub, *self.chat_keys()])[3:]])
-        return json.loads(out)["fill"]
+        data = {"train": [{"path": f"{self.folder}/chats.jsonl", "format": "chat"}], "chat_template": f"{self.folder}/template.jinja",
+                "packing": "best_fit", "too_long": "truncate", "sequence_length": LENGTH}
+        recipe = pathlib.Path(self.folder, "chats.yaml")
+        recipe.write_text(json.dumps({"name": "chats", "model": {"from": f"{self.folder}/hub"}, "data": data}))  # JSON is YAML
+        return json.loads(output_of([MOESAIC, "data", "inspect", "--json", "--recipe", recipe]))["fill"]
 
 
 def pairs(name, goal, first, second):
