@@ -18,7 +18,7 @@ except ImportError as error:
     print(f"skipped: {error} (scripts/setup.sh --peers installs it)")
     sys.exit(77)
 
-TOLERANCE = 1e-4  # of a loss
+TOLERANCE = 1e-5  # of a loss
 STEPS, LINES, LEARNING_RATE = 10, 4, 5e-3
 RECIPE = """
 name: adapted
