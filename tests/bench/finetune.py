@@ -113,7 +113,8 @@ class Bench:
         data = {"train": [{"path": f"{self.folder}/chats.jsonl", "format": "chat"}], "chat_template": f"{self.folder}/template.jinja",
                 "packing": "best_fit", "too_long": "truncate", "sequence_length": LENGTH}
         recipe = pathlib.Path(self.folder, "chats.yaml")
-        recipe.write_text(json.dumps({"name": "chats", "model": {"from": f"{self.folder}/hub"}, "data": data}))  # JSON is YAML
+        keys = {"name": "chats", "model": {"from": f"{self.folder}/hub"}, "data": data, "train": {"max_steps": 1}}
+        recipe.write_text(json.dumps(keys))  # JSON is YAML
         return json.loads(output_of([MOESAIC, "data", "inspect", "--json", "--recipe", recipe]))["fill"]
 
 
