@@ -8,7 +8,7 @@ from killing import Killing
 
 class AdapterKill(AdapterLayouts, Killing):
     def check(self, kind):
-        self.kill_and_resume(int(os.environ.get("MOESAIC_KILLS", "2")), *KINDS[kind], "checkpoint.keep=99")
+        self.kill_and_resume(int(os.environ.get("MOESAIC_KILLS", "1")), *KINDS[kind], "checkpoint.keep=99")
         wanted = self.losses("whole")[30:]
         self.train(*KINDS[kind], "train.max_steps=60", "--resume", self.folder / "killed/checkpoints/step-00000030", run="moved", ranks=3)
         for loss, other in zip(wanted, self.losses("moved"), strict=True):

@@ -30,7 +30,7 @@ class Killing(RunTest):
                 os.kill(moments.choice(pids), signal.SIGKILL)
                 killed += 1
             started = time.time()
-            errors = job.communicate(timeout=60)[1]
+            errors = job.communicate(timeout=600)[1]
             if job.returncode == 0:  # came to its end: start over
                 self.assertEqual(self.rows("killed"), self.rows("whole"))
                 subprocess.run(["rm", "-r", str(self.folder / "killed")], check=True)
