@@ -1,16 +1,16 @@
 """Exact resume, resume on another layout, signals, and runs that lose a rank at random moments."""
 import json
 import os
-import random
 import signal
 import subprocess
 import time
 import unittest
 
-from moesaic import MOESAIC, RunTest, ranks_of
+from killing import Killing
+from moesaic import MOESAIC, RunTest
 
 
-class Interrupted(RunTest):
+class Interrupted(Killing):
     def test_a_resumed_run_repeats_every_bit_of_the_uninterrupted_one(self):
         self.train(run="whole", ranks=2, expert=2)
         self.train("train.max_steps=20", "checkpoint.every_steps=5", run="parts", ranks=2, expert=2)
@@ -37,39 +37,6 @@ class Interrupted(RunTest):
         self.assertTrue((self.folder / f"parts/checkpoints/step-{stopped:08d}/manifest.json").exists())
         self.train("train.max_steps=400", "checkpoint.every_steps=0", "--resume", "auto", run="parts", ranks=2, expert=2)
         self.assertEqual(self.rows("parts"), self.rows("whole"))
-
-    def kill_and_resume(self, times):
-        options = ("train.max_steps=60", "checkpoint.every_steps=2", "checkpoint.keep=2")
-        self.train(*options, run="whole", ranks=2, expert=2)
-        moments = random.Random(os.environ.get("MOESAIC_KILL_SEED", "11"))
-        command = [MOESAIC, "train", str(self.recipe), "-n", "2", "parallel.expert=2", *options,
-                   f"run_dir={self.folder}/killed"]
-        killed = 0
-        while killed < times:
-            job = subprocess.Popen([*command, "--resume", "auto"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-            deadline = time.time() + moments.uniform(0.3, 2.5)
-            while job.poll() is None and time.time() < deadline:
-                time.sleep(0.005)
-            pids = ranks_of(self.folder / "killed")
-            if job.poll() is None and pids:
-                os.kill(moments.choice(pids), signal.SIGKILL)
-                killed += 1
-            started = time.time()
-            errors = job.communicate(timeout=60)[1]
-            if job.returncode == 0:  # came to its end: start over
-                self.assertEqual(self.rows("killed"), self.rows("whole"))
-                subprocess.run(["rm", "-r", str(self.folder / "killed")], check=True)
-                continue
-            self.assertEqual(job.returncode, 6, errors)
-            self.assertLess(time.time() - started, 10)
-            self.assertIn("rank", errors)
-            latest = self.folder / "killed/checkpoints/latest"
-            if latest.exists():
-                inspected = json.loads(self.moesaic("inspect", latest, "--json").stdout)
-                self.assertTrue(inspected["step"] % 2 == 0)
-        self.train(*options, "--resume", "auto", run="killed", ranks=2, expert=2)
-        self.assertEqual(self.rows("killed"), self.rows("whole"))
-        self.assertEqual(self.weight_difference("killed", "whole"), 0)
 
     def test_killed_ranks_never_cost_the_latest_checkpoint(self):
         self.kill_and_resume(int(os.environ.get("MOESAIC_KILLS", "6")))
