@@ -1,4 +1,4 @@
-# What keeps a build from nothing short. In the preset release eight sources of a target are compiled as one
+# What keeps a build from nothing short. In the preset release sixteen sources of a target are compiled as one
 # (CMAKE_UNITY_BUILD; a source with options of its own stays alone). And these headers are compiled once for many sources:
 # third-party and standard ones alone, so that a change of ours compiles nothing again that does not see it. Each source
 # still includes what it uses; the presets dev and asan, which have neither, find the one that does not.
