@@ -83,7 +83,7 @@ void publish_folder(const std::string& temporary, const std::string& path) {
 
 void check_apart(const std::string& from, const std::string& to) {
   const std::string a = canonical_path(from, ErrorKind::kCheckpoint);
-  const std::string b = canonical_path(to, ErrorKind::kCheckpoint);
+  const std::string b = canonical_path(to, ErrorKind::kUsage);
   MOESAIC_CHECK(!lies_in(a, b) && !lies_in(b, a), ErrorKind::kUsage,
                 "cannot read {} and write {}: one lies inside the other", from, to);
 }
