@@ -1,4 +1,4 @@
-// fuzz: libtrain/{core/{error,file_kind,fs,json*},data/{chat/*,text/unicode}}.cpp
+// fuzz: libtrain/{core/{error,file_kind,fs,path,json*},data/{chat/{chat_template,expression_parser,template_[f-p]*,template_[tv]*},text/{unicode,character_*,pattern_characters}}}.cpp
 // libraries: -lutf8proc
 // A chat template, rendered with a short conversation.
 #include "data/chat/chat_template.h"

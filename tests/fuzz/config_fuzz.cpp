@@ -1,4 +1,4 @@
-// fuzz: libtrain/core/{error,fs,json}.cpp libtrain/arch/*.cpp
+// fuzz: libtrain/core/{error,fs,path,json}.cpp libtrain/arch/*.cpp
 // config.json of a model: parsing, reading of the options, the table of parameters, and back.
 #include "arch/parameter_table.h"
 

@@ -1,4 +1,4 @@
-// fuzz: libtrain/{core/{error,file_kind,fs,digest,json*},config/gguf_*,data/text/*}.cpp
+// fuzz: libtrain/{core/{error,file_kind,fs,path,digest,json*},config/gguf_*,data/text/*}.cpp
 // libraries: -lpcre2-8 -lutf8proc -lxxhash
 // A GGUF file: its header, what it says of the model, and its tokenizer.
 #include "config/gguf_config.h"

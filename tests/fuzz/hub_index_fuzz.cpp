@@ -1,4 +1,4 @@
-// fuzz: libtrain/core/{error,fs,json*}.cpp libtrain/store/{hub_index,safetensors_header}.cpp
+// fuzz: libtrain/core/{error,fs,path,json*}.cpp libtrain/store/{hub_index,safetensors_header}.cpp
 // The index of a Hugging Face folder: what is read is written and read again as the same.
 #include "store/hub_index.h"
 

@@ -1,4 +1,4 @@
-// fuzz: libtrain/core/{error,fs,json}.cpp libtrain/data/json_line.cpp
+// fuzz: libtrain/core/{error,fs,path,json}.cpp libtrain/data/json_line.cpp
 // A line of JSONL: what is accepted is what the parser of whole values finds there too.
 #include "data/json_line.h"
 

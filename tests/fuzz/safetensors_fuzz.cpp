@@ -1,4 +1,4 @@
-// fuzz: libtrain/core/{error,fs,json,json_events}.cpp libtrain/store/safetensors_header.cpp
+// fuzz: libtrain/core/{error,fs,path,json,json_events}.cpp libtrain/store/safetensors_header.cpp
 // The header of a safetensors file. The first 8 bytes of the input are the size that the file is
 // said to have, so that headers of large tensors are reached with a small input.
 #include <cstring>

@@ -1,4 +1,4 @@
-// fuzz: libtrain/core/{error,fs,digest}.cpp libtrain/data/token_file.cpp
+// fuzz: libtrain/core/{error,fs,path,digest}.cpp libtrain/data/token_file.cpp
 // libraries: -lxxhash
 // A token file. The digest of its header is made right, so that what the checks after it refuse is
 // reached; what they let through must be readable from end to end.

@@ -1,4 +1,4 @@
-// fuzz: libtrain/{core/{error,file_kind,fs,digest,json*},config/gguf_header,data/text/*}.cpp
+// fuzz: libtrain/{core/{error,file_kind,fs,path,digest,json*},config/gguf_header,data/text/*}.cpp
 // libraries: -lpcre2-8 -lutf8proc -lxxhash
 // A tokenizer.json, a zero byte, a text: its ids are decoded, and encoded again.
 #include "core/error.h"
