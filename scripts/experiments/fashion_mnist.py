@@ -142,21 +142,15 @@ def avalanche_rows(path, scenario):
 
 def main():
     fashion = Fashion()
-    parts = [f"Machine: {machine()}; {fashion.options.seeds} seeds, mean ± standard deviation; lambda: the best of "
-             f"{', '.join(map(str, LAMBDAS['ewc']))} (EWC; permuted: {', '.join(map(str, PERMUTED['ewc']))}) or of a few others "
-             "on held-out training images, for a seed of its own."]
-    panels = []
     for scenario in fashion.wanted(RECIPES):
-        fashion.recipe = ROOT / f"recipes/images/{RECIPES[scenario]}.yaml"
-        fashion.curves = {}
+        fashion.recipe, fashion.curves = ROOT / f"recipes/images/{RECIPES[scenario]}.yaml", {}
         # Outputs of old tasks are masked on new data: nothing to distil.
         arms = [arm for arm in fashion.wanted(ARMS) if (scenario, arm) != ("task", "lwf")]
         rows = [fashion.row(scenario, arm) for arm in arms] + avalanche_rows(fashion.options.avalanche, scenario)
-        parts.append(f"### {scenario}\n\n" + table(
-            ["arm", "lambda", "average accuracy", "backward transfer", "forgetting", "forward transfer"], rows))
-        panels.append((scenario, "tasks learned", "accuracy on them", fashion.curves, "linear"))
-    picture("fashion-mnist", panels)
-    save("continual", "\n\n".join(parts), mark="fashion-mnist")
+        picture(f"fashion-mnist-{scenario}", [(scenario, "tasks learned", "accuracy on them", fashion.curves, "linear")])
+        save("continual", f"Seeds: {fashion.options.seeds}, mean ± standard deviation; {fashion.task_steps or STEPS[scenario]} steps for each "
+             f"task; {machine()}.\n\n" + table(
+                 ["arm", "lambda", "average accuracy", "backward transfer", "forgetting", "forward transfer"], rows), mark=f"fashion-mnist-{scenario}")
 
 
 if __name__ == "__main__":
