@@ -148,9 +148,9 @@ def main():
         arms = [arm for arm in fashion.wanted(ARMS) if (scenario, arm) != ("task", "lwf")]
         rows = [fashion.row(scenario, arm) for arm in arms] + avalanche_rows(fashion.options.avalanche, scenario)
         picture(f"fashion-mnist-{scenario}", [(scenario, "tasks learned", "accuracy on them", fashion.curves, "linear")])
-        save("continual", f"Seeds: {fashion.options.seeds}, mean ± standard deviation; {fashion.task_steps or STEPS[scenario]} steps for each "
-             f"task; {machine()}.\n\n" + table(
-                 ["arm", "lambda", "average accuracy", "backward transfer", "forgetting", "forward transfer"], rows), mark=f"fashion-mnist-{scenario}")
+        text = table(["arm", "lambda", "average accuracy", "backward transfer", "forgetting", "forward transfer"], rows)
+        save("continual", f"Seeds: {fashion.options.seeds}, mean ± standard deviation; {fashion.task_steps or STEPS[scenario]} steps "
+             f"for each task; {machine()}.\n\n{text}", mark=f"fashion-mnist-{scenario}")
 
 
 if __name__ == "__main__":

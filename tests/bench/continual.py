@@ -43,8 +43,8 @@ class Work:
     def __init__(self, name, folder):
         recipe, self.batch, self.few, self.many, own = MODELS[name]
         self.recipe, self.folder, self.start, self.old = recipe, folder, folder / "start", folder / "old.h5"
-        self.base = [*own, "data.valid=[]", "eval.every_steps=0", "checkpoint.every_steps=0", "log.every_steps=1", "log.tensorboard=false",
-                     "parallel.threads_per_rank=1", f"data.cache={folder}/cache"]
+        self.base = [*own, "data.valid=[]", "eval.every_steps=0", "checkpoint.every_steps=0", "log.every_steps=1",
+                     "log.tensorboard=false", "parallel.threads_per_rank=1", f"data.cache={folder}/cache"]
         self.train("start", 5)
         self.fisher(2)
         self.ewc = [f"model.from={self.start}", "continual.method=ewc", "continual.lambda=1", f"continual.importance=[{self.old}]"]
