@@ -59,8 +59,8 @@ class Work:
     def fisher(self, batches):
         recipe = self.folder / "old.yaml"
         text = (ROOT / self.recipe).read_text().replace("parallel: {ranks: 2, expert: 2}\n", "")
-        recipe.write_text(f"{text}continual: {{fisher: {{examples: {batches * self.batch}}}}}\n".replace("data/cache/", f"{ROOT}/data/cache/")
-                          + "parallel: {threads_per_rank: 1}\n")
+        text += f"continual: {{fisher: {{examples: {batches * self.batch}}}}}\nparallel: {{threads_per_rank: 1}}\n"
+        recipe.write_text(text.replace("data/cache/", f"{ROOT}/data/cache/"))
         return moesaic("importance", "--model", self.start, "--recipe", recipe, "--output", self.old, "-n", 1)[0]
 
 
