@@ -66,7 +66,7 @@ def views(scenario):
     return [{"classes": [first, first + 1], **extra} for first in range(0, 10, 2)]
 
 
-def tasks(scenario, steps, together, learned, judged):
+def tasks(scenario, steps, together, learned="train", judged="test"):
     """The tasks as a setting. `together`: each has the training data of all, so that the last row is of a joint model."""
     every = [source(learned, **view) for view in views(scenario)]
     return "continual.tasks=" + json.dumps([
@@ -133,9 +133,12 @@ def result(run):
 
 
 def avalanche_rows(path, scenario):
-    """What the other program reports of that scenario."""
+    """What the other program reports of that scenario: of each seed, or one number."""
+    def shown(values):
+        return spread(values if isinstance(values, list) else [values])
+
     lines = [json.loads(line) for line in path.read_text().splitlines() if line.startswith("{")] if path else []
-    return [[f"Avalanche {name}", line.get("lam", ""), spread(of["acc"]), "", spread(of["forgetting"]), ""]
+    return [[f"Avalanche {name}", line.get("lam", ""), shown(of["acc"]), "", shown(of["forgetting"]), ""]
             for line in lines if line.get("scenario") == scenario
             for name, of in line.items() if isinstance(of, dict) and "acc" in of]
 
