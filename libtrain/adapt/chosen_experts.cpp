@@ -15,24 +15,16 @@ std::string layer_with_experts(const Parameter& parameter) {
   return parameter.name.substr(0, parameter.name.find(".experts."));
 }
 
-class ChosenExpertsSink : public GradientSink {
+class ChosenExpertsSink : public PassingSink {
  public:
   ChosenExpertsSink(std::unique_ptr<GradientSink> sink, std::shared_ptr<const ChosenExperts> chosen)
-      : sink_(std::move(sink)), chosen_(std::move(chosen)) {}
+      : PassingSink(*sink), sink_(std::move(sink)), chosen_(std::move(chosen)) {}
 
-  void begin(const Round& round) override { sink_->begin(round); }
-  void open(const Parameter& parameter) override { sink_->open(parameter); }
   void add(const ParameterUse& use) override {
-    if (use.parameter.most_experts == 0) return sink_->add(use);
+    if (use.parameter.most_experts == 0) return next_.add(use);
     MOESAIC_ASSERT(use.kind == ParameterUse::Kind::kGrouped);
     add_chosen(use);
   }
-  void close(const Parameter& parameter, const HandOverAgain& again) override {
-    sink_->close(parameter, again);
-  }
-  void catch_up() override { sink_->catch_up(); }
-  void end() override { sink_->end(); }
-  double wait_seconds() const override { return sink_->wait_seconds(); }
 
  private:
   // The groups of the other experts become empty.
@@ -59,7 +51,7 @@ class ChosenExpertsSink : public GradientSink {
     part.example_R = rows_of(use.example_R);
     if (use.weight_R.defined()) part.weight_R = rows_of(use.weight_R);
     part.offsets = GroupOffsets(std::move(offsets));
-    sink_->add(part);
+    next_.add(part);
   }
 
   std::unique_ptr<GradientSink> sink_;

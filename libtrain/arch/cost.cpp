@@ -95,7 +95,7 @@ double remembered_bytes(const ParameterTable& table, const CostOptions& s) {
   for (std::size_t i = 0; i < table.size(); ++i) {
     const ParameterInfo& info = table[i];
     if (info.adapter) continue;
-    const double held = real(info.numel()) / (info.scope == Scope::kExpert ? real(s.expert) : 1.0);
+    const double held = values_on_a_rank(info, s);
     const double updated = s.shard_optimizer ? real(info.numel()) / real(s.ranks) : held;
     const bool adapted = i + 1 < table.size() && table[i + 1].adapter;  // its factors follow it
     if (info.trainable) values += real(s.remembered) * updated;

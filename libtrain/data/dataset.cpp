@@ -125,14 +125,8 @@ std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPath
 }
 
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {
-  const auto& data = recipe.data;
-  std::vector<double> weights;
-  for (const auto& source : data.train) weights.push_back(source.weight);
-  return TokenStream(open_train_sources(recipe, paths, vocab_size), weights,
-                     {.seed = recipe.seed,
-                      .shuffle = data.shuffle,
-                      .global_batch_size = recipe.train.global_batch_size,
-                      .micro_batch_size = recipe.train.micro_batch_size});
+  return TokenStream(open_train_sources(recipe, paths, vocab_size), weights_of(recipe.data.train),
+                     StreamOptions::of(recipe));
 }
 
 EvalBatches open_valid(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {

@@ -16,7 +16,8 @@ Images images_of(const Recipe& recipe, const std::vector<SourceOptions>& sources
 
 }  // namespace
 
-ImageStream::ImageStream(Images images, const std::vector<double>& weights, const Options& options)
+ImageStream::ImageStream(Images images, const std::vector<double>& weights,
+                         const StreamOptions& options)
     : images_(std::move(images)),
       options_(options),
       mixture_(images_.sizes(), weights, {.seed = options.seed, .shuffle = options.shuffle}) {
@@ -69,13 +70,8 @@ Batch ImageEval::micro_batch(std::int64_t index) const {
 }
 
 ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch) {
-  std::vector<double> weights;
-  for (const SourceOptions& source : recipe.data.train) weights.push_back(source.weight);
-  return ImageStream(images_of(recipe, recipe.data.train, arch), weights,
-                     {.seed = recipe.seed,
-                      .shuffle = recipe.data.shuffle,
-                      .global_batch_size = recipe.train.global_batch_size,
-                      .micro_batch_size = recipe.train.micro_batch_size});
+  return ImageStream(images_of(recipe, recipe.data.train, arch), weights_of(recipe.data.train),
+                     StreamOptions::of(recipe));
 }
 
 ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch) {

@@ -8,6 +8,7 @@
 #include "data/images.h"
 #include "data/mixture.h"
 #include "data/step_data.h"
+#include "data/stream_options.h"
 
 namespace moesaic {
 
@@ -15,15 +16,8 @@ namespace moesaic {
 /// source has each of its images once.
 class ImageStream : public StepData {
  public:
-  struct Options {
-    std::uint64_t seed = 0;
-    bool shuffle = true;
-    std::int64_t global_batch_size = 32;  // a multiple of micro_batch_size
-    std::int64_t micro_batch_size = 4;
-  };
-
   /// `weights`: the sources' shares of the images drawn.
-  ImageStream(Images images, const std::vector<double>& weights, const Options& options);
+  ImageStream(Images images, const std::vector<double>& weights, const StreamOptions& options);
 
   StepSize size(std::int64_t step) const override;
   /// An example's id is its position within the global batch.
@@ -33,7 +27,7 @@ class ImageStream : public StepData {
 
  private:
   Images images_;
-  Options options_;
+  StreamOptions options_;
   Mixture mixture_;
 };
 

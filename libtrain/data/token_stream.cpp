@@ -17,7 +17,7 @@ std::vector<std::int64_t> sizes_of(const std::vector<Sequences>& sources) {
 }  // namespace
 
 TokenStream::TokenStream(std::vector<Sequences> sources, const std::vector<double>& weights,
-                         const Options& options)
+                         const StreamOptions& options)
     : sources_(std::move(sources)),
       options_(options),
       mixture_(sizes_of(sources_), weights, {.seed = options.seed, .shuffle = options.shuffle}) {

@@ -9,21 +9,15 @@
 #include "data/mixture.h"
 #include "data/sequences.h"
 #include "data/step_data.h"
+#include "data/stream_options.h"
 
 namespace moesaic {
 
 class TokenStream : public StepData {
  public:
-  struct Options {
-    std::uint64_t seed = 0;
-    bool shuffle = true;
-    std::int64_t global_batch_size = 32;  // a multiple of micro_batch_size
-    std::int64_t micro_batch_size = 4;
-  };
-
   /// One entry of `sources` per source, `weights` their shares of the sequences drawn.
   TokenStream(std::vector<Sequences> sources, const std::vector<double>& weights,
-              const Options& options);
+              const StreamOptions& options);
 
   StepSize size(std::int64_t step) const override;
   /// Each sequence is an example; its id is its position within the global batch.
@@ -39,7 +33,7 @@ class TokenStream : public StepData {
   Draw draw(std::int64_t step, std::int64_t position) const;
 
   std::vector<Sequences> sources_;
-  Options options_;
+  StreamOptions options_;
   Mixture mixture_;
 };
 

@@ -12,13 +12,11 @@
 
 namespace moesaic {
 
-class DeferringSink : public GradientSink {
+class DeferringSink : public PassingSink {
  public:
   DeferringSink(std::unique_ptr<GradientSink> sink, const Communicator& world)
-      : sink_(std::move(sink)), world_(world) {}
+      : PassingSink(*sink), sink_(std::move(sink)), world_(world) {}
 
-  void begin(const Round& round) override { sink_->begin(round); }
-  void open(const Parameter& parameter) override { sink_->open(parameter); }
   /// Keeps the use of a product's weight, and hands over the oldest where too many wait: what they
   /// refer to takes memory.
   void add(const ParameterUse& use) override;
@@ -26,7 +24,6 @@ class DeferringSink : public GradientSink {
   /// Hands over all that waits, in order.
   void catch_up() override;
   void end() override;
-  double wait_seconds() const override { return sink_->wait_seconds(); }
 
  private:
   /// A use, or the end of an operation (no use).

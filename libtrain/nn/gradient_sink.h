@@ -70,6 +70,26 @@ class GradientSink {
   virtual double wait_seconds() const { return 0; }
 };
 
+/// Hands everything on to another sink, which it does not own: what sinks before a sink do unless
+/// they say otherwise.
+class PassingSink : public GradientSink {
+ public:
+  explicit PassingSink(GradientSink& next) : next_(next) {}
+
+  void begin(const Round& round) override { next_.begin(round); }
+  void open(const Parameter& parameter) override { next_.open(parameter); }
+  void add(const ParameterUse& use) override { next_.add(use); }
+  void close(const Parameter& parameter, const HandOverAgain& again) override {
+    next_.close(parameter, again);
+  }
+  void catch_up() override { next_.catch_up(); }
+  void end() override { next_.end(); }
+  double wait_seconds() const override { return next_.wait_seconds(); }
+
+ protected:
+  GradientSink& next_;
+};
+
 /// Sums gradients into flat buckets and reports parameters whose last operation of the round is
 /// closed, so that a bucket's reduction starts while backward goes on.
 class AccumulatingSink : public GradientSink {

@@ -35,19 +35,12 @@ class FirstRun {
   Reach reach() const { return beyond_if(sink_ && sink_->opened); }
 
  private:
-  struct Sink : public GradientSink {
-    explicit Sink(GradientSink& all) : all_sink(all) {}
+  struct Sink : public PassingSink {
+    using PassingSink::PassingSink;
     void open(const Parameter& parameter) override {
       opened = true;
-      all_sink.open(parameter);
+      PassingSink::open(parameter);
     }
-    void add(const ParameterUse& use) override { all_sink.add(use); }
-    void close(const Parameter& parameter, const HandOverAgain& again) override {
-      all_sink.close(parameter, again);
-    }
-    void catch_up() override { all_sink.catch_up(); }
-
-    GradientSink& all_sink;
     bool opened = false;
   };
 
@@ -65,18 +58,9 @@ class SecondRun {
   ForwardContext& context() { return context_; }
 
  private:
-  class Sink : public GradientSink {
-   public:
-    explicit Sink(GradientSink& first) : first_(first) {}
+  struct Sink : public PassingSink {
+    using PassingSink::PassingSink;
     void open(const Parameter&) override {}
-    void add(const ParameterUse& use) override { first_.add(use); }
-    void close(const Parameter& parameter, const HandOverAgain& again) override {
-      first_.close(parameter, again);
-    }
-    void catch_up() override { first_.catch_up(); }
-
-   private:
-    GradientSink& first_;
   };
 
   std::optional<Sink> sink_;  // none where no gradients are wanted

@@ -88,14 +88,11 @@ void write_text(const Hdf5Id& object, const std::string& name, const std::string
   write_attribute(object, name, type.get(), text.data(), doing);
 }
 
-// As a text that other readers see as one: h5py gives bytes for one of a fixed length.
 void write_variable_text(const Hdf5Id& object, const std::string& name, const std::string& text,
                          const std::string& where) {
   const std::string doing = format("write attribute '{}' of {}", name, where);
   MOESAIC_ASSERT(!text.empty() && text.size() <= kMaxText);
-  const Hdf5Id type(must(H5Tcopy(H5T_C_S1), doing), H5Tclose);
-  must(H5Tset_size(type.get(), H5T_VARIABLE), doing);
-  must(H5Tset_cset(type.get(), H5T_CSET_UTF8), doing);
+  const Hdf5Id type = variable_text_type(doing);
   const char* characters = text.c_str();
   write_attribute(object, name, type.get(), static_cast<const void*>(&characters), doing);
 }

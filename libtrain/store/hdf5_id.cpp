@@ -58,6 +58,13 @@ void throw_hdf5(const std::string& doing) {
                    : "");
 }
 
+Hdf5Id variable_text_type(const std::string& doing) {
+  Hdf5Id type(must(H5Tcopy(H5T_C_S1), doing), H5Tclose);
+  must(H5Tset_size(type.get(), H5T_VARIABLE), doing);
+  must(H5Tset_cset(type.get(), H5T_CSET_UTF8), doing);
+  return type;
+}
+
 void require_hdf5() { MOESAIC_CHECK(kStarted, ErrorKind::kInternal, "HDF5 did not start"); }
 
 }  // namespace moesaic

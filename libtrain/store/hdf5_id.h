@@ -43,6 +43,10 @@ Status must(Status status, const std::string& doing) {
   return status;
 }
 
+/// The type of a text of any length, in UTF-8: h5py reads it as one, and one of a fixed length as
+/// bytes. `doing` as in throw_hdf5().
+Hdf5Id variable_text_type(const std::string& doing);
+
 /// Throws Error(kInternal) when HDF5 did not start.
 void require_hdf5();
 

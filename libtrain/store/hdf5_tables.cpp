@@ -50,12 +50,7 @@ class AttributeWriter {
 
  private:
   Hdf5Id scalar() const { return {must(H5Screate(H5S_SCALAR), doing_), H5Sclose}; }
-  Hdf5Id text_type() const {
-    Hdf5Id type(must(H5Tcopy(H5T_C_S1), doing_), H5Tclose);
-    must(H5Tset_size(type.get(), H5T_VARIABLE), doing_);
-    must(H5Tset_cset(type.get(), H5T_CSET_UTF8), doing_);
-    return type;
-  }
+  Hdf5Id text_type() const { return variable_text_type(doing_); }
   void write(std::int64_t type, const Hdf5Id& space, const void* values) const {
     const Hdf5Id attribute(
         must(H5Acreate2(file_.get(), name_.c_str(), type, space.get(), H5P_DEFAULT, H5P_DEFAULT),

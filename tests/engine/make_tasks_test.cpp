@@ -151,16 +151,8 @@ TEST(Tasks, TheRowsAreThoseOfTheWeightsOfTheirMoment) {
   parts.valid = std::make_unique<OneBatch>(150);
   parts.schedule = make_schedule(recipe, kFirst, std::nullopt);
   std::vector<MetricsRow> rows;
-  class Rows : public MetricsSink {
-   public:
-    explicit Rows(std::vector<MetricsRow>& rows) : rows_(rows) {}
-    void write(const MetricsRow& row) override { rows_.push_back(row); }
-
-   private:
-    std::vector<MetricsRow>& rows_;
-  };
   TrainingRun alone(recipe, context, {}, std::move(parts));
-  alone.add_sink(std::make_unique<Rows>(rows));
+  alone.add_sink(std::make_unique<test::Rows>(rows));
   StopSignal stop;
   EXPECT_EQ(alone.run(stop), 0);
   ASSERT_FALSE(rows.empty());

@@ -15,17 +15,8 @@
 namespace moesaic {
 namespace {
 
+using test::Rows;
 using testing::TempFolder;
-
-/// Keeps the rows that a run writes.
-class Rows : public MetricsSink {
- public:
-  explicit Rows(std::vector<MetricsRow>& rows) : rows_(rows) {}
-  void write(const MetricsRow& row) override { rows_.push_back(row); }
-
- private:
-  std::vector<MetricsRow>& rows_;
-};
 
 /// A part with a tensor and a note of its own: how many steps it has seen.
 class Counter : public StepPart {

@@ -86,6 +86,18 @@ class Peft : public testing::Test {
     return tensors;
   }
 
+  /// The same with magnitudes, which it returns, and the base that they belong to.
+  test::HubTensors write_dora_and_base() const {
+    test::HubTensors tensors = query_tensors();
+    for (const char* layer : {"0", "1"}) {
+      tensors[format("base_model.model.model.layers.{}.self_attn.q_proj.lora_magnitude_vector",
+                     layer)] = test::sample_tensor("m", {16}, at::kFloat).abs().add(1);
+    }
+    test::write_peft_folder(folder(), test::sample_peft_config({{"use_dora", true}}), tensors);
+    test::write_hub_folder(hub(), config_, test::sample_hub_tensors(config_));
+    return tensors;
+  }
+
   test::SampleFolder folder_;
   RankContext context_ = RankContext::single();
   Json config_ = test::sample_hub_config();
@@ -315,13 +327,7 @@ TEST_F(Peft, AdaptersAreMergedOnTheirWay) {
 }
 
 TEST_F(Peft, DoraBringsEachRowToItsLength) {
-  test::HubTensors tensors = query_tensors();
-  for (const char* layer : {"0", "1"}) {
-    tensors[format("base_model.model.model.layers.{}.self_attn.q_proj.lora_magnitude_vector",
-                   layer)] = test::sample_tensor("m", {16}, at::kFloat).abs().add(1);
-  }
-  test::write_peft_folder(folder(), test::sample_peft_config({{"use_dora", true}}), tensors);
-  test::write_hub_folder(hub(), config_, test::sample_hub_tensors(config_));
+  const test::HubTensors tensors = write_dora_and_base();
   const auto source = adapted(context_, ModelSource::open(context_, hub()), folder());
   const at::Tensor rows = source->rows("model.layers.1.self_attn.q_proj.weight", 4, 8);
   const at::Tensor length = rows.square().sum(1).sqrt();
@@ -410,13 +416,7 @@ TEST_F(Peft, ImportsAreTheWayBackOfExports) {
 }
 
 TEST_F(Peft, ImportsWithDoraKeepTheMagnitudes) {
-  test::HubTensors tensors = query_tensors();
-  for (const char* layer : {"0", "1"}) {
-    tensors[format("base_model.model.model.layers.{}.self_attn.q_proj.lora_magnitude_vector",
-                   layer)] = test::sample_tensor("m", {16}, at::kFloat).abs().add(1);
-  }
-  test::write_peft_folder(folder(), test::sample_peft_config({{"use_dora", true}}), tensors);
-  test::write_hub_folder(hub(), config_, test::sample_hub_tensors(config_));
+  write_dora_and_base();
   const std::string checkpoint = folder_.file("checkpoint");
   import_model(folder(), checkpoint, {.base = hub()}, Log({.console = false}));
   expect_equal(read_peft_folder(folder(), options()),

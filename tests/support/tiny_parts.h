@@ -34,6 +34,16 @@ class SmallData : public StepData {
   std::int64_t micro_batch_size_;
 };
 
+/// Keeps the rows that a run writes.
+class Rows : public MetricsSink {
+ public:
+  explicit Rows(std::vector<MetricsRow>& rows) : rows_(rows) {}
+  void write(const MetricsRow& row) override { rows_.push_back(row); }
+
+ private:
+  std::vector<MetricsRow>& rows_;
+};
+
 /// In float64, with experts that a bias balances.
 inline Recipe small_recipe(const std::string& run_dir) {
   Recipe recipe;
