@@ -45,6 +45,7 @@ find_library(PCRE2_LIBRARY pcre2-8 REQUIRED)
 find_library(UTF8PROC_LIBRARY utf8proc REQUIRED)
 find_library(SODIUM_LIBRARY sodium REQUIRED)
 find_path(SODIUM_INCLUDE_DIR sodium.h REQUIRED)
+find_path(KISSFFT_INCLUDE_DIR kissfft/kissfft.hh REQUIRED)  # a template in a header: nothing to link
 find_package(PNG REQUIRED)
 find_package(ZLIB REQUIRED)
 if(NOT TARGET yaml-cpp::yaml-cpp)

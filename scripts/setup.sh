@@ -54,7 +54,7 @@ about_system() {
 
 packages=(g++ cmake ninja-build ccache python3-venv openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libcli11-dev
   libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev libpcre2-dev libutf8proc-dev libpng-dev zlib1g-dev
-  libsodium-dev)
+  libsodium-dev libkissfft-dev)
 [ $tests = 0 ] || packages+=(libgtest-dev libbenchmark-dev)
 [ $parity = 0 ] || packages+=(clang libclang-rt-dev)  # the fuzz targets
 [ $peers = 0 ] || packages+=(python3-dev)             # torch compiles for the speed comparison
@@ -112,6 +112,8 @@ fi
 if [ $peers = 1 ]; then
   venv_install .venv-parity "$torch" transformers==5.17.0 tokenizers==0.23.3 safetensors==0.8.0 gguf==0.19.0
   venv_install .venv-parity sacrebleu==2.6.0 rouge-score==0.1.2 scikit-learn==1.9.1
+  venv_install .venv-parity --no-deps dp-accounting==0.6.0 opacus==1.6.0
+  venv_install .venv-parity attrs==26.1.0 absl-py==2.5.1 dm-tree==0.1.10 opt_einsum==3.4.0
   venv_install .venv-parity peft==0.21.2 accelerate==1.15.0 bitsandbytes==0.50.2
   venv_install .venv-parity --no-deps trl==1.16.0  # its chat templates are read, it is not imported
 fi

@@ -24,7 +24,11 @@ void add_data(CLI::App& app, int& exit_code);
 void add_tokenize(CLI::App& app, int& exit_code);
 void add_import(CLI::App& app, int& exit_code);
 void add_export(CLI::App& app, int& exit_code);
+void add_privacy(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
+
+/// `moesaic privacy audit`, a verb of `privacy`.
+void add_privacy_audit(CLI::App& privacy, int& exit_code);
 
 /// RECIPE [KEY=VALUE ...], the arguments that every verb with a recipe takes.
 struct RecipeArguments {

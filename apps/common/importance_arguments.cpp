@@ -16,6 +16,9 @@ void add_importance_arguments(CLI::App& verb, ImportanceArguments& arguments) {
                   "ewc (the Fisher information) | mas (the sensitivity of the outputs)")
       ->check(CLI::IsMember({"ewc", "mas"}))
       ->capture_default_str();
+  verb.add_flag("--not-private", arguments.not_private,
+                "Though the recipe's data are under a ledger: the file then tells of them without "
+                "noise");
   verb.add_flag("--json", arguments.json, "A summary on stdout");
 }
 
@@ -25,6 +28,7 @@ std::vector<std::string> to_argv(const ImportanceArguments& arguments) {
   argv.push_back("--recipe=" + arguments.recipe);
   argv.push_back("--output=" + arguments.output);
   argv.push_back("--method=" + arguments.method);
+  if (arguments.not_private) argv.emplace_back("--not-private");
   if (arguments.json) argv.emplace_back("--json");
   return argv;
 }

@@ -10,6 +10,7 @@ struct ImportanceArguments {
   std::string recipe;          // whose data, labels and precision are taken
   std::string output;          // HDF5 file
   std::string method = "ewc";  // ewc | mas
+  bool not_private = false;    // of data under a ledger (recipe: privacy)
   bool json = false;
 };
 

@@ -42,6 +42,8 @@ void add_build(CLI::App& data) {
                    "What a line that cannot be read does: stop | skip")
       ->check(CLI::IsMember({"stop", "skip"}))
       ->capture_default_str();
+  verb->add_flag("--users", options->encode.owners,
+                 "Keep whose each document is: the key \"user\" of its line (privacy.unit: user)");
   verb->add_option("--threads", options->threads, "That tokenise (default: all cores)")
       ->check(CLI::Range(1, 4096));
   verb->add_flag("--json", *json, "Machine output");

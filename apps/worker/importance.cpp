@@ -56,7 +56,8 @@ int importance(const ImportanceArguments& arguments, const RankJob& job) {
                                                   .base = arguments.model.base,
                                                   .adapter = arguments.model.adapter,
                                                   .output = arguments.output,
-                                                  .mas = arguments.method == "mas"},
+                                                  .mas = arguments.method == "mas",
+                                                  .not_private = arguments.not_private},
                                                  recipe, context);
   report(notes, watch.seconds(), arguments, context);
   return 0;

@@ -63,6 +63,7 @@ void check_model(const Recipe& recipe, const Places& places, ProblemList& proble
 void check_batch(const Recipe& recipe, const Places& places, ProblemList& problems) {
   const std::int64_t global = recipe.train.global_batch_size;
   const std::int64_t micro = recipe.train.micro_batch_size;
+  if (recipe.privacy) return;  // steps are drawn
   if (problems.has_error("train.global_batch_size") || problems.has_error("train.micro_batch_size"))
     return;
   const bool given = places.count("train.global_batch_size") > 0;
@@ -234,6 +235,7 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   check_model(recipe, places, problems);
   if (recipe.tokenizer != "byte") recipe.tokenizer = absolute_path(recipe.tokenizer);
   if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);
+  resolve_privacy(recipe, places, problems);
 }
 
 // `options` of the dense weights become those of the model with experts.
@@ -339,6 +341,7 @@ void check_architecture(const Recipe& recipe, const Places& places, ProblemList&
   check_training(recipe, options, places, problems);
   check_adaptation(recipe, places, problems);
   check_continual(recipe, options, places, problems);
+  check_privacy(recipe, options, places, problems);
   warn_without_effect(recipe, options, places, problems);
 }
 

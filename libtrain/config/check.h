@@ -34,6 +34,13 @@ void check_adaptation(const Recipe& recipe, const Places& places, ProblemList& p
 void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
                      ProblemList& problems);
 
+/// What the block privacy sets where nothing else is said: train.clip_norm 0, moe.balance.type
+/// sequence, train.global_batch_size what it expects, its delta that of the budget, its ledger in the run folder.
+void resolve_privacy(Recipe& recipe, const Places& places, ProblemList& problems);
+/// What the block privacy asks of the rest and of the architecture.
+void check_privacy(const Recipe& recipe, const arch::Options& options, const Places& places,
+                   ProblemList& problems);
+
 /// What is wrong with a run by a method that has neither importances nor tasks.
 std::string nothing_to_pull_to(const std::string& method);
 

@@ -121,6 +121,20 @@ void check_continual_effects(const Recipe& recipe, bool is_moe, const EffectChec
     check.unused("continual.replay.sources", "continual.replay.share is 0");
 }
 
+void check_privacy_effects(const Recipe& recipe, const EffectCheck& check) {
+  if (!recipe.privacy) return;
+  const PrivacyOptions& privacy = *recipe.privacy;
+  check.unused("data.shuffle", "units are drawn (privacy.sampling)");
+  if (privacy.clipping != "adaptive")
+    check.unused("privacy.adaptive", "privacy.clipping is " + privacy.clipping);
+  if (privacy.noise_multiplier == 0.0)
+    check.unused("privacy.budget", "privacy.noise_multiplier is 0: nothing is charged");
+  if (privacy.mechanism != "banded_matrix") {
+    for (const char* key : {"privacy.bands", "privacy.min_separation"})
+      check.unused(key, "privacy.mechanism is " + privacy.mechanism);
+  }
+}
+
 }  // namespace
 
 void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
@@ -145,9 +159,10 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
     check_features(check);
   } else {
     check_completions(recipe, check);
-    check_continual_effects(recipe, is_moe, check);
     check_long_documents(recipe.data, check);
   }
+  check_continual_effects(recipe, is_moe, check);
+  check_privacy_effects(recipe, check);
   for (const std::int64_t step : recipe.log.profile_steps) {
     if (!recipe.train.max_steps || step <= *recipe.train.max_steps) continue;
     check.warn("log.profile_steps", format("step {} has no effect: the run ends with step {}", step,

@@ -224,6 +224,42 @@ struct ContinualOptions {
   bool mask_classes = false;         // a task's outputs are its own classes alone
 };
 
+/// The bound of a unit's gradient that follows the norms (Andrew et al. 2021, arXiv 1905.03871).
+struct AdaptiveClippingOptions {
+  double quantile = 0.5;        // share of the units that are below the bound
+  double rate = 0.2;            // of the geometric update
+  std::optional<double> noise;  // standard deviation on the count; expected_batch_size / 20
+};
+
+struct PrivacyBudgetOptions {
+  double epsilon = 8.0;
+  double delta = 1e-6;
+};
+
+/// Differential privacy at the level of a unit of the data (DP-SGD, Abadi et al. 2016, arXiv
+/// 1607.00133).
+struct PrivacyOptions {
+  std::string unit = "sequence";  // sequence | document | user
+  double clip_norm = 1.0;         // 0 = no clipping (allow_no_privacy)
+  std::string clipping = "flat";  // flat | per_layer | automatic | adaptive
+  AdaptiveClippingOptions adaptive;
+  std::optional<double> noise_multiplier;  // of clip_norm; this or target_epsilon
+  std::optional<double> target_epsilon;
+  double delta = 1e-6;
+  std::string sampling = "poisson";  // poisson | cyclic
+  double expected_batch_size = 64;   // units of a step in the mean
+  std::optional<std::int64_t> max_batch_size;  // slots of a step
+  std::string accountant = "pld";              // pld | rdp
+  std::string mechanism = "gaussian";          // gaussian | banded_matrix
+  std::int64_t bands = 1;
+  std::optional<std::int64_t> min_separation;  // steps between two uses of a unit
+  std::string ledger;                          // default <run_dir>/ledger.json
+  std::optional<PrivacyBudgetOptions> budget;  // of the ledger
+  bool log_loss = false;                       // numbers that are not private are written
+  std::optional<std::uint64_t> noise_seed;     // tests only
+  bool allow_no_privacy = false;
+};
+
 struct Recipe {
   std::string name;
   std::uint64_t seed = 1234;
@@ -237,6 +273,7 @@ struct Recipe {
   MoeOptions moe;
   std::optional<AdaptOptions> adapt;
   std::optional<ContinualOptions> continual;
+  std::optional<PrivacyOptions> privacy;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   EvalOptions eval;

@@ -246,6 +246,9 @@ std::vector<Key> all_keys() {
             "all are trained.");
   add_block(keys, FIELD(continual),
             "What keeps old knowledge while new is learned (docs/continual.md); absent: nothing.");
+  add_block(keys, FIELD(privacy),
+            "Training that is differentially private at the level of a unit of the data "
+            "(docs/privacy.md); absent: it is not.");
   add_running(keys);
   return keys;
 }

@@ -92,6 +92,8 @@ const Schema<EsftOptions>& schema_of(const EsftOptions*);
 const Schema<AdaptOptions>& schema_of(const AdaptOptions*);
 const Schema<ContinualTask>& schema_of(const ContinualTask*);
 const Schema<ContinualOptions>& schema_of(const ContinualOptions*);
+const Schema<PrivacyBudgetOptions>& schema_of(const PrivacyBudgetOptions*);
+const Schema<PrivacyOptions>& schema_of(const PrivacyOptions*);
 
 template <class T>
 concept Described = requires(const T* owner) {

@@ -4,8 +4,8 @@
 
 #include <utility>
 
-#include "continual/example_rows.h"
 #include "core/error.h"
+#include "nn/example_rows.h"
 
 namespace moesaic {
 namespace {

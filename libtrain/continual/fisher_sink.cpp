@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "continual/example_rows.h"
 #include "core/error.h"
+#include "nn/example_rows.h"
 
 namespace moesaic {
 namespace {

@@ -75,11 +75,22 @@ std::string replaceable(std::string path, ErrorKind kind) {
 }  // namespace
 
 std::string read_file(const std::string& path, ErrorKind kind, std::uint64_t max_bytes) {
+  return read_from(path, 0, kind, max_bytes);
+}
+
+std::string read_from(const std::string& path, std::uint64_t offset, ErrorKind kind,
+                      std::uint64_t max_bytes) {
   const Descriptor file(path, O_RDONLY, kind, "read");
   const auto status = file.status();
   MOESAIC_CHECK(!S_ISDIR(status.st_mode), kind, "cannot read {}: it is a folder", path);
-  MOESAIC_CHECK(static_cast<std::uint64_t>(status.st_size) <= max_bytes, kind,
-                "{} has {} bytes, at most {} are read", path, status.st_size, max_bytes);
+  const auto size = static_cast<std::uint64_t>(status.st_size);
+  MOESAIC_CHECK(size <= offset || size - offset <= max_bytes, kind,
+                "{} has {} bytes, at most {} are read", path, size - offset, max_bytes);
+  if (offset > 0) {
+    MOESAIC_CHECK(size >= offset, kind, "{} has {} bytes, it had {}", path, size, offset);
+    if (::lseek(file.get(), static_cast<off_t>(offset), SEEK_SET) < 0)
+      fail(kind, "read", path, errno);
+  }
   std::string content;
   char buffer[1 << 16];
   for (;;) {
@@ -125,6 +136,17 @@ void NewFile::finish() {
   if (::fsync(fd_) != 0) fail(kind_, "fsync", temporary_, errno);
   publish(temporary_, path_, kind_);
   ::close(std::exchange(fd_, -1));
+}
+
+void append_file(const std::string& path, std::string_view bytes, ErrorKind kind) {
+  const Descriptor file(path, O_WRONLY | O_APPEND, kind, "append to");
+  while (!bytes.empty()) {
+    const ssize_t wrote = ::write(file.get(), bytes.data(), bytes.size());
+    if (wrote < 0 && errno == EINTR) continue;
+    if (wrote < 0) fail(kind, "append to", path, errno);
+    bytes.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  file.sync();
 }
 
 void make_folder(const std::string& path, ErrorKind kind) {

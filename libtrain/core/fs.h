@@ -39,6 +39,15 @@ class NewFile {
   int fd_ = -1;
 };
 
+/// Appends to a file that is there, in one write, and fsyncs: durable once it returns.
+void append_file(const std::string& path, std::string_view bytes,
+                 ErrorKind kind = ErrorKind::kCheckpoint);
+
+/// The bytes of a file from `offset` on, at most `max_bytes` of them: more is an Error(kind), and
+/// so is a file that is shorter than `offset`.
+std::string read_from(const std::string& path, std::uint64_t offset, ErrorKind kind,
+                      std::uint64_t max_bytes);
+
 /// Makes the folder and its parents; Error(kind) when not possible.
 void make_folder(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
 

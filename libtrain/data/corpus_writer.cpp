@@ -94,7 +94,10 @@ void CorpusWriter::write(const Waiting& one) {
     ++counts_.empty_documents;
   } else {
     writer_.add(one.document.ids, one.document.may_be_target);
-    writer_.end_document();
+    if (encoder_.names_owners())
+      writer_.end_document(one.document.owner);
+    else
+      writer_.end_document();
   }
 }
 

@@ -97,12 +97,13 @@ EncodeOptions encode_options(const Recipe& recipe) {
   return {.tokenizer = recipe.tokenizer,
           .chat_template = recipe.data.chat_template,
           .loss_on = recipe.data.loss_on,
-          .on_error = recipe.data.on_error};
+          .on_error = recipe.data.on_error,
+          .owners = recipe.privacy && recipe.privacy->unit == "user"};
 }
 
 BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
                            const std::string& cache, const Log& log) {
-  const EncodeOptions encode = encode_options(recipe);
+  EncodeOptions encode = encode_options(recipe);
   MOESAIC_CHECK(!recipe.data.train.empty(), ErrorKind::kRecipe, "data.train names no source");
   BuiltCorpora corpora;
   const auto build = [&](const std::vector<SourceOptions>& sources, const char* key,
@@ -115,6 +116,7 @@ BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
     }
   };
   build(recipe.data.train, "train", corpora.paths.train);
+  encode.owners = false;  // of training data
   build(recipe.data.valid, "valid", corpora.paths.valid);
   return corpora;
 }
@@ -127,6 +129,16 @@ std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPath
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {
   return TokenStream(open_train_sources(recipe, paths, vocab_size), weights_of(recipe.data.train),
                      StreamOptions::of(recipe));
+}
+
+std::vector<Sequences> open_unit_sources(const Recipe& recipe, const CorpusPaths& paths,
+                                         std::int64_t vocab_size) {
+  DataOptions data = recipe.data;
+  if (recipe.privacy->unit != "sequence" && data.packing != DataOptions::Packing(false)) {
+    data.packing = false;
+    data.too_long = data.too_long.value_or("stop");
+  }
+  return open_sources(data.train, paths.train, data, vocab_size);
 }
 
 EvalBatches open_valid(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {

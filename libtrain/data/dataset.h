@@ -42,6 +42,10 @@ BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
 /// Error(kData), naming the source, for token ids of `vocab_size` or above.
 std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPaths& paths,
                                           std::int64_t vocab_size);
+/// The same for the units of privacy (data/unit_list.h): documents and users have sequences that
+/// nobody shares, which best_fit lays together in a step's micro-batches.
+std::vector<Sequences> open_unit_sources(const Recipe& recipe, const CorpusPaths& paths,
+                                         std::int64_t vocab_size);
 TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
 EvalBatches open_valid(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
 

@@ -23,6 +23,16 @@ const Json& member_of(const Json& line, const char* key, const std::string& wher
   return *found;
 }
 
+// Whose the line is: its key "user".
+std::string owner_of(const std::string& line, const std::string& where) {
+  const Json json = read_object(line, where);
+  const Json& user = member_of(json, "user", where);
+  MOESAIC_CHECK((user.is_string() && user != "") || user.is_number_integer(), ErrorKind::kData,
+                "{}: \"user\" is {}, must be a text that is not empty, or an integer", where,
+                user.is_string() ? "an empty text" : user.type_name());
+  return user.is_string() ? user.get<std::string>() : user.dump();
+}
+
 // Tokens that both begin with.
 std::size_t shared_beginning(const std::vector<std::uint32_t>& a,
                              const std::vector<std::uint32_t>& b) {
@@ -55,12 +65,17 @@ DocumentEncoder::DocumentEncoder(DataFormat data_format, const EncodeOptions& op
     : format_(data_format),
       learns_all_(options.loss_on == "all" || !has_completions(data_format)),
       skips_errors_(options.on_error == "skip"),
+      names_owners_(options.owners),
       tokenizer_name_(options.tokenizer) {
   MOESAIC_CHECK(options.loss_on != "completion" || has_completions(data_format), ErrorKind::kRecipe,
                 "data.loss_on is completion, and data of format {} have none; auto is right for "
                 "sources of several formats",
                 name_of(data_format));
+  MOESAIC_CHECK(!names_owners_ || data_format != DataFormat::kText, ErrorKind::kRecipe,
+                "data of format text have no users: privacy.unit user and --users need lines of "
+                "JSON, each with a key \"user\"");
   if (skips_errors_) key_ = "skip\n";
+  if (names_owners_) key_ += "owners\n";
   if (!has_completions(data_format)) return;
   const TemplateSource source = find_chat_template(options.chat_template, options.tokenizer);
   if (!source.text.empty()) chat_ = ChatTemplate::parse(source.text, source.where);
@@ -86,7 +101,9 @@ std::string DocumentEncoder::key() const { return key_; }
 EncodedDocument DocumentEncoder::encode(const std::string& text, const std::string& where,
                                         const Tokenizer& tokenizer) const {
   try {
-    return encode_line(text, where, tokenizer);
+    EncodedDocument document = encode_line(text, where, tokenizer);
+    if (names_owners_) document.owner = owner_of(text, where);
+    return document;
   } catch (const Error& error) {
     const std::string reason = error.what();
     if (reason.starts_with(where)) throw;

@@ -18,22 +18,25 @@ struct EncodeOptions {
   std::optional<std::string> chat_template;  // a file in that one's place
   std::string loss_on = "auto";              // auto | all | completion
   std::string on_error = "stop";             // stop | skip
+  bool owners = false;                       // each line says whose it is: its key "user"
 };
 
 struct EncodedDocument {
   std::vector<std::uint32_t> ids;
   std::vector<std::uint8_t> may_be_target;  // one value an id; empty = all may
+  std::string owner = {};                   // where EncodeOptions::owners asks for it
 };
 
 /// One object serves any number of threads, with a tokenizer each.
 class DocumentEncoder {
  public:
   /// Of documents in that format. Error(kData) for a template that cannot be read, Error(kRecipe)
-  /// for messages without any, and for loss_on: completion where there is none.
+  /// for messages without any, and for loss_on: completion or owners where there are none.
   DocumentEncoder(DataFormat data_format, const EncodeOptions& options);
 
   DataFormat data_format() const { return format_; }
   bool skips_errors() const { return skips_errors_; }
+  bool names_owners() const { return names_owners_; }
   /// A line, or with text a whole file. No ids = the document is empty. Error(kData)
   /// naming `where` for what cannot be read.
   EncodedDocument encode(const std::string& text, const std::string& where,
@@ -56,7 +59,7 @@ class DocumentEncoder {
   Json variables_of(const Json& line) const;
 
   DataFormat format_;
-  bool learns_all_, skips_errors_;
+  bool learns_all_, skips_errors_, names_owners_;
   std::optional<ChatTemplate> chat_;
   Json variables_;
   std::string key_, tokenizer_name_;

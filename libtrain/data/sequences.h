@@ -33,6 +33,8 @@ class Sequences {
 
   std::int64_t size() const { return size_; }
   std::int64_t documents(std::int64_t index) const;  // of one sequence
+  /// Its first id in the token file.
+  std::int64_t start(std::int64_t index) const { return piece(index, 0).start; }
   std::int64_t length(std::int64_t index) const;     // ids of all of them
   std::int64_t inputs(std::int64_t index) const { return length(index) - documents(index); }
   std::int64_t targets(std::int64_t index) const;

@@ -9,7 +9,8 @@ namespace moesaic {
 
 /// Sizes of the whole step, over all ranks and micro-batches, known before its first forward. Each
 /// may differ from step to step, the number of micro-batches, too: samples may be drawn by Poisson.
-/// A step may have no target.
+/// A step may have no target. What is shown of a run comes from target_tokens: where a step's units
+/// are drawn in private, it is a public number, and so is not that of the draw.
 struct StepSize {
   std::int64_t target_tokens = 0;
   std::int64_t input_tokens = 0;

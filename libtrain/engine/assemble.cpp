@@ -5,6 +5,7 @@
 #include "adapt/lora.h"
 #include "config/training_table.h"
 #include "engine/add_continual.h"
+#include "engine/add_privacy.h"
 #include "engine/async_saver.h"
 #include "engine/make_tasks.h"
 #include "engine/open_data.h"
@@ -78,9 +79,10 @@ void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const R
 }
 
 void make_training(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-                   const std::string& digest, TrainingParts& parts) {
+                   const std::string& digest, UnitStream* units, TrainingParts& parts) {
   AccumulatingSink& sink = make_sink(recipe, context, parts);
   add_chosen_experts(recipe, arch, context, parts);
+  add_privacy(recipe, context, units, parts);
   std::optional<Ownership> ownership;
   if (recipe.parallel.shard_optimizer)
     ownership.emplace(Ownership::make(*parts.parameters, context));
@@ -128,7 +130,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
     carry_chat_template(recipe.data.chat_template, parts.origin.files);
   }
   parts.losses = make_losses(recipe, arch);
-  make_training(recipe, arch, context, digest, parts);
+  make_training(recipe, arch, context, digest, data.units, parts);
   make_saver(recipe, context, parts);
   parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
   add_tasks(recipe, context, std::move(data.tasks), parts);

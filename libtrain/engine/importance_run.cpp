@@ -15,6 +15,22 @@ void require_one_task(const Recipe& recipe) {
               "the importances of each by itself");
 }
 
+// An importance is a sum over the data without bound and without noise.
+Recipe without_privacy(const Recipe& recipe, bool not_private) {
+  if (recipe.privacy && !not_private) {
+    throw Error(ErrorKind::kRecipe,
+                format("the data of the recipe are under a ledger, {}, and importances would tell "
+                       "of them without noise",
+                       recipe.privacy->ledger),
+                "take the importances of other data, or say with --not-private that the file need "
+                "not be private");
+  }
+  Recipe plain = recipe;
+  plain.privacy.reset();
+  plain.train.global_batch_size = plain.train.micro_batch_size;  // the order is the same
+  return plain;
+}
+
 ParameterSet parameters_of(const ModelSource& source, const Precision& precision,
                            const RankContext& context) {
   return {arch::parameter_table(source.arch()), ParameterSet::Options{.dtype = precision.master,
@@ -36,9 +52,10 @@ FisherRequest request_of(const ImportanceRun& run, const Recipe& recipe, std::in
 
 }  // namespace
 
-ImportanceNotes make_importances(const ImportanceRun& run, const Recipe& recipe,
+ImportanceNotes make_importances(const ImportanceRun& run, const Recipe& given,
                                  const RankContext& context) {
-  require_one_task(recipe);
+  require_one_task(given);
+  const Recipe recipe = without_privacy(given, run.not_private);
   require_place_for_importances(context, run.output);
   const auto source =
       adapted(context, ModelSource::open(context, run.model, run.base), run.adapter);

@@ -19,11 +19,13 @@ struct ImportanceRun {
   std::string adapter;              // "" = none; else merged into the model first
   std::string output;
   bool mas = false;  // the sensitivity of the outputs instead of the Fisher information
+  bool not_private = false;  // of data under a ledger: it is meant that no noise hides them
 };
 
 /// Of all weights of the model, adapters merged, whatever the recipe trains. The recipe gives the
 /// data, the labels and the precision. -> what the file says of itself. Collective over world.
-/// Error(kRecipe) for a recipe of several tasks.
+/// Error(kRecipe) for a recipe of several tasks, and for one with the block privacy unless it is
+/// meant.
 ImportanceNotes make_importances(const ImportanceRun& run, const Recipe& recipe,
                                  const RankContext& context);
 

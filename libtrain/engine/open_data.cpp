@@ -2,24 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "config/tasks.h"
 #include "data/dataset.h"
 #include "data/image_batches.h"
 #include "data/replay_data.h"
+#include "engine/open_units.h"
+#include "engine/source_digests.h"
 #include "store/agreement.h"
 
 namespace moesaic {
 namespace {
-
-std::int64_t steps_of(const Recipe& recipe, std::int64_t sequences) {
-  if (recipe.train.max_steps) return *recipe.train.max_steps;
-  const double drawn = recipe.train.epochs.value_or(1.0) * static_cast<double>(sequences);
-  return std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(
-             std::ceil(drawn / static_cast<double>(recipe.train.global_batch_size))));
-}
 
 RunData open_images(const Recipe& recipe, const arch::Options& arch, const RankContext& context) {
   RunData data;
@@ -46,8 +39,9 @@ RunData open_tokens(const Recipe& recipe, std::int64_t vocab_size, const Tokeniz
     paths = built.paths.packed();
   }
   const auto corpora = CorpusPaths::unpacked(context.world.broadcast(paths, 0, "data.paths"));
-  auto train = std::make_unique<TokenStream>(open_train(recipe, corpora, vocab_size));
   data.of_text = corpora.any_of_text();
+  if (recipe.privacy) return open_units(recipe, corpora, vocab_size, context, std::move(data));
+  auto train = std::make_unique<TokenStream>(open_train(recipe, corpora, vocab_size));
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);
   data.train = std::move(train);
@@ -73,29 +67,14 @@ Recipe one_by_one(const Recipe& recipe, const std::vector<SourceOptions>& source
   return single;
 }
 
-// What knows a source again: its digest, and those of its files.
-std::set<std::string> digests_of(const Json& sources) {
-  std::set<std::string> digests;
-  for (const Json& source : sources) {
-    digests.insert(source.at("digest").get<std::string>());
-    const Json files = source.value("files", Json::object());
-    for (const auto& [name, digest] : files.items()) digests.insert(digest.get<std::string>());
-  }
-  return digests;
-}
-
 // What a model is trained on says nothing as validation. Chief only.
 void require_apart(const Json& replay, const Json& valid) {
-  const std::set<std::string> validation = digests_of(valid);
-  for (const Json& source : replay) {
-    for (const std::string& digest : digests_of(Json::array({source}))) {
-      if (!validation.contains(digest)) continue;
-      throw Error(ErrorKind::kRecipe,
-                  format("continual.replay.sources: {} has a file that is validation data, too",
-                         source.at("path").get<std::string>()),
-                  "replay old training data, and validate on other files");
-    }
-  }
+  const std::string shared = shared_source(replay, valid);
+  if (shared.empty()) return;
+  throw Error(ErrorKind::kRecipe,
+              format("continual.replay.sources: {} has a file that is validation data, too",
+                     shared),
+              "replay old training data, and validate on other files");
 }
 
 RunData open_with_replay(const Recipe& recipe, const arch::Options& arch,
@@ -154,6 +133,14 @@ RunData open_tasks(const Recipe& recipe, const arch::Options& arch, const Tokeni
 }
 
 }  // namespace
+
+std::int64_t steps_of(const Recipe& recipe, std::int64_t examples) {
+  if (recipe.train.max_steps) return *recipe.train.max_steps;
+  const double drawn = recipe.train.epochs.value_or(1.0) * static_cast<double>(examples);
+  const double at_once = recipe.privacy ? recipe.privacy->expected_batch_size
+                                        : static_cast<double>(recipe.train.global_batch_size);
+  return std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(drawn / at_once)));
+}
 
 RunData open_data(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
                   const RankContext& context) {

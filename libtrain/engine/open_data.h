@@ -11,6 +11,7 @@
 #include "data/step_data.h"
 #include "data/task_data.h"
 #include "data/tokenizer.h"
+#include "data/unit_stream.h"
 #include "parallel/rank_context.h"
 
 namespace moesaic {
@@ -31,11 +32,15 @@ struct RunData {
   std::int64_t train_sequences = 0;
   std::int64_t max_steps = 0;  // of the recipe, or of its epochs, or of all tasks
   std::optional<RunTasks> tasks;
+  UnitStream* units = nullptr;  // what `train` is, in a private run
 };
 
 /// Tokens, or images where the model reads features. Collective over world. Error(kData), naming
 /// the source, for data that is missing or malformed, or has token ids of vocab_size or above.
 RunData open_data(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
                   const RankContext& context);
+
+/// Steps of a run over `examples`: train.max_steps, or as many as train.epochs say.
+std::int64_t steps_of(const Recipe& recipe, std::int64_t examples);
 
 }  // namespace moesaic

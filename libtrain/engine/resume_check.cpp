@@ -11,10 +11,12 @@ namespace moesaic {
 namespace {
 
 bool may_change(const std::string& path) {
-  // With or without recomputation a run gives the same bits.
+  // With or without recomputation a run gives the same bits. A ledger that has moved is known by
+  // its lines.
   static constexpr std::array kKeys = {
-      "run_dir",    "train.max_steps",    "train.epochs",  "train.checkpoint_activations",
-      "data.cache", "train.on_nonfinite", "moe.placement", "moe.diagnose_every"};
+      "run_dir",       "train.max_steps",    "train.epochs",  "train.checkpoint_activations",
+      "data.cache",    "train.on_nonfinite", "moe.placement", "moe.diagnose_every",
+      "privacy.ledger"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
   return std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
          std::any_of(kSections.begin(), kSections.end(),

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "comm/trace_span.h"
 #include "core/error.h"
@@ -69,17 +70,17 @@ void Trainer::compute_gradient(const Step& step, StepReport& report) {
   const std::int64_t rounds =
       std::max<std::int64_t>(1, (step.size.micro_batches + ranks - 1) / ranks);
   for (std::int64_t r = 0; r < rounds; ++r) {
-    {
-      const Span span("round", r);
-      parts_.sink->begin({.index = r, .last = r + 1 == rounds});
-      forward_and_backward(micro_batch(step, r * ranks + context_.rank()), report);
-    }
-    parts_.sink->end();
+    std::optional<Span> span(std::in_place, "round", r);
+    parts_.sink->begin({.index = r, .last = r + 1 == rounds});
+    const Batch batch = micro_batch(step, r * ranks + context_.rank());
+    ForwardContext context = parts_.computation.forward(batch);
+    forward_and_backward(context, report);
+    span.reset();
+    parts_.sink->end();  // what was handed over refers to the batch and its context
   }
 }
 
-void Trainer::forward_and_backward(const Batch& batch, StepReport& report) {
-  ForwardContext context = parts_.computation.forward(batch);
+void Trainer::forward_and_backward(ForwardContext& context, StepReport& report) {
   context.sink = parts_.sink.get();
   context.training = true;
   context.step = report.step.number;

@@ -42,7 +42,7 @@ class Trainer {
   Step begin(std::int64_t number, const Request& request);
   void compute_gradient(const Step& step, StepReport& report);
   /// Of one micro-batch; a rank without one takes part with an empty batch.
-  void forward_and_backward(const Batch& batch, StepReport& report);
+  void forward_and_backward(ForwardContext& context, StepReport& report);
   at::Tensor loss(const ForwardContext& context, StepReport& report);
   void sum_over_ranks(const Request& request, StepReport& report);
   Gradients transformed(StepReport& report);

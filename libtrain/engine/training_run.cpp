@@ -2,6 +2,7 @@
 
 #include <ATen/ops/isfinite.h>
 
+#include <exception>
 #include <limits>
 
 #include "comm/trace_span.h"
@@ -245,12 +246,23 @@ bool TrainingRun::train(StopSignal& stop) {
   bool stopping = false;
   while (!is_finished() && !stopping) {
     const std::int64_t number = step_ + 1;
+    admit_next_step();
     profiler.before(number);
     stopping = next_step(stop);
     const auto profile = profiler.after(number, stopping || is_finished() || step_ != number);
     if (profile) profile_ = profile;
   }
   return stopping;
+}
+
+void TrainingRun::admit_next_step() {
+  for (const auto& part : parts_.around) {
+    const std::exception_ptr refusal = part->admit(context_, step_ + 1);
+    if (!refusal) continue;
+    if (step_ > 0) save();
+    parts_.saver->finish();
+    std::rethrow_exception(refusal);
+  }
 }
 
 bool TrainingRun::next_step(StopSignal& stop) {

@@ -69,6 +69,8 @@ class TrainingRun {
   void check_data(const CheckpointInfo& info, bool allow_changed) const;
   /// All steps that are left. True when a signal ended it.
   bool train(StopSignal& stop);
+  /// Throws what a part keeps the next step from being begun with, once what is done is saved.
+  void admit_next_step();
   /// One step with all that is due after it. True when the ranks agreed to stop.
   bool next_step(StopSignal& stop);
   void save();

@@ -31,6 +31,18 @@ at::Tensor balance(const at::Tensor& count_E, const at::Tensor& p_sum_E, double 
   return f_E.mul(p_sum_E).sum().mul(static_cast<double>(p_sum_E.size(0)) / tokens);
 }
 
+// Sum over the rows of a value of each, as they count in their units; and what is left to divide
+// by.
+at::Tensor over_rows(const at::Tensor& value, const StepView& view,
+                     const std::optional<UnitMean>& units) {
+  if (!units) return value.sum();
+  return value.mul(units->of_rows(view.context.batch).to(value.scalar_type())).sum();
+}
+
+double share_of_row(const StepView& view, const std::optional<UnitMean>& units) {
+  return units ? 1.0 : 1.0 / at_least_1(view.step.input_tokens);
+}
+
 }  // namespace
 
 TermValue LayerBalance::evaluate(const StepView& view) {
@@ -60,13 +72,16 @@ at::Tensor SequenceBalance::layer(const StepView& view, std::size_t index) const
   const std::int64_t chosen = router.selected_TK.size(1);
   const at::Tensor best_TK = std::get<1>(at::topk(p_TE.detach(), chosen, -1));
   at::Tensor sum = p_TE.sum().mul(0);  // in the graph, also without documents
+  const std::vector<double> weights =
+      units_ ? units_->of_documents(view.context.batch) : std::vector<double>();
   const auto& offsets = view.context.batch.document_offsets;
   for (std::size_t d = 0; d + 1 < offsets.size(); ++d) {
     const std::int64_t tokens = offsets[d + 1] - offsets[d];
     const at::Tensor count_E = count_of(best_TK.narrow(0, offsets[d], tokens), p_TE.size(1));
-    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0), at_least_1(tokens)));
+    sum = sum.add(balance(count_E, p_TE.narrow(0, offsets[d], tokens).sum(0), at_least_1(tokens)),
+                  units_ ? weights[d] : 1.0);
   }
-  return sum.div(at_least_1(view.step.documents));
+  return units_ ? sum : sum.div(at_least_1(view.step.documents));
 }
 
 TermValue GlobalBalance::evaluate(const StepView& view) {
@@ -88,9 +103,10 @@ TermValue RouterEntropy::evaluate(const StepView& view) {
   std::vector<at::Tensor> layers;
   for (const RouterRecord& router : view.output.routers) {
     const at::Tensor& p_TE = router.probabilities_TE;
-    layers.push_back(p_TE.mul(p_TE.clamp_min(1e-30).log()).sum().neg());
+    const at::Tensor term_TE = p_TE.mul(p_TE.clamp_min(1e-30).log());
+    layers.push_back(over_rows(units_ ? term_TE.sum(1) : term_TE, view, units_).neg());
   }
-  return over_layers(layers, 1.0 / at_least_1(view.step.input_tokens), coefficient_);
+  return over_layers(layers, share_of_row(view, units_), coefficient_);
 }
 
 TermValue TransformersBalance::evaluate(const StepView& view) {
@@ -113,9 +129,9 @@ TermValue TransformersBalance::evaluate(const StepView& view) {
 TermValue RouterZ::evaluate(const StepView& view) {
   std::vector<at::Tensor> layers;
   for (const RouterRecord& router : view.output.routers) {
-    layers.push_back(at::logsumexp(router.logits_TE, 1).square().sum());
+    layers.push_back(over_rows(at::logsumexp(router.logits_TE, 1).square(), view, units_));
   }
-  return over_layers(layers, 1.0 / at_least_1(view.step.input_tokens), coefficient_);
+  return over_layers(layers, share_of_row(view, units_), coefficient_);
 }
 
 }  // namespace moesaic

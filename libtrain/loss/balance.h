@@ -1,7 +1,10 @@
 // Terms on the routers of MoE layers.
 #pragma once
 
+#include <optional>
+
 #include "loss/loss_term.h"
+#include "loss/unit_mean.h"
 
 namespace moesaic {
 
@@ -44,13 +47,18 @@ class GshardBalance : public LayerBalance {
 
 /// Sequence balance (DeepSeek-AI 2024, arXiv 2412.19437, eq. 17 to 20): as Switch over each
 /// sequence, f_i counting the top K of the scores alone, without correction bias and groups;
-/// averaged over the sequences of the step. A sequence is a document of the batch.
+/// averaged over the sequences of the step, or with `units` over those of each unit. A sequence is
+/// a document of the batch.
 class SequenceBalance : public LayerBalance {
  public:
-  using LayerBalance::LayerBalance;
+  explicit SequenceBalance(double coefficient, std::optional<UnitMean> units = {})
+      : LayerBalance(coefficient), units_(units) {}
 
  protected:
   at::Tensor layer(const StepView& view, std::size_t index) const override;
+
+ private:
+  std::optional<UnitMean> units_;
 };
 
 /// Global balance (Qiu et al. 2025, arXiv 2501.11873, eq. 4): as Switch with one f_i for all ranks:
@@ -82,28 +90,33 @@ class TransformersBalance : public LossTerm {
 };
 
 /// Router z-loss (Zoph et al. 2022, eq. 5): mean over the tokens of the step of
-/// logsumexp(logits)^2, for each MoE layer.
+/// logsumexp(logits)^2, for each MoE layer; with `units` over the tokens of a sequence, and the
+/// sequences of a unit.
 class RouterZ : public LossTerm {
  public:
-  explicit RouterZ(double coefficient) : coefficient_(coefficient) {}
+  explicit RouterZ(double coefficient, std::optional<UnitMean> units = {})
+      : coefficient_(coefficient), units_(units) {}
   const char* name() const override { return "loss_router_z"; }
   TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;
+  std::optional<UnitMean> units_;
 };
 
 /// Entropy of the router's probabilities, mean over the tokens of the step, for each MoE layer
 /// (Huang et al. 2024, arXiv 2403.07652, eq. 7): with threshold routing a small one means few
-/// experts.
+/// experts. `units` as in RouterZ.
 class RouterEntropy : public LossTerm {
  public:
-  explicit RouterEntropy(double coefficient) : coefficient_(coefficient) {}
+  explicit RouterEntropy(double coefficient, std::optional<UnitMean> units = {})
+      : coefficient_(coefficient), units_(units) {}
   const char* name() const override { return "loss_router_entropy"; }
   TermValue evaluate(const StepView& view) override;
 
  private:
   double coefficient_;
+  std::optional<UnitMean> units_;
 };
 
 }  // namespace moesaic

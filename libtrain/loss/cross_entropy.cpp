@@ -102,35 +102,53 @@ std::int64_t count_found(const ForwardContext& context, const Linear& head,
 
 namespace {
 
-// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`.
+// Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`. Each row
+// counts `weight_T`, where that is defined.
 TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
-                        const at::Tensor& targets_T, double scale, double coefficient) {
+                        const at::Tensor& targets_T, double scale, double coefficient,
+                        const at::Tensor& weight_T) {
   return logit_loss("cross_entropy", view, hidden_TD, scale, coefficient,
-                    [targets_T](std::int64_t begin, const at::Tensor& logits, double factor,
-                                const at::Tensor& loss) {
-                      losses_and_gradient(logits, targets_T.narrow(0, begin, logits.size(0)),
-                                          factor, loss);
+                    [targets_T, weight_T](std::int64_t begin, const at::Tensor& logits,
+                                          double factor, const at::Tensor& loss) {
+                      const std::int64_t rows = logits.size(0);
+                      losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor, loss);
+                      if (!weight_T.defined()) return;
+                      const at::Tensor weight = weight_T.narrow(0, begin, rows);
+                      at::Tensor(loss).mul_(weight.to(loss.scalar_type()));
+                      at::Tensor(logits).mul_(weight.to(logits.scalar_type()).unsqueeze(1));
                     });
 }
+
+// What the rows of a step count, and the factor of their sum.
+struct TargetMean {
+  double scale = 1;
+  at::Tensor weight_T = {};
+
+  TargetMean(const StepView& view, const std::optional<UnitMean>& units)
+      : scale(units ? 1.0 : per_target(view.step)),
+        weight_T(units ? units->of_targets(view.context.batch) : at::Tensor()) {}
+};
 
 }  // namespace
 
 TermValue CrossEntropy::evaluate(const StepView& view) {
   const Span span("cross_entropy");
-  return cross_entropy(view, view.output.hidden_TD, view.context.batch.targets_T,
-                       per_target(view.step), 1.0);
+  const TargetMean mean(view, units_);
+  return cross_entropy(view, view.output.hidden_TD, view.context.batch.targets_T, mean.scale, 1.0,
+                       mean.weight_T);
 }
 
 TermValue FurtherCrossEntropy::evaluate(const StepView& view) {
   const Span span("further_cross_entropy");
   const std::vector<at::Tensor>& ahead_TD = view.output.ahead_TD;
   const auto depths = static_cast<double>(ahead_TD.size());
+  const TargetMean mean(view, units_);
   TermValue sum;
   for (std::size_t depth = 0; depth < ahead_TD.size(); ++depth) {
     const at::Tensor targets_T =
         targets_ahead(view.context.batch, static_cast<std::int64_t>(depth) + 1);
-    const TermValue term = cross_entropy(view, ahead_TD[depth], targets_T,
-                                         per_target(view.step) / depths, coefficient_);
+    const TermValue term = cross_entropy(view, ahead_TD[depth], targets_T, mean.scale / depths,
+                                         coefficient_, mean.weight_T);
     sum.loss = sum.loss.defined() ? sum.loss.add(term.loss) : term.loss;
     sum.metric += term.metric;
   }

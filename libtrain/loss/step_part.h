@@ -4,6 +4,8 @@
 // says otherwise.
 #pragma once
 
+#include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <vector>
@@ -29,6 +31,11 @@ class StepPart {
  public:
   virtual ~StepPart() = default;
 
+  /// Before step `number` is begun: what keeps it from being begun, the same on all ranks, or
+  /// nothing. The run saves and ends with it. Collective over world where a part says so.
+  virtual std::exception_ptr admit(const RankContext& /*context*/, std::int64_t /*number*/) {
+    return nullptr;
+  }
   /// Before the first round. Collective over world where a part says so.
   virtual void before(const Step& /*step*/) {}
   /// Before the forward pass of a micro-batch, whose context it may add to. Local.

@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/fs.h"
 #include "store/adapted_source.h"
+#include "store/checkpoint.h"
 #include "store/finite.h"
 #include "store/hdf5_spec.h"
 #include "store/hub_config.h"
@@ -17,6 +18,8 @@
 #include "store/model_source.h"
 #include "store/new_folder.h"
 #include "store/own_folder.h"
+#include "store/peft_config.h"
+#include "store/privacy_card.h"
 #include "store/safetensors.h"
 #include "store/shard_plan.h"
 
@@ -201,6 +204,15 @@ void write_small_files(const ModelSource& source, const HubOrigin& origin, at::S
                       dtype_name(dtype)));
 }
 
+// Of the model, and of a run whose adapter is merged into it.
+void write_privacy_cards(const ModelSource& source, const std::string& adapter,
+                         const std::string& folder) {
+  std::string cards = privacy_card_of(source.path());
+  if (!adapter.empty() && !is_peft_folder(adapter))
+    cards += privacy_card_of(CheckpointStore::open(RankContext::single(), adapter).path);
+  if (!cards.empty()) write_file_atomic(folder + "/" + kPrivacyFile, cards);
+}
+
 }  // namespace
 
 void export_model(const std::string& from, const std::string& to, const ExportOptions& options,
@@ -221,6 +233,7 @@ void export_model(const std::string& from, const std::string& to, const ExportOp
   check_room(folder.temporary(), total_bytes(tensors));
   write_weights(Exporter(*source, options), tensors, num_shards, folder.temporary());
   write_small_files(*source, origin, main_dtype(tensors), folder.temporary());
+  write_privacy_cards(*source, options.adapter, folder.temporary());
   mark_export(folder.temporary());
   folder.publish();
 }

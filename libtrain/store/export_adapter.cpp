@@ -1,11 +1,13 @@
 #include "store/export_adapter.h"
 
 #include "config/model_config.h"
+#include "core/fs.h"
 #include "store/adapter_checkpoint.h"
 #include "store/model_source.h"
 #include "store/new_folder.h"
 #include "store/own_folder.h"
 #include "store/peft_reader.h"
+#include "store/privacy_card.h"
 
 namespace moesaic {
 namespace {
@@ -21,6 +23,7 @@ struct ToExport {
   Adapter adapter;
   std::string base;
   arch::Options arch;
+  std::string privacy_card = {};  // "" = it is not of a private run
 };
 
 arch::Options arch_at(const std::string& base, const std::string& from) {
@@ -53,7 +56,8 @@ ToExport of_checkpoint(const std::string& from, const std::string& base) {
   }
   const AdapterBase said = AdapterBase::of(info);
   if (!base.empty()) said.require(ModelSource::open(alone, base)->digest(alone), base, info.path);
-  return {adapter.whole(), base.empty() ? said.path : base, adapter.arch()};
+  return {adapter.whole(), base.empty() ? said.path : base, adapter.arch(),
+          privacy_card(info.manifest.value("training", Json()))};
 }
 
 ToExport open_adapter(const std::string& from, const std::string& base) {
@@ -71,6 +75,8 @@ void export_adapter(const std::string& from, const std::string& to,
   NewFolder folder(to, {.overwrite = options.overwrite});
   check_room(folder.temporary(), bytes_of_tensors(files));
   write_peft_files(folder.temporary(), files);
+  if (!found.privacy_card.empty())
+    write_file_atomic(folder.temporary() + "/" + kPrivacyFile, found.privacy_card);
   mark_export(folder.temporary());
   folder.publish();
 }

@@ -77,6 +77,24 @@ TEST(BuildTokenFile, JsonlErrorsNameFileAndLine) {
   EXPECT_EQ(folder.names("cache"), std::vector<std::string>{".lock"});  // nothing half made
 }
 
+TEST(BuildTokenFile, OwnersComeFromTheLines) {
+  const TemporaryFolder folder;
+  folder.file("a.jsonl",
+              "{\"text\": \"ab\", \"user\": \"zoe\"}\n{\"text\": \"\", \"user\": \"eve\"}\n"
+              "{\"ids\": [1], \"text\": \"c\", \"user\": 7}\n{\"text\": \"d\", \"user\": \"zoe\"}");
+  const BuiltSource built =
+      build_token_file({.path = folder.path() + "/a.jsonl", .format = "jsonl"}, *byte_tokenizer(),
+                       folder.path() + "/cache", silent(), {.owners = true});
+  const auto file = TokenFile::open(built.file.path);
+  ASSERT_EQ(file->documents(), 3);
+  ASSERT_EQ(file->owners(), 2);
+  std::string owners;
+  for (std::int64_t i = 0; i < 3; ++i)
+    owners += std::string(file->owner_name(file->owner(i))) + " ";
+  EXPECT_EQ(owners, "zoe 7 zoe ");
+  EXPECT_NE(build(folder, "a.jsonl", "jsonl"), built.file.path);  // without owners another file
+}
+
 TEST(BuildTokenFile, TokensAreTakenAsTheyAre) {
   const TemporaryFolder folder;
   folder.file("a.jsonl", "{\"ids\": [5, 70000]}\n{\"ids\": []}\n{\"ids\": [6]}\n");

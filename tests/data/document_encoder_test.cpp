@@ -60,9 +60,9 @@ TEST_F(DocumentEncoding, LearnsTheCompletionOfAPrompt) {
                               "completion": [{"role": "assistant", "content": "b"}]})"),
             (Learned{"<user>a;\n<assistant>b;\n", "b;\n"}));
   options.loss_on = "all";
-  EXPECT_EQ(learned(encoder(DataFormat::kPromptCompletion),
-                    R"({"prompt": "1+1=", "completion": "2"})"),
-            (Learned{"1+1=2$", "1+1=2$"}));
+  EXPECT_EQ(
+      learned(encoder(DataFormat::kPromptCompletion), R"({"prompt": "1+1=", "completion": "2"})"),
+      (Learned{"1+1=2$", "1+1=2$"}));
 }
 
 TEST_F(DocumentEncoding, RefusesWhatIsNoPromptAndCompletion) {
@@ -164,6 +164,24 @@ TEST_F(DocumentEncoding, SaysWhatIsMissing) {
   options.loss_on = "completion";
   expect_error(ErrorKind::kRecipe, "data of format jsonl have none",
                [&] { DocumentEncoder(DataFormat::kJsonl, options); });
+}
+
+TEST_F(DocumentEncoding, KnowsWhoseALineIs) {
+  EXPECT_EQ(DocumentEncoder(DataFormat::kJsonl, options).key(), "");
+  options.owners = true;
+  const DocumentEncoder made(DataFormat::kJsonl, options);
+  EXPECT_NE(made.key(), "");  // another token file
+  const auto owner = [&](const std::string& line) {
+    return made.encode(line, "f:1", *byte_tokenizer()).owner;
+  };
+  EXPECT_EQ(owner(R"({"text": "a", "user": "ann"})"), "ann");
+  EXPECT_EQ(owner(R"({"user": 12, "text": "a"})"), "12");
+  refused(made, R"({"text": "a"})", "f:1: key \"user\" is missing");
+  refused(made, R"({"text": "a", "user": ""})", "\"user\" is an empty text");
+  refused(made, R"({"text": "a", "user": [1]})", "\"user\" is array, must be a text");
+  refused(made, R"({"text": "a", "user": 1.5})", "\"user\" is number, must be a text");
+  expect_error(ErrorKind::kRecipe, "data of format text have no users",
+               [&] { DocumentEncoder(DataFormat::kText, options); });
 }
 
 TEST_F(DocumentEncoding, KnowsWhatDecidesTheIds) {

@@ -1,4 +1,4 @@
-#include "continual/example_rows.h"
+#include "nn/example_rows.h"
 
 #include <ATen/ops/argsort.h>
 
@@ -20,7 +20,7 @@ ParameterUse with_rows(const ParameterUse& use, const Change& change) {
   return changed;
 }
 
-std::vector<std::int64_t> on_the_host(const at::Tensor& example_R) {
+std::vector<std::int64_t> examples_of(const at::Tensor& example_R) {
   const at::Tensor host = example_R.cpu().contiguous();
   const auto* examples = host.const_data_ptr<std::int64_t>();
   return {examples, examples + host.numel()};
@@ -47,18 +47,19 @@ ParameterUse rows_of(const ParameterUse& use, const at::Tensor& row_S) {
 }
 
 ParameterUse use_of_group(const ParameterUse& use, std::int64_t group) {
-  MOESAIC_ASSERT(use.kind == ParameterUse::Kind::kGrouped);
+  using Kind = ParameterUse::Kind;
+  MOESAIC_ASSERT(use.kind == Kind::kGrouped || use.kind == Kind::kBias);
   const auto i = static_cast<std::size_t>(group);
   const std::vector<std::int64_t>& offsets = use.offsets.host();
   ParameterUse own = rows_of(use, offsets.at(i), offsets.at(i + 1) - offsets.at(i));
-  own.kind = ParameterUse::Kind::kLinear;
+  if (own.kind == Kind::kGrouped) own.kind = Kind::kLinear;
   own.offsets = {};
   return own;
 }
 
 // What comes from a batch, or from several ranks in their order, is sorted already.
 ExampleRows by_example(const ParameterUse& use) {
-  std::vector<std::int64_t> examples = on_the_host(use.example_R);
+  std::vector<std::int64_t> examples = examples_of(use.example_R);
   if (std::is_sorted(examples.begin(), examples.end())) return {use, runs_of(examples)};
   const at::Tensor order = at::argsort(use.example_R, /*stable=*/true, 0, /*descending=*/false);
   std::sort(examples.begin(), examples.end());

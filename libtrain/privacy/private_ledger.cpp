@@ -1,0 +1,44 @@
+#include "privacy/private_ledger.h"
+
+#include "store/agreement.h"
+
+namespace moesaic {
+
+void PrivateLedger::open(const Communicator& world, const std::string& head) {
+  ledger_.reset();
+  agreed(world, "privacy: ledger", [&] {
+    if (!world.is_chief()) return;
+    ledger_ = std::make_unique<accounting::Ledger>(
+        accounting::Ledger::Options{.path = options_.path,
+                                    .terms = options_.terms,
+                                    .accountant = options_.accountant,
+                                    .head = head});
+  });
+  open_ = true;
+  paid_ = 0;
+}
+
+std::exception_ptr PrivateLedger::charge(const Communicator& world) {
+  if (!open_) open(world, "");
+  if (paid_ > 0) {
+    --paid_;
+    return nullptr;
+  }
+  try {
+    agreed(world, "privacy: charge", [&] {
+      if (ledger_) ledger_->charge(options_.charge);
+    });
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::kBudget) throw;
+    return std::current_exception();
+  }
+  paid_ = options_.steps - 1;
+  return nullptr;
+}
+
+double PrivateLedger::epsilon(const Communicator& world) const {
+  const double own = ledger_ ? ledger_->epsilon(options_.delta) : 0.0;
+  return world.all_reduce(own, ReduceOp::kMax, "privacy: epsilon");
+}
+
+}  // namespace moesaic

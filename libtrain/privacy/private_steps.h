@@ -1,0 +1,69 @@
+// PrivateSteps: what a private run does around its steps: the bound and the noise of each, what may
+// be shown of it, and what a checkpoint keeps.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <optional>
+
+#include "config/recipe.h"
+#include "core/secret_key.h"
+#include "data/unit_stream.h"
+#include "loss/step_part.h"
+#include "privacy/adaptive_norm.h"
+#include "privacy/clipping_sink.h"
+#include "privacy/noise.h"
+#include "privacy/private_ledger.h"
+
+namespace moesaic {
+
+class PrivateSteps : public StepPart {
+ public:
+  struct Options {
+    PrivacyOptions privacy;
+    double noise_multiplier = 0;  // of each step, gradient and count together
+    /// Of nothing to charge: none.
+    std::optional<PrivateLedger::Options> ledger = {};
+  };
+
+  /// `sink` must outlive it, and `units`, which are drawn anew after a restore (nullptr: nothing
+  /// is). Collective over world.
+  PrivateSteps(const Options& options, const Communicator& world, ClippingSink& sink,
+               UnitStream* units = nullptr);
+
+  /// Charges the step. Collective over world.
+  std::exception_ptr admit(const RankContext& context, std::int64_t number) override;
+  void before(const Step& step) override;
+  void before_forward(ForwardContext& context) override;
+  /// Moves the bound of adaptive clipping. Collective over world.
+  void gradient_done(const RankContext& context, const Step& step) override;
+  /// Collective over world.
+  void finished(const RankContext& context, const Step& step) override;
+  /// Takes what is not private out of the row, unless log_loss says otherwise.
+  void report(MetricsRow& row) const override;
+  /// "privacy": {"clip_norm", "ledger": digest of its last line; "NOT PRIVATE" with noise_seed}
+  void add_notes(Json& training) const override;
+  /// The noise is drawn from a new key: none is used twice. Error(kCheckpoint) for a ledger that
+  /// does not go on from the checkpoint's. Collective over world.
+  void restore(const RankContext& context, const Json& training, const LiveState& live) override;
+
+  /// The noise of the step under way.
+  PrivateNoise::Draw draw(const Step& step) const;
+
+ private:
+  void renew_key(const Communicator& world);
+  bool can_be_foretold() const { return options_.privacy.noise_seed.has_value(); }
+
+  Options options_;
+  ClippingSink& sink_;
+  UnitStream* units_;
+  std::optional<PrivateLedger> ledger_;
+  std::optional<AdaptiveNorm> adaptive_;
+  std::optional<SecretKey> key_;
+  double clip_norm_;      // of the next step
+  double used_norm_ = 0;  // of the step under way
+  double epsilon_ = 0;    // after the last logged step
+  std::uint64_t restores_ = 0;
+};
+
+}  // namespace moesaic

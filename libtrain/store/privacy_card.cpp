@@ -1,0 +1,107 @@
+#include "store/privacy_card.h"
+
+#include "accounting/accountant.h"
+#include "accounting/ledger.h"
+#include "config/recipe_reader.h"
+#include "core/path.h"
+#include "store/manifest.h"
+
+namespace moesaic {
+namespace {
+
+constexpr const char* kNotCovered =
+    "## What is not covered\n"
+    "\n"
+    "- More than one unit: who has several in the data is protected less, by as many times "
+    "epsilon\n"
+    "  as there are.\n"
+    "- The choice of hyper-parameters by looking at other runs on the same data, unless these are\n"
+    "  in the same ledger.\n"
+    "- Validation data, and a tokenizer that was made of the same data.\n"
+    "- The weights that the run started from, and the data that those were trained on.\n"
+    "- That the data have about so many units; and what time, memory and files on the machine of\n"
+    "  the run tell while it runs.\n";
+
+struct LedgerSays {
+  accounting::LedgerReport report;
+  double epsilon = 0;
+};
+
+LedgerSays ledger_of(const PrivacyOptions& privacy) {
+  LedgerSays says;
+  try {
+    says.report = accounting::read_ledger(privacy.ledger);
+  } catch (const Error& error) {
+    throw Error(ErrorKind::kCheckpoint,
+                format("what the run has spent is not known: {}", error.what()),
+                "put the ledger back where the recipe has it");
+  }
+  MOESAIC_CHECK(says.report.is_whole(), ErrorKind::kCheckpoint,
+                "what the run has spent is not known: ledger {} is not whole: {}", privacy.ledger,
+                says.report.problem);
+  says.epsilon = accounting::epsilon_of(says.report.events, privacy.delta,
+                                        accounting::accountant_of(privacy.accountant))
+                     .value;
+  return says;
+}
+
+bool promises_nothing(const PrivacyOptions& privacy) {
+  return privacy.clip_norm == 0 || privacy.noise_multiplier == 0.0;
+}
+
+std::string row(const char* name, const std::string& value) {
+  return format("| {} | {} |\n", name, value);
+}
+
+std::string warnings_of(const PrivacyOptions& privacy) {
+  std::string text;
+  if (promises_nothing(privacy))
+    text += "**NOT PRIVATE**: the run had no bound on a unit, or no noise.\n\n";
+  if (privacy.noise_seed)
+    text += "**NOT PRIVATE**: noise and draws came from a seed in the recipe, for tests.\n\n";
+  if (privacy.log_loss)
+    text +=
+        "The metrics of the run hold exact losses: they are not private, and not to be shown.\n\n";
+  return text;
+}
+
+std::string table_of(const Recipe& recipe, const Json& training) {
+  const PrivacyOptions& privacy = *recipe.privacy;
+  std::string text = "| | |\n| --- | --- |\n";
+  text += row("unit", format("{}: one more or less in the training data", privacy.unit));
+  if (!promises_nothing(privacy)) {
+    const LedgerSays says = ledger_of(privacy);
+    text += row("epsilon", format("{:.6g}, an upper bound", says.epsilon));
+    text += row("delta", format("{}", privacy.delta));
+    text += row("accountant", privacy.accountant);
+    text += row("steps charged", format("{}, all runs on the same data together",
+                                        accounting::total_steps(says.report.events)));
+    if (says.report.terms) text += row("data", "digest " + says.report.terms->data);
+  }
+  text += row("steps", format("{} of this run", training.value("step", std::int64_t{0})));
+  text += row("mechanism", privacy.mechanism);
+  text += row("clipping", format("{}, clip_norm {}", privacy.clipping, privacy.clip_norm));
+  text += row("sampling", format("{}, {} units a step in the mean", privacy.sampling,
+                                 privacy.expected_batch_size));
+  return text;
+}
+
+}  // namespace
+
+std::string privacy_card(const Json& training) {
+  if (!training.is_object() || !training.value("recipe", Json()).is_string()) return "";
+  const Recipe recipe = recipe_from_yaml(training.at("recipe"), "the run's recipe");
+  if (!recipe.privacy) return "";
+  return format(
+             "# Privacy\n\nThe weights were trained by the run {} with differential privacy "
+             "(DP-SGD).\n\n",
+             recipe.name) +
+         warnings_of(*recipe.privacy) + table_of(recipe, training) + "\n" + kNotCovered;
+}
+
+std::string privacy_card_of(const std::string& folder) {
+  if (!path_exists(folder + "/" + kManifestName, ErrorKind::kCheckpoint)) return "";
+  return privacy_card(unseal_manifest(read_manifest(folder), folder).value("training", Json()));
+}
+
+}  // namespace moesaic

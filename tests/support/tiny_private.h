@@ -1,0 +1,176 @@
+// A tiny model whose units' gradients are clipped, on the ranks of a context. Every program of it
+// has the same weights.
+#pragma once
+
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/batch_builder.h"
+#include "loss/unit_mean.h"
+#include "privacy/clipping_sink.h"
+#include "support/tiny_fisher.h"
+#include "support/tiny_lora.h"
+
+namespace moesaic::test {
+
+inline constexpr double kPrivateBatch = 5;  // expected units, whatever there are
+
+/// Unit `number`: one to three documents; `id` counts within a step.
+inline void add_unit(BatchBuilder& batch, std::int64_t number, std::int64_t id) {
+  for (std::int64_t d = 0; d <= number % 3; ++d) add_example(batch, 3 * number + d, id);
+}
+
+struct PrivateModel {
+  struct Options {
+    ClippingRule rule = {Clipping::kNone, 0};
+    BlockPass pass = keep_activations;
+    TinyAdapters beside = {};
+    MoeTraining moe = {};
+    bool batch_balance = false;       // a term that mixes the units of a batch
+    bool norms_of_this_rank = false;  // clips by what this rank alone knows
+  };
+
+  PrivateModel(const RankContext& ranks, const arch::Options& arch, const Options& options)
+      : context(ranks),
+        options_(options),
+        parameters(options.beside.make ? parameters_of(options.beside.table, ranks)
+                                       : parameters_of(arch, ranks)),
+        adapters_(options.beside.make ? options.beside.make(parameters) : nullptr),
+        model_({.arch = arch,
+                .block_pass = options.pass,
+                .moe = options.moe,
+                .adapters = adapters_.get()},
+               parameters, ranks),
+        computation_{.precision = Precision::named("float64"), .world = ranks.world} {
+    auto sum = std::make_unique<AccumulatingSink>(parameters, ranks, MatmulKernel::kMkl);
+    gradients_ = sum->gradients();
+    RankContext of_norms = ranks;
+    if (options.norms_of_this_rank) of_norms.expert = Communicator::single();
+    sink_ = std::make_unique<ClippingSink>(
+        parameters, of_norms,
+        ClippingSink::Options{.dtype = at::kDouble, .divisor = kPrivateBatch, .rule = options.rule},
+        std::move(sum));
+  }
+
+  /// The step of the units `numbers`. -> the sum over them, by position in the set; undefined where
+  /// it is frozen. Collective over world.
+  std::vector<at::Tensor> sums(const std::vector<std::int64_t>& numbers,
+                               std::int64_t micro_batch_size) {
+    const at::AutoGradMode with_gradients(true);
+    gradients_.clear();
+    norms_.assign(numbers.size(), 0.0);
+    const auto all = std::ssize(numbers);
+    const std::int64_t ranks = context.world.size(), of_round = ranks * micro_batch_size;
+    const std::int64_t rounds = std::max<std::int64_t>(1, (all + of_round - 1) / of_round);
+    for (std::int64_t r = 0; r < rounds; ++r) {
+      const std::int64_t first = (r * ranks + context.rank()) * micro_batch_size;
+      BatchBuilder builder;
+      for (std::int64_t i = first; i < std::min(all, first + micro_batch_size); ++i)
+        add_unit(builder, numbers[static_cast<std::size_t>(i)], i);
+      const Batch batch = first < all ? builder.build() : empty_batch();
+      sink_->begin({.index = r, .last = r + 1 == rounds});
+      sink_->expect(options_.norms_of_this_rank ? batch_of(numbers) : batch);
+      ForwardContext forward = computation_.forward(batch);
+      backward(forward);
+      sink_->end();
+      note_norms();
+    }
+    std::vector<at::Tensor> sums(parameters.size());
+    for (const GradientEntry& entry : gradients_.entries)
+      sums[static_cast<std::size_t>(entry.parameter.index)] = entry.gradient.mul(kPrivateBatch);
+    return sums;
+  }
+
+  /// Of the units of the last step, before clipping. Collective over world.
+  std::vector<double> norms() const {
+    at::Tensor all = at::tensor(norms_, at::kDouble);
+    context.world.all_reduce(all, ReduceOp::kMax, "test: norms");
+    const auto* first = all.const_data_ptr<double>();
+    return {first, first + all.numel()};
+  }
+
+  /// Of what has the shape of the parameters of this rank. Collective over the expert group.
+  double norm_of(const std::vector<at::Tensor>& values) const {
+    double dense = 0, experts = 0;
+    for (const Parameter& parameter : parameters) {
+      const at::Tensor& x = values[static_cast<std::size_t>(parameter.index)];
+      if (!x.defined()) continue;
+      (parameter.scope == Scope::kDense ? dense : experts) += x.square().sum().item<double>();
+    }
+    return std::sqrt(dense + context.expert.all_reduce(experts, ReduceOp::kSum, "test: norm"));
+  }
+
+  const RankContext& context;
+
+ private:
+  Options options_;
+
+ public:
+  ParameterSet parameters;
+
+ private:
+  static Batch batch_of(const std::vector<std::int64_t>& numbers) {
+    BatchBuilder builder;
+    for (std::size_t i = 0; i < numbers.size(); ++i)
+      add_unit(builder, numbers[i], static_cast<std::int64_t>(i));
+    return builder.build();
+  }
+
+  void backward(ForwardContext& forward) {
+    forward.sink = sink_.get();
+    forward.training = true;
+    const ModelOutput output = model_.forward(forward);
+    const StepView view{forward, output, model_.head(), {.micro_batches = 1}};
+    const UnitMean mean{kPrivateBatch};
+    std::vector<const Parameter*> in_use;
+    for (const Parameter* parameter : view.head.parameters())
+      if (forward.open(*parameter)) in_use.push_back(parameter);
+    at::Tensor total = CrossEntropy(mean).evaluate(view).loss;
+    if (!output.ahead_TD.empty())
+      total = total.add(FurtherCrossEntropy(0.4, mean).evaluate(view).loss);
+    if (!output.routers.empty()) {
+      total = total.add(SequenceBalance(0.5, mean).evaluate(view).loss)
+                  .add(RouterZ(0.1, mean).evaluate(view).loss)
+                  .add(RouterEntropy(0.1, mean).evaluate(view).loss);
+      if (options_.batch_balance) total = total.add(SwitchBalance(2.0).evaluate(view).loss);
+    }
+    for (const Parameter* parameter : in_use) sink_->close(*parameter, {});
+    total.backward();
+    sink_->catch_up();
+  }
+
+  void note_norms() {
+    const auto* norm = sink_->norms().const_data_ptr<double>();
+    for (std::int64_t u = 0; u < sink_->norms().numel(); ++u)
+      norms_[static_cast<std::size_t>(u)] = std::max(norms_[static_cast<std::size_t>(u)], norm[u]);
+  }
+
+  std::unique_ptr<AdapterFactory> adapters_;
+  Transformer model_;
+  Computation computation_;
+  Gradients gradients_;
+  std::unique_ptr<ClippingSink> sink_;
+  std::vector<double> norms_;
+};
+
+inline std::vector<at::Tensor> difference(const std::vector<at::Tensor>& a,
+                                          const std::vector<at::Tensor>& b) {
+  std::vector<at::Tensor> d(a.size());
+  for (std::size_t i = 0; i < a.size(); ++i)
+    if (a[i].defined()) d[i] = a[i].sub(b[i]);
+  return d;
+}
+
+inline std::vector<std::int64_t> numbers_below(std::int64_t count) {
+  std::vector<std::int64_t> numbers;
+  for (std::int64_t n = 0; n < count; ++n) numbers.push_back(n);
+  return numbers;
+}
+
+}  // namespace moesaic::test
