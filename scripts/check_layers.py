@@ -29,7 +29,8 @@ TORCH_FREE = CLI_SEES
 OWNERS = [
     (r"fmt/", ["libtrain/core/format.h"]),
     (r"yaml-cpp/", ["libtrain/config/yaml_reader.cpp"]),
-    (r"sodium.*", ["libtrain/core/secret_key.cpp", "libtrain/core/secure_digest.cpp"]),
+    (r"sodium.*", ["libtrain/core/secret_key.cpp", "libtrain/core/secure_digest.cpp",
+                   "libtrain/aggregate/pair_key.cpp"]),
     (r"kissfft/", ["libtrain/accounting/fft.cpp"]),
     (r"CLI/", ["apps/"]),
     (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),

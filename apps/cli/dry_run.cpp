@@ -5,6 +5,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/silos.h"
 #include "core/format.h"
 #include "plan_report.h"
 
@@ -23,10 +24,28 @@ Groups expert_groups(const ParallelOptions& sizes) {
   return groups;
 }
 
-Groups expert_data_groups(const ParallelOptions& sizes) {
-  Groups groups(static_cast<std::size_t>(sizes.expert));
-  for (std::int64_t rank = 0; rank < sizes.ranks; ++rank) {
-    groups[static_cast<std::size_t>(rank % sizes.expert)].push_back(rank);
+// `jobs`: ranks that train together; those of silos do not.
+Groups expert_data_groups(const Groups& jobs, std::int64_t expert) {
+  Groups groups;
+  for (const auto& ranks : jobs) {
+    Groups of_job(static_cast<std::size_t>(expert));
+    for (const std::int64_t rank : ranks)
+      of_job[static_cast<std::size_t>(rank % expert)].push_back(rank);
+    groups.insert(groups.end(), of_job.begin(), of_job.end());
+  }
+  return groups;
+}
+
+// The slots of a federation, or all ranks.
+Groups groups_that_train(const Recipe& recipe) {
+  const auto ranks = static_cast<int>(recipe.parallel.ranks);
+  SiloSlots slots{{ranks}};
+  if (recipe.federated) slots = silo_slots(silos_of(recipe), ranks);
+  Groups groups;
+  std::int64_t next = 0;
+  for (const int size : slots.ranks) {
+    groups.emplace_back();
+    for (int i = 0; i < size; ++i) groups.back().push_back(next++);
   }
   return groups;
 }
@@ -50,23 +69,26 @@ std::string readable(const Groups& groups) {
 
 void print_dry_run(const Recipe& recipe, const Launch& launch, bool json) {
   const Groups experts = expert_groups(recipe.parallel);
-  const Groups replicas = expert_data_groups(recipe.parallel);
+  const Groups training = groups_that_train(recipe);
+  const Groups replicas = expert_data_groups(training, recipe.parallel.expert);
   if (json) {
-    const Json result = {{"plan", plan_json(recipe)},          {"run_dir", recipe.run_dir},
-                         {"expert_groups", experts},           {"expert_data_groups", replicas},
-                         {"threads_per_rank", launch.threads}, {"bound", launch.bound},
-                         {"argv", launch.command.argv}};
+    Json result = {{"plan", plan_json(recipe)},          {"run_dir", recipe.run_dir},
+                   {"expert_groups", experts},           {"expert_data_groups", replicas},
+                   {"threads_per_rank", launch.threads}, {"bound", launch.bound},
+                   {"argv", launch.command.argv}};
+    if (recipe.federated) result["silo_groups"] = training;
     std::puts(result.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
     return;
   }
   print_plan(recipe);
-  const std::pair<const char*, std::string> rows[] = {
+  std::vector<std::pair<const char*, std::string>> rows = {
       {"expert groups", readable(experts)},
       {"expert-data groups", readable(replicas)},
       {"threads of a rank",
        format("{}, {}", launch.threads, launch.bound ? "bound to cores of its own" : "not bound")},
       {"run folder", recipe.run_dir},
       {"command", launch.command.shell_text()}};
+  if (recipe.federated) rows.insert(rows.begin(), {"groups of silos", readable(training)});
   for (const auto& [label, value] : rows) std::puts(format("  {:<26} {}", label, value).c_str());
 }
 

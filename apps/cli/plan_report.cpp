@@ -1,5 +1,6 @@
 #include "plan_report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <utility>
@@ -7,6 +8,7 @@
 
 #include "arch/cost.h"
 #include "config/recipe_reader.h"
+#include "config/silos.h"
 #include "config/tasks.h"
 #include "config/training_table.h"
 #include "core/processor.h"
@@ -25,9 +27,16 @@ void count_remembered(const ContinualOptions& continual, arch::CostOptions& size
   sizes.remembered_of_adapted = importances + (changes ? 1 : 0);
 }
 
+// Of a federation those of one silo.
+std::int64_t ranks_of_a_training(const Recipe& recipe) {
+  if (!recipe.federated) return recipe.parallel.ranks;
+  const SiloSlots slots = silo_slots(silos_of(recipe), static_cast<int>(recipe.parallel.ranks));
+  return *std::max_element(slots.ranks.begin(), slots.ranks.end());
+}
+
 arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   arch::CostOptions sizes;
-  sizes.ranks = recipe.parallel.ranks;
+  sizes.ranks = ranks_of_a_training(recipe);
   sizes.expert = recipe.parallel.expert;
   sizes.global_batch_size = recipe.train.global_batch_size;
   sizes.micro_batch_size = recipe.train.micro_batch_size;
@@ -89,6 +98,28 @@ std::string tasks_text(const std::vector<ContinualTask>& tasks) {
   return format("{}: {} steps", join(texts, " -> "), steps);
 }
 
+Json federation_json(const FederatedOptions& federated, std::int64_t ranks) {
+  Json silos = Json::array();
+  for (const SiloOptions& silo : federated.silos)
+    silos.push_back({{"name", silo.name}, {"ranks", silo.ranks}});
+  const auto slots =
+      static_cast<std::int64_t>(silo_slots(federated.silos, static_cast<int>(ranks)).size());
+  const std::int64_t clients = federated.clients_per_round.value_or(std::ssize(federated.silos));
+  return {{"silos", silos},
+          {"rounds", federated.rounds},
+          {"silos_per_round", clients},
+          {"silos_at_once", std::min(slots, clients)},
+          {"aggregator", federated.aggregator.type}};
+}
+
+std::string federation_text(const Json& federation) {
+  return format("{} silos, {} rounds of {} by {}, {} at once", federation.at("silos").size(),
+                federation.at("rounds").get<std::int64_t>(),
+                federation.at("silos_per_round").get<std::int64_t>(),
+                federation.at("aggregator").get<std::string>(),
+                federation.at("silos_at_once").get<std::int64_t>());
+}
+
 }  // namespace
 
 Json plan_json(const Recipe& recipe) {
@@ -122,6 +153,8 @@ Json plan_json(const Recipe& recipe) {
                {"rank_all_reduce_bytes", cost.all_reduce_bytes},
                {"rank_all_to_all_bytes", cost.all_to_all_bytes}};
   if (const auto tasks = tasks_of(recipe); !tasks.empty()) plan["tasks"] = tasks_json(tasks);
+  if (recipe.federated)
+    plan["federated"] = federation_json(*recipe.federated, recipe.parallel.ranks);
   return plan;
 }
 
@@ -163,6 +196,10 @@ void print_plan(const Recipe& recipe) {
       {"  tokens, all-to-all", scaled_bytes(cost.all_to_all_bytes) + ", when the load is even"}};
   if (const auto tasks = tasks_of(recipe); !tasks.empty())
     rows.insert(rows.begin() + 2, {"tasks", tasks_text(tasks)});
+  if (recipe.federated) {
+    const Json federation = federation_json(*recipe.federated, recipe.parallel.ranks);
+    rows.insert(rows.begin() + 2, {"federation", federation_text(federation)});
+  }
   std::puts(recipe.name.c_str());
   for (const auto& [label, value] : rows) std::puts(format("  {:<26} {}", label, value).c_str());
 }

@@ -10,6 +10,7 @@
 #include "common/without_effect.h"
 #include "config/recipe_reader.h"
 #include "config/scalar.h"
+#include "config/silos.h"
 #include "core/error.h"
 #include "dry_run.h"
 #include "launcher.h"
@@ -94,6 +95,7 @@ int run_train(const TrainArguments& arguments) {
   warn_without_effect(arguments.dry_run && arguments.print_command, "--dry-run",
                       "--print-command goes before it");
   const Recipe recipe = checked_recipe(arguments);
+  if (recipe.federated) require_in_one_job(recipe);
   const Machine machine = Machine::here();
   const LaunchRequest request = request_of(recipe, arguments);
   const Launch launch = make_launch(request, machine);

@@ -25,7 +25,9 @@ void add_inspect(CLI::App& app, int&) {
                   "What a run, checkpoint or file of weights holds: names, shapes, digests");
 }
 
-void add_data(CLI::App& app, int&) { add_worker_verb(app, "data", "Token files: build, inspect"); }
+void add_data(CLI::App& app, int&) {
+  add_worker_verb(app, "data", "Token files and splits: build, inspect, split");
+}
 
 void add_tokenize(CLI::App& app, int&) {
   add_worker_verb(app, "tokenize", "Standard input to token ids, or back");

@@ -7,6 +7,7 @@
 #include "data/corpus.h"
 #include "data/inspect.h"
 #include "data/inspect_data.h"
+#include "data/split.h"
 #include "data/tokenizer.h"
 #include "verbs.h"
 
@@ -85,13 +86,51 @@ void add_inspect_verb(CLI::App& data, int& exit_code) {
   });
 }
 
+void add_split(CLI::App& data) {
+  auto options = std::make_shared<SplitOptions>();
+  auto json = std::make_shared<bool>(false);
+  CLI::App* verb = data.add_subcommand("split", "One JSONL corpus as the data of several silos");
+  verb->add_option("source", options->source, "File or glob of JSONL")->required();
+  verb->add_option("--parts", options->parts, "Parts to make")
+      ->required()
+      ->check(CLI::Range(1, 500));
+  verb->add_option("--by", options->by,
+                   "quantity (parts of unequal size) | label (each value of the field in one part) "
+                   "| dirichlet (unequal shares of each value) | field (as label, by --field)")
+      ->check(CLI::IsMember({"quantity", "label", "dirichlet", "field"}))
+      ->required();
+  CLI::Option* field =
+      verb->add_option("--field", options->field, "Key of a line that holds its value")
+          ->capture_default_str();
+  CLI::Option* alpha =
+      verb->add_option("--alpha", options->alpha,
+                       "Of the Dirichlet distribution: the smaller, the more unequal")
+          ->check(CLI::Range(1e-3, 1e6))
+          ->capture_default_str();
+  verb->add_option("--seed", options->seed, "Of the draws")->capture_default_str();
+  verb->add_option("--output,-o", options->output, "Folder to write")->required();
+  verb->add_flag("--json", *json, "Machine output: split.json");
+  verb->callback([options, json, field, alpha] {
+    const bool drawn = options->by == "quantity" || options->by == "dirichlet";
+    MOESAIC_CHECK(options->by != "field" || field->count() > 0, ErrorKind::kUsage,
+                  "data split --by field needs --field NAME, the key of a line");
+    warn_without_effect(field->count() > 0 && options->by == "quantity", "--field",
+                        "--by quantity looks at no field");
+    warn_without_effect(alpha->count() > 0 && !drawn, "--alpha",
+                        "only --by quantity and --by dirichlet draw sizes");
+    const Json split = split_corpus(*options, Log());
+    std::fputs((*json ? json_text(split, 2) + "\n" : readable_split(split)).c_str(), stdout);
+  });
+}
+
 }  // namespace
 
 void add_data(CLI::App& app, int& exit_code) {
-  CLI::App* data = app.add_subcommand("data", "Token files");
+  CLI::App* data = app.add_subcommand("data", "Token files, and splits of corpora");
   data->require_subcommand(1);
   add_build(*data);
   add_inspect_verb(*data, exit_code);
+  add_split(*data);
 }
 
 }  // namespace moesaic::worker

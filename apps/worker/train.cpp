@@ -3,7 +3,7 @@
 #include <string>
 
 #include "config/recipe_reader.h"
-#include "engine/assemble.h"
+#include "engine/federated_run.h"
 #include "engine/run_folder.h"
 #include "engine/training_run.h"
 #include "kernel_caches.h"
@@ -31,7 +31,8 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
   return arguments.resume.empty() ? RunFolder::Mode::kFresh : RunFolder::Mode::kResume;
 }
 
-void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log, TrainingRun& run) {
+template <class Run>
+void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log, Run& run) {
   const char* columns = std::getenv("COLUMNS");
   const bool resumed = !arguments.resume.empty();
   ConsoleSink::Options console;
@@ -43,13 +44,27 @@ void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log,
   run.add_sink(std::make_unique<ConsoleSink>(console));
   const std::string metrics = recipe.run_dir + "/metrics.jsonl";
   run.add_sink(std::make_unique<JsonlSink>(JsonlSink::Options{metrics, run.step()}));
-  if (architecture_of(recipe).is_moe()) {  // after the sink of rows, which cuts them back
+  if (architecture_of(recipe).is_moe() &&
+      !recipe.federated) {  // after the sink of rows, which cuts them back
     run.add_sink(std::make_unique<RoutingPicture>(
         RoutingPicture::Options{recipe.run_dir + "/routing.png", metrics}));
   }
   if (!recipe.log.tensorboard) return;
   run.add_sink(std::make_unique<TensorBoardSink>(
       TensorBoardSink::Options{recipe.run_dir + "/tensorboard", resumed ? run.step() : 0}));
+}
+
+/// A TrainingRun, or a FederatedRun. Collective over world.
+template <class Run>
+int run_to_end(const Recipe& recipe, const Arguments& arguments, const RankContext& context,
+               StopSignal& stop) {
+  Run run(recipe, context,
+          {.resume = arguments.resume, .allow_changed_data = arguments.allow_changed_data});
+  if (context.is_chief()) {
+    write_run_recipe(recipe);
+    add_sinks(recipe, arguments, context.log, run);
+  }
+  return run.run(stop);
 }
 
 int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, StopSignal& stop) {
@@ -70,13 +85,9 @@ int train(const Recipe& recipe, const Arguments& arguments, const RankJob& job, 
   const RankContext context = RankContext::make(place.world, plan, place.log, place.device);
   place.log.info("run       {}, {} threads a rank", recipe.run_dir, place.threads);
 
-  TrainingRun run(recipe, context,
-                  {.resume = arguments.resume, .allow_changed_data = arguments.allow_changed_data});
-  if (context.is_chief()) {
-    write_run_recipe(recipe);
-    add_sinks(recipe, arguments, place.log, run);
-  }
-  const int exit_code = run.run(stop);
+  const int exit_code = recipe.federated
+                            ? run_to_end<FederatedRun>(recipe, arguments, context, stop)
+                            : run_to_end<TrainingRun>(recipe, arguments, context, stop);
   place.world.barrier("end");
   return exit_code;
 }

@@ -6,6 +6,7 @@
 #include "config/data_format.h"
 #include "config/model_config.h"
 #include "config/no_model.h"
+#include "config/silos.h"
 #include "config/tasks.h"
 #include "core/divisors.h"
 #include "core/error.h"
@@ -36,6 +37,7 @@ void check_length(const Recipe& recipe, const Places& places, ProblemList& probl
   const TrainOptions& train = recipe.train;
   if (problems.has_error("train.max_steps") || problems.has_error("train.epochs")) return;
   if (!tasks_of(recipe).empty() || problems.has_error("continual.tasks")) return;
+  if (recipe.federated) return;  // its rounds say it
   if (train.max_steps && train.epochs) {
     problems.error(place_of(places, "train.epochs"), "train.epochs",
                    "and train.max_steps are both given; keep one");
@@ -72,7 +74,8 @@ void check_batch(const Recipe& recipe, const Places& places, ProblemList& proble
     problems.error(
         place_of(places, key), key,
         format("global_batch_size {} is not a multiple of micro_batch_size {}", global, micro));
-  } else if (global / micro < recipe.parallel.ranks && !problems.has_error("parallel.ranks")) {
+  } else if (global / micro < recipe.parallel.ranks && !recipe.federated &&
+             !problems.has_error("parallel.ranks")) {
     problems.warning(
         place_of(places, key), key,
         format("{} micro-batches a step for {} ranks: {} ranks have nothing to compute",
@@ -230,7 +233,10 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   check_name(recipe, places, problems);
   check_tasks(recipe, places, problems);
   check_length(recipe, places, problems);
+  if (recipe.federated && !places.contains("parallel.ranks"))
+    recipe.parallel.ranks = default_ranks(*recipe.federated);
   check_batch(recipe, places, problems);
+  check_federated(recipe, places, problems);
   check_overlap(recipe.data, places, problems);
   check_model(recipe, places, problems);
   if (recipe.tokenizer != "byte") recipe.tokenizer = absolute_path(recipe.tokenizer);

@@ -41,6 +41,9 @@ void resolve_privacy(Recipe& recipe, const Places& places, ProblemList& problems
 void check_privacy(const Recipe& recipe, const arch::Options& options, const Places& places,
                    ProblemList& problems);
 
+/// What the block federated asks of itself and of the rest.
+void check_federated(const Recipe& recipe, const Places& places, ProblemList& problems);
+
 /// What is wrong with a run by a method that has neither importances nor tasks.
 std::string nothing_to_pull_to(const std::string& method);
 

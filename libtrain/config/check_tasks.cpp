@@ -62,7 +62,7 @@ void check_tasks(const Recipe& recipe, const Places& places, ProblemList& proble
   const std::vector<ContinualTask> tasks = tasks_of(recipe);
   if (tasks.empty()) {
     if (recipe.data.train.empty() && !problems.has_error("data.train") &&
-        !problems.has_error("continual.tasks"))
+        !problems.has_error("continual.tasks") && !recipe.federated)
       problems.error(place_of(places, "data.train"), "data.train", "is missing");
     return;
   }

@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "aggregate/options.h"
 #include "arch/upcycle.h"
 #include "core/json.h"
 
@@ -260,6 +261,51 @@ struct PrivacyOptions {
   bool allow_no_privacy = false;
 };
 
+/// A silo of a federation in one job.
+struct SiloOptions {
+  std::string name;        // also of its column in the metrics
+  std::int64_t ranks = 1;  // that train it, consecutive ones
+  std::vector<SourceOptions> train;
+  std::vector<SourceOptions> valid;
+};
+
+/// Secure sums: no silo's change is seen, only their sum.
+struct SecureAggregationOptions {
+  std::int64_t threshold = 2;  // silos that must stay for the sum to be found
+};
+
+/// Of each change only the largest values travel.
+struct TopKOptions {
+  double top_k = 0.01;  // share of the values
+  bool operator==(const TopKOptions&) const = default;
+};
+
+/// Noise that hides each silo as a whole; that of a record is the block `privacy`.
+struct ClientPrivacyOptions {
+  double clip_norm = 1.0;             // largest norm of a silo's change
+  double noise_multiplier = 1.0;      // standard deviation of the noise of the sum over clip_norm
+  std::string where = "coordinator";  // coordinator | silos: who adds it
+};
+
+struct FederatedOptions {
+  std::vector<SiloOptions> silos;
+  std::optional<std::int64_t> clients_per_round;  // drawn per round; absent: all
+  std::int64_t rounds = 20;
+  std::optional<std::int64_t> local_steps;  // absent: 10, without local_epochs
+  std::optional<double> local_epochs;       // in place of local_steps
+  std::string optimizer_state = "reset";    // reset | keep: in the silo, between rounds
+  aggregate::AggregatorOptions aggregator;
+  /// none | bfloat16 | int8 | top_k, or {top_k: SHARE}
+  std::variant<std::string, TopKOptions> compression = std::string("none");
+  std::variant<Off, SecureAggregationOptions> secure_aggregation;
+  std::optional<ClientPrivacyOptions> privacy;
+  double deadline_s = 600.0;  // of a round
+  double quorum = 0.5;        // share of the silos that must have answered by then
+  double heartbeat_s = 10.0;
+  double stall_s = 60.0;  // of a transfer
+  double drain_s = 30.0;  // at the end
+};
+
 struct Recipe {
   std::string name;
   std::uint64_t seed = 1234;
@@ -274,6 +320,7 @@ struct Recipe {
   std::optional<AdaptOptions> adapt;
   std::optional<ContinualOptions> continual;
   std::optional<PrivacyOptions> privacy;
+  std::optional<FederatedOptions> federated;
   ParallelOptions parallel;
   CheckpointOptions checkpoint;
   EvalOptions eval;

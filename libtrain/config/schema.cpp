@@ -40,8 +40,8 @@ void add_model(std::vector<Key>& keys) {
 }
 
 void add_data(std::vector<Key>& keys) {
-  add_key(keys, FIELD(data.train), {.default_text = "required without continual.tasks"},
-          "Training text.");
+  add_key(keys, FIELD(data.train),
+          {.default_text = "required without continual.tasks or federated"}, "Training text.");
   add_key(keys, FIELD(data.valid), {}, "Validation text; valid_loss covers all of it.");
   add_key(keys, FIELD(data.sequence_length), size(), "Input tokens of one sequence.");
   add_key(keys, FIELD(data.packing), one_of({"best_fit"}),
@@ -249,6 +249,9 @@ std::vector<Key> all_keys() {
   add_block(keys, FIELD(privacy),
             "Training that is differentially private at the level of a unit of the data "
             "(docs/privacy.md); absent: it is not.");
+  add_block(keys, FIELD(federated),
+            "Rounds over silos that each have data of their own (docs/federated.md); absent: one "
+            "training.");
   add_running(keys);
   return keys;
 }

@@ -94,6 +94,11 @@ const Schema<ContinualTask>& schema_of(const ContinualTask*);
 const Schema<ContinualOptions>& schema_of(const ContinualOptions*);
 const Schema<PrivacyBudgetOptions>& schema_of(const PrivacyBudgetOptions*);
 const Schema<PrivacyOptions>& schema_of(const PrivacyOptions*);
+const Schema<SiloOptions>& schema_of(const SiloOptions*);
+const Schema<TopKOptions>& schema_of(const TopKOptions*);
+const Schema<SecureAggregationOptions>& schema_of(const SecureAggregationOptions*);
+const Schema<ClientPrivacyOptions>& schema_of(const ClientPrivacyOptions*);
+const Schema<FederatedOptions>& schema_of(const FederatedOptions*);
 
 template <class T>
 concept Described = requires(const T* owner) {

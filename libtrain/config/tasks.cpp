@@ -28,6 +28,12 @@ std::vector<SourceList> source_lists(const Recipe& recipe) {
   }
   if (recipe.continual)
     lists.push_back({"continual.replay.sources", recipe.continual->replay.sources});
+  if (!recipe.federated) return lists;
+  for (std::size_t i = 0; i < recipe.federated->silos.size(); ++i) {
+    const std::string key = format("federated.silos[{}]", i);
+    lists.push_back({key + ".train", recipe.federated->silos[i].train});
+    lists.push_back({key + ".valid", recipe.federated->silos[i].valid});
+  }
   return lists;
 }
 

@@ -16,7 +16,7 @@ bool may_change(const std::string& path) {
   static constexpr std::array kKeys = {
       "run_dir",       "train.max_steps",    "train.epochs",  "train.checkpoint_activations",
       "data.cache",    "train.on_nonfinite", "moe.placement", "moe.diagnose_every",
-      "privacy.ledger"};
+      "privacy.ledger", "federated.rounds"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
   return std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
          std::any_of(kSections.begin(), kSections.end(),

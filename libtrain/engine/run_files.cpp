@@ -59,6 +59,15 @@ bool is_events(const std::string& name) {
          rest.find_first_not_of("0123456789", kSecond + 1) == kSecond + 1 + kFraction;
 }
 
+// What silos of a federation keep between rounds.
+void add_silos(const std::string& folder, std::vector<std::string>& files) {
+  if (!is_folder(folder, kUnreadable) || !link_target(folder).empty()) return;
+  for (const std::string& name : names_in(folder, kUnreadable)) {
+    for (std::string& file : files_of_checkpoints(format("{}/{}/checkpoints", folder, name)))
+      files.push_back(std::move(file));
+  }
+}
+
 // Every line of `text`, in order, is one of the recipe as it is written now, which has more keys.
 bool is_complete(const std::string& text, const std::string& path) {
   try {
@@ -116,6 +125,7 @@ std::vector<std::string> files_of_run(const std::string& run_dir) {
   add_files(run_dir + "/tensorboard", is_events, files);
   for (std::string& file : files_of_checkpoints(run_dir + "/checkpoints"))
     files.push_back(std::move(file));
+  add_silos(run_dir + "/silos", files);
   std::sort(files.begin(), files.end());
   return files;
 }

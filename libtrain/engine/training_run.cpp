@@ -7,52 +7,16 @@
 
 #include "comm/trace_span.h"
 #include "config/recipe_reader.h"
-#include "config/training_table.h"
 #include "core/error.h"
 #include "core/memory.h"
 #include "engine/assemble.h"
 #include "engine/resume_check.h"
+#include "engine/saved_state.h"
 #include "store/adapter_checkpoint.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
 
 namespace moesaic {
-namespace {
-
-// Checkpoints are written from host memory: live tensors of the CPU are taken as they are.
-StateDict on_host(StateDict state) {
-  for (StateEntry& entry : state) entry.tensor = entry.tensor.cpu();
-  return state;
-}
-
-void append(const StateDict& more, StateDict& state) {
-  state.insert(state.end(), more.begin(), more.end());
-}
-
-// What the checkpoints hold of the model.
-StateDict saved_part(const Recipe& recipe, const ParameterSet& parameters) {
-  StateDict state = state_of(parameters);
-  std::erase_if(state, [&](const StateEntry& entry) {
-    return !is_saved(recipe, *parameters.find(entry.name));
-  });
-  return state;
-}
-
-// What training alone needs.
-StateDict training_state(const TrainingParts& parts) {
-  StateDict state = parts.optimizer->state();
-  for (const auto& part : parts.around) append(part->state(), state);
-  for (const auto& transform : parts.transforms) append(transform->state(), state);
-  return state;
-}
-
-void copy_back(const StateDict& host, const StateDict& live) {
-  for (std::size_t i = 0; i < host.size(); ++i) {
-    if (!live[i].tensor.is_same(host[i].tensor)) at::Tensor(live[i].tensor).copy_(host[i].tensor);
-  }
-}
-
-}  // namespace
 
 TrainingRun::SavedTraining TrainingRun::saved_training(const CheckpointInfo& info) {
   const Json training = info.manifest.value("training", Json());

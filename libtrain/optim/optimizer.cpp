@@ -24,19 +24,20 @@ class Gathering : public Optimizer {
   std::function<void()> gather_;
 };
 
-class NumberedByTask : public Optimizer {
+class Numbered : public Optimizer {
  public:
-  NumberedByTask(std::unique_ptr<Optimizer> optimizer, TaskSteps tasks)
-      : optimizer_(std::move(optimizer)), tasks_(std::move(tasks)) {}
+  using NumberOf = std::function<std::int64_t(std::int64_t step)>;
+  Numbered(std::unique_ptr<Optimizer> optimizer, NumberOf number_of)
+      : optimizer_(std::move(optimizer)), number_of_(std::move(number_of)) {}
 
   void step(const Gradients& gradients, std::int64_t step, double learning_rate) override {
-    optimizer_->step(gradients, tasks_.place(step - 1).step + 1, learning_rate);
+    optimizer_->step(gradients, number_of_(step), learning_rate);
   }
   StateDict state() const override { return optimizer_->state(); }
 
  private:
   std::unique_ptr<Optimizer> optimizer_;
-  TaskSteps tasks_;
+  NumberOf number_of_;
 };
 
 }  // namespace
@@ -53,7 +54,15 @@ std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
 }
 
 std::unique_ptr<Optimizer> numbered_by_task(std::unique_ptr<Optimizer> optimizer, TaskSteps tasks) {
-  return std::make_unique<NumberedByTask>(std::move(optimizer), std::move(tasks));
+  return std::make_unique<Numbered>(
+      std::move(optimizer),
+      [tasks = std::move(tasks)](std::int64_t step) { return tasks.place(step - 1).step + 1; });
+}
+
+std::unique_ptr<Optimizer> numbered_by_round(std::unique_ptr<Optimizer> optimizer,
+                                             std::int64_t steps) {
+  return std::make_unique<Numbered>(std::move(optimizer),
+                                    [steps](std::int64_t step) { return (step - 1) % steps + 1; });
 }
 
 void forget(const Optimizer& optimizer) {

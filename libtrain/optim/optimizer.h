@@ -59,6 +59,10 @@ std::unique_ptr<Optimizer> gathering(std::unique_ptr<Optimizer> optimizer,
 /// Its steps count from 1 in each task.
 std::unique_ptr<Optimizer> numbered_by_task(std::unique_ptr<Optimizer> optimizer, TaskSteps tasks);
 
+/// Its steps count from 1 again after every `steps`.
+std::unique_ptr<Optimizer> numbered_by_round(std::unique_ptr<Optimizer> optimizer,
+                                             std::int64_t steps);
+
 /// Its state as it was before the first step. Local.
 void forget(const Optimizer& optimizer);
 

@@ -20,8 +20,10 @@ struct GradientEntry {
   std::optional<std::vector<RowRange>> updated = {};
 
   /// The values that the gradient is of: a view.
-  at::Tensor weight() const {
-    return rows ? parameter.tensor.narrow(0, rows->first, rows->count) : parameter.tensor;
+  at::Tensor weight() const { return rows_of(parameter.tensor); }
+  /// Of a tensor like parameter.tensor, the rows that the gradient has: a view.
+  at::Tensor rows_of(const at::Tensor& tensor) const {
+    return rows ? tensor.narrow(0, rows->first, rows->count) : tensor;
   }
   /// Of a tensor with the gradient's rows, those that are updated: views.
   std::vector<at::Tensor> updated_of(const at::Tensor& tensor) const {

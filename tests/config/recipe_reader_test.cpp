@@ -120,7 +120,7 @@ TEST_F(RecipeReader, NamesTheSectionThatOwnsAMisplacedKey) {
 }
 
 TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
-  for (const char* key : {"privacy", "federated", "log.prometheus"}) {
+  for (const char* key : {"privacy", "log.prometheus"}) {
     EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
               std::string::npos);
   }

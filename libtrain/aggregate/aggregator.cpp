@@ -1,0 +1,229 @@
+#include "aggregate/aggregator.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+#include "aggregate/robust.h"
+#include "aggregate/server_step.h"
+#include "core/error.h"
+
+namespace moesaic::aggregate {
+namespace {
+
+// All exponents at once, which compilers make vector code of.
+bool all_finite(std::span<const double> values) {
+  constexpr std::uint64_t kExponent = std::uint64_t{0x7ff} << 52, kOne = std::uint64_t{1} << 52;
+  std::uint64_t carried = 0;
+  for (const double value : values)
+    carried |= (std::bit_cast<std::uint64_t>(value) & kExponent) + kOne;
+  return carried >> 63 == 0;
+}
+
+bool is_amount(double value) { return std::isfinite(value) && value >= 0; }
+
+void require_report(const SiloReport& report) {
+  bool good = is_amount(report.examples) && is_amount(report.tokens) && is_amount(report.steps) &&
+              is_amount(report.rate_sum);
+  for (const auto& [name, tokens] : report.routed_tokens) good = good && is_amount(tokens);
+  MOESAIC_CHECK(good, ErrorKind::kData,
+                "silo {} reports an amount of its training that is negative or not finite",
+                report.silo);
+}
+
+// Shares of the total; all alike where there is nothing to tell them apart.
+std::vector<double> shares(std::vector<double> amounts) {
+  double total = 0;
+  for (const double amount : amounts) total += amount;
+  const double n = static_cast<double>(amounts.size());
+  for (double& amount : amounts) amount = total > 0 ? amount / total : 1 / n;
+  return amounts;
+}
+
+void add_scaled(std::span<const double> values, double factor, std::span<double> out) {
+  for (std::size_t i = 0; i < out.size(); ++i) out[i] += factor * values[i];
+}
+
+// Of each element the `of` of the values of the silos that count.
+template <class Of>
+void by_element(Rows rows, const std::vector<double>& scales, std::span<double> out, Of of) {
+  std::vector<double> values;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    values.clear();
+    for (std::size_t k = 0; k < rows.size(); ++k) {
+      if (scales[k] > 0) values.push_back(rows[k][i]);
+    }
+    out[i] = of(values);
+  }
+}
+
+}  // namespace
+
+bool is_robust(const std::string& type) {
+  return type == "median" || type == "trimmed_mean" || type == "krum" || type == "multi_krum" ||
+         type == "bulyan";
+}
+
+std::int64_t fewest_silos(const AggregatorOptions& options) {
+  if (options.type == "krum" || options.type == "multi_krum") return 2 * options.f + 3;
+  return options.type == "bulyan" ? 4 * options.f + 3 : 1;
+}
+
+Aggregator::Aggregator(AggregatorOptions options, std::size_t all_silos)
+    : options_(std::move(options)), all_silos_(all_silos) {}
+
+void Aggregator::begin_round(std::vector<SiloReport> reports) {
+  std::sort(reports.begin(), reports.end(),
+            [](const SiloReport& a, const SiloReport& b) { return a.silo < b.silo; });
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    require_report(reports[i]);
+    MOESAIC_CHECK(i == 0 || reports[i].silo != reports[i - 1].silo, ErrorKind::kData,
+                  "silo {} has answered twice in one round", reports[i].silo);
+    MOESAIC_CHECK(options_.type != "fednova" || reports[i].steps > 0, ErrorKind::kData,
+                  "silo {} has made no step, and fednova divides by them", reports[i].silo);
+    MOESAIC_CHECK(options_.type != "scaffold" || reports[i].rate_sum > 0, ErrorKind::kData,
+                  "silo {} has trained with learning rate 0, and scaffold divides by it",
+                  reports[i].silo);
+  }
+  const auto least = static_cast<std::size_t>(fewest_silos(options_));
+  MOESAIC_CHECK(reports.size() >= least, ErrorKind::kData,
+                "{} silos have answered; {} with f {} needs {}", reports.size(), options_.type,
+                options_.f, least);
+  reports_ = std::move(reports);
+  scales_.assign(reports_.size(), 1.0);
+  look_sums_.clear();
+}
+
+bool Aggregator::looks_first() const {
+  const std::string& type = options_.type;
+  return type == "krum" || type == "multi_krum" || type == "bulyan" || type == "norm_bound";
+}
+
+void Aggregator::look(const std::string& name, Rows rows) {
+  const std::size_t n = reports_.size();
+  std::vector<double>& sums = look_sums_[name];
+  sums.resize(n * n, 0.0);
+  for (std::size_t a = 0; a < n; ++a) {
+    require_change(reports_[a].silo, name, rows[a], rows[0].size());
+    for (const double value : rows[a]) sums[a * n + a] += value * value;
+    for (std::size_t b = 0; b < a && options_.type != "norm_bound"; ++b) {
+      double& sum = sums[a * n + b];
+      for (std::size_t i = 0; i < rows[a].size(); ++i) {
+        const double difference = rows[a][i] - rows[b][i];
+        sum += difference * difference;
+      }
+      sums[b * n + a] = sum;
+    }
+  }
+}
+
+void Aggregator::end_look() {
+  const std::size_t n = reports_.size();
+  const auto f = static_cast<std::size_t>(options_.f);
+  std::vector<double> sums(n * n, 0.0);
+  for (const auto& [name, of_parameter] : look_sums_) add_scaled(of_parameter, 1.0, sums);
+  if (options_.type == "norm_bound") {
+    for (std::size_t k = 0; k < n; ++k) {
+      const double norm = std::sqrt(sums[k * n + k]);
+      scales_[k] = norm > options_.bound ? options_.bound / norm : 1.0;
+    }
+    return;
+  }
+  const auto keep = static_cast<std::size_t>(options_.keep.value_or(std::int64_t(n - f)));
+  const std::vector<std::size_t> chosen =
+      options_.type == "bulyan" ? bulyan_choice(sums, n, f)
+                                : krum(sums, n, f, options_.type == "krum" ? 1 : keep);
+  scales_.assign(n, 0.0);
+  for (const std::size_t k : chosen) scales_[k] = 1.0;
+}
+
+std::vector<double> Aggregator::weights_of(const std::string& name) const {
+  std::vector<double> amounts, routed;
+  for (const SiloReport& report : reports_) {
+    const bool uniform = options_.weights == "uniform";
+    amounts.push_back(uniform                        ? 1.0
+                      : options_.weights == "tokens" ? report.tokens
+                                                     : report.examples);
+    const auto tokens = report.routed_tokens.find(name);
+    routed.push_back(tokens == report.routed_tokens.end() ? 0.0 : tokens->second);
+  }
+  const bool by_tokens = options_.experts == "routed_tokens" &&
+                         std::any_of(routed.begin(), routed.end(), [](double t) { return t > 0; });
+  return shares(by_tokens ? routed : amounts);
+}
+
+// The mean of what the silos did, or what a robust rule takes for it.
+void Aggregator::combine(const std::string& name, Rows rows, std::span<double> out) const {
+  const std::string& type = options_.type;
+  if (type == "median") return by_element(rows, scales_, out, [](auto& v) { return median(v); });
+  if (type == "trimmed_mean")
+    return by_element(rows, scales_, out, [&](auto& v) { return trimmed_mean(v, options_.trim); });
+  if (type == "bulyan") {
+    const std::size_t near = reports_.size() - 4 * static_cast<std::size_t>(options_.f);
+    return by_element(rows, scales_, out, [&](auto& v) { return mean_near_median(v, near); });
+  }
+  std::vector<double> weights = is_robust(type) ? shares(scales_) : weights_of(name);
+  if (type == "norm_bound") {
+    for (std::size_t k = 0; k < weights.size(); ++k) weights[k] *= scales_[k];
+  }
+  if (type == "fednova") {  // eq. 4: sum of p tau, times the mean of change / tau
+    double length = 0;
+    for (std::size_t k = 0; k < weights.size(); ++k) length += weights[k] * reports_[k].steps;
+    for (std::size_t k = 0; k < weights.size(); ++k) weights[k] *= length / reports_[k].steps;
+  }
+  std::fill(out.begin(), out.end(), 0.0);
+  for (std::size_t k = 0; k < rows.size(); ++k) {
+    if (weights[k] > 0) add_scaled(rows[k], weights[k], out);
+  }
+}
+
+// c += |S| / N x the mean over S of (c_i after - c_i before), which is -c - change_i / rate_sum_i.
+void Aggregator::move_control(const std::string& name, std::size_t first, Rows rows) {
+  std::vector<double>& whole = state_["control/" + name];
+  if (whole.size() < first + rows[0].size()) whole.resize(first + rows[0].size(), 0.0);
+  const std::span<double> control = std::span(whole).subspan(first, rows[0].size());
+  std::vector<double> sum(control.size(), 0.0);
+  for (std::size_t k = 0; k < rows.size(); ++k)
+    for (std::size_t i = 0; i < sum.size(); ++i)
+      sum[i] -= control[i] + rows[k][i] / reports_[k].rate_sum;
+  add_scaled(sum, 1.0 / static_cast<double>(all_silos_), control);
+}
+
+void Aggregator::step(const std::string& name, std::size_t first, Rows rows,
+                      std::span<double> out) {
+  for (std::size_t k = 0; k < rows.size(); ++k)
+    require_change(reports_[k].silo, name, rows[k], out.size());
+  combine(name, rows, out);
+  server_step(options_, name, first, out, state_);
+  if (options_.type == "scaffold") move_control(name, first, rows);
+  MOESAIC_CHECK(all_finite(out), ErrorKind::kData, "the aggregate of the silos' {} is not finite",
+                name);
+}
+
+void require_change(const std::string& silo, const std::string& name,
+                    std::span<const double> values, std::size_t expected) {
+  MOESAIC_CHECK(values.size() == expected, ErrorKind::kData,
+                "silo {}: its change of {} has {} values, the global parameter {}", silo, name,
+                values.size(), expected);
+  if (all_finite(values)) return;
+  const auto bad = std::find_if(values.begin(), values.end(),
+                                [](double value) { return !std::isfinite(value); });
+  throw Error(ErrorKind::kData, format("silo {}: its change of {} is not finite (value {} is {})",
+                                       silo, name, bad - values.begin(), *bad));
+}
+
+double fednova_length(double steps, double momentum) {
+  if (momentum == 0) return steps;
+  const double left = 1 - momentum;
+  return (steps - momentum * (1 - std::pow(momentum, steps)) / left) / left;
+}
+
+void move_silo_control(std::span<const double> control, std::span<const double> change,
+                       double rate_sum, std::span<double> silo_control) {
+  for (std::size_t i = 0; i < silo_control.size(); ++i)
+    silo_control[i] -= control[i] + change[i] / rate_sum;
+}
+
+}  // namespace moesaic::aggregate

@@ -1,0 +1,215 @@
+// What the block federated asks of itself and of the rest of a recipe.
+#include <algorithm>
+#include <cctype>
+#include <regex>
+#include <set>
+
+#include "config/check.h"
+#include "config/name_pattern.h"
+#include "config/silos.h"
+#include "core/format.h"
+
+namespace moesaic {
+namespace {
+
+using aggregate::is_robust;
+
+class FederatedCheck {
+ public:
+  FederatedCheck(const Recipe& recipe, const Places& places, ProblemList& problems)
+      : recipe_(recipe),
+        federated_(*recipe.federated),
+        rule_(federated_.aggregator),
+        places_(places),
+        problems_(problems) {}
+
+  void check() const {
+    check_length();
+    check_names();
+    check_ranks();
+    check_counts();
+    check_rule();
+    check_private();
+    check_lora();
+    check_hidden();
+    check_others();
+  }
+
+ private:
+  void refuse(bool wrong, const std::string& key, const std::string& message) const {
+    const std::string path = "federated" + (key.empty() ? key : "." + key);
+    if (wrong && !problems_.has_error(path))
+      problems_.error(place_of(places_, path), path, message);
+  }
+  std::int64_t silos() const { return static_cast<std::int64_t>(federated_.silos.size()); }
+  std::int64_t in_a_round() const {
+    return std::min(federated_.clients_per_round.value_or(silos()), silos());
+  }
+  bool is_secure() const {
+    return std::holds_alternative<SecureAggregationOptions>(federated_.secure_aggregation);
+  }
+  bool is_compressed() const {
+    return federated_.compression != decltype(federated_.compression){"none"};
+  }
+
+  // The silos and the rounds say it.
+  void check_length() const {
+    const auto refuse_own = [&](bool given, const char* key) {
+      if (given)
+        problems_.error(place_of(places_, key), key,
+                        "and federated are both given: the silos and rounds say it");
+    };
+    refuse_own(!recipe_.data.train.empty(), "data.train");
+    refuse_own(!recipe_.data.valid.empty(), "data.valid");
+    refuse_own(recipe_.train.max_steps.has_value(), "train.max_steps");
+    refuse_own(recipe_.train.epochs.has_value(), "train.epochs");
+    refuse(federated_.local_epochs && federated_.local_steps, "local_epochs",
+           "and local_steps are both given; keep one");
+  }
+
+  // Names become folders, columns of a table and names of certificates.
+  void check_names() const {
+    constexpr std::size_t kLongest = 64;
+    std::set<std::string> names;
+    for (std::size_t i = 0; i < federated_.silos.size(); ++i) {
+      const std::string& name = federated_.silos[i].name;
+      const std::string key = format("silos[{}].name", i);
+      if (problems_.has_error(format("federated.silos[{}]", i))) continue;
+      const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+      });
+      const bool good = plain && !name.empty() && name.size() <= kLongest && name.front() != '.';
+      refuse(!good, key,
+             format("{} is no name: 1 to {} letters, digits, '-', '_' and '.', the first not '.'",
+                    shown(name), kLongest));
+      refuse(good && !names.insert(name).second, key,
+             format("{} is the name of an earlier silo, too", shown(name)));
+    }
+  }
+
+  void check_ranks() const {
+    const std::int64_t expert = recipe_.parallel.expert;
+    for (std::size_t i = 0; i < federated_.silos.size(); ++i) {
+      const std::int64_t ranks = federated_.silos[i].ranks;
+      refuse(ranks % expert != 0, format("silos[{}].ranks", i),
+             format("is {}; parallel.expert, {}, does not divide it", ranks, expert));
+    }
+    if (federated_.silos.empty()) return refuse(true, "silos", "names no silo");
+    try {
+      silo_slots(federated_.silos, static_cast<int>(recipe_.parallel.ranks));
+    } catch (const Error& error) {
+      refuse(true, "silos", format("{}; {}", error.what(), error.hint()));
+    }
+  }
+
+  void check_counts() const {
+    const std::int64_t asked = federated_.clients_per_round.value_or(1);
+    refuse(asked > silos(), "clients_per_round",
+           format("is {}, and there are {} silos", asked, silos()));
+    const std::int64_t threshold =
+        is_secure() ? std::get<SecureAggregationOptions>(federated_.secure_aggregation).threshold
+                    : 0;
+    refuse(threshold > in_a_round(), "secure_aggregation.threshold",
+           format("is {}; a round has {} silos", threshold, in_a_round()));
+  }
+
+  void check_rule() const {
+    const std::int64_t n = in_a_round();
+    const std::int64_t least = aggregate::fewest_silos(rule_);
+    refuse(n < least, "aggregator.f",
+           format("{} with f {} needs {} silos in a round, {}; there are {}", rule_.type, rule_.f,
+                  least, rule_.type == "bulyan" ? "4 f + 3" : "2 f + 3", n));
+    const std::int64_t keep = rule_.keep.value_or(1);
+    refuse(rule_.type == "multi_krum" && keep > n - rule_.f, "aggregator.keep",
+           format("is {}; of {} silos {} may be hostile, so it is at most {}", keep, n, rule_.f,
+                  n - rule_.f));
+    refuse(rule_.type == "scaffold" && recipe_.optimizer.type != "sgd", "aggregator.type",
+           "scaffold corrects the gradients of plain SGD: set optimizer.type to sgd and "
+           "optimizer.momentum to 0");
+    refuse(rule_.type == "scaffold" && recipe_.optimizer.momentum > 0, "aggregator.type",
+           "scaffold is defined without momentum: set optimizer.momentum to 0");
+    const double cut = rule_.trim * static_cast<double>(n);
+    const std::string key = "federated.aggregator.trim";
+    if (rule_.type == "trimmed_mean" && cut < 1)
+      problems_.warning(place_of(places_, key), key,
+                        format("{} of {} silos is none: nothing is cut", rule_.trim, n));
+  }
+
+  void check_private() const {
+    for (std::size_t i = 0; i < rule_.private_names.size(); ++i) {
+      const std::string key = format("aggregator.private[{}]", i);
+      try {
+        NamePattern pattern(key, rule_.private_names[i]);
+      } catch (const KeyError& error) {
+        refuse(true, key, error.message());
+      }
+    }
+  }
+
+  void check_lora() const {
+    const std::string key = "aggregator.lora";
+    const bool has_lora = recipe_.adapt && recipe_.adapt->lora;
+    const std::string& lora = rule_.lora;
+    refuse(lora != "average" && !has_lora, key, format("{} needs adapt.lora", lora));
+    if (!has_lora) return;
+    refuse(lora == "frozen_a" && recipe_.adapt->lora->train_a, key,
+           "frozen_a needs adapt.lora.train_a: false, so that A is the same in all silos");
+    const bool joins = lora == "stacking" || lora == "residual" || lora == "svd";
+    refuse(joins && rule_.type != "fedavg" && rule_.type != "fedprox", key,
+           format("{} is defined for means of the silos: fedavg and fedprox, not {}", lora,
+                  rule_.type));
+    refuse(joins && recipe_.adapt->lora->use_dora, key,
+           format("{} does not go with use_dora: magnitudes are not a part of the product", lora));
+    refuse((lora == "stacking" || lora == "residual") && recipe_.adapt->lora->base != "master", key,
+           format("{} changes the base, which adapt.lora.base {} does not allow", lora,
+                  recipe_.adapt->lora->base));
+  }
+
+  // Nobody sees a single change then.
+  void check_hidden() const {
+    if (!is_secure()) return;
+    const std::string key = "secure_aggregation";
+    const std::string& type = rule_.type;
+    refuse(is_robust(type), key,
+           format("does not go with {}, which compares the changes: only their sum can be seen; "
+                  "norm_bound, whose silos clip before they mask, does",
+                  type));
+    refuse(type == "fednova" || type == "scaffold", key,
+           format("does not go with {}, which needs each silo's change", type));
+    refuse(is_compressed(), key,
+           "does not go with compression: masked values are uniform numbers, of which nothing can "
+           "be left out");
+    const bool joins = rule_.lora != "average" && rule_.lora != "frozen_a";
+    refuse(
+        joins, key,
+        format("does not go with aggregator.lora {}, which needs each silo's factors", rule_.lora));
+  }
+
+  void check_others() const {
+    refuse(recipe_.continual && !recipe_.continual->tasks.empty(), "",
+           "does not go with continual.tasks");
+    refuse(recipe_.moe.placement == "balanced", "",
+           "does not go with moe.placement balanced: silos would move experts each in its way");
+    refuse(federated_.privacy && rule_.weights != "uniform", "privacy",
+           format("needs aggregator.weights uniform: with {} a silo's part of the sum is not "
+                  "bounded by clip_norm",
+                  rule_.weights));
+    refuse(federated_.privacy && is_robust(rule_.type), "privacy",
+           format("does not go with {}: the noise is that of a sum", rule_.type));
+  }
+
+  const Recipe& recipe_;
+  const FederatedOptions& federated_;
+  const aggregate::AggregatorOptions& rule_;
+  const Places& places_;
+  ProblemList& problems_;
+};
+
+}  // namespace
+
+void check_federated(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (!recipe.federated || problems.has_error("federated")) return;
+  FederatedCheck(recipe, places, problems).check();
+}
+
+}  // namespace moesaic

@@ -1,0 +1,127 @@
+#include "config/silos.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "config/name_pattern.h"
+#include "core/error.h"
+
+namespace moesaic {
+
+std::vector<SiloOptions> silos_of(const Recipe& recipe) {
+  return recipe.federated ? recipe.federated->silos : std::vector<SiloOptions>();
+}
+
+int SiloSlots::first_rank(std::size_t slot) const {
+  return std::accumulate(ranks.begin(), ranks.begin() + static_cast<std::ptrdiff_t>(slot), 0);
+}
+
+std::size_t SiloSlots::slot_of(int rank) const {
+  std::size_t slot = 0;
+  for (int end = ranks.at(0); rank >= end; end += ranks.at(slot)) ++slot;
+  return slot;
+}
+
+std::int64_t default_ranks(const FederatedOptions& federated) {
+  constexpr std::int64_t kMost = 1'000'000;
+  std::int64_t sum = 0, largest = 1;
+  for (const SiloOptions& silo : federated.silos) {
+    sum += silo.ranks;
+    largest = std::max(largest, silo.ranks);
+  }
+  return federated.clients_per_round ? largest : std::clamp<std::int64_t>(sum, 1, kMost);
+}
+
+SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world) {
+  MOESAIC_ASSERT(!silos.empty());
+  std::int64_t sum = 0, largest = 1;
+  for (const SiloOptions& silo : silos) {
+    sum += silo.ranks;
+    largest = std::max(largest, silo.ranks);
+  }
+  SiloSlots slots;
+  if (world == sum) {
+    for (const SiloOptions& silo : silos) slots.ranks.push_back(static_cast<int>(silo.ranks));
+    return slots;
+  }
+  if (world > sum) {
+    throw Error(ErrorKind::kRecipe,
+                format("the job has {} ranks, and the silos have {} in all", world, sum),
+                format("start it with -n {}, or give the silos more ranks", sum));
+  }
+  if (world % largest != 0) {
+    throw Error(ErrorKind::kRecipe,
+                format("{} ranks are fewer than the {} of all silos, so these take turns, and no "
+                       "multiple of {}, the ranks of the largest one",
+                       world, sum, largest),
+                format("start it with -n {} or with a smaller multiple of {}", sum, largest));
+  }
+  slots.ranks.assign(static_cast<std::size_t>(world / largest), static_cast<int>(largest));
+  return slots;
+}
+
+void require_in_one_job(const Recipe& recipe) {
+  const auto refuse_key = [](bool wrong, const std::string& key, const std::string& message) {
+    if (wrong) throw KeyError(key, message);
+  };
+  const auto refuse = [&](bool wrong, const std::string& key, const std::string& message) {
+    refuse_key(wrong, "federated." + key, message);
+  };
+  refuse_key(recipe.adapt && recipe.adapt->esft, "adapt.esft",
+             "does not go with federated: each silo would choose other experts");
+  refuse_key(recipe.train.on_nonfinite == "rewind", "train.on_nonfinite",
+             "rewind does not go with federated: there is no checkpoint within a round");
+  const FederatedOptions& federated = *recipe.federated;
+  const auto& rule = federated.aggregator;
+  refuse(!std::holds_alternative<Off>(federated.secure_aggregation), "secure_aggregation",
+         "hides the silos of several jobs from each other; within one job it is not done");
+  refuse(federated.privacy.has_value(), "privacy", "is not done within one job");
+  refuse(rule.lora == "stacking" || rule.lora == "residual", "aggregator.lora",
+         format("{} is not done within one job; average, frozen_a and svd are", rule.lora));
+  refuse(rule.lora == "svd" && rule.learning_rate != 1, "aggregator.learning_rate",
+         "does not go with lora svd, which replaces the factors");
+  refuse(rule.experts != "uniform" && rule.type == "scaffold", "aggregator.experts",
+         format("{} does not go with scaffold, which weighs all silos alike", rule.experts));
+}
+
+aggregate::Compression compression_of(const FederatedOptions& federated) {
+  if (const auto* top = std::get_if<TopKOptions>(&federated.compression))
+    return {.type = "top_k", .share = top->top_k};
+  return {.type = std::get<std::string>(federated.compression)};
+}
+
+std::string silo_folder(const std::string& run_dir, const std::string& silo) {
+  return run_dir + "/silos/" + silo;
+}
+
+Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo) {
+  Recipe alone = recipe;
+  alone.data.train = silo.train;
+  alone.data.valid.clear();
+  if (!alone.data.cache) alone.data.cache = recipe.run_dir + "/cache";
+  alone.run_dir = silo_folder(recipe.run_dir, silo.name);
+  alone.train.epochs = recipe.federated->local_epochs;
+  constexpr std::int64_t kLocalSteps = 10;
+  if (!alone.train.epochs)
+    alone.train.max_steps = recipe.federated->local_steps.value_or(kLocalSteps);
+  alone.parallel.ranks = silo.ranks;
+  alone.federated.reset();
+  alone.checkpoint.async = false;
+  alone.checkpoint.best = false;
+  alone.eval.patience = 0;
+  return alone;
+}
+
+Recipe evaluation_recipe(const Recipe& recipe) {
+  Recipe all = recipe;
+  const std::vector<SiloOptions> silos = silos_of(recipe);
+  all.data.train = silos.at(0).train;
+  for (const SiloOptions& silo : silos)
+    all.data.valid.insert(all.data.valid.end(), silo.valid.begin(), silo.valid.end());
+  if (!all.data.cache) all.data.cache = recipe.run_dir + "/cache";
+  all.train.max_steps = 1;
+  all.federated.reset();
+  return all;
+}
+
+}  // namespace moesaic

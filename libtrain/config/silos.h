@@ -1,0 +1,54 @@
+// The silos of a federation (federated.silos): what one of them trains alone, and which ranks of a
+// job do it.
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "aggregate/compression.h"
+#include "config/recipe.h"
+
+namespace moesaic {
+
+/// Empty where the recipe has its own data alone.
+std::vector<SiloOptions> silos_of(const Recipe& recipe);
+
+/// Groups of consecutive ranks, each of which trains one silo at a time.
+struct SiloSlots {
+  std::vector<int> ranks;  // of each slot
+
+  std::size_t size() const { return ranks.size(); }
+  int first_rank(std::size_t slot) const;
+  std::size_t slot_of(int rank) const;
+};
+
+/// Ranks of a job whose recipe and command say nothing: those of all silos; where clients are
+/// drawn, of the largest one.
+std::int64_t default_ranks(const FederatedOptions& federated);
+
+/// As many slots as silos, each with its silo's ranks, where `world` is their sum. Fewer ranks are
+/// cut into slots of the largest silo's ranks, on which the silos take turns: on which ranks a silo
+/// trains never changes the mathematics. Error(kRecipe) for more ranks, or a number that cannot be
+/// cut.
+SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world);
+
+/// KeyError for what a federation within one job does not do, such as to hide silos from each
+/// other.
+void require_in_one_job(const Recipe& recipe);
+
+/// Of the changes; top_k has its share.
+aggregate::Compression compression_of(const FederatedOptions& federated);
+
+/// <run_dir>/silos/<name>: what a silo keeps between rounds.
+std::string silo_folder(const std::string& run_dir, const std::string& silo);
+
+/// The recipe of one round of a silo alone: its data and folder, the steps of a round, no
+/// federation, and nothing saved on the way.
+Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo);
+
+/// The recipe that the global model is evaluated by: the validation data of all silos. Its training
+/// data are the first silo's.
+Recipe evaluation_recipe(const Recipe& recipe);
+
+}  // namespace moesaic

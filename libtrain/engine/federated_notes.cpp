@@ -1,0 +1,84 @@
+#include "engine/federated_notes.h"
+
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+
+#include "core/error.h"
+
+namespace moesaic {
+
+Json answer_json(const aggregate::SiloReport& report, double loss) {
+  return {{"silo", report.silo},
+          {"examples", report.examples},
+          {"tokens", report.tokens},
+          {"steps", report.steps},
+          {"rate_sum", report.rate_sum},
+          {"routed_tokens", report.routed_tokens},
+          {"loss", loss}};  // null where it is no number
+}
+
+aggregate::SiloReport report_from(const Json& answer) {
+  return {.silo = answer.at("silo").get<std::string>(),
+          .examples = answer.at("examples").get<double>(),
+          .tokens = answer.at("tokens").get<double>(),
+          .steps = answer.at("steps").get<double>(),
+          .rate_sum = answer.at("rate_sum").get<double>(),
+          .routed_tokens = answer.at("routed_tokens").get<std::map<std::string, double>>()};
+}
+
+double loss_from(const Json& answer) {
+  const Json& loss = answer.at("loss");
+  return loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN();
+}
+
+StateEntry server_entry(const std::string& name, const std::vector<double>& values) {
+  const auto size = static_cast<std::int64_t>(values.size());
+  const at::Tensor tensor = at::empty({size}, at::kDouble);
+  std::copy(values.begin(), values.end(), tensor.mutable_data_ptr<double>());
+  return {.name = "server/" + name, .tensor = tensor, .global_shape = {size}, .exact = true};
+}
+
+std::vector<double> values_of(const StateEntry& entry) {
+  const double* first = entry.tensor.const_data_ptr<double>();
+  return {first, first + entry.tensor.numel()};
+}
+
+FederatedNotes FederatedNotes::of(const CheckpointInfo& info) {
+  const Json notes = info.manifest.value("training", Json::object());
+  const auto require = [&](bool good) {
+    MOESAIC_CHECK(good, ErrorKind::kCheckpoint,
+                  "{} is of no federated run: its manifest says nothing of silos and server",
+                  info.path);
+  };
+  require(notes.is_object() && notes.contains("recipe") && notes["recipe"].is_string());
+  require(notes.contains("tokens") && notes["tokens"].is_number_integer());
+  require(notes.contains("silos") && notes["silos"].is_object());
+  require(notes.contains("server") && notes["server"].is_object());
+  FederatedNotes found{
+      .recipe = notes["recipe"], .tokens = notes["tokens"], .silos = notes["silos"]};
+  const Json datasets = info.manifest.value("datasets", Json::object());
+  for (const auto& [name, size] : notes["server"].items()) {
+    require(size.is_number_unsigned() && datasets.contains("server/" + name));
+    // So many digests: a size that nobody has written takes no memory.
+    const auto blocks = static_cast<std::uint64_t>(datasets["server/" + name].size());
+    require(size.get<std::uint64_t>() <= blocks * 4096);
+    found.server[name] = size.get<std::size_t>();
+  }
+  return found;
+}
+
+void require_own_folder(const CheckpointInfo& info, const std::string& run_dir) {
+  namespace fs = std::filesystem;
+  const fs::path folder = fs::weakly_canonical(info.path).parent_path().parent_path();
+  if (folder == fs::weakly_canonical(run_dir)) return;
+  throw Error(ErrorKind::kRecipe,
+              format("{} is of the run in {}, and what its silos keep is there", info.path,
+                     folder.string()),
+              "go on in that folder with run_dir, or start a new run from its weights with "
+              "model.from");
+}
+
+}  // namespace moesaic

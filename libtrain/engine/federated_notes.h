@@ -1,0 +1,39 @@
+// What a federated run writes down: the answers of the silos in a round, and what its checkpoints
+// say beside the model.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "aggregate/aggregator.h"
+#include "core/json.h"
+#include "store/checkpoint.h"
+
+namespace moesaic {
+
+/// A silo's report and the mean loss of its steps, which may be no number.
+Json answer_json(const aggregate::SiloReport& report, double loss);
+aggregate::SiloReport report_from(const Json& answer);
+double loss_from(const Json& answer);
+
+/// A vector of the server as a checkpoint has it.
+StateEntry server_entry(const std::string& name, const std::vector<double>& values);
+std::vector<double> values_of(const StateEntry& entry);
+
+/// The manifest's "training" of a federated run.
+struct FederatedNotes {
+  std::string recipe;
+  std::int64_t tokens = 0;
+  Json silos;                                 // descriptions of their data, by name
+  std::map<std::string, std::size_t> server;  // sizes of the server's vectors
+
+  /// Error(kCheckpoint) where they are not there or damaged.
+  static FederatedNotes of(const CheckpointInfo& info);
+};
+
+/// Error(kRecipe) for a checkpoint of another run's folder: what its silos keep is there. Local.
+void require_own_folder(const CheckpointInfo& info, const std::string& run_dir);
+
+}  // namespace moesaic

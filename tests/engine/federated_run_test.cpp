@@ -1,0 +1,156 @@
+#include "engine/federated_run.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "arch/arch.h"
+#include "core/error.h"
+#include "engine/assemble.h"
+#include "observe/temp_folder.h"
+#include "support/small_federation.h"
+
+namespace moesaic {
+namespace {
+
+using test::difference;
+using test::Federation;
+
+struct Silos {
+  testing::TempFolder folder;
+  RankContext context = RankContext::single();
+  Recipe recipe;
+  explicit Silos(int silos) {
+    test::write_silos(folder.path(), silos);
+    recipe = test::small_federation(folder.path(), silos);
+  }
+  /// The same in a run folder of its own.
+  Recipe in(const std::string& run) const {
+    Recipe other = recipe;
+    other.run_dir = folder.file(run);
+    return other;
+  }
+};
+
+// One local step on all of a silo's data, and the mean of the changes: what one step on all data
+// is.
+TEST(FederatedRun, IsCentralTrainingWhereASiloTakesOneFullStep) {
+  Silos silos(3);
+  const Federation federated(silos.recipe, silos.context);
+
+  Recipe central = silos.recipe;
+  central.federated.reset();
+  central.data.train = {{.path = silos.folder.file("all.jsonl"), .format = "tokens"}};
+  central.train.max_steps = 2;
+  central.train.global_batch_size = 12;
+  central.run_dir = silos.folder.file("central");
+  TrainingParts parts =
+      assemble(central, arch::require_options(central.model.config, "small"), silos.context);
+  Trainer trainer(silos.context, parts);
+  trainer.step(1, {});
+  trainer.step(2, {});
+  double moved = 0;
+  for (const RoundModel::Entry& entry : federated.shared()) {
+    const at::Tensor& weight = (*parts.parameters)[entry.index].tensor;
+    const double scale = weight.abs().max().item<double>() + 1e-30;
+    EXPECT_LT(entry.tensor.sub(weight).abs().max().item<double>() / scale, 1e-10) << entry.name;
+    moved += weight.abs().sum().item<double>();
+  }
+  EXPECT_GT(moved, 0);
+}
+
+TEST(FederatedRun, WritesARowForEachRound) {
+  Silos silos(3);
+  const Federation run(silos.recipe, silos.context);
+  ASSERT_EQ(run.rows.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(run.rows[i].step, static_cast<std::int64_t>(i) + 1);
+    EXPECT_EQ(*run.rows[i].find("round"), static_cast<double>(i) + 1);
+    for (const char* name : {"silo_s0_loss", "silo_s1_loss", "silo_s2_loss", "valid_loss"})
+      ASSERT_NE(run.rows[i].find(name), nullptr) << name;
+  }
+  // Validation is on the training data here: a round makes it smaller.
+  EXPECT_LT(*run.rows[1].find("valid_loss"), *run.rows[0].find("valid_loss"));
+  EXPECT_LT(*run.rows[1].find("loss"), *run.rows[0].find("loss"));
+}
+
+// What silos and server keep is on disk: to stop after a round and to go on makes no difference.
+void expect_same_after_resume(const std::string& type, const std::string& optimizer_state) {
+  Silos silos(4);
+  silos.recipe.federated->rounds = 5;
+  silos.recipe.federated->local_steps = 2;
+  silos.recipe.federated->clients_per_round = 3;
+  silos.recipe.federated->optimizer_state = optimizer_state;
+  silos.recipe.federated->aggregator.type = type;
+  silos.recipe.federated->aggregator.private_names = {"model\\.norm\\.weight"};
+  silos.recipe.optimizer.momentum = type == "scaffold" ? 0 : 0.5;
+  const Federation whole(silos.in("whole"), silos.context);
+  Recipe cut = silos.in("cut");
+  cut.federated->rounds = 2;
+  Federation(cut, silos.context);
+  cut.federated->rounds = 5;
+  const Federation resumed(cut, silos.context, "auto");
+  EXPECT_EQ(difference(whole, resumed), 0) << type;
+  EXPECT_EQ(whole.run->server(), resumed.run->server()) << type;
+  ASSERT_EQ(resumed.rows.size(), 3U);
+  EXPECT_EQ(*resumed.rows[2].find("valid_loss"), *whole.rows[4].find("valid_loss"));
+}
+
+TEST(FederatedRun, GoesOnToTheSameBits) {
+  expect_same_after_resume("scaffold", "reset");
+  expect_same_after_resume("fedadam", "keep");
+  expect_same_after_resume("fednova", "keep");
+}
+
+TEST(FederatedRun, KeepsPrivateParametersInTheirSilo) {
+  Silos silos(2);
+  silos.recipe.federated->aggregator.private_names = {"model\\.norm\\.weight"};
+  const Federation run(silos.recipe, silos.context);
+  for (const RoundModel::Entry& entry : run.shared()) EXPECT_NE(entry.name, "model.norm.weight");
+  ASSERT_EQ(run.run->model().own().size(), 1U);
+  EXPECT_EQ(run.run->model().own()[0].tensor.sub(1).abs().max().item<double>(), 0);  // as it began
+  EXPECT_TRUE(std::filesystem::exists(silos.recipe.run_dir + "/silos/s1/checkpoints/latest"));
+}
+
+TEST(FederatedRun, RefusesAPrivatePatternThatMatchesNothing) {
+  Silos silos(2);
+  silos.recipe.federated->aggregator.private_names = {"nothing"};
+  EXPECT_THROW(Federation(silos.recipe, silos.context), Error);
+}
+
+// The pull keeps a silo's own steps short.
+TEST(FederatedRun, ProximalPullShortensTheWayOfARound) {
+  Silos silos(2);
+  silos.recipe.federated->rounds = 1;
+  silos.recipe.federated->local_steps = 6;
+  Recipe still = silos.in("still");
+  still.federated->rounds = 1;
+  still.optimizer.learning_rate = 1e-12;
+  const Federation start(still, silos.context);
+  const Federation free_run(silos.in("free"), silos.context);
+  Recipe pulled = silos.in("pulled");
+  pulled.federated->aggregator.type = "fedprox";
+  pulled.federated->aggregator.mu = 2;
+  const Federation near(pulled, silos.context);
+  EXPECT_LT(difference(start, near), difference(start, free_run));
+  pulled.run_dir = silos.folder.file("zero");
+  pulled.federated->aggregator.mu = 0;
+  EXPECT_EQ(difference(free_run, Federation(pulled, silos.context)), 0);
+}
+
+TEST(FederatedRun, NamesSiloAndRoundOfAnError) {
+  Silos silos(2);
+  for (SiloOptions& silo : silos.recipe.federated->silos) silo.valid.clear();
+  write_file_atomic(silos.folder.file("silo-1.jsonl"), "{\"ids\": [1, 2, 99, 4, 5, 6, 7]}\n");
+  try {
+    Federation(silos.recipe, silos.context);
+    FAIL() << "it went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kData);
+    EXPECT_NE(std::string(error.what()).find("silo s1, round 1: "), std::string::npos)
+        << error.what();
+  }
+}
+
+}  // namespace
+}  // namespace moesaic

@@ -1,0 +1,91 @@
+#include "federated/exchange.h"
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/matmul.h>
+#include <ATen/ops/tensor.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/error.h"
+#include "support/parameters.h"
+
+namespace moesaic {
+namespace {
+
+at::Tensor values(std::initializer_list<double> list) {
+  return at::tensor(at::ArrayRef<double>(list), at::kDouble);
+}
+
+/// A model on one process, and changes of two silos a and b.
+struct TwoSilos {
+  RankContext context = RankContext::single();
+  RoundModel model;
+  std::vector<HeldChange> changes = std::vector<HeldChange>(2);
+
+  void add(std::vector<Parameter> parameters) {
+    const ParameterSet set(std::move(parameters));
+    model.take(set, [](const Parameter&) { return RoundModel::Kind::kShared; });
+  }
+  void change(const at::Tensor& of_a, const at::Tensor& of_b) {
+    changes[0].tensors.push_back(of_a);
+    changes[1].tensors.push_back(of_b);
+  }
+  void apply(aggregate::AggregatorOptions options, const aggregate::SiloReport& a,
+             const aggregate::SiloReport& b) {
+    aggregate::Aggregator aggregator(std::move(options), 2);
+    aggregator.begin_round({a, b});
+    Exchange(context, changes).apply(aggregator, model);
+  }
+  at::Tensor value(std::size_t place) const { return model.shared().at(place).tensor; }
+};
+
+TEST(Exchange, AddsTheWeightedMeanOfTheChanges) {
+  TwoSilos silos;
+  silos.add({test::parameter_of("w", values({1, 2, 3}))});
+  silos.change(values({4, 0, -4}), values({0, 8, 4}));
+  silos.apply({}, {.silo = "a", .examples = 30}, {.silo = "b", .examples = 10});
+  EXPECT_TRUE(at::allclose(silos.value(0), values({4, 4, 1}), 0, 1e-12));
+}
+
+TEST(Exchange, RefusesAChangeThatIsNotFinite) {
+  TwoSilos silos;
+  silos.add({test::parameter_of("w", values({1, 2}))});
+  silos.change(values({0, 0}), values({0, std::nan("")}));
+  EXPECT_THROW(silos.apply({}, {.silo = "a", .examples = 1}, {.silo = "b", .examples = 1}), Error);
+  EXPECT_TRUE(at::allclose(silos.value(0), values({1, 2}), 0, 0));
+}
+
+// Two experts of two values: the first has seen tokens of both silos, the other one of b alone.
+TEST(Exchange, WeighsEachExpertByTheTokensRoutedToIt) {
+  TwoSilos silos;
+  silos.add(
+      {test::expert_of("mlp.experts.up_proj.weight", values({0, 0, 0, 0}).view({2, 2}), 0, 2)});
+  silos.change(values({4, 4, 4, 4}).view({2, 2}), values({8, 8, 8, 8}).view({2, 2}));
+  const std::string first = "mlp.experts.0.up_proj.weight", second = "mlp.experts.1.up_proj.weight";
+  silos.apply({.experts = "routed_tokens"},
+              {.silo = "a", .examples = 1, .routed_tokens = {{first, 3}, {second, 0}}},
+              {.silo = "b", .examples = 1, .routed_tokens = {{first, 1}, {second, 5}}});
+  EXPECT_TRUE(at::allclose(silos.value(0), values({5, 5, 8, 8}).view({2, 2}), 0, 1e-12));
+}
+
+// The products of the silos have rank 1 each: their mean fits into the adapter, exactly.
+TEST(Exchange, SvdFindsTheMeanOfTheProducts) {
+  TwoSilos silos;
+  const at::Tensor a0 = values({1, 0, 2, 0, 0, 0}).view({2, 3});
+  const at::Tensor b0 = values({0, 0, 0, 0}).view({2, 2});
+  silos.add({test::parameter_of("q_proj.lora_A.weight", a0.clone()),
+             test::parameter_of("q_proj.lora_B.weight", b0.clone())});
+  const at::Tensor a1 = values({0, 1, 0, 0, 0, 0}).view({2, 3});
+  const at::Tensor b1 = values({2, 0, 1, 0}).view({2, 2}), b2 = values({0, 0, 4, 0}).view({2, 2});
+  const at::Tensor zeros = a1.sub(a1);
+  silos.change(a1, zeros);
+  silos.change(b1, b2);
+  silos.apply({.lora = "svd"}, {.silo = "a", .examples = 1}, {.silo = "b", .examples = 3});
+  const at::Tensor mean =
+      at::matmul(b0.add(b1), a0.add(a1)).mul(0.25).add(at::matmul(b2, a0), 0.75);
+  EXPECT_TRUE(at::allclose(at::matmul(silos.value(1), silos.value(0)), mean, 1e-9, 1e-9));
+}
+
+}  // namespace
+}  // namespace moesaic
