@@ -43,12 +43,13 @@ Recipe recipe() {
       {"intermediate_size", 32}, {"num_hidden_layers", 2},   {"num_attention_heads", 4},
       {"num_experts", 4},        {"num_experts_per_tok", 2}, {"initializer_range", 0.1}};
   recipe.moe.balance.type = "sequence";
+  recipe.optimizer = {.type = "sgd", .learning_rate = kUnits, .weight_decay = 0};
   recipe.privacy = PrivacyOptions{.clip_norm = 0.1, .expected_batch_size = kUnits};
   return recipe;
 }
 
-/// The sum of the clipped gradients of a step without unit `out`, before noise.
-std::vector<at::Tensor> clipped_sum(std::int64_t out) {
+/// The weights less the sum of the clipped gradients of a step without unit `out`; no noise.
+std::vector<at::Tensor> weights_after(std::int64_t out) {
   const RankContext context = RankContext::single();
   const Recipe options = recipe();
   const arch::Options arch = arch::require_options(options.model.config, "private_step");
@@ -71,23 +72,22 @@ std::vector<at::Tensor> clipped_sum(std::int64_t out) {
       PrivateSteps::Options{.privacy = *options.privacy}, context.world, *clipping));
   parts.sink = std::move(clipping);
   parts.optimizer = make_optimizer(options.optimizer, *parts.parameters);
-  parts.schedule.emplace(Schedule::Options{"constant", 0.1, 0, 1});
+  parts.schedule.emplace(Schedule::Options{"constant", kUnits, 0, 1});
   parts.not_finite = stop_when_not_finite();
   parts.saver = make_sync_saver(context, CheckpointStore({.folder = ""}));
   Trainer(context, parts).step(1, {});
-  std::vector<at::Tensor> gradients;
-  for (const GradientEntry& entry : parts.gradients.entries)
-    gradients.push_back(entry.gradient.mul(kUnits));
-  return gradients;
+  std::vector<at::Tensor> weights;
+  for (const Parameter& parameter : *parts.parameters) weights.push_back(parameter.tensor);
+  return weights;
 }
 
 }  // namespace
 
 int main() {
-  const std::vector<at::Tensor> all = clipped_sum(-1);
+  const std::vector<at::Tensor> all = weights_after(-1);
   double most = 0;
   for (std::int64_t unit = 0; unit < kUnits; ++unit) {
-    const std::vector<at::Tensor> less = clipped_sum(unit);
+    const std::vector<at::Tensor> less = weights_after(unit);
     double square = 0;
     for (std::size_t i = 0; i < all.size(); ++i)
       square += all[i].sub(less[i]).square().sum().item<double>();

@@ -7,6 +7,7 @@
 
 #include "accounting/gaussian.h"
 #include "accounting/loss_sum.h"
+#include "accounting/rdp.h"
 
 namespace moesaic::accounting {
 namespace {
@@ -97,9 +98,11 @@ double pld_epsilon(const Events& events, double delta) {
   if (total_overflow(terms) >= asked * (1 - kKept)) return kUnbounded;
   const Question question{[asked](const LossTerms& t) { return focus_on_delta(t, asked); },
                           [asked](const LossSum& sum) { return sum.epsilon(asked); }};
-  return standing_value(terms, tail_of_step(terms, delta), question, [](double before, double now) {
-    return before - now <= 1e-4 * std::max(now, 1.0);
-  });
+  const double value = standing_value(
+      terms, tail_of_step(terms, delta), question,
+      [](double before, double now) { return before - now <= 1e-4 * std::max(now, 1.0); });
+  // Losses of a step beyond a double's exponent: the bound by Renyi divergences holds.
+  return std::isfinite(value) ? value : rdp_epsilon(terms, delta).value;
 }
 
 double pld_delta(const Events& events, double epsilon) {

@@ -4,6 +4,7 @@
 
 #include "config/recipe_reader.h"
 #include "core/error.h"
+#include "core/fs.h"
 
 namespace moesaic {
 namespace {
@@ -54,10 +55,10 @@ TEST(SiloRecipe, IsOneRoundOfTheSiloAlone) {
   const Recipe silo = silo_recipe(recipe, recipe.federated->silos[1]);
   EXPECT_FALSE(silo.federated.has_value());
   EXPECT_EQ(silo.train.max_steps, 5);
-  EXPECT_EQ(silo.data.train.at(0).path, "c.txt");
+  EXPECT_EQ(silo.data.train.at(0).path, absolute_path("c.txt"));
   EXPECT_TRUE(silo.data.valid.empty());
   EXPECT_EQ(silo.run_dir, recipe.run_dir + "/silos/c");
-  EXPECT_EQ(evaluation_recipe(recipe).data.valid.at(0).path, "b.txt");
+  EXPECT_EQ(evaluation_recipe(recipe).data.valid.at(0).path, absolute_path("b.txt"));
 }
 
 TEST(SiloRecipe, ReadsBackAsItIsWritten) {

@@ -31,6 +31,7 @@ void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tol
   recipe.federated->aggregator.type = type;
   const test::Federation together(recipe, context);
   recipe.parallel.expert = 1;
+  for (SiloOptions& silo : recipe.federated->silos) silo.ranks = 1;
   recipe.run_dir = format("{}/alone-{}", folder.path(), context.rank());
   const test::Federation alone(recipe, RankContext::single());
   const auto found = whole_model(together, context);
