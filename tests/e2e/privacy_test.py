@@ -131,7 +131,8 @@ class PrivacyTest(RunTest):
         lines = [json.dumps({"text": "some words of a user", "user": f"u{i % 20}"}) for i in range(60)]
         lines[7] = json.dumps({"text": "nobody's words"})
         (self.folder / "users.jsonl").write_text("\n".join(lines))
-        users = (f"data.train=[{{path: {self.folder}/users.jsonl}}]", "privacy.unit=user", "data.packing=best_fit")
+        users = (f"data.train=[{{path: {self.folder}/users.jsonl}}]", "data.valid=[]", "privacy.unit=user",
+                 "data.packing=best_fit")
         for index, (overrides, code, part) in enumerate((
                 (("privacy.delta=0.01",), 3, "1 / units"),
                 (("privacy.expected_batch_size=5000",), 3, "the data have"),
