@@ -127,6 +127,22 @@ class PrivacyTest(RunTest):
                    "privacy.expected_batch_size=1", run="d", expect=3)
         self.assertEqual((self.folder / "shared.json").read_text(), before)
 
+    def test_two_runs_cannot_overspend_one_ledger_together(self):
+        self.train("train.max_steps=1", "eval.every_steps=0", run="one")
+        step = json.loads(self.lines("one")[1])
+        costs = [json.loads(self.moesaic("privacy", "epsilon", "--event", f"{step['noise_multiplier']},{step['sampling_rate']},{steps}",
+                                         "--delta", 1e-6, "--json").stdout)["epsilon"] for steps in (40, 41)]
+        shared = self.folder / "shared.json"
+        command = [MOESAIC, "train", str(self.recipe), "-n", "1", "train.max_steps=100", "eval.every_steps=0", f"privacy.ledger={shared}",
+                   f"privacy.budget={{epsilon: {sum(costs) / 2}, delta: 1.0e-6}}"]
+        jobs = [subprocess.Popen([*command, f"run_dir={self.folder}/{run}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                for run in ("a", "b")]
+        self.assertEqual([job.wait(timeout=300) for job in jobs], [9, 9])
+        says = self.ledger(shared)
+        self.assertEqual((says["steps"], says["whole"]), (40, True))
+        self.assertLessEqual(says["epsilon"], says["budget"]["epsilon"])
+        self.assertEqual(sum(self.step_of(run) for run in ("a", "b") if (self.folder / run / "checkpoints/latest").exists()), 40)
+
     def test_bad_input_charges_nothing(self):
         lines = [json.dumps({"text": "some words of a user", "user": f"u{i % 20}"}) for i in range(60)]
         lines[7] = json.dumps({"text": "nobody's words"})
