@@ -259,6 +259,7 @@ struct PrivacyOptions {
   bool log_loss = false;                       // numbers that are not private are written
   std::optional<std::uint64_t> noise_seed;     // tests only
   bool allow_no_privacy = false;
+  std::int64_t rounds = 1;  // no key: how often the steps are done in all, of a silo
 };
 
 /// A silo of a federation in one job.
