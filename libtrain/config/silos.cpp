@@ -98,6 +98,7 @@ std::string silo_folder(const std::string& run_dir, const std::string& silo) {
 
 std::string silo_ledger(const Recipe& recipe, const std::string& silo) {
   const std::filesystem::path ledger = recipe.privacy->ledger;
+  if (silos_of(recipe).size() == 1) return ledger.string();
   return silo_folder(ledger.parent_path().string(), silo) + "/" + ledger.filename().string();
 }
 

@@ -43,8 +43,8 @@ aggregate::Compression compression_of(const FederatedOptions& federated);
 /// <run_dir>/silos/<name>: what a silo keeps between rounds.
 std::string silo_folder(const std::string& run_dir, const std::string& silo);
 
-/// Of a recipe with the block privacy: <folder>/silos/<name>/<file>, where the recipe has
-/// <folder>/<file>. What one silo spends on its data is nothing to the data of the others.
+/// Of a recipe with the block privacy: that of the recipe, <folder>/<file>, where it has one silo,
+/// else <folder>/silos/<name>/<file>. What one silo spends is nothing to the data of the others.
 std::string silo_ledger(const Recipe& recipe, const std::string& silo);
 
 /// The recipe of one round of a silo alone: its data, folder and ledger, the steps of a round, no
