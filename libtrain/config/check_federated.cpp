@@ -190,6 +190,9 @@ class FederatedCheck {
            "does not go with continual.tasks");
     refuse(recipe_.moe.placement == "balanced", "",
            "does not go with moe.placement balanced: silos would move experts each in its way");
+    refuse(recipe_.privacy && rule_.experts == "routed_tokens", "aggregator.experts",
+           "is routed_tokens: exact counts of a silo's tokens would be seen, which no noise of the "
+           "block privacy hides");
     refuse(federated_.privacy && rule_.weights != "uniform", "privacy",
            format("needs aggregator.weights uniform: with {} a silo's part of the sum is not "
                   "bounded by clip_norm",

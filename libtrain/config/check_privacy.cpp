@@ -5,6 +5,7 @@
 #include <set>
 
 #include "config/check.h"
+#include "config/tasks.h"
 #include "core/file_glob.h"
 #include "core/format.h"
 
@@ -25,10 +26,26 @@ std::set<std::string> files_of_sources(const std::vector<SourceOptions>& sources
   return files;
 }
 
+// Of the run or of its silos; `use`: "train" or "valid".
+std::vector<SourceList> lists_of(const Recipe& recipe, const std::string& use) {
+  std::vector<SourceList> lists = source_lists(recipe);
+  std::erase_if(lists, [&](const SourceList& list) {
+    return !list.key.starts_with("data.") && !list.key.starts_with("federated.");
+  });
+  std::erase_if(lists, [&](const SourceList& list) { return !list.key.ends_with("." + use); });
+  return lists;
+}
+
+std::set<std::string> files_of_lists(const std::vector<SourceList>& lists) {
+  std::set<std::string> files;
+  for (const SourceList& list : lists) files.merge(files_of_sources(list.sources));
+  return files;
+}
+
 // A file that both have, or "".
-std::string shared_file(const DataOptions& data) {
-  const auto train = files_of_sources(data.train);
-  for (const std::string& file : files_of_sources(data.valid))
+std::string shared_file(const Recipe& recipe) {
+  const auto train = files_of_lists(lists_of(recipe, "train"));
+  for (const std::string& file : files_of_lists(lists_of(recipe, "valid")))
     if (train.contains(file)) return file;
   return "";
 }
@@ -61,6 +78,13 @@ class PrivacyCheck {
   }
   void warn(const std::string& key, const std::string& message) const {
     problems_.warning(place_of(places_, key), key, message);
+  }
+  /// visit(key, source) of all training data.
+  template <class Visit>
+  void for_each_source(const Visit& visit) const {
+    for (const SourceList& list : lists_of(recipe_, "train"))
+      for (std::size_t i = 0; i < list.sources.size(); ++i)
+        visit(format("{}[{}]", list.key, i), list.sources[i]);
   }
   bool is_banded() const { return privacy_.mechanism == "banded_matrix"; }
 
@@ -117,11 +141,11 @@ class PrivacyCheck {
            format("is {}, below expected_batch_size, {}: about every second step would not be "
                   "whole",
                   slots.value_or(0), privacy_.expected_batch_size));
-    for (std::size_t i = 0; i < recipe_.data.train.size(); ++i) {
-      refuse(recipe_.data.train[i].weight != 1.0, format("data.train[{}].weight", i),
+    for_each_source([this](const std::string& key, const SourceOptions& source) {
+      refuse(source.weight != 1.0, key + ".weight",
              "is not 1: each unit of the data is drawn with the same probability, whatever its "
              "source");
-    }
+    });
   }
 
   void check_unit() const {
@@ -132,10 +156,10 @@ class PrivacyCheck {
                   "several units of kind {}; take false or best_fit",
                   privacy_.unit));
     if (privacy_.unit != "user") return;
-    for (std::size_t i = 0; i < recipe_.data.train.size(); ++i) {
-      refuse(recipe_.data.train[i].format == "text", format("data.train[{}].format", i),
+    for_each_source([this](const std::string& key, const SourceOptions& source) {
+      refuse(source.format == "text", key + ".format",
              "is text, which has no users; lines of JSON say whose they are by the key user");
-    }
+    });
   }
 
   void check_experts() const {
@@ -171,7 +195,7 @@ class PrivacyCheck {
   }
 
   void check_validation_data() const {
-    const std::string file = shared_file(recipe_.data);
+    const std::string file = shared_file(recipe_);
     if (file.empty()) return;
     const std::string reason =
         format("data.valid has {} of the training data, and its loss is not private", file);

@@ -247,8 +247,8 @@ struct PrivacyOptions {
   std::optional<double> noise_multiplier;  // of clip_norm; this or target_epsilon
   std::optional<double> target_epsilon;
   double delta = 1e-6;
-  std::string sampling = "poisson";  // poisson | cyclic
-  double expected_batch_size = 64;   // units of a step in the mean
+  std::string sampling = "poisson";            // poisson | cyclic
+  double expected_batch_size = 64;             // units of a step in the mean
   std::optional<std::int64_t> max_batch_size;  // slots of a step
   std::string accountant = "pld";              // pld | rdp
   std::string mechanism = "gaussian";          // gaussian | banded_matrix
@@ -259,6 +259,7 @@ struct PrivacyOptions {
   bool log_loss = false;                       // numbers that are not private are written
   std::optional<std::uint64_t> noise_seed;     // tests only
   bool allow_no_privacy = false;
+  std::int64_t rounds = 1;  // no key: how often the steps are done in all, of a silo
 };
 
 /// A silo of a federation in one job.

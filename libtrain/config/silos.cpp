@@ -1,10 +1,12 @@
 #include "config/silos.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <numeric>
 
 #include "config/name_pattern.h"
 #include "core/error.h"
+#include "core/random.h"
 
 namespace moesaic {
 
@@ -94,6 +96,12 @@ std::string silo_folder(const std::string& run_dir, const std::string& silo) {
   return run_dir + "/silos/" + silo;
 }
 
+std::string silo_ledger(const Recipe& recipe, const std::string& silo) {
+  const std::filesystem::path ledger = recipe.privacy->ledger;
+  if (silos_of(recipe).size() == 1) return ledger.string();
+  return silo_folder(ledger.parent_path().string(), silo) + "/" + ledger.filename().string();
+}
+
 Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo) {
   Recipe alone = recipe;
   alone.data.train = silo.train;
@@ -105,6 +113,11 @@ Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo) {
   if (!alone.train.epochs)
     alone.train.max_steps = recipe.federated->local_steps.value_or(kLocalSteps);
   alone.parallel.ranks = silo.ranks;
+  if (alone.privacy) {
+    alone.privacy->ledger = silo_ledger(recipe, silo.name);
+    alone.privacy->rounds = recipe.federated->rounds;
+    if (auto& seed = alone.privacy->noise_seed) seed = *seed ^ hash_name(silo.name);
+  }
   alone.federated.reset();
   alone.checkpoint.async = false;
   alone.checkpoint.best = false;
@@ -116,9 +129,13 @@ Recipe evaluation_recipe(const Recipe& recipe) {
   Recipe all = recipe;
   const std::vector<SiloOptions> silos = silos_of(recipe);
   all.data.train = silos.at(0).train;
-  for (const SiloOptions& silo : silos)
+  for (const SiloOptions& silo : silos) {
     all.data.valid.insert(all.data.valid.end(), silo.valid.begin(), silo.valid.end());
+    if (recipe.privacy && &silo != &silos.front())
+      all.data.train.insert(all.data.train.end(), silo.train.begin(), silo.train.end());
+  }
   if (!all.data.cache) all.data.cache = recipe.run_dir + "/cache";
+  if (all.data.train.empty()) all.privacy.reset();  // no silo's data are here
   all.train.max_steps = 1;
   all.federated.reset();
   return all;

@@ -43,12 +43,17 @@ aggregate::Compression compression_of(const FederatedOptions& federated);
 /// <run_dir>/silos/<name>: what a silo keeps between rounds.
 std::string silo_folder(const std::string& run_dir, const std::string& silo);
 
-/// The recipe of one round of a silo alone: its data and folder, the steps of a round, no
+/// Of a recipe with the block privacy: that of the recipe, <folder>/<file>, where it has one silo,
+/// else <folder>/silos/<name>/<file>. What one silo spends is nothing to the data of the others.
+std::string silo_ledger(const Recipe& recipe, const std::string& silo);
+
+/// The recipe of one round of a silo alone: its data, folder and ledger, the steps of a round, no
 /// federation, and nothing saved on the way.
 Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo);
 
 /// The recipe that the global model is evaluated by: the validation data of all silos. Its training
-/// data are the first silo's.
+/// data are the first silo's; with the block privacy those of all, for what may be seen of the
+/// validation depends on them.
 Recipe evaluation_recipe(const Recipe& recipe);
 
 }  // namespace moesaic

@@ -49,11 +49,12 @@ std::int64_t turns_of(const PrivacyOptions& privacy, std::int64_t units) {
 void check_slots(const PrivacyOptions& privacy, const UnitDraws::Options& draws,
                  std::int64_t max_steps) {
   const double overflow = accounting::overflow_probability(draws.units, draws.rate, draws.slots);
-  if (overflow * static_cast<double>(max_steps) < privacy.delta || privacy.allow_no_privacy) return;
+  const double steps = static_cast<double>(max_steps) * static_cast<double>(privacy.rounds);
+  if (overflow * steps < privacy.delta || privacy.allow_no_privacy) return;
   throw Error(ErrorKind::kRecipe,
               format("privacy.max_batch_size is {}: a step is not whole with probability {:.3g}, "
                      "which in {} steps comes to more than delta, {}",
-                     draws.slots, overflow, max_steps, privacy.delta),
+                     draws.slots, overflow, steps, privacy.delta),
               format("raise it to {} or more, or leave it out",
                      accounting::slots_for(draws.units, draws.rate, privacy.delta / 1e6)));
 }

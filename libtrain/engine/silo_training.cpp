@@ -1,6 +1,7 @@
 #include "engine/silo_training.h"
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 #include <utility>
 
@@ -76,7 +77,13 @@ SiloTraining::Round SiloTraining::train(std::int64_t round, const aggregate::Ser
   const std::int64_t steps = parts_->max_steps;
   std::int64_t done = 0;
   for (std::int64_t i = 1; i <= steps; ++i) {
-    const StepReport report = trainer_.step((round - 1) * steps + i, {.stop = stop.requested()});
+    const std::int64_t number = (round - 1) * steps + i;
+    for (const auto& part : parts_->around) {
+      if (const std::exception_ptr refusal = part->admit(context_, number))
+        std::rethrow_exception(refusal);
+    }
+    const StepReport report =
+        trainer_.step(number, {.stop = stop.requested(), .logged = i == steps});
     MOESAIC_ASSERT(!report.rewind);
     parts_->saver->before_change();
     for (const auto& part : parts_->around) part->finished(context_, report.step);
@@ -94,6 +101,7 @@ SiloTraining::Round SiloTraining::train(std::int64_t round, const aggregate::Ser
   const OptimizerOptions& optimizer = recipe_.optimizer;
   const double momentum = optimizer.type == "sgd" ? optimizer.momentum : 0;
   result.report.steps = aggregate::fednova_length(count, momentum);
+  tell(result);
   end_round(result);
   return result;
 }
@@ -105,6 +113,16 @@ void SiloTraining::begin_round(const aggregate::ServerState& server) {
   if (recipe_.federated->optimizer_state == "reset") forget(*parts_->optimizer);
   if (controls_ != nullptr) controls_->begin_round(server);
   parts_->computation.weights.invalidate();
+}
+
+// A part may hide the loss, and say what its steps have cost.
+void SiloTraining::tell(Round& round) const {
+  MetricsRow row;
+  row.set("loss", round.loss);
+  for (const auto& part : parts_->around) part->report(row);
+  const double* loss = row.find("loss");
+  round.loss = loss != nullptr ? *loss : std::numeric_limits<double>::quiet_NaN();
+  if (const double* epsilon = row.find("epsilon")) round.epsilon = *epsilon;
 }
 
 void SiloTraining::end_round(Round& round) {

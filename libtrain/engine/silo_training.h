@@ -25,10 +25,11 @@ class SiloTraining {
   /// What a round has made, equal on all ranks of the slot.
   struct Round {
     aggregate::SiloReport report;
-    double loss = 0;                 // mean of the steps; NaN where all were skipped
-    std::vector<at::Tensor> change;  // RoundModel::change, as it arrives
-    std::int64_t bytes = 0;          // of the whole change on its way
-    bool stopped = false;            // by a signal: the rest is not there
+    double loss = 0;  // mean of the steps; NaN where all were skipped, and where it is hidden
+    std::optional<double> epsilon = {};  // that its ledger says, of a silo in private
+    std::vector<at::Tensor> change;      // RoundModel::change, as it arrives
+    std::int64_t bytes = 0;              // of the whole change on its way
+    bool stopped = false;                // by a signal: the rest is not there
   };
 
   /// `recipe` of the whole federation. `parts` are those that assemble() makes of silo_recipe();
@@ -56,6 +57,8 @@ class SiloTraining {
  private:
   void begin_round(const aggregate::ServerState& server);
   void end_round(Round& round);
+  /// What may be seen of the round. Local.
+  void tell(Round& round) const;
   /// Private parameters, controls, what compression has left over, and with optimizer_state keep
   /// what the optimizer has.
   StateDict kept_state() const;

@@ -1,5 +1,7 @@
 #include "privacy/make_privacy.h"
 
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -33,6 +35,13 @@ void warn_of_what_is_shown(const PrivacyOptions& privacy, const Log& log) {
   if (privacy.log_loss) log.warn("privacy.log_loss: the losses that are written are not private");
 }
 
+// Of all rounds, where the run is a silo's.
+std::int64_t steps_in_all(const PrivacySubject& subject) {
+  constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() / 2;
+  const std::int64_t rounds = subject.recipe.privacy->rounds;
+  return subject.max_steps > kMost / rounds ? kMost : subject.max_steps * rounds;
+}
+
 PrivateSteps::Options steps_of(const PrivacySubject& subject, const RankContext& context) {
   const PrivacyOptions& privacy = *subject.recipe.privacy;
   PrivateSteps::Options options{.privacy = privacy,
@@ -40,7 +49,7 @@ PrivateSteps::Options steps_of(const PrivacySubject& subject, const RankContext&
   if (!is_private(privacy)) return options;
   const UnitDraws::Options& draws = subject.units.draws();
   agreed(context.world, "privacy: noise", [&] {
-    const StepCost cost = step_cost(privacy, draws, subject.max_steps);
+    const StepCost cost = step_cost(privacy, draws, steps_in_all(subject));
     options.noise_multiplier = cost.noise_multiplier;
     options.ledger = ledger_of(subject, cost);
   });

@@ -1,5 +1,6 @@
 #include "privacy/private_steps.h"
 
+#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
@@ -38,7 +39,7 @@ PrivateSteps::PrivateSteps(const Options& options, const Communicator& world, Cl
       sink_(sink),
       units_(units),
       adaptive_(adaptive_norm(options.privacy)),
-      clip_norm_(options.privacy.clip_norm) {
+      clip_norm_(at::full({1}, options.privacy.clip_norm, at::kDouble)) {
   if (options.ledger) ledger_.emplace(*options.ledger);
   if (adaptive_ && options.noise_multiplier > 0)
     options_.noise_multiplier =
@@ -55,7 +56,7 @@ std::exception_ptr PrivateSteps::admit(const RankContext& context, std::int64_t 
 }
 
 void PrivateSteps::before(const Step& /*step*/) {
-  used_norm_ = clip_norm_;
+  used_norm_ = clip_norm_.item<double>();
   sink_.set_clip_norm(used_norm_);
 }
 
@@ -67,7 +68,7 @@ void PrivateSteps::gradient_done(const RankContext& context, const Step& step) {
   context.world.all_reduce(counts, ReduceOp::kSum, "privacy: units");
   const auto* count = counts.const_data_ptr<std::int64_t>();
   const RandomKey key(*key_, RandomStream::kNoise, draw(step).number, "units below clip_norm");
-  clip_norm_ = adaptive_->next(used_norm_, count[0], count[1], key.normal(0));
+  clip_norm_.fill_(adaptive_->next(used_norm_, count[0], count[1], key.normal(0)));
 }
 
 PrivateNoise::Draw PrivateSteps::draw(const Step& step) const {
@@ -92,8 +93,12 @@ void PrivateSteps::report(MetricsRow& row) const {
   if (can_be_foretold()) row.set("not_private", 1);
 }
 
+StateDict PrivateSteps::state() const {
+  return {{.name = "privacy/clip_norm", .tensor = clip_norm_, .global_shape = {1}, .exact = true}};
+}
+
 void PrivateSteps::add_notes(Json& training) const {
-  training["privacy"]["clip_norm"] = clip_norm_;
+  training["privacy"]["clip_norm"] = clip_norm_.item<double>();
   if (ledger_) training["privacy"]["ledger"] = ledger_->head();
   if (can_be_foretold()) training["privacy"]["NOT PRIVATE"] = "noise_seed";
 }
@@ -101,7 +106,6 @@ void PrivateSteps::add_notes(Json& training) const {
 void PrivateSteps::restore(const RankContext& context, const Json& training,
                            const LiveState& /*live*/) {
   const Json notes = training.value("privacy", Json::object());
-  clip_norm_ = notes.value("clip_norm", options_.privacy.clip_norm);
   renew_key(context.world);
   if (units_ != nullptr) units_->renew(shared_key(context.world, options_.privacy.noise_seed));
   ++restores_;

@@ -41,6 +41,8 @@ class PrivateSteps : public StepPart {
   void finished(const RankContext& context, const Step& step) override;
   /// Takes what is not private out of the row, unless log_loss says otherwise.
   void report(MetricsRow& row) const override;
+  /// "privacy/clip_norm", of the next step.
+  StateDict state() const override;
   /// "privacy": {"clip_norm", "ledger": digest of its last line; "NOT PRIVATE" with noise_seed}
   void add_notes(Json& training) const override;
   /// The noise is drawn from a new key: none is used twice. Error(kCheckpoint) for a ledger that
@@ -60,7 +62,7 @@ class PrivateSteps : public StepPart {
   std::optional<PrivateLedger> ledger_;
   std::optional<AdaptiveNorm> adaptive_;
   std::optional<SecretKey> key_;
-  double clip_norm_;      // of the next step
+  at::Tensor clip_norm_;  // float64 [1], of the next step
   double used_norm_ = 0;  // of the step under way
   double epsilon_ = 0;    // after the last logged step
   std::uint64_t restores_ = 0;

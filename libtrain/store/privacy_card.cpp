@@ -3,6 +3,7 @@
 #include "accounting/accountant.h"
 #include "accounting/ledger.h"
 #include "config/recipe_reader.h"
+#include "config/silos.h"
 #include "core/path.h"
 #include "store/manifest.h"
 
@@ -27,17 +28,17 @@ struct LedgerSays {
   double epsilon = 0;
 };
 
-LedgerSays ledger_of(const PrivacyOptions& privacy) {
+LedgerSays ledger_of(const PrivacyOptions& privacy, const std::string& path) {
   LedgerSays says;
   try {
-    says.report = accounting::read_ledger(privacy.ledger);
+    says.report = accounting::read_ledger(path);
   } catch (const Error& error) {
     throw Error(ErrorKind::kCheckpoint,
                 format("what the run has spent is not known: {}", error.what()),
                 "put the ledger back where the recipe has it");
   }
   MOESAIC_CHECK(says.report.is_whole(), ErrorKind::kCheckpoint,
-                "what the run has spent is not known: ledger {} is not whole: {}", privacy.ledger,
+                "what the run has spent is not known: ledger {} is not whole: {}", path,
                 says.report.problem);
   says.epsilon = accounting::epsilon_of(says.report.events, privacy.delta,
                                         accounting::accountant_of(privacy.accountant))
@@ -49,7 +50,7 @@ bool promises_nothing(const PrivacyOptions& privacy) {
   return privacy.clip_norm == 0 || privacy.noise_multiplier == 0.0;
 }
 
-std::string row(const char* name, const std::string& value) {
+std::string row(const std::string& name, const std::string& value) {
   return format("| {} | {} |\n", name, value);
 }
 
@@ -65,20 +66,39 @@ std::string warnings_of(const PrivacyOptions& privacy) {
   return text;
 }
 
+// `of`: " of hospital-a" where each silo has its own ledger.
+std::string rows_of_ledger(const PrivacyOptions& privacy, const std::string& path,
+                           const std::string& of) {
+  const LedgerSays says = ledger_of(privacy, path);
+  std::string text = row("epsilon" + of, format("{:.6g}, an upper bound", says.epsilon));
+  text += row("steps charged" + of, format("{}, all runs on the same data together",
+                                           accounting::total_steps(says.report.events)));
+  if (says.report.terms) text += row("data" + of, "digest " + says.report.terms->data);
+  return text;
+}
+
+// A silo that has not taken part has spent nothing.
+std::string rows_of_ledgers(const Recipe& recipe, const Json& training) {
+  const PrivacyOptions& privacy = *recipe.privacy;
+  if (!recipe.federated) return rows_of_ledger(privacy, privacy.ledger, "");
+  std::string text;
+  const Json silos = training.value("silos", Json::object());
+  for (const auto& [silo, data] : silos.items())
+    text += rows_of_ledger(privacy, silo_ledger(recipe, silo), " of " + silo);
+  return text;
+}
+
 std::string table_of(const Recipe& recipe, const Json& training) {
   const PrivacyOptions& privacy = *recipe.privacy;
   std::string text = "| | |\n| --- | --- |\n";
   text += row("unit", format("{}: one more or less in the training data", privacy.unit));
   if (!promises_nothing(privacy)) {
-    const LedgerSays says = ledger_of(privacy);
-    text += row("epsilon", format("{:.6g}, an upper bound", says.epsilon));
+    text += rows_of_ledgers(recipe, training);
     text += row("delta", format("{}", privacy.delta));
     text += row("accountant", privacy.accountant);
-    text += row("steps charged", format("{}, all runs on the same data together",
-                                        accounting::total_steps(says.report.events)));
-    if (says.report.terms) text += row("data", "digest " + says.report.terms->data);
   }
-  text += row("steps", format("{} of this run", training.value("step", std::int64_t{0})));
+  text += row(recipe.federated ? "rounds" : "steps",
+              format("{} of this run", training.value("step", std::int64_t{0})));
   text += row("mechanism", privacy.mechanism);
   text += row("clipping", format("{}, clip_norm {}", privacy.clipping, privacy.clip_norm));
   text += row("sampling", format("{}, {} units a step in the mean", privacy.sampling,

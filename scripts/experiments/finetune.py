@@ -85,12 +85,16 @@ def after(experiment, domain, base, method, seed):
     return json.loads(path.read_text())
 
 
-def prepare(experiment):
-    for name in (*experiment.options.domains, "general"):
-        need(ROOT / f"data/cache/{name}/info.json", MADE_BY[name])
+def make_bases(experiment):
     need(DENSE, "scripts/data/smollm2.sh")
     if "4 experts" in experiment.options.bases and not EXPERTS.exists():
         call(experiment, "import", DENSE, EXPERTS, "--upcycle", 4, "--seed", 1)
+
+
+def prepare(experiment):
+    for name in (*experiment.options.domains, "general"):
+        need(ROOT / f"data/cache/{name}/info.json", MADE_BY[name])
+    make_bases(experiment)
 
 
 def measure(experiment):

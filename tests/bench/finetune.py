@@ -14,11 +14,10 @@ import os
 import pathlib
 import random
 import re
-import resource
-import statistics
-import subprocess
-import sys
 import tempfile
+
+import side_by_side
+from side_by_side import output_of, peer_output, processor_seconds, row
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MOESAIC = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin")) / "moesaic"
@@ -37,13 +36,6 @@ NF4 = WITH_EXPERTS.replace("r: 16", "r: 16, base: nf4")
 SHARDED = "parallel.shard_optimizer=true"
 TEMPLATE = ("{% for m in messages %}<{{ m.role }}>{{ m.content }}\n{% endfor %}"
             "{% if add_generation_prompt %}<assistant>{% endif %}")
-
-
-def output_of(command):
-    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, env={**os.environ, "HF_HUB_OFFLINE": "1"})
-    if done.returncode != 0:
-        sys.exit(done.stdout + done.stderr)
-    return done.stdout
 
 
 class Bench:
@@ -76,11 +68,9 @@ class Bench:
         """Seconds of the processor that a run takes, and the peak of a rank in 10^6 bytes."""
         self.runs += 1
         run = run or f"run-{self.runs}"
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        output_of([MOESAIC, "train", *self.settings(steps, keys, ranks), f"run_dir={self.folder}/{run}", *more])
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds = processor_seconds([MOESAIC, "train", *self.settings(steps, keys, ranks), f"run_dir={self.folder}/{run}", *more])
         rows = [json.loads(line) for line in open(f"{self.folder}/{run}/metrics.jsonl")]
-        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, rows[-1]["memory_peak_mb"] * 2**20 / 1e6
+        return seconds, rows[-1]["memory_peak_mb"] * 2**20 / 1e6
 
     def step(self, *keys):
         """Seconds of a step."""
@@ -92,10 +82,8 @@ class Bench:
 
     def peft(self, targets, precision):
         """Seconds of a step of PEFT."""
-        by_processor = ("import runpy, sys, time; time.perf_counter = time.process_time; sys.argv = sys.argv[1:]; "
-                        "runpy.run_path(sys.argv[0], run_name='__main__')")
-        out = output_of([a.python, "-c", by_processor, a.peer, "--targets", targets, "--rank", RANK, "--dtype", precision, "--batch",
-                         a.batch, "--steps", a.steps])
+        out = peer_output(a.python, a.peer, "--targets", targets, "--rank", RANK, "--dtype", precision, "--batch", a.batch,
+                          "--steps", a.steps)
         return a.batch * LENGTH / json.loads(out.splitlines()[-1])["tokens_per_s"]
 
     def padded(self):
@@ -119,19 +107,7 @@ class Bench:
 
 
 def pairs(name, goal, first, second):
-    """The median of first / second, alternately."""
-    ratios = []
-    for pair in range(a.pairs):
-        results = {}
-        for side in ((0, 1), (1, 0))[pair % 2]:
-            results[side] = (first, second)[side]()
-        ratios.append(results[0] / results[1])
-        print(f"  {name}: {results[0]:.3g} / {results[1]:.3g} s = {ratios[-1]:.2f}", flush=True)
-    row(name, goal, f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
-
-
-def row(name, goal, result):
-    print(f"| {name} | {goal} | {result} |", flush=True)
+    side_by_side.pairs(a.pairs, name, goal, first, second)
 
 
 def times(bench):

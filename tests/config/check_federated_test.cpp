@@ -91,6 +91,10 @@ TEST(CheckFederated, RefusesWhatDoesNotGoTogether) {
   recipe.federated->aggregator.type = "scaffold";
   expect(recipe, "scaffold corrects the gradients of plain SGD");
   recipe = federation(2);
+  recipe.privacy.emplace();
+  recipe.federated->aggregator.experts = "routed_tokens";
+  expect(recipe, "federated.aggregator.experts: is routed_tokens");
+  recipe = federation(2);
   recipe.federated->privacy.emplace();
   expect(recipe, "federated.privacy: needs aggregator.weights uniform");
   recipe = federation(3);

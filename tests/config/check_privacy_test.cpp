@@ -138,6 +138,26 @@ TEST_F(PrivacyKeys, RefusesTasksAndReplay) {
           "continual.replay.share");
 }
 
+TEST_F(PrivacyKeys, AreAskedOfTheDataOfSilos) {
+  const auto silos = [](const std::string& train, const std::string& valid) {
+    return "federated={rounds: 2, silos: [{name: a, train: [" + train +
+           "]}, {name: b, train: "
+           "[{path: b.jsonl}], valid: [{path: " +
+           valid + "}]}]}";
+  };
+  const std::vector<std::string> none = {"data.train=[]", "train.max_steps=null"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), none.begin(), none.end());
+    return more;
+  };
+  EXPECT_FALSE(loaded(with({silos("{path: a.jsonl}", "c.jsonl")})).has_errors());
+  says(with({silos("{path: a.jsonl}", "a.jsonl")}), "warning: data.valid: gives no valid_loss");
+  refuses(with({silos("{path: a.jsonl, weight: 2}", "c.jsonl")}),
+          "federated.silos[0].train[0].weight: is not 1");
+  refuses(with({silos("{path: a.txt, format: text}", "c.jsonl"), "privacy.unit=user"}),
+          "federated.silos[0].train[0].format: is text, which has no users");
+}
+
 TEST_F(PrivacyKeys, SaysWhatHasNoEffect) {
   says({"train.global_batch_size=32"}, "train.global_batch_size: has no effect: units are drawn");
   says({"privacy.adaptive.rate=0.1"}, "privacy.adaptive.rate: has no effect");

@@ -61,6 +61,21 @@ TEST(SiloRecipe, IsOneRoundOfTheSiloAlone) {
   EXPECT_EQ(evaluation_recipe(recipe).data.valid.at(0).path, absolute_path("b.txt"));
 }
 
+TEST(SiloRecipe, HasALedgerOfItsOwnAndPaysForAllRounds) {
+  const std::string privacy = "privacy: {noise_multiplier: 1, noise_seed: 3}\n";
+  const Recipe recipe = recipe_from_yaml(kRecipe + privacy, "recipe.yaml");
+  const Recipe a = silo_recipe(recipe, recipe.federated->silos[0]),
+               c = silo_recipe(recipe, recipe.federated->silos[1]);
+  EXPECT_EQ(a.privacy->ledger, recipe.run_dir + "/silos/a/ledger.json");
+  EXPECT_EQ(c.privacy->ledger, silo_ledger(recipe, "c"));
+  EXPECT_EQ(c.privacy->rounds, 3);
+  EXPECT_NE(a.privacy->noise_seed, c.privacy->noise_seed);  // other noise in each
+  const Recipe evaluated = evaluation_recipe(recipe);
+  ASSERT_EQ(evaluated.data.train.size(), 2U);  // of these the validation must tell nothing
+  EXPECT_EQ(evaluated.data.train[1].path, "c.txt");
+  EXPECT_EQ(evaluation_recipe(recipe_from_yaml(kRecipe, "recipe.yaml")).data.train.size(), 1U);
+}
+
 TEST(SiloRecipe, ReadsBackAsItIsWritten) {
   const Recipe recipe = recipe_from_yaml(kRecipe, "recipe.yaml");
   EXPECT_EQ(to_yaml(recipe_from_yaml(to_yaml(recipe), "again")), to_yaml(recipe));

@@ -17,6 +17,7 @@ sys.path.insert(0, str(SCRIPTS / "experiments"))
 import dense_vs_moe  # noqa: E402
 import experiment  # noqa: E402
 import finetune  # noqa: E402
+import privacy  # noqa: E402
 
 TRAINS = """#!/usr/bin/env python3
 import json, pathlib, sys
@@ -38,7 +39,7 @@ with open(run / "calls", "a") as calls:
     calls.write(" ".join(sys.argv[2:]) + "\\n")
 if settings.get("fails") and "--resume" not in sys.argv:
     sys.exit("error: the machine went away")
-(run / "metrics.jsonl").write_text(json.dumps({"step": 1, "valid_loss": 2.0, "loss": 2.5, "step_s": 4.0, "memory_peak_mb": 1500.0}) + "\\n")
+(run / "metrics.jsonl").write_text(json.dumps({"step": 1, "valid_loss": 2.0, "loss": 2.5, "step_s": 4.0, "memory_peak_mb": 1500.0, "epsilon": 2.99}) + "\\n")
 """
 
 
@@ -157,6 +158,40 @@ class FinetuneTest(StandIn):
         self.assertIn("| legal | dense | full | 2 |", (self.root / "finetune.md").read_text())
         self.assertEqual([("adapt.lora=null" in call, "seed=2" in call) for call in self.calls("train")],
                          [(False, False), (True, False), (False, True), (True, True)])
+
+
+class PrivacyTest(StandIn):
+    def setUp(self):
+        super().setUp()
+        self.make_program()
+        for module, name, value in ((finetune, "DENSE", self.root / "base.gguf"), (privacy, "ROOT", self.root), (privacy, "RESULTS", self.root),
+                                    (privacy, "QUESTIONS", self.root / "medical")):
+            self.enterContext(mock.patch.object(module, name, value))
+        self.enterContext(mock.patch.dict(finetune.BASES, {"dense": self.root / "base.gguf"}))
+        self.enterContext(mock.patch.dict(sys.modules, matplotlib=None))
+        (self.root / "recipes/privacy").mkdir(parents=True)
+        (self.root / "recipes/privacy/medical.yaml").write_text("name: medical\n")
+        (self.root / "privacy.md").write_text("# Page\n<!-- figures -->\n<!-- end of figures -->\n")
+
+    def privacy(self, *arguments):
+        with mock.patch.object(sys, "argv", ["privacy", "--jobs", "1", *arguments]):
+            privacy.main()
+
+    def test_what_is_lost_is_of_the_seeds_that_both_have(self):
+        part = ("--bases", "dense", "--seeds", "1", "--epsilons")
+        with self.assertRaisesRegex(SystemExit, "medical/info.json is not there: scripts/data/medical.py"):
+            self.privacy(*part, "3")
+        (self.root / "medical").mkdir()
+        (self.root / "medical/info.json").write_text("{}")
+        (self.root / "base.gguf").write_text("GGUF")
+        self.privacy(*part, "3")
+        self.assertIn("| dense | 3 | 2.990 | 1 | 25.0 | 75.0 | [20.0, 80.0] |  |  | 4.0 | 1.5 |", (self.root / "privacy.md").read_text())
+        self.privacy(*part, "inf", "3")
+        text = (self.root / "privacy.md").read_text()
+        self.assertIn("| dense | inf | inf | 1 | 25.0 | 75.0 | [20.0, 80.0] |  |  | 4.0 | 1.5 |", text)
+        self.assertIn("| 0.0 (one seed) | <= 6: yes |", text)
+        calls = [line for line in (self.root / "bin/calls").read_text().splitlines() if line.startswith("train")]
+        self.assertEqual([("privacy.target_epsilon=3" in call, "allow_no_privacy" in call) for call in calls], [(True, False), (False, True)])
 
 
 class RatioTest(unittest.TestCase):

@@ -69,9 +69,10 @@ class PrivacyTest(RunTest):
         units = 40
         same = (*SHORT, self.small_text(units), "train.precision=float64", "train.clip_norm=0")
         self.train(*same, "privacy=null", f"train.global_batch_size={units}", run="plain")
-        self.train(*same, "privacy={noise_multiplier: 0, clip_norm: 1.0e9, allow_no_privacy: true, log_loss: true, "
-                   f"expected_batch_size: {units}}}", run="private")
-        self.assertLess(self.weight_difference("plain", "private"), 1e-9)
+        for run, ranks, expert in (("private", 1, 1), ("grid", 4, 2)):
+            self.train(*same, "privacy={noise_multiplier: 0, clip_norm: 1.0e9, allow_no_privacy: true, log_loss: true, "
+                       f"expected_batch_size: {units}}}", run=run, ranks=ranks, expert=expert)
+            self.assertLess(self.weight_difference("plain", run), 1e-9)
         self.assertEqual(self.lines("private"), [])  # nothing to charge
 
     def test_layouts_draw_the_same_units_and_noise(self):
@@ -127,6 +128,22 @@ class PrivacyTest(RunTest):
                    "privacy.expected_batch_size=1", run="d", expect=3)
         self.assertEqual((self.folder / "shared.json").read_text(), before)
 
+    def test_two_runs_cannot_overspend_one_ledger_together(self):
+        self.train("train.max_steps=1", "eval.every_steps=0", run="one")
+        step = json.loads(self.lines("one")[1])
+        costs = [json.loads(self.moesaic("privacy", "epsilon", "--event", f"{step['noise_multiplier']},{step['sampling_rate']},{steps}",
+                                         "--delta", 1e-6, "--json").stdout)["epsilon"] for steps in (40, 41)]
+        shared = self.folder / "shared.json"
+        command = [MOESAIC, "train", str(self.recipe), "-n", "1", "train.max_steps=100", "eval.every_steps=0", f"privacy.ledger={shared}",
+                   f"privacy.budget={{epsilon: {sum(costs) / 2}, delta: 1.0e-6}}"]
+        jobs = [subprocess.Popen([*command, f"run_dir={self.folder}/{run}"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                for run in ("a", "b")]
+        self.assertEqual([job.wait(timeout=300) for job in jobs], [9, 9])
+        says = self.ledger(shared)
+        self.assertEqual((says["steps"], says["whole"]), (40, True))
+        self.assertLessEqual(says["epsilon"], says["budget"]["epsilon"])
+        self.assertEqual(sum(self.step_of(run) for run in ("a", "b") if (self.folder / run / "checkpoints/latest").exists()), 40)
+
     def test_bad_input_charges_nothing(self):
         lines = [json.dumps({"text": "some words of a user", "user": f"u{i % 20}"}) for i in range(60)]
         lines[7] = json.dumps({"text": "nobody's words"})
@@ -158,11 +175,24 @@ class PrivacyTest(RunTest):
         self.moesaic(*made, self.recipe, "--not-private")
         begin, end = text.index("  config:"), text.index("data:")
         self.recipe.write_text(f"{text[:begin]}  from: {self.folder}/old\n{text[end:]}")
-        self.train(*SHORT, "adapt={lora: {r: 4, train_a: false}}",
-                   f"continual={{method: ewc, lambda: 10, importance: [{importances}]}}", ranks=2, expert=2)
+        told = self.moesaic("validate", self.recipe, "adapt={lora: {r: 4}}")
+        self.assertIn("train_a: false is better with privacy", told.stdout + told.stderr)
+        learning = ("adapt={lora: {r: 4, train_a: false}}", f"continual={{method: ewc, lambda: 10, importance: [{importances}]}}")
+        self.train(*SHORT, *learning, ranks=2, expert=2)
         self.assertEqual(self.ledger(self.folder / "run/ledger.json")["steps"], 4)
         self.moesaic("export", self.folder / "run", self.folder / "peft", "--adapter")
         self.assertIn("| unit | sequence", (self.folder / "peft/PRIVACY.md").read_text())
+
+        # And in silos, each with a ledger of its own.
+        silos = ", ".join(f"{{name: {name}, train: [{{path: {self.folder}/text/train-{name}.txt}}]}}" for name in "ab")
+        self.train(*SHORT, *learning, "train.max_steps=null", "data.train=[]", "data.valid=[]",
+                   f"federated={{rounds: 2, local_steps: 2, silos: [{silos}]}}", run="silos", ranks=2)
+        for name in "ab":
+            self.assertEqual(self.ledger(self.folder / f"silos/silos/{name}/ledger.json")["steps"], 4)
+        for row in self.rows("silos"):
+            self.assertEqual([key for key in row if "loss" in key and row[key] is not None], [])
+        self.moesaic("export", self.folder / "silos", self.folder / "of-silos", "--adapter")
+        self.assertIn("| epsilon of b |", (self.folder / "of-silos/PRIVACY.md").read_text())
 
     def test_an_audit_has_a_ledger_of_its_own(self):
         result = self.moesaic("privacy", "audit", self.recipe, *SHORT, "--canaries", 40, "--json")

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 
+#include "accounting/accountant.h"
+#include "accounting/ledger.h"
 #include "arch/arch.h"
 #include "core/error.h"
 #include "engine/assemble.h"
@@ -136,6 +139,76 @@ TEST(FederatedRun, ProximalPullShortensTheWayOfARound) {
   pulled.run_dir = silos.folder.file("zero");
   pulled.federated->aggregator.mu = 0;
   EXPECT_EQ(difference(free_run, Federation(pulled, silos.context)), 0);
+}
+
+/// All units of a silo are in each of its steps.
+Recipe in_private(Recipe recipe) {
+  PrivacyOptions& privacy = recipe.privacy.emplace();
+  privacy.noise_multiplier = 2;
+  privacy.expected_batch_size = 4;
+  privacy.ledger = recipe.run_dir + "/ledger.json";
+  recipe.federated->local_steps = 3;
+  return recipe;
+}
+
+std::int64_t charged(const Recipe& recipe, const std::string& silo) {
+  return accounting::total_steps(accounting::read_ledger(silo_ledger(recipe, silo)).events);
+}
+
+TEST(FederatedRun, EachSiloPaysIntoItsOwnLedgerAndShowsNoLoss) {
+  Silos silos(2);
+  const Recipe recipe = in_private(silos.recipe);
+  const Federation run(recipe, silos.context);
+  for (const char* silo : {"s0", "s1"}) EXPECT_EQ(charged(recipe, silo), 6) << silo;
+  ASSERT_EQ(run.rows.size(), 2U);
+  for (const MetricsRow& row : run.rows) {
+    EXPECT_EQ(row.find("valid_loss"), nullptr);  // of the training data
+    for (const char* name : {"loss", "silo_s0_loss", "silo_s1_loss"}) {
+      const double* loss = row.find(name);
+      EXPECT_TRUE(loss == nullptr || std::isnan(*loss)) << name;
+    }
+  }
+  EXPECT_FALSE(std::filesystem::exists(recipe.privacy->ledger));  // of nobody
+}
+
+ErrorKind kind_of_run(const Recipe& recipe, const RankContext& context, const std::string& resume,
+                      std::string& message) {
+  try {
+    Federation(recipe, context, resume);
+  } catch (const Error& error) {
+    message = error.what();
+    return error.kind();
+  }
+  ADD_FAILURE() << "nothing was refused";
+  return ErrorKind::kInternal;
+}
+
+TEST(FederatedRun, ABudgetEndsItAfterTheLastRoundThatIsPaid) {
+  Silos silos(2);
+  Recipe recipe = in_private(silos.recipe);
+  const double of_four =
+      accounting::epsilon_of({{2, 1, 4}}, 1e-6, accounting::Accountant::kPld).value;
+  recipe.privacy->budget = PrivacyBudgetOptions{of_four + 1e-3, 1e-6};
+  std::string message;
+  EXPECT_EQ(kind_of_run(recipe, silos.context, "", message), ErrorKind::kBudget);
+  EXPECT_NE(message.find("silo s0, round 2: "), std::string::npos) << message;
+  EXPECT_EQ(charged(recipe, "s0"), 4);
+  EXPECT_EQ(charged(recipe, "s1"), 3);
+  EXPECT_TRUE(std::filesystem::exists(recipe.run_dir + "/checkpoints/latest"));
+}
+
+TEST(FederatedRun, GoesOnOnlyWithTheLedgersThatItsSilosHad) {
+  Silos silos(2);
+  Recipe recipe = in_private(silos.recipe);
+  Federation(recipe, silos.context);
+  recipe.federated->rounds = 3;
+  Federation(recipe, silos.context, "auto");
+  EXPECT_EQ(charged(recipe, "s1"), 9);
+  std::filesystem::remove(silo_ledger(recipe, "s1"));
+  recipe.federated->rounds = 4;
+  std::string message;
+  EXPECT_EQ(kind_of_run(recipe, silos.context, "auto", message), ErrorKind::kCheckpoint);
+  EXPECT_NE(message.find("silo s1, round 4: "), std::string::npos) << message;
 }
 
 TEST(FederatedRun, NamesSiloAndRoundOfAnError) {

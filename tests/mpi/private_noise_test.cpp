@@ -71,6 +71,23 @@ TEST(PrivateNoise, IsTheSameOnReplicasAndOtherOnOtherExperts) {
   }
 }
 
+// Noise that is used again takes itself back: what two steps differ by shows their gradients.
+TEST(PrivateNoise, IsOtherInEachStep) {
+  const RankContext context = test::context(1);
+  const ParameterSet set = small_set(context);
+  const SecretKey key = SecretKey::from_seed(11);
+  at::Tensor differences = at::zeros({4 + 2 * kExperts}, at::kDouble), reused = differences.clone();
+  at::Tensor before = noise_of(context, set, key, 0);
+  for (int draw = 1; draw <= kDraws / 10; ++draw) {
+    const at::Tensor own = noise_of(context, set, key, static_cast<std::uint64_t>(draw));
+    differences.add_(own.sub(before).square(), 10);
+    reused.add_(own.sub(noise_of(context, set, key, static_cast<std::uint64_t>(draw))).square());
+    before = own;
+  }
+  EXPECT_NEAR(variance_over_claimed(differences), 2, 0.1);
+  EXPECT_EQ(reused.sum().item<double>(), 0);
+}
+
 // What the test of the variance is worth: noise of every rank in the sum, and noise that a mean
 // over the ranks makes smaller.
 TEST(PrivateNoise, OfMistakesHasAnotherVariance) {

@@ -55,6 +55,31 @@ TEST_F(PrivacyCard, SaysWhatTheLedgerSays) {
   EXPECT_NE(privacy_card(training()), card);
 }
 
+TEST_F(PrivacyCard, HasTheLedgerOfEachSiloThatTookPart) {
+  const std::string text =
+      "name: ward\n"
+      "model: {config: {model_type: llama, vocab_size: 272, hidden_size: 64, "
+      "num_attention_heads: 4, num_hidden_layers: 2, intermediate_size: 64}}\n"
+      "federated: {silos: [{name: a, train: [{path: a.jsonl}]}, {name: b, train: [{path: "
+      "b.jsonl}]},"
+      " {name: c, train: [{path: c.jsonl}]}]}\n"
+      "privacy: {noise_multiplier: 2.0, delta: 1.0e-5, ledger: " +
+      ledger_ + "}\n";
+  const Json training = {{"step", 3},
+                         {"recipe", to_yaml(require_recipe(folder_.file("r.yaml", text)))},
+                         {"silos", {{"a", Json::object()}, {"b", Json::object()}}}};
+  for (const auto& [silo, steps] : {std::pair<const char*, int>{"a", 4}, {"b", 1}}) {
+    accounting::Ledger ledger({.path = format("{}/silos/{}/ledger.json", folder_.path(), silo),
+                               .terms = {silo, "sequence", std::nullopt}});
+    for (int i = 0; i < steps; ++i) ledger.charge({2, 1, 1});
+  }
+  const std::string card = privacy_card(training);
+  expect_part(card, "| epsilon of a | 4.3771");
+  expect_part(card, "| steps charged of b | 1, all runs");
+  expect_part(card, "| rounds | 3 of this run |");
+  EXPECT_EQ(card.find(" of c |"), std::string::npos);
+}
+
 TEST_F(PrivacyCard, SaysWhatIsNotPrivate) {
   charge(1);
   expect_part(privacy_card(training(", noise_seed: 3")), "**NOT PRIVATE**: noise and draws");

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -13,6 +14,7 @@
 
 #include "data/batch_builder.h"
 #include "loss/unit_mean.h"
+#include "moe/routing_stats.h"
 #include "privacy/clipping_sink.h"
 #include "support/tiny_fisher.h"
 #include "support/tiny_lora.h"
@@ -32,6 +34,9 @@ struct PrivateModel {
     BlockPass pass = keep_activations;
     TinyAdapters beside = {};
     MoeTraining moe = {};
+    std::uint64_t weights = 7;  // their seed
+    at::ScalarType dtype = at::kDouble;
+    RoutingStats* routing = nullptr;  // adds the choices of this rank to it
     bool batch_balance = false;       // a term that mixes the units of a batch
     bool norms_of_this_rank = false;  // clips by what this rank alone knows
   };
@@ -39,22 +44,26 @@ struct PrivateModel {
   PrivateModel(const RankContext& ranks, const arch::Options& arch, const Options& options)
       : context(ranks),
         options_(options),
-        parameters(options.beside.make ? parameters_of(options.beside.table, ranks)
-                                       : parameters_of(arch, ranks)),
+        parameters(
+            parameters_of(options.beside.make ? options.beside.table : arch::parameter_table(arch),
+                          ranks, options.weights, options.dtype)),
         adapters_(options.beside.make ? options.beside.make(parameters) : nullptr),
         model_({.arch = arch,
                 .block_pass = options.pass,
                 .moe = options.moe,
                 .adapters = adapters_.get()},
                parameters, ranks),
-        computation_{.precision = Precision::named("float64"), .world = ranks.world} {
+        computation_{
+            .precision = Precision::named(options.dtype == at::kDouble ? "float64" : "float32"),
+            .world = ranks.world} {
     auto sum = std::make_unique<AccumulatingSink>(parameters, ranks, MatmulKernel::kMkl);
     gradients_ = sum->gradients();
     RankContext of_norms = ranks;
     if (options.norms_of_this_rank) of_norms.expert = Communicator::single();
     sink_ = std::make_unique<ClippingSink>(
         parameters, of_norms,
-        ClippingSink::Options{.dtype = at::kDouble, .divisor = kPrivateBatch, .rule = options.rule},
+        ClippingSink::Options{
+            .dtype = options.dtype, .divisor = kPrivateBatch, .rule = options.rule},
         std::move(sum));
   }
 
@@ -101,7 +110,8 @@ struct PrivateModel {
     for (const Parameter& parameter : parameters) {
       const at::Tensor& x = values[static_cast<std::size_t>(parameter.index)];
       if (!x.defined()) continue;
-      (parameter.scope == Scope::kDense ? dense : experts) += x.square().sum().item<double>();
+      (parameter.scope == Scope::kDense ? dense : experts) +=
+          x.to(at::kDouble).square().sum().item<double>();
     }
     return std::sqrt(dense + context.expert.all_reduce(experts, ReduceOp::kSum, "test: norm"));
   }
@@ -126,6 +136,7 @@ struct PrivateModel {
     forward.sink = sink_.get();
     forward.training = true;
     const ModelOutput output = model_.forward(forward);
+    if (options_.routing != nullptr) options_.routing->add(output.routers);
     const StepView view{forward, output, model_.head(), {.micro_batches = 1}};
     const UnitMean mean{kPrivateBatch};
     std::vector<const Parameter*> in_use;
