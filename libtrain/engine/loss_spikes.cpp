@@ -47,7 +47,7 @@ std::int64_t LossSpikes::take() { return std::exchange(count_, 0); }
 
 Json LossSpikes::note() const {
   if (recent_.empty()) return nullptr;
-  return Json(std::vector<double>(recent_.begin(), recent_.end()));
+  return {{"recent", std::vector<double>(recent_.begin(), recent_.end())}, {"since_row", count_}};
 }
 
 void LossSpikes::restore(const Json& note) {

@@ -32,7 +32,8 @@ class LossSpikes {
   /// Spikes since the last call: for a row of metrics.
   std::int64_t take();
 
-  /// For the manifest's "training", under "recent_losses"; null before the first step.
+  /// For the manifest's "training", under "loss_spikes": {"recent": losses, "since_row": spikes
+  /// that no row of metrics has yet}; null before the first step.
   Json note() const;
   /// Error(kCheckpoint) for a note that is damaged. null: nothing is known.
   void restore(const Json& note);

@@ -7,8 +7,8 @@
 #include <cmath>
 #include <thread>
 
-#include "support/mpi_test.h"
 #include "support/capture_sink.h"
+#include "support/mpi_test.h"
 
 namespace moesaic {
 namespace {
