@@ -13,6 +13,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/host_name.h"
 #include "core/standard_streams.h"
 #include "session_folder.h"
 #include "stdout_relay.h"

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include <set>
 
 #include "core/format.h"
+#include "core/host_name.h"
 
 namespace fs = std::filesystem;
 
@@ -120,12 +120,6 @@ Machine Machine::here() {
   return machine;
 }
 
-std::string host_name() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  return host.data();
-}
-
 // Open MPI 4.1 keeps a name made of the host's in 64 bytes, and crashes when it does not fit.
 std::string trouble_of_mpirun(const std::string& host) {
   constexpr std::size_t kLongestHost = 56;
@@ -153,10 +147,14 @@ double available_memory_bytes() {
     if (name == "MemAvailable:" && info >> bytes) break;
   }
   bytes *= 1024;
-  double limit = 0, used = 0;
+  double limit = 0, used = 0, cached = 0;
   const bool limited = (std::ifstream("/sys/fs/cgroup/memory.max") >> limit) &&
                        (std::ifstream("/sys/fs/cgroup/memory.current") >> used);
-  return limited ? std::min(bytes, std::max(0.0, limit - used)) : bytes;
+  std::ifstream counts("/sys/fs/cgroup/memory.stat");  // files that are read again when needed
+  for (std::string name; counts >> name;) {
+    if (name == "inactive_file" && counts >> cached) break;
+  }
+  return limited ? std::min(bytes, std::max(0.0, limit - used + cached)) : bytes;
 }
 
 std::string program_folder() {

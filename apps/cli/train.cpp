@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "dry_run.h"
 #include "launcher.h"
+#include "limits.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -104,6 +105,7 @@ int run_train(const TrainArguments& arguments) {
     print_command(launch, arguments.json);
     return 0;
   }
+  warn_of_limits(recipe, machine);
   if (arguments.dry_run) {
     print_dry_run(recipe, launch, arguments.json);
     return 0;

@@ -8,6 +8,7 @@
 
 #include "comm/backend.h"
 #include "comm/trace_span.h"
+#include "core/clock.h"
 #include "core/error.h"
 
 namespace moesaic {
@@ -104,7 +105,9 @@ at::Tensor number(std::int64_t value) {
 void Work::wait() {
   if (!state_) return;
   const Span span(span_name::kWait, label_);
+  const Stopwatch watch;
   state_->wait();
+  *waited_ += watch.seconds();
   state_.reset();
 }
 
@@ -119,7 +122,7 @@ void Communicator::all_reduce(at::Tensor tensor, ReduceOp op, const std::string&
 Work Communicator::all_reduce_async(at::Tensor tensor, ReduceOp op,
                                     const std::string& label) const {
   require_arithmetic(tensor, name(), label);
-  return Work(backend_->all_reduce(std::move(tensor), op, label), label);
+  return started(backend_->all_reduce(std::move(tensor), op, label), label);
 }
 
 double Communicator::all_reduce(double value, ReduceOp op, const std::string& label) const {
@@ -143,7 +146,7 @@ Work Communicator::all_gather_async(const at::Tensor& mine, const std::vector<st
                                     at::Tensor all, const std::string& label) const {
   require_rows(all, rows, size(), "gathered", name(), label);
   require_part(mine, rows, rank(), all, name(), label);
-  return Work(backend_->all_gather(mine, rows, std::move(all), label), label);
+  return started(backend_->all_gather(mine, rows, std::move(all), label), label);
 }
 
 Work Communicator::reduce_scatter_async(const at::Tensor& all,
@@ -152,13 +155,13 @@ Work Communicator::reduce_scatter_async(const at::Tensor& all,
   require_arithmetic(all, name(), label);
   require_rows(all, rows, size(), "scattered", name(), label);
   require_part(mine, rows, rank(), all, name(), label);
-  return Work(backend_->reduce_scatter(all, rows, std::move(mine), label), label);
+  return started(backend_->reduce_scatter(all, rows, std::move(mine), label), label);
 }
 
 void Communicator::broadcast(at::Tensor tensor, int root, const std::string& label) const {
   require_tensor(tensor, name(), label);
   if (root < 0 || root >= size()) refuse(name(), label, format("there is no root {}", root));
-  Work(backend_->broadcast(std::move(tensor), root, label), label).wait();
+  started(backend_->broadcast(std::move(tensor), root, label), label).wait();
 }
 
 std::string Communicator::broadcast(const std::string& text, int root,
@@ -210,17 +213,19 @@ Work Communicator::all_to_all_async(const at::Tensor& rows,
                   receive_rows[me]));
   }
   require_same_rows(rows, received, "sent and received rows", name(), label);
-  return Work(backend_->all_to_all(rows, send_rows, std::move(received), receive_rows, label),
-              label);
+  return started(backend_->all_to_all(rows, send_rows, std::move(received), receive_rows, label),
+                 label);
 }
 
 void Communicator::barrier(const std::string& label) const {
   const Span span(span_name::kWait, label);
+  const Stopwatch watch;
   backend_->barrier(label);
+  *waited_ += watch.seconds();
 }
 
 Communicator Communicator::split(int colour, const std::string& name) const {
-  return Communicator(backend_->split(colour, name));
+  return Communicator(backend_->split(colour, name), waited_);
 }
 
 bool Communicator::serves_threads() const {

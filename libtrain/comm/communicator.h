@@ -25,9 +25,9 @@ class Work {
     virtual void wait() = 0;  // blocks; throws Error(kCommunication) on time-out
   };
   Work() = default;  // finished
-  /// `label` names the wait in a profile.
-  Work(std::unique_ptr<State> state, std::string label)
-      : state_(std::move(state)), label_(std::move(label)) {}
+  /// `label` names the wait in a profile; its seconds are added to `waited`.
+  Work(std::unique_ptr<State> state, std::string label, std::shared_ptr<double> waited)
+      : state_(std::move(state)), label_(std::move(label)), waited_(std::move(waited)) {}
 
   /// Blocks until the result may be read. Safe to call twice.
   void wait();
@@ -35,13 +35,17 @@ class Work {
  private:
   std::unique_ptr<State> state_;
   std::string label_;
+  std::shared_ptr<double> waited_;
 };
 
 class Communicator {
  public:
   /// A group of one: every collective is a copy or nothing.
   static Communicator single(const std::string& name = "single");
-  explicit Communicator(std::shared_ptr<CommBackend> backend) : backend_(std::move(backend)) {}
+  /// `waited`: see wait_seconds().
+  explicit Communicator(std::shared_ptr<CommBackend> backend,
+                        std::shared_ptr<double> waited = std::make_shared<double>(0))
+      : backend_(std::move(backend)), waited_(std::move(waited)) {}
 
   int rank() const;
   int size() const;
@@ -104,11 +108,21 @@ class Communicator {
   /// so this is called between the products of nn.
   void progress() const;
 
+  /// Seconds that this thread has been blocked in collectives, of this group and of those that were
+  /// split from it or that it was split from. With NCCL the host is not blocked, and it says
+  /// nothing.
+  double wait_seconds() const { return *waited_; }
+
   /// For a back end that builds on another.
   const std::shared_ptr<CommBackend>& backend() const { return backend_; }
 
  private:
+  Work started(std::unique_ptr<Work::State> state, const std::string& label) const {
+    return {std::move(state), label, waited_};
+  }
+
   std::shared_ptr<CommBackend> backend_;
+  std::shared_ptr<double> waited_;
 };
 
 struct CommOptions {

@@ -30,6 +30,16 @@ void check_sharding(const Recipe& recipe, const Places& places, ProblemList& pro
                  "does not go with moe.placement balanced, which moves experts with their state");
 }
 
+void check_stragglers(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  const char* const key = "parallel.straggler_ratio";
+  const double ratio = recipe.parallel.straggler_ratio;
+  if (ratio == 0 || ratio > 1 || problems.has_error(key)) return;
+  problems.error(place_of(places, key), key,
+                 format("{} would name ranks that are no slower than the others; above 1, or 0 for "
+                        "none",
+                        ratio));
+}
+
 // What valid_loss decides needs data for it.
 void check_validation(const Recipe& recipe, const Places& places, ProblemList& problems) {
   if (!recipe.data.valid.empty() || problems.has_error("data.valid")) return;
@@ -47,6 +57,7 @@ void check_training(const Recipe& recipe, const arch::Options& options, const Pl
                     ProblemList& problems) {
   check_groups(recipe, options, places, problems);
   check_sharding(recipe, places, problems);
+  check_stragglers(recipe, places, problems);
   check_validation(recipe, places, problems);
 }
 

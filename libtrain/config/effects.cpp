@@ -170,6 +170,8 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
   }
   if (is_moe && recipe.parallel.expert == 1)
     check.unused("moe.placement", "parallel.expert is 1: every rank holds all experts");
+  if (recipe.parallel.ranks == 1)
+    check.unused("parallel.check_replicas_every", "one rank has no replicas");
   const std::int64_t warmup = recipe.schedule.warmup_steps;
   if (recipe.train.max_steps && warmup >= *recipe.train.max_steps) {
     check.warn("schedule.warmup_steps",

@@ -120,11 +120,13 @@ struct MoeOptions {
 
 struct ParallelOptions {
   std::int64_t ranks = 1;
-  std::int64_t expert = 1;            // size of an expert group
-  std::int64_t threads_per_rank = 0;  // 0 = cores / ranks on the node
-  double timeout_s = 600.0;           // watchdog of one collective
-  std::string device = "cpu";         // cpu | cuda
-  bool shard_optimizer = false;       // each rank keeps the optimizer's state of what it owns
+  std::int64_t expert = 1;                // size of an expert group
+  std::int64_t threads_per_rank = 0;      // 0 = cores / ranks on the node
+  double timeout_s = 600.0;               // watchdog of one collective
+  std::string device = "cpu";             // cpu | cuda
+  bool shard_optimizer = false;           // each rank keeps the optimizer's state of what it owns
+  std::int64_t check_replicas_every = 0;  // steps between digests of replicas; 0 = never
+  double straggler_ratio = 1.5;  // a rank that takes so many times the median is named; 0 = none is
 };
 
 struct CheckpointOptions {

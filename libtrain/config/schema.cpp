@@ -174,6 +174,12 @@ void add_running(std::vector<Key>& keys) {
   add_key(keys, FIELD(parallel.shard_optimizer), {},
           "Each rank keeps a part of the optimizer's state alone, and updates that part of the "
           "weights (docs/memory.md). Never changes the mathematics.");
+  add_key(keys, FIELD(parallel.check_replicas_every), steps(),
+          "Steps after which ranks that should hold the same values compare digests of them, and "
+          "before each checkpoint; a difference ends the run (docs/running.md); 0 = never.");
+  add_key(keys, FIELD(parallel.straggler_ratio), from(0, 1e6),
+          "A rank that takes so many times the median of the others for the same work is named in "
+          "the log and the metrics; 0 = none is.");
   add_key(keys, FIELD(checkpoint.every_steps), steps(),
           "Steps between checkpoints; 0 = only at the end.");
   add_key(keys, FIELD(checkpoint.keep), from(1, 1e6), "Newest checkpoints that are kept.");

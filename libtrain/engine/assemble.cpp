@@ -6,6 +6,7 @@
 #include "config/training_table.h"
 #include "engine/add_continual.h"
 #include "engine/add_privacy.h"
+#include "engine/add_watches.h"
 #include "engine/async_saver.h"
 #include "engine/make_tasks.h"
 #include "engine/open_data.h"
@@ -134,6 +135,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   make_saver(recipe, context, parts);
   parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
   add_tasks(recipe, context, std::move(data.tasks), parts);
+  add_watches(recipe, context, parts);
   describe_run(recipe, arch, context, data.train_sequences, parts);
   return parts;
 }

@@ -16,6 +16,12 @@ namespace {
               "the last checkpoint with --resume auto");
 }
 
+// Ranks that go on must go on alike, also where a fault of one has made its numbers alone wrong.
+std::string known_to_all(const Communicator& world, const std::string& values) {
+  const double wrong = world.all_reduce(values.empty() ? 0.0 : 1.0, ReduceOp::kMax, "step.finite");
+  return wrong > 0 && values.empty() ? " a value on another rank" : values;
+}
+
 class Stop : public NotFinitePolicy {
  public:
   AfterNotFinite meet(const Step& step, const std::string& values) override {
@@ -26,6 +32,9 @@ class Stop : public NotFinitePolicy {
 class Skip : public NotFinitePolicy {
  public:
   explicit Skip(const Log& log) : log_(log) {}
+  std::string agreed(const Communicator& world, const std::string& values) const override {
+    return known_to_all(world, values);
+  }
   AfterNotFinite meet(const Step& step, const std::string& values) override {
     log_.warn("step {}: not finite:{}; its update is skipped", step.number, values);
     return AfterNotFinite::kSkip;
@@ -37,6 +46,9 @@ class Skip : public NotFinitePolicy {
 
 class Rewind : public NotFinitePolicy {
  public:
+  std::string agreed(const Communicator& world, const std::string& values) const override {
+    return known_to_all(world, values);
+  }
   AfterNotFinite meet(const Step& step, const std::string& values) override {
     if (!met_.insert(step.number).second)
       stop_before_optimizer(step, " for the second time, with other batches:" + values);

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "comm/communicator.h"
 #include "core/log.h"
 #include "parallel/step.h"
 
@@ -18,8 +19,13 @@ enum class AfterNotFinite {
 class NotFinitePolicy {
  public:
   virtual ~NotFinitePolicy() = default;
-  /// `values`: those that are not finite, " loss = nan grad_norm = inf". Called on all ranks, with
-  /// the same. A policy that stops the run throws.
+  /// `values`: those that are not finite, " loss = nan grad_norm = inf", equal on all ranks unless
+  /// one of them is faulty; "" = all are finite. A policy that goes on returns "" on all ranks or
+  /// on none, by a collective over world; where the run stops anyway, `values` will do.
+  virtual std::string agreed(const Communicator& /*world*/, const std::string& values) const {
+    return values;
+  }
+  /// Where agreed() has returned `values`. A policy that stops the run throws.
   virtual AfterNotFinite meet(const Step& step, const std::string& values) = 0;
 };
 

@@ -37,7 +37,7 @@ StepReport Trainer::step(std::int64_t number, const Request& request) {
   for (const auto& part : parts_.around) part->gradient_done(context_, step);
 
   Gradients gradients = transformed(report);
-  report.not_finite = not_finite(report);
+  report.not_finite = parts_.not_finite->agreed(context_.world, not_finite(report));
   if (!report.not_finite.empty()) {
     for (const auto& transform : parts_.transforms)
       report.not_finite += transform->suspicion(context_, step);

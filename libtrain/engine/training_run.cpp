@@ -17,6 +17,19 @@
 #include "store/checkpoint_folder.h"
 
 namespace moesaic {
+namespace {
+
+bool begins_task(const Recipe& recipe, std::int64_t step) {
+  if (!recipe.continual) return false;
+  std::int64_t first = 1;
+  for (const ContinualTask& task : recipe.continual->tasks) {
+    if (step == first) return true;
+    first += task.max_steps;
+  }
+  return false;
+}
+
+}  // namespace
 
 TrainingRun::SavedTraining TrainingRun::saved_training(const CheckpointInfo& info) {
   const Json training = info.manifest.value("training", Json());
@@ -98,6 +111,7 @@ void TrainingRun::load(const CheckpointInfo& info, const SavedTraining& training
   last_checkpoint_ = info.path;
   tokens_ = logged_tokens_ = training.tokens;
   if (keeps_best()) best_.restore(notes.value("best", Json()));
+  if (shows_losses()) spikes_.restore(notes.value("recent_losses", Json()));
   for (const Json& number : notes.value("left_out", Json::array()))
     data_->leave_out(number.get<std::int64_t>() - 1);
 }
@@ -144,6 +158,18 @@ void TrainingRun::tell_of_patience() const {
       best_.step().value_or(0), recipe_.eval.patience);
 }
 
+void TrainingRun::look_for_spike(const StepReport& report) {
+  if (!shows_losses()) return;
+  if (begins_task(recipe_, report.step.number)) spikes_.forget();
+  const double loss = report.losses.at(0).second;
+  const auto usual = spikes_.add(loss);
+  if (!usual || !usual->first) return;
+  context_.log.warn(
+      "step {}: loss {:.4f} stands out: the median of the steps before is {:.4f}, and {:.4f} the "
+      "most that is usual",
+      report.step.number, loss, usual->median, usual->most);
+}
+
 LiveState TrainingRun::live_state() {
   LiveState live{.entries = moving_state_of(*parts_.parameters), .before_change = [this] {
                    parts_.saver->before_change();
@@ -165,6 +191,8 @@ CheckpointContent TrainingRun::content() const {
   if (!parts_.data.is_null()) content.training["data"] = parts_.data;
   if (keeps_best() && !best_.note().is_null()) content.training["best"] = best_.note();
   if (recipe_.checkpoint.best) content.best = best_.step();
+  if (const Json losses = spikes_.note(); !losses.is_null())
+    content.training["recent_losses"] = losses;
   for (const std::int64_t gone : data_->left_out())
     content.training["left_out"].push_back(gone + 1);
   for (const auto& part : parts_.around) part->add_notes(content.training);
@@ -248,6 +276,7 @@ bool TrainingRun::next_step(StopSignal& stop) {
     require_finite_weights(report);
     ++skipped_;
   }
+  look_for_spike(report);
   parts_.saver->before_change();  // done after an update; a step that was skipped may change parts
   for (const auto& part : parts_.around) part->finished(context_, report.step);
   const double step_seconds = step_time.seconds();
@@ -283,6 +312,8 @@ void TrainingRun::log(const StepReport& report, const std::optional<Validation>&
   for (const auto& [name, value] : report.transforms.values) row.set(name, value);
   if (skipped_ > 0) row.set("skipped", static_cast<double>(skipped_));
   skipped_ = 0;
+  if (const std::int64_t spikes = spikes_.take(); spikes > 0)
+    row.set("loss_spikes", static_cast<double>(spikes));
   for (const auto& part : parts_.around) part->report(row);
   if (valid) row.set("valid_loss", valid->loss);
   if (valid && valid->accuracy) row.set("valid_accuracy", *valid->accuracy);

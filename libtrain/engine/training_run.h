@@ -11,6 +11,7 @@
 #include "core/clock.h"
 #include "data/left_out_data.h"
 #include "engine/best_loss.h"
+#include "engine/loss_spikes.h"
 #include "engine/step_profiler.h"
 #include "engine/stop_signal.h"
 #include "engine/trainer.h"
@@ -66,6 +67,8 @@ class TrainingRun {
   /// world.
   void require_finite_weights(const StepReport& report) const;
   void tell_of_patience() const;
+  /// Whether the loss of a step stands out. Local, equal on all ranks.
+  void look_for_spike(const StepReport& report);
   void check_data(const CheckpointInfo& info, bool allow_changed) const;
   /// All steps that are left. True when a signal ended it.
   bool train(StopSignal& stop);
@@ -79,6 +82,7 @@ class TrainingRun {
   bool is_due(std::int64_t every_steps) const;
   bool is_finished() const { return step_ >= parts_.max_steps || best_.is_over(); }
   bool keeps_best() const { return recipe_.checkpoint.best || recipe_.eval.patience > 0; }
+  bool shows_losses() const { return !recipe_.privacy || recipe_.privacy->log_loss; }
   void log(const StepReport& report, const std::optional<Validation>& valid, double step_seconds);
   void set_times(double step_seconds, MetricsRow& row);
 
@@ -92,6 +96,7 @@ class TrainingRun {
   std::int64_t saved_step_ = -1;
   std::string last_checkpoint_;  // path of the one that was saved or loaded last; "" = none
   BestLoss best_;
+  LossSpikes spikes_;
   LeftOutData* data_ = nullptr;     // what parts_.train is
   std::int64_t skipped_ = 0;        // steps that were, since the last logged one
   std::int64_t logged_tokens_ = 0;  // at the last logged step

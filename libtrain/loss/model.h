@@ -22,7 +22,8 @@ struct RouterRecord {
   /// default_moe: [e, D + 1] in the master dtype: over the rows of each expert of this rank the sum
   /// of what it puts out, its weight left out, and the number of rows.
   at::Tensor output_sum = {};
-  at::Tensor weight_TK = {};  // outside training: what each choice weighs, master dtype
+  at::Tensor weight_TK = {};     // outside training: what each choice weighs, master dtype
+  std::int64_t expert_rows = 0;  // that the experts of this rank computed, those that pad, too
 };
 
 struct ModelOutput {

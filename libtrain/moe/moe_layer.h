@@ -32,6 +32,7 @@ class MoeLayer {
     const bool averages = routing.gates_TE.defined();
     const Arrival home = tokens.combine(
         experts_.forward(context, tokens, averages ? &routing.record.output_sum : nullptr));
+    routing.record.expert_rows = tokens.rows_RD.size(0);
     records.push_back(routing.record);
     at::Tensor y_TD;
     if (shared_) y_TD = shared_->forward(context, x_TD);

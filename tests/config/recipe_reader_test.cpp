@@ -144,6 +144,17 @@ TEST_F(RecipeReader, RefusesWaysToRouteThatDoNotGoTogether) {
           "teaches the router nothing");
 }
 
+TEST_F(RecipeReader, NamesStragglersAboveTheOthersAloneAndNeedsReplicasToCompareThem) {
+  EXPECT_EQ(problem({"parallel.straggler_ratio=0.9"}),
+            "command line: parallel.straggler_ratio: 0.9 would name ranks that are no slower than "
+            "the others; above 1, or 0 for none");
+  EXPECT_EQ(problems(kSmall, {"parallel.straggler_ratio=0"}), problems(kSmall));
+  EXPECT_EQ(problem({"parallel.check_replicas_every=10"}),
+            "command line: parallel.check_replicas_every: has no effect: one rank has no replicas");
+  const std::vector<std::string> two = {"parallel.ranks=2", "parallel.check_replicas_every=10"};
+  EXPECT_EQ(problems(kSmall, two), problems(kSmall));
+}
+
 TEST_F(RecipeReader, WarnsOfKeysForGenerationThatItSetsItself) {
   const std::string message = problem({"model.config.top_k=2"});
   EXPECT_NE(message.find("warning"), std::string::npos) << message;

@@ -81,7 +81,7 @@ class RunTest(unittest.TestCase):
 
     def rows(self, run="run"):
         """Rows of the metrics without what was measured."""
-        return [{k: v for k, v in json.loads(line).items() if not k.endswith(("_s", "_ms", "_mb", "_bytes"))}
+        return [{k: v for k, v in json.loads(line).items() if not k.endswith(("_s", "_ms", "_mb", "_bytes", "straggler_rank"))}
                 for line in (self.folder / run / "metrics.jsonl").read_text().splitlines()]
 
     def digests(self, run):

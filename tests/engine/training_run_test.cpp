@@ -207,6 +207,50 @@ TEST(TrainingRun, StopsWhereAStepIsNotFiniteTwiceOrThereIsNoWayBack) {
   }
 }
 
+/// A loss that nothing learns from: 1, and 5 in step 20.
+class PlantedLoss : public LossTerm {
+ public:
+  const char* name() const override { return "planted"; }
+  TermValue evaluate(const StepView& view) override {
+    const double whole = view.context.step == 20 ? 5 : 1;
+    return {view.output.hidden_TD.sum().mul(0.0), whole / 2};  // of two micro-batches
+  }
+};
+
+/// The steps whose rows have "loss_spikes".
+std::vector<std::int64_t> spikes_of(const Recipe& recipe, const std::string& resume) {
+  const RankContext context = RankContext::single();
+  TrainingParts parts = test::small_parts(recipe, context);
+  parts.losses.insert(parts.losses.begin(), std::make_unique<PlantedLoss>());
+  TrainingRun run(recipe, context, TrainingRun::Options{resume, false}, std::move(parts));
+  std::vector<MetricsRow> rows;
+  run.add_sink(std::make_unique<Rows>(rows));
+  StopSignal stop;
+  EXPECT_EQ(run.run(stop), 0);
+  std::vector<std::int64_t> steps;
+  for (const MetricsRow& row : rows)
+    if (row.find("loss_spikes") != nullptr) steps.push_back(row.step);
+  return steps;
+}
+
+TEST(TrainingRun, FlagsALossThatStandsOutAlsoAfterAResume) {
+  const TempFolder folder;
+  EXPECT_TRUE(spikes_of(recipe_in(folder, 18), "").empty());
+  EXPECT_EQ(latest_notes(folder).at("recent_losses").size(), 18U);
+  ::testing::internal::CaptureStderr();
+  EXPECT_EQ(spikes_of(recipe_in(folder, 22), "auto"), std::vector<std::int64_t>{20});
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("step 20: loss 5.0000 stands out"), std::string::npos) << said;
+}
+
+TEST(TrainingRun, SaysNothingOfLossesThatArePrivate) {
+  const TempFolder folder;
+  Recipe recipe = recipe_in(folder, 20);
+  recipe.privacy.emplace();
+  EXPECT_TRUE(spikes_of(recipe, "").empty());
+  EXPECT_FALSE(latest_notes(folder).contains("recent_losses"));
+}
+
 TEST(TrainingRun, SaysThatItIsFinishedWhenNoStepIsLeft) {
   const TempFolder folder;
   ::testing::internal::CaptureStderr();
