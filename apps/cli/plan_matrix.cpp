@@ -31,7 +31,7 @@ AdaptOptions with_adapters_on(const Recipe& recipe, const std::string& base) {
 
 std::vector<Way> ways_of(const Recipe& recipe, const arch::Options& options) {
   std::vector<Way> ways;
-  for (const std::string& name : {"full", "lora", "nf4"}) {
+  for (const std::string name : {"full", "lora", "nf4"}) {
     Recipe way = recipe;
     way.federated.reset();  // the devices of one training
     way.adapt.reset();

@@ -157,11 +157,18 @@ double forward_flops_per_token(const Options& o, const ParameterTable& table,
          attention_flops(o, sequence_length) * real(o.num_hidden_layers + o.num_nextn_predict_layers);
 }
 
+double attention_training_flops(const Options& o, const ParameterTable& table,
+                                std::int64_t sequence_length) {
+  double flops = 0;
+  for (const LayerTraining& layer : training_of_layers(o, table))
+    flops += attention_flops(o, sequence_length) * (layer.attention() ? 3 : 1);
+  return flops;
+}
+
 double training_flops_per_token(const Options& o, const ParameterTable& table,
                                 std::int64_t sequence_length, double active_experts) {
-  double flops = forward_flops_per_token(o, table, sequence_length, active_experts);
-  for (const LayerTraining& layer : training_of_layers(o, table))
-    flops += layer.attention() ? 2 * attention_flops(o, sequence_length) : 0.0;
+  double flops = attention_training_flops(o, table, sequence_length);
+  for (const ParameterInfo& info : table) flops += product_flops(o, info, active_experts);
   bool reached = false;  // something before is trained; maps that share an input count as a row
   for (const ParameterInfo& info : table) {
     const double product = product_flops(o, info, active_experts);

@@ -25,6 +25,10 @@ double forward_flops_per_token(const Options& options, const ParameterTable& tab
 double training_flops_per_token(const Options& options, const ParameterTable& table,
                                 std::int64_t sequence_length, double active_experts = -1);
 
+/// What of that is attention over the sequence: scores and weighted sums.
+double attention_training_flops(const Options& options, const ParameterTable& table,
+                                std::int64_t sequence_length);
+
 struct CostOptions {
   std::int64_t ranks = 1;
   std::int64_t expert = 1;             // ranks of an expert group

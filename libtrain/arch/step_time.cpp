@@ -24,6 +24,15 @@ double weight_bytes(const ParameterTable& table, const CostOptions& s) {
   return bytes * uses_of_weights(s);
 }
 
+// Of a token and layer, passes over scores that exist as a whole.
+double score_bytes(const Options& o, const CostOptions& s, bool backward) {
+  if (!s.whole_scores) return 0;
+  constexpr double kForward = 8, kBackward = 22;
+  const double again = s.checkpoint_activations ? kForward : 0.0;
+  return number(o.num_attention_heads * s.sequence_length * s.compute_bytes) *
+         (kForward + (backward ? kBackward + again : 0.0));
+}
+
 // Of a round: gradients that are added up, weights that are converted, values of the layers.
 double round_bytes(const Options& o, const ParameterTable& table, const CostOptions& s) {
   double bytes = 0;
@@ -43,7 +52,8 @@ double round_bytes(const Options& o, const ParameterTable& table, const CostOpti
       values += kept.bytes;
     const double again = s.checkpoint_activations ? kForwardPasses : 0.0;
     const double back = training[i].output() ? kBackwardPasses + again : 0.0;
-    bytes += sizes.tokens * values * (kForwardPasses + back);
+    bytes += sizes.tokens *
+             (values * (kForwardPasses + back) + score_bytes(o, s, training[i].attention()));
   }
   return bytes;
 }
@@ -63,11 +73,20 @@ double optimizer_bytes(const ParameterTable& table, const CostOptions& s, const 
   return bytes;
 }
 
+// Of attention's products over those of weights, in rate.
+double attention_share(const CostOptions& s) {
+  if (s.whole_scores) return 1;  // plain products
+  return s.compute_bytes == 2 ? 0.23 : 0.63;
+}
+
+// Of a round, as if all were products of weights.
 double round_flops(const Options& o, const ParameterTable& table, const CostOptions& s,
                    const Cost& cost) {
   const double again =
       s.checkpoint_activations ? forward_flops_per_token(o, table, s.sequence_length) : 0.0;
-  return (cost.flops_per_token + again) * number(s.micro_batch_size * s.sequence_length);
+  const double attention = attention_training_flops(o, table, s.sequence_length);
+  return (cost.flops_per_token + again + attention * (1 / attention_share(s) - 1)) *
+         number(s.micro_batch_size * s.sequence_length);
 }
 
 // Devices of a node are consecutive ranks.
