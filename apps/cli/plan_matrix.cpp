@@ -74,18 +74,20 @@ std::string layout_text(const Json& row) {
 }
 
 std::string row_text(const Json& row) {
-  const auto device = row.at("device").get<std::string>(), way = row.at("way").get<std::string>();
+  const std::string held =
+      format("{} of {}", scaled_bytes(row.at("rank_memory_bytes").get<double>()),
+             scaled_bytes(row.at("usable_memory_bytes").get<double>()));
   const auto count = row.at("devices").get<std::int64_t>();
-  const double memory = row.at("rank_memory_bytes").get<double>();
-  const double usable = row.at("usable_memory_bytes").get<double>();
-  const std::string held = format("{:.1f} of {:.1f} GB", memory / 1e9, usable / 1e9);
-  if (!row.at("fits").get<bool>()) {
-    return format("  {:<18} {:<10} {:>7}  {:<28} {:>20}  {:.1f} GB a device too much on {}", device,
-                  way, "-", "fits on no number", held, row.at("missing_bytes").get<double>() / 1e9,
-                  count);
+  std::string devices = "-", layout = "fits on no number", predicted;
+  if (row.at("fits").get<bool>()) {
+    devices = format("{}", count), layout = layout_text(row);
+    predicted = scaled(row.at("tokens_per_s").get<double>()) + " tokens/s";
+  } else {
+    predicted = format("{} a device too much on {}",
+                       scaled_bytes(row.at("missing_bytes").get<double>()), count);
   }
-  return format("  {:<18} {:<10} {:>7}  {:<28} {:>20}  {:.3g} tokens/s", device, way, count,
-                layout_text(row), held, row.at("tokens_per_s").get<double>());
+  return format("  {:<18} {:<10} {:>7}  {:<28} {:>22}  {}", row.at("device").get<std::string>(),
+                row.at("way").get<std::string>(), devices, layout, held, predicted);
 }
 
 }  // namespace
@@ -124,20 +126,17 @@ Json matrix_json(const Recipe& recipe, const std::vector<arch::Device>& devices)
 }
 
 void print_matrix(const Json& matrix) {
-  std::puts(format("{}: {}, {}parameters, {}for a token", matrix.at("name").get<std::string>(),
-                   matrix.at("model_type").get<std::string>(),
-                   scaled(matrix.at("parameters").get<double>()) + " ",
-                   scaled(matrix.at("active_parameters").get<double>()) + " ")
-                .c_str());
-  std::puts(format("{}, sequences of {} tokens, {} in a step, {} in a micro-batch",
-                   matrix.at("precision").get<std::string>(),
-                   matrix.at("sequence_length").get<std::int64_t>(),
-                   matrix.at("global_batch_size").get<std::int64_t>(),
-                   matrix.at("micro_batch_size").get<std::int64_t>())
-                .c_str());
-  std::puts(format("  {:<18} {:<10} {:>7}  {:<28} {:>20}  {}", "device", "way", "devices",
-                   "data x expert", "memory a device", "predicted")
-                .c_str());
+  const auto text = [&](const char* key) { return matrix.at(key).get<std::string>(); };
+  const auto size = [&](const char* key) { return matrix.at(key).get<std::int64_t>(); };
+  const auto count = [&](const char* key) { return scaled(matrix.at(key).get<double>()); };
+  const std::vector<std::string> lines = {
+      format("{}: {}, {} parameters, {} for a token", text("name"), text("model_type"),
+             count("parameters"), count("active_parameters")),
+      format("{}, sequences of {} tokens, {} in a step, {} in a micro-batch", text("precision"),
+             size("sequence_length"), size("global_batch_size"), size("micro_batch_size")),
+      format("  {:<18} {:<10} {:>7}  {:<28} {:>22}  {}", "device", "way", "devices",
+             "data x expert", "memory a device", "predicted")};
+  for (const std::string& line : lines) std::puts(line.c_str());
   for (const Json& row : matrix.at("rows")) std::puts(row_text(row).c_str());
 }
 

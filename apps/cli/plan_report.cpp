@@ -69,12 +69,12 @@ std::string scaled(double value) {
   return step == 0 ? format("{:.0f}", value) : format("{:.4g}{}", value, kPrefixes[step]);
 }
 
-namespace {
-
 std::string scaled_bytes(double bytes) {
   const std::string text = scaled(bytes);
   return text.find(' ') == std::string::npos ? text + " B" : text + "B";
 }
+
+namespace {
 
 Json groups_json(const arch::ParameterTable& table) {
   Json groups = Json::array();

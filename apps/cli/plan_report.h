@@ -19,5 +19,7 @@ arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options);
 
 /// 1234567 -> "1.235 M"
 std::string scaled(double value);
+/// 1234567 -> "1.235 MB"
+std::string scaled_bytes(double bytes);
 
 }  // namespace moesaic::cli

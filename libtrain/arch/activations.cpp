@@ -147,8 +147,8 @@ double attention_transient(const ActivationOptions& s, const Widths& w) {
   return w.hidden * s.master_bytes + (w.out + w.query + w.key + w.value) * s.compute_bytes;
 }
 
-// On a device: of one sequence at a time, in backward, the weights, their gradient, its product with
-// them, and what becomes of it (nn/attention.cpp).
+// On a device: of one sequence at a time, in backward, the weights, their gradient, its product
+// with them, and what becomes of it (nn/attention.cpp).
 double whole_score_bytes(const ActivationOptions& s, const Widths& w) {
   return 4 * w.heads * s.whole_scores * s.whole_scores * s.compute_bytes;
 }

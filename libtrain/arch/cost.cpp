@@ -153,8 +153,8 @@ double forward_flops_per_token(const Options& o, const ParameterTable& table,
                                std::int64_t sequence_length, double active_experts) {
   double weights = 0;
   for (const ParameterInfo& info : table) weights += product_flops(o, info, active_experts);
-  return weights +
-         attention_flops(o, sequence_length) * real(o.num_hidden_layers + o.num_nextn_predict_layers);
+  return weights + attention_flops(o, sequence_length) *
+                       real(o.num_hidden_layers + o.num_nextn_predict_layers);
 }
 
 double attention_training_flops(const Options& o, const ParameterTable& table,

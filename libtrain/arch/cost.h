@@ -76,8 +76,8 @@ struct Cost {
   double snapshot_bytes = 0;    // the copy that is written to a checkpoint beside the training
   double process_bytes = 0;     // before there is a model
   double memory_bytes() const {
-    return parameter_bytes + gradient_bytes + optimizer_bytes + remembered_bytes +
-           reduction_bytes + activation_bytes + snapshot_bytes + process_bytes;
+    return parameter_bytes + gradient_bytes + optimizer_bytes + remembered_bytes + reduction_bytes +
+           activation_bytes + snapshot_bytes + process_bytes;
   }
 
   // Bytes that one rank sends in one step (and as many that it receives).

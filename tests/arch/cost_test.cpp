@@ -189,7 +189,8 @@ TEST(Cost, CountsWhatTheOwnerOfRowsTakesIn) {
   const Cost cost = cost_of(tiny_olmoe(), table(), sizes);
   EXPECT_EQ(cost.reduction_bytes, 4.0 * kDense / 2);
   sizes.host_reduction = false;
-  EXPECT_EQ(cost_of(tiny_olmoe(), table(), sizes).memory_bytes(), cost.memory_bytes() - 2.0 * kDense);
+  EXPECT_EQ(cost_of(tiny_olmoe(), table(), sizes).memory_bytes(),
+            cost.memory_bytes() - 2.0 * kDense);
 }
 
 TEST(Cost, MovesTokensAgainWhenBlocksAreRecomputed) {

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -176,6 +177,10 @@ class Plan(CliTest):
         self.assertIn(f"{table}:2:26: devices[0].memory_gb: expected", done.stdout + done.stderr)
         self.run_cli("plan", self.small(), "--matrix", "-n", "2", code=2)
         self.run_cli("plan", self.small(), "--devices", table, code=2)
+
+    def test_made_the_tables_of_the_page_on_hardware(self):
+        done = subprocess.run([sys.executable, ROOT / "scripts/hardware_tables.py"], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_refuses_what_validate_refuses(self):
         self.run_cli("plan", self.write(MISTAKES), code=3)

@@ -62,9 +62,8 @@ std::vector<Piece> rows_with_own(const MpiOperation& operation, const at::Tensor
   std::vector<Piece> pieces;
   const std::int64_t width = rows.size(1);
   for (int r = 0; r < operation.size; ++r) {
-    pieces.push_back(r == operation.rank
-                         ? own
-                         : piece_of(rows, row_of(r, operation.rank) * width, width));
+    pieces.push_back(
+        r == operation.rank ? own : piece_of(rows, row_of(r, operation.rank) * width, width));
   }
   return pieces;
 }
