@@ -40,6 +40,7 @@ SKIPPED = {
     ("running.md", "exit"): "a cluster",
     ("running.md", "mpirun -n 16"): "16 ranks",
     ("running.md", "srun"): "a cluster",
+    ("hardware.md", "moesaic plan finetune/large"): "the config.json of a model that a reader has",
     ("weights.md", "moesaic import OLMoE-1B-7B"): "weights of 13 GB",
     ("finetune.md", "python3 scripts/experiments/finetune.py"): "only measures, for many hours",
     ("checkpoint.md", "checkpoint_speed"): "only measures, with a build of its own",

@@ -34,6 +34,8 @@ std::int64_t ranks_of_a_training(const Recipe& recipe) {
   return *std::max_element(slots.ranks.begin(), slots.ranks.end());
 }
 
+}  // namespace
+
 arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   arch::CostOptions sizes;
   sizes.ranks = ranks_of_a_training(recipe);
@@ -48,6 +50,8 @@ arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   const bool adamw = recipe.optimizer.type == "adamw";
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
   sizes.shard_optimizer = recipe.parallel.shard_optimizer;
+  sizes.host_reduction = recipe.parallel.device == "cpu";
+  sizes.whole_scores = recipe.parallel.device == "cuda";
   sizes.async_checkpoint = recipe.checkpoint.async;
   sizes.checkpoint_activations = recipe.train.checkpoint_activations;
   sizes.adapter_dropout =
@@ -58,7 +62,6 @@ arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   return sizes;
 }
 
-/// 1234567 -> "1.235 M"
 std::string scaled(double value) {
   const char* const kPrefixes[] = {"", " k", " M", " G", " T", " P", " E"};
   std::size_t step = 0;
@@ -70,6 +73,8 @@ std::string scaled_bytes(double bytes) {
   const std::string text = scaled(bytes);
   return text.find(' ') == std::string::npos ? text + " B" : text + "B";
 }
+
+namespace {
 
 Json groups_json(const arch::ParameterTable& table) {
   Json groups = Json::array();
@@ -146,6 +151,7 @@ Json plan_json(const Recipe& recipe) {
                {"rank_gradient_bytes", cost.gradient_bytes},
                {"rank_optimizer_bytes", cost.optimizer_bytes},
                {"rank_remembered_bytes", cost.remembered_bytes},
+               {"rank_reduction_bytes", cost.reduction_bytes},
                {"rank_activation_bytes", cost.activation_bytes},
                {"rank_snapshot_bytes", cost.snapshot_bytes},
                {"rank_process_bytes", cost.process_bytes},
@@ -188,6 +194,7 @@ void print_plan(const Recipe& recipe) {
       {"  gradients", scaled_bytes(cost.gradient_bytes)},
       {"  optimizer", scaled_bytes(cost.optimizer_bytes)},
       {"  old knowledge", scaled_bytes(cost.remembered_bytes)},
+      {"  others' gradients", scaled_bytes(cost.reduction_bytes)},
       {"  activations", scaled_bytes(cost.activation_bytes)},
       {"  snapshot for checkpoints", scaled_bytes(cost.snapshot_bytes)},
       {"  program, libraries", scaled_bytes(cost.process_bytes)},

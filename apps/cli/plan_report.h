@@ -1,6 +1,9 @@
 // The text and the JSON of `moesaic plan`; `train --dry-run` begins with the same.
 #pragma once
 
+#include <string>
+
+#include "arch/cost.h"
 #include "config/recipe.h"
 #include "core/json.h"
 
@@ -10,5 +13,13 @@ namespace moesaic::cli {
 void print_plan(const Recipe& recipe);
 
 Json plan_json(const Recipe& recipe);
+
+/// What a step of the recipe depends on beside its table; of a federation, of its largest silo.
+arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options);
+
+/// 1234567 -> "1.235 M"
+std::string scaled(double value);
+/// 1234567 -> "1.235 MB"
+std::string scaled_bytes(double bytes);
 
 }  // namespace moesaic::cli

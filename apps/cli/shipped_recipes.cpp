@@ -64,4 +64,13 @@ std::string shipped_recipe(const std::string& name) {
   return "";
 }
 
+std::string shipped_devices() {
+  const fs::path path = (fs::path(recipe_folder()) / "../data/devices.yaml").lexically_normal();
+  std::error_code error;
+  MOESAIC_CHECK(fs::is_regular_file(path, error), ErrorKind::kUsage,
+                "the table of devices is not there: {}; --devices FILE names another",
+                path.string());
+  return path.string();
+}
+
 }  // namespace moesaic::cli

@@ -17,4 +17,8 @@ std::vector<std::string> shipped_recipes();
 /// Path of a shipped recipe, with or without ".yaml"; "" when there is none of that name.
 std::string shipped_recipe(const std::string& name);
 
+/// Path of the shipped table of devices, data/devices.yaml beside that folder. Throws Error(kUsage)
+/// when there is none.
+std::string shipped_devices();
+
 }  // namespace moesaic::cli

@@ -147,6 +147,12 @@ double attention_transient(const ActivationOptions& s, const Widths& w) {
   return w.hidden * s.master_bytes + (w.out + w.query + w.key + w.value) * s.compute_bytes;
 }
 
+// On a device: of one sequence at a time, in backward, the weights, their gradient, its product
+// with them, and what becomes of it (nn/attention.cpp).
+double whole_score_bytes(const ActivationOptions& s, const Widths& w) {
+  return 4 * w.heads * s.whole_scores * s.whole_scores * s.compute_bytes;
+}
+
 // At the losses: input and result of the last norm, the result's gradient, and a block of logits
 // (loss/cross_entropy.cpp).
 double loss_bytes(const Options& o, const ActivationOptions& s) {
@@ -235,6 +241,7 @@ double activation_peak(const Options& o, const ActivationOptions& s,
                        const std::vector<LayerTraining>& layers) {
   if (o.reads_features()) return classifier_bytes(o, s);
   const Widths w(o);
+  const double scores = whole_score_bytes(s, w) / s.tokens;
   double staying = 0, most = 0;  // of the layers up to this one; bytes a token
   for (std::int64_t layer = 0; layer < o.num_hidden_layers + o.num_nextn_predict_layers; ++layer) {
     if (layer >= o.num_hidden_layers) staying += prediction_bytes(s, w);
@@ -253,7 +260,7 @@ double activation_peak(const Options& o, const ActivationOptions& s,
         std::max(network_transient(o, s, moe, training) + network_adapters(o, s, moe, training),
                  moe ? missing_transient(o, s) : 0.0);
     most = std::max({most, before + kept + passing,
-                     before + attention + attention_transient(s, w) + query_adapter});
+                     before + attention + attention_transient(s, w) + query_adapter + scores});
   }
   // For all layers at once: the angles of the positions, and the batch.
   const double common = s.tokens * (d(o.rotary_dim()) * s.master_bytes + 4 * kIndex);

@@ -18,6 +18,8 @@ struct ActivationOptions {
   bool recomputed = false;       // train.checkpoint_activations
   bool missing_experts = false;  // what the others make of a token is kept, too (dense_mixer)
   bool adapter_dropout = false;  // each adapter keeps an input of its own
+  double whole_scores = 0;       // tokens of a sequence whose scores exist as a whole (a device);
+                                 // 0 = in tiles
 };
 
 /// Something that stays from forward to backward.

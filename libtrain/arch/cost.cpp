@@ -40,14 +40,9 @@ double ranks_of(const ParameterInfo& info, const CostOptions& s) {
   return info.scope == Scope::kExpert ? real(s.expert) : 1.0;
 }
 
-double values_on_a_rank(const ParameterInfo& info, const CostOptions& s) {
-  return real(info.numel()) / ranks_of(info, s);
-}
-
 double stored_bytes(const ParameterTable& table, const CostOptions& s) {
   double bytes = 0;
-  for (const ParameterInfo& info : table)
-    bytes += real(info.bytes(s.master_bytes)) / ranks_of(info, s);
+  for (const ParameterInfo& info : table) bytes += bytes_on_a_rank(info, s);
   return bytes;
 }
 
@@ -121,15 +116,7 @@ void count_memory(const Options& o, const ParameterTable& table, const CostOptio
                           cost.remembered_bytes;
   }
   cost.activation_bytes = passing_copy_bytes(table, s) +
-                          activation_peak(o,
-                                          {.tokens = real(s.micro_batch_size * s.sequence_length),
-                                           .master_bytes = real(s.master_bytes),
-                                           .compute_bytes = real(s.compute_bytes),
-                                           .split_experts = s.expert > 1,
-                                           .recomputed = s.checkpoint_activations,
-                                           .missing_experts = s.missing_experts,
-                                           .adapter_dropout = s.adapter_dropout},
-                                          training_of_layers(o, table));
+                          activation_peak(o, activation_sizes(s), training_of_layers(o, table));
   cost.process_bytes = kProcessBytes;
 }
 
@@ -137,12 +124,15 @@ void count_traffic(const Options& o, const CostOptions& s, const Counts& counts,
   const double expert = real(counts.expert) / real(s.expert);
   cost.all_reduce_bytes = ring_bytes(real(counts.dense * s.master_bytes), s.ranks) +
                           ring_bytes(expert * real(s.master_bytes), s.ranks / s.expert);
+  // The owner of rows takes in those of all others at once; they pile up, since a rank owns
+  // parameters that follow each other. (An all-reduce spreads the same bytes over all of backward.)
+  if (s.shard_optimizer && s.host_reduction) cost.reduction_bytes = cost.all_reduce_bytes / 2;
   const double away =
       real(s.expert - 1) / real(s.expert);  // share of the tokens that another rank's expert takes
   const double tokens = real(cost.tokens) / real(s.ranks) * real(o.num_experts_per_tok) * away;
-  constexpr double kPasses = 4.0;  // dispatch and combine, forward and backward
+  const double passes = s.checkpoint_activations ? 6.0 : 4.0;  // dispatch and combine, each way
   cost.all_to_all_bytes =
-      kPasses * tokens * real(o.hidden_size) * real(s.compute_bytes) * real(o.num_routers());
+      passes * tokens * real(o.hidden_size) * real(s.compute_bytes) * real(o.num_routers());
 }
 
 // Forward, of one token through a product.
@@ -163,15 +153,22 @@ double forward_flops_per_token(const Options& o, const ParameterTable& table,
                                std::int64_t sequence_length, double active_experts) {
   double weights = 0;
   for (const ParameterInfo& info : table) weights += product_flops(o, info, active_experts);
-  return weights +
-         attention_flops(o, sequence_length) * real(o.num_hidden_layers + o.num_nextn_predict_layers);
+  return weights + attention_flops(o, sequence_length) *
+                       real(o.num_hidden_layers + o.num_nextn_predict_layers);
+}
+
+double attention_training_flops(const Options& o, const ParameterTable& table,
+                                std::int64_t sequence_length) {
+  double flops = 0;
+  for (const LayerTraining& layer : training_of_layers(o, table))
+    flops += attention_flops(o, sequence_length) * (layer.attention() ? 3 : 1);
+  return flops;
 }
 
 double training_flops_per_token(const Options& o, const ParameterTable& table,
                                 std::int64_t sequence_length, double active_experts) {
-  double flops = forward_flops_per_token(o, table, sequence_length, active_experts);
-  for (const LayerTraining& layer : training_of_layers(o, table))
-    flops += layer.attention() ? 2 * attention_flops(o, sequence_length) : 0.0;
+  double flops = attention_training_flops(o, table, sequence_length);
+  for (const ParameterInfo& info : table) flops += product_flops(o, info, active_experts);
   bool reached = false;  // something before is trained; maps that share an input count as a row
   for (const ParameterInfo& info : table) {
     const double product = product_flops(o, info, active_experts);
@@ -181,6 +178,25 @@ double training_flops_per_token(const Options& o, const ParameterTable& table,
     reached = reached || info.trainable;
   }
   return flops;
+}
+
+double values_on_a_rank(const ParameterInfo& info, const CostOptions& s) {
+  return real(info.numel()) / ranks_of(info, s);
+}
+
+double bytes_on_a_rank(const ParameterInfo& info, const CostOptions& s) {
+  return real(info.bytes(s.master_bytes)) / ranks_of(info, s);
+}
+
+ActivationOptions activation_sizes(const CostOptions& s) {
+  return {.tokens = real(s.micro_batch_size * s.sequence_length),
+          .master_bytes = real(s.master_bytes),
+          .compute_bytes = real(s.compute_bytes),
+          .split_experts = s.expert > 1,
+          .recomputed = s.checkpoint_activations,
+          .missing_experts = s.missing_experts,
+          .adapter_dropout = s.adapter_dropout,
+          .whole_scores = s.whole_scores ? real(s.sequence_length) : 0.0};
 }
 
 Cost cost_of(const Options& options, const ParameterTable& table, const CostOptions& s) {

@@ -11,6 +11,7 @@
 
 #include <cstdint>
 
+#include "arch/activations.h"
 #include "arch/parameter_table.h"
 
 namespace moesaic::arch {
@@ -24,6 +25,10 @@ double forward_flops_per_token(const Options& options, const ParameterTable& tab
 double training_flops_per_token(const Options& options, const ParameterTable& table,
                                 std::int64_t sequence_length, double active_experts = -1);
 
+/// What of that is attention over the sequence: scores and weighted sums.
+double attention_training_flops(const Options& options, const ParameterTable& table,
+                                std::int64_t sequence_length);
+
 struct CostOptions {
   std::int64_t ranks = 1;
   std::int64_t expert = 1;             // ranks of an expert group
@@ -36,10 +41,12 @@ struct CostOptions {
   bool expert_copies = true;           // experts have them, too (nn/matmul.h, rounds_right)
   std::int64_t optimizer_moments = 2;  // AdamW 2; SGD with momentum 1; SGD 0
   bool shard_optimizer = false;        // each rank keeps its share of the moments
+  bool host_reduction = true;          // gradients are summed on the host (MPI), not by a device
   bool async_checkpoint = false;       // a copy of the state is kept
   bool checkpoint_activations = false;
   bool missing_experts = false;  // experts that were not chosen are run, too
-  bool adapter_dropout = false;          // each adapter keeps an input of its own
+  bool adapter_dropout = false;  // each adapter keeps an input of its own
+  bool whole_scores = false;     // attention's scores of a sequence exist as a whole (a device)
   std::int64_t remembered = 0;   // values kept beside each trained one: importance, anchor, path
   std::int64_t remembered_of_adapted = 0;  // beside each value of a weight with an adapter
   bool old_model = false;                  // a frozen copy of the model is kept
@@ -64,11 +71,12 @@ struct Cost {
   double gradient_bytes = 0;    // the flat buffer
   double optimizer_bytes = 0;   // moments
   double remembered_bytes = 0;  // importances, anchors, the old model
+  double reduction_bytes = 0;   // at most: what the other ranks send of the rows that it owns
   double activation_bytes = 0;  // of one micro-batch, at the moment that needs most
   double snapshot_bytes = 0;    // the copy that is written to a checkpoint beside the training
   double process_bytes = 0;     // before there is a model
   double memory_bytes() const {
-    return parameter_bytes + gradient_bytes + optimizer_bytes + remembered_bytes +
+    return parameter_bytes + gradient_bytes + optimizer_bytes + remembered_bytes + reduction_bytes +
            activation_bytes + snapshot_bytes + process_bytes;
   }
 
@@ -77,6 +85,13 @@ struct Cost {
   double all_to_all_bytes =
       0;  // tokens to their experts and back, forward and backward, even routing
 };
+
+/// Of one rank: its share of the experts, all of the rest.
+double values_on_a_rank(const ParameterInfo& info, const CostOptions& sizes);
+double bytes_on_a_rank(const ParameterInfo& info, const CostOptions& sizes);
+
+/// What the activations of a micro-batch depend on.
+ActivationOptions activation_sizes(const CostOptions& sizes);
 
 /// `table`: that of `options`, as the modes have rewritten it. Sizes must fit: `expert` divides
 /// `ranks` and num_experts, `micro_batch_size` divides `global_batch_size`.

@@ -80,9 +80,10 @@ std::vector<LayerTraining> training_of_layers(const Options& options, const Para
     below = below || (row.trainable && row.group == Group::kEmbedding);
   const std::int64_t count = options.num_hidden_layers + options.num_nextn_predict_layers;
   for (std::int64_t layer = 0; layer < count; ++layer) {
+    const std::string prefix = layer_prefix(layer);
     std::vector<const ParameterInfo*> rows;
     for (const ParameterInfo& row : table)
-      if (row.name.starts_with(layer_prefix(layer))) rows.push_back(&row);
+      if (row.name.starts_with(prefix)) rows.push_back(&row);
     layers.emplace_back(options, rows, below);
     below = layers.back().output();
   }

@@ -5,28 +5,14 @@
 #include <map>
 #include <string>
 
+#include "arch/sample_models.h"
+
 namespace moesaic::arch {
 namespace {
 
-Options tiny_olmoe() {
-  return require_options({{"model_type", "olmoe"},
-                          {"vocab_size", 10},
-                          {"hidden_size", 8},
-                          {"intermediate_size", 6},
-                          {"num_hidden_layers", 2},
-                          {"num_attention_heads", 4},
-                          {"num_key_value_heads", 2},
-                          {"num_experts", 4},
-                          {"num_experts_per_tok", 2}},
-                         "test");
-}
+using namespace sample;
 
 ParameterTable table() { return parameter_table(tiny_olmoe()); }
-
-// By hand: attention 8*8 + 2*4*8 + 8*8 = 192; norms 8 + 8 + 8 + 4 = 28; router 32; one expert 3*48
-// = 144.
-constexpr std::int64_t kDense = 2 * (192 + 28 + 32) + 8 + 2 * 80;
-constexpr std::int64_t kExperts = 2 * 4 * 144;
 
 TEST(Cost, CountsParametersByHand) {
   const Cost cost = cost_of(tiny_olmoe(), table(), {.ranks = 2, .expert = 2});
@@ -191,6 +177,37 @@ TEST(Cost, MovesGradientsOnceAndHalfOfTheTokensOnTwoRanks) {
       cost_of(tiny_olmoe(), table(), {.ranks = 2, .global_batch_size = 2, .sequence_length = 5});
   EXPECT_EQ(copied.all_reduce_bytes, 4.0 * (kDense + kExperts));
   EXPECT_EQ(copied.all_to_all_bytes, 0);
+}
+
+// On the host the owner of a half takes in the other rank's gradients of it.
+TEST(Cost, CountsWhatTheOwnerOfRowsTakesIn) {
+  CostOptions sizes{.ranks = 2};
+  EXPECT_EQ(cost_of(tiny_olmoe(), table(), sizes).reduction_bytes, 0);
+  sizes.shard_optimizer = true;
+  EXPECT_EQ(cost_of(tiny_olmoe(), table(), sizes).reduction_bytes, 4.0 * (kDense + kExperts) / 2);
+  sizes.expert = 2;  // experts have no copy elsewhere
+  const Cost cost = cost_of(tiny_olmoe(), table(), sizes);
+  EXPECT_EQ(cost.reduction_bytes, 4.0 * kDense / 2);
+  sizes.host_reduction = false;
+  EXPECT_EQ(cost_of(tiny_olmoe(), table(), sizes).memory_bytes(),
+            cost.memory_bytes() - 2.0 * kDense);
+}
+
+TEST(Cost, MovesTokensAgainWhenBlocksAreRecomputed) {
+  CostOptions sizes{.ranks = 2, .expert = 2, .global_batch_size = 2, .sequence_length = 5};
+  const double once = cost_of(tiny_olmoe(), table(), sizes).all_to_all_bytes;
+  sizes.checkpoint_activations = true;
+  EXPECT_EQ(cost_of(tiny_olmoe(), table(), sizes).all_to_all_bytes, once * 6 / 4);
+}
+
+// On a device four tensors of scores, 4 heads of 5 x 5, are there in the backward of a sequence.
+TEST(Cost, CountsWholeScores) {
+  Options wide = tiny_olmoe();
+  CostOptions sizes{.sequence_length = 5000};
+  const double tiles = cost_of(wide, table(), sizes).activation_bytes;
+  sizes.whole_scores = true;
+  const double whole = cost_of(wide, table(), sizes).activation_bytes;
+  EXPECT_NEAR(whole - tiles, 4.0 * 4 * 5000 * 5000 * 4, 0.05 * whole);
 }
 
 // Two values beside each trained one, shared out with the experts and, where it is, the optimizer.

@@ -3,6 +3,7 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
 import unittest
 
@@ -151,6 +152,35 @@ class Plan(CliTest):
         self.assertEqual(plan["rank_parameters"], plan["parameters"] - 4 * 12 * 128**2)
         self.assertEqual(plan["tokens_per_step"], 16 * 256)
         self.assertEqual((plan["micro_batches_per_step"], plan["rounds_per_step"]), (2, 1))
+
+    def test_counts_the_devices_of_a_table(self):
+        table = self.write("devices:\n" + "".join(
+            f"  - {{name: {name}, memory_gb: {size}, float32_tflops: 10, memory_gb_per_s: 1000, node_gb_per_s: 100, "
+            "network_gb_per_s: 10, per_node: 4}\n" for name, size in (("large", 10), ("small", 0.19), ("tiny", 0.01))), "devices.yaml")
+        rows = json.loads(self.run_cli("plan", self.small(), "--matrix", "--devices", table, "--json"))["rows"]
+        self.assertEqual([row["way"] for row in rows], ["full", "lora", "nf4", "inference"] * 3)
+        for row in rows:
+            self.assertEqual(row["fits"], row["rank_memory_bytes"] <= row["usable_memory_bytes"])
+            self.assertEqual(row["devices"], row["data"] * row["expert"])
+        self.assertEqual([row["devices"] for row in rows[:4]], [1] * 4)
+        self.assertTrue(all(row["tokens_per_s"] > 0 for row in rows[:4]))
+        self.assertTrue(all(row["missing_bytes"] > 0.1e9 for row in rows[8:]))
+        text = self.run_cli("plan", self.small(), "--matrix", "--devices", table)
+        self.assertIn("a device too much", text)
+        shipped = self.run_cli("plan", self.small(), "--matrix")
+        self.assertIn("h100-80gb", shipped)
+
+    def test_names_the_place_of_a_mistake_in_a_table_of_devices(self):
+        table = self.write("devices:\n  - {name: a, memory_gb: lots}\n", "devices.yaml")
+        done = subprocess.run([PROGRAM, "plan", self.small(), "--matrix", "--devices", table], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 3)
+        self.assertIn(f"{table}:2:26: devices[0].memory_gb: expected", done.stdout + done.stderr)
+        self.run_cli("plan", self.small(), "--matrix", "-n", "2", code=2)
+        self.run_cli("plan", self.small(), "--devices", table, code=2)
+
+    def test_made_the_tables_of_the_page_on_hardware(self):
+        done = subprocess.run([sys.executable, ROOT / "scripts/hardware_tables.py"], capture_output=True, text=True, timeout=120)
+        self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_refuses_what_validate_refuses(self):
         self.run_cli("plan", self.write(MISTAKES), code=3)

@@ -15,15 +15,19 @@ namespace {
 // Up to here everyone sends everything to everyone: one latency instead of two.
 constexpr std::int64_t kSmallBytes = 8192;
 
-/// result = op over the ranks of: own on `rank`, row r of `others` on rank r. Overwrites `others`.
+/// Row of what rank r sent to `rank`, whose own values are not among the rows.
+std::int64_t row_of(int r, int rank) { return r < rank ? r : r - 1; }
+
+/// result = op over the ranks of: own on `rank`, its row of `others` on another. Overwrites
+/// `others`.
 void reduce_in_rank_order(const at::Tensor& result, const at::Tensor& own, at::Tensor others,
                           int rank, ReduceOp op) {
   // May run inside a backward pass, from progress(): nothing here is for autograd.
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
   at::Tensor sum = rank == 0 ? result : others[0];
   if (rank == 0 && !result.is_same(own)) sum.copy_(own);
-  for (int r = 1; r < others.size(0); ++r) {
-    const at::Tensor term = r == rank ? own : others[r];
+  for (int r = 1; r <= others.size(0); ++r) {
+    const at::Tensor term = r == rank ? own : others[row_of(r, rank)];
     switch (op) {
       case ReduceOp::kSum:
         sum.add_(term);
@@ -52,19 +56,20 @@ Slice slice_of(std::int64_t numel, int size, int rank) {
   return {begin, std::min(each, numel - begin)};
 }
 
-/// Row r for what rank r sends; this rank's own row stays unused, so it may lie in `own`.
+/// A row for what each other rank sends, and `own`.
 std::vector<Piece> rows_with_own(const MpiOperation& operation, const at::Tensor& rows,
                                  const Piece& own) {
   std::vector<Piece> pieces;
   const std::int64_t width = rows.size(1);
   for (int r = 0; r < operation.size; ++r) {
-    pieces.push_back(r == operation.rank ? own : piece_of(rows, r * width, width));
+    pieces.push_back(
+        r == operation.rank ? own : piece_of(rows, row_of(r, operation.rank) * width, width));
   }
   return pieces;
 }
 
 void start_small(MpiOperation& operation, const at::Tensor& flat, ReduceOp op, int tag) {
-  const at::Tensor others = at::empty({operation.size, flat.numel()}, flat.options());
+  const at::Tensor others = at::empty({operation.size - 1, flat.numel()}, flat.options());
   operation.tensors.push_back(others);
   const Piece own = piece_of(flat);
   start_exchange(operation, std::vector<Piece>(static_cast<std::size_t>(operation.size), own),
@@ -83,7 +88,7 @@ void start_large(MpiOperation& operation, const at::Tensor& flat, ReduceOp op, i
   }
   const Slice mine = slice_of(flat.numel(), operation.size, operation.rank);
   const at::Tensor own = flat.narrow(0, mine.begin, mine.count);
-  const at::Tensor others = at::empty({operation.size, mine.count}, flat.options());
+  const at::Tensor others = at::empty({operation.size - 1, mine.count}, flat.options());
   operation.tensors.push_back(others);
   const Piece own_piece = slices[static_cast<std::size_t>(operation.rank)];
   start_exchange(operation, slices, rows_with_own(operation, others, own_piece), tag);
@@ -106,7 +111,7 @@ void start_all_reduce(MpiOperation& operation, const at::Tensor& tensor, ReduceO
 void start_reduce_scatter(MpiOperation& operation, const std::vector<Piece>& slices,
                           const at::Tensor& own, const at::Tensor& result, int tag) {
   const at::AutoDispatchBelowADInplaceOrView no_autograd;
-  const at::Tensor others = at::empty({operation.size, own.numel()}, own.options());
+  const at::Tensor others = at::empty({operation.size - 1, own.numel()}, own.options());
   operation.tensors = {own, result, others};
   start_exchange(operation, slices, rows_with_own(operation, others, piece_of(own)), tag);
   if (own.numel() == 0) return;  // this rank only gives
