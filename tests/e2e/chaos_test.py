@@ -1,4 +1,4 @@
-"""A minute of drawn faults (scripts/chaos.py); longer by hand, with its table in docs/results/reliability.md."""
+"""A minute of drawn faults (scripts/chaos.py); longer by hand, as docs/reliability.md says."""
 import os
 import subprocess
 import sys
