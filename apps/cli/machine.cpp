@@ -16,7 +16,7 @@
 #include <set>
 
 #include "core/format.h"
-#include "core/host.h"
+#include "core/host_name.h"
 
 namespace fs = std::filesystem;
 
