@@ -57,7 +57,9 @@ Connection::Connection(const SiloClient::Options& options, const identity::Keys&
     : options_(options),
       keys_(keys),
       stub_(wire::Federation::NewStub(channel_to(options, keys))),
-      heard_(std::chrono::steady_clock::now()) {}
+      heard_(std::chrono::steady_clock::now()) {
+  check_address(options.connect);
+}
 
 std::chrono::system_clock::time_point Connection::after(double seconds) {
   const std::chrono::duration<double> span(seconds);
