@@ -20,7 +20,9 @@ namespace moesaic::testing {
 
 class CutProxy {
  public:
-  explicit CutProxy(int to) : to_(to), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
+  /// `keep`: seen() is wanted.
+  explicit CutProxy(int to, bool keep = true)
+      : to_(to), keep_(keep), listener_(::socket(AF_INET, SOCK_STREAM, 0)) {
     sockaddr_in address = loopback(0);
     socklen_t size = sizeof address;
     auto* const plain = reinterpret_cast<sockaddr*>(&address);
@@ -119,7 +121,7 @@ class CutProxy {
     const ssize_t got = ::recv(from, buffer, sizeof buffer, 0);
     if (got <= 0) return false;
     if (left != kNever && (left -= got) < 0) return false;
-    {
+    if (keep_) {
       const std::lock_guard lock(mutex_);
       seen_.append(buffer, static_cast<std::size_t>(got));
     }
@@ -133,6 +135,7 @@ class CutProxy {
   }
 
   int to_;
+  bool keep_;
   int listener_;
   int port_ = 0;
   std::vector<Pair> pairs_;
