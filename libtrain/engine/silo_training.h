@@ -28,6 +28,7 @@ class SiloTraining {
     double loss = 0;                 // mean of the steps; NaN where all were skipped
     std::vector<at::Tensor> change;  // RoundModel::change, as it arrives
     std::int64_t bytes = 0;          // of the whole change on its way
+    CompressedChanges::Packed packed = {};  // what travels, where it is compressed
     bool stopped = false;            // by a signal: the rest is not there
   };
 
