@@ -6,7 +6,6 @@
 #include "comm/trace_span.h"
 #include "config/recipe_reader.h"
 #include "engine/assemble.h"
-#include "engine/open_data.h"
 #include "engine/resume_check.h"
 #include "store/agreement.h"
 
@@ -37,13 +36,6 @@ auto in_silo(const std::string& name, std::int64_t round, int first_rank, int wo
     if (error.kind() == ErrorKind::kCommunication) throw;
     throw Error(error.kind(), where + error.what(), error.hint());
   }
-}
-
-std::unique_ptr<EvalData> open_validation(const Recipe& recipe, const RankContext& world) {
-  const Recipe evaluated = evaluation_recipe(recipe);
-  if (evaluated.data.valid.empty()) return nullptr;
-  const auto tokenizer = make_tokenizer(recipe.tokenizer);
-  return open_data(evaluated, architecture_of(recipe), *tokenizer, world).valid;
 }
 
 }  // namespace

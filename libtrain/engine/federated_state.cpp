@@ -8,6 +8,7 @@
 #include "config/training_table.h"
 #include "core/error.h"
 #include "core/memory.h"
+#include "engine/open_data.h"
 #include "engine/resume_check.h"
 #include "engine/saved_state.h"
 #include "store/agreement.h"
@@ -47,6 +48,13 @@ RoundModel::KindOf kinds_of(const Recipe& recipe, const ParameterSet& parameters
     });
     return own ? Kind::kPrivate : Kind::kShared;
   };
+}
+
+std::unique_ptr<EvalData> open_validation(const Recipe& recipe, const RankContext& world) {
+  const Recipe evaluated = evaluation_recipe(recipe);
+  if (evaluated.data.valid.empty()) return nullptr;
+  const auto tokenizer = make_tokenizer(recipe.tokenizer);
+  return open_data(evaluated, architecture_of(recipe), *tokenizer, world).valid;
 }
 
 CheckpointContent content_of(const Recipe& recipe, const TrainingParts& parts,
@@ -110,8 +118,8 @@ MetricsRow row_of_round(const FederatedState& state, const std::vector<SiloAnswe
     if (valid->accuracy) row.set("valid_accuracy", *valid->accuracy);
   }
   row.set("change_bytes", bytes);
-  row.set("tokens_per_s", tokens / seconds);
-  row.set("step_s", seconds);
+  if (seconds > 0) row.set("tokens_per_s", tokens / seconds);
+  if (seconds > 0) row.set("step_s", seconds);
   row.set("memory_peak_mb", peak_memory_mb());
   return row;
 }

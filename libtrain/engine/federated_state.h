@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct FederatedState {
 /// pattern that matches nothing.
 RoundModel::KindOf kinds_of(const Recipe& recipe, const ParameterSet& parameters);
 
+/// The validation data of the recipe's silos; nullptr where they have none. Collective over world.
+std::unique_ptr<EvalData> open_validation(const Recipe& recipe, const RankContext& world);
+
 /// The checkpoint of the global model, which `parts` have, and of the server's vectors. Local.
 CheckpointContent content_of(const Recipe& recipe, const TrainingParts& parts,
                              const aggregate::ServerState& server, const FederatedState& state);
@@ -35,7 +39,7 @@ FederatedState load_federation(const Recipe& recipe, const RankContext& world,
                                const CheckpointInfo& info, TrainingParts& parts,
                                aggregate::ServerState& server);
 
-/// The row of round `state.round`, without what this process needed for it.
+/// The row of round `state.round`; `seconds` that it took, 0 where they are not known.
 MetricsRow row_of_round(const FederatedState& state, const std::vector<SiloAnswer>& answers,
                         const std::optional<Validation>& valid, double seconds);
 

@@ -1,6 +1,7 @@
 #include "engine/silo_training.h"
 
 #include <algorithm>
+#include <exception>
 #include <limits>
 #include <utility>
 
@@ -76,7 +77,12 @@ SiloTraining::Round SiloTraining::train(std::int64_t round, const aggregate::Ser
   const std::int64_t steps = parts_->max_steps;
   std::int64_t done = 0;
   for (std::int64_t i = 1; i <= steps; ++i) {
-    const StepReport report = trainer_.step((round - 1) * steps + i, {.stop = stop.requested()});
+    const std::int64_t number = (round - 1) * steps + i;
+    for (const auto& part : parts_->around) {
+      if (const std::exception_ptr refusal = part->admit(context_, number))
+        std::rethrow_exception(refusal);
+    }
+    const StepReport report = trainer_.step(number, {.stop = stop.requested()});
     MOESAIC_ASSERT(!report.rewind);
     parts_->saver->before_change();
     for (const auto& part : parts_->around) part->finished(context_, report.step);

@@ -1,16 +1,27 @@
 #include "federated/round_journal.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
 
 #include "core/fs.h"
 #include "core/json_text.h"
 #include "core/path.h"
+#include "core/secret_key.h"
 #include "core/secure_digest.h"
 
 namespace moesaic {
 namespace {
 
 constexpr std::uint64_t kMostJournalBytes = std::uint64_t{1} << 30;
+
+std::string drawn_name() {
+  const SecretKey key = SecretKey::from_system().derived("run");
+  const auto bytes = key.bytes().first<16>();
+  std::string name;
+  for (const std::byte byte : bytes) name += format("{:02x}", std::to_integer<unsigned>(byte));
+  return name;
+}
 
 }  // namespace
 
@@ -22,7 +33,12 @@ RoundJournal::RoundJournal(std::string path) : path_(std::move(path)) {
   for (std::size_t end; (end = text.find('\n', begin)) != std::string::npos; begin = end + 1)
     read_line(text.substr(begin, end - begin));
   if (begin < text.size()) write_file_atomic(path_, std::string_view(text).substr(0, begin));
+  if (events_.empty()) append({{"event", "run"}, {"round", 0}, {"run", drawn_name()}});
+  MOESAIC_CHECK(events_[0].at("event") == "run" && events_[0].value("run", Json()).is_string(),
+                kKind, "{}:1: this line does not name the run", path_);
 }
+
+std::string RoundJournal::run() const { return events_.at(0).at("run").get<std::string>(); }
 
 void RoundJournal::read_line(const std::string& line) {
   const std::string where = format("{}:{}", path_, events_.size() + 1);

@@ -17,7 +17,9 @@ class RoundJournal {
   /// process may have it. Error(kCheckpoint) naming the line where the chain is broken.
   explicit RoundJournal(std::string path);
 
-  /// {"event": ..., ...}, the oldest first.
+  /// The name of this run, which no other one has: what messages of silos are bound to.
+  std::string run() const;
+  /// {"event": ..., "round": ..., ...}, the oldest first.
   const std::vector<Json>& events() const { return events_; }
   /// Those of a kind in a round.
   std::vector<Json> find(const std::string& event, std::int64_t round) const;

@@ -21,6 +21,7 @@ void SiloMembers::come(const std::string& silo) {
   require(silo);
   here_.insert(silo);
   lost_.erase(silo);
+  parted_.erase(silo);
   why_[silo].clear();
 }
 
@@ -28,6 +29,7 @@ void SiloMembers::leave(const std::string& silo, const std::string& why) {
   require(silo);
   here_.erase(silo);
   lost_.erase(silo);
+  parted_.erase(silo);
   why_[silo] = why;
 }
 
@@ -81,12 +83,16 @@ void SiloPoll::give_up(const std::string& silo, const std::string& why) {
 }
 
 SiloPoll::Status SiloPoll::status(const SiloMembers& members, double now) const {
+  bool waits = false;  // for a silo that is here
+  std::size_t possible = answered_.size();
+  for (const std::string& silo : options_.asked) {
+    if (answered_.contains(silo) || given_up_.contains(silo)) continue;
+    waits = waits || members.is_here(silo);
+    if (!members.has_parted(silo)) ++possible;
+  }
   const bool enough = answered_.size() >= options_.needed;
-  const bool waits =
-      std::any_of(options_.asked.begin(), options_.asked.end(), [&](const std::string& silo) {
-        return members.is_here(silo) && !answered_.contains(silo) && !given_up_.contains(silo);
-      });
   if (enough && !waits) return Status::kDone;
+  if (possible < options_.needed) return Status::kFailed;
   if (now < options_.ends_at) return Status::kOpen;
   return enough ? Status::kDone : Status::kFailed;
 }

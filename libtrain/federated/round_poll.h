@@ -13,15 +13,18 @@ namespace moesaic {
 /// The silos of a federation, as the coordinator sees them.
 class SiloMembers {
  public:
-  /// Error(kRecipe), naming it, where the federation has no such silo.
-  void require(const std::string& silo) const;
   explicit SiloMembers(std::vector<std::string> silos);
 
+  /// Error(kRecipe), naming it, where the federation has no such silo.
+  void require(const std::string& silo) const;
   const std::vector<std::string>& all() const { return all_; }
   /// It can take part from now on; so can one that comes back.
   void come(const std::string& silo);
   /// It takes no part any more: `why` is for people.
   void leave(const std::string& silo, const std::string& why);
+  /// It left and will not answer what is open, unless it comes again.
+  void part(const std::string& silo) { parted_.insert(silo); }
+  bool has_parted(const std::string& silo) const { return parted_.contains(silo); }
   /// Those that take part now and were not heard for longer than `patience_s` are lost; one that is
   /// heard again has come back. -> those of which this is new, and whether they are lost now.
   std::map<std::string, bool> look(const std::map<std::string, double>& silent_s,
@@ -34,7 +37,7 @@ class SiloMembers {
 
  private:
   std::vector<std::string> all_;
-  std::set<std::string> here_, lost_;
+  std::set<std::string> here_, lost_, parted_;
   std::map<std::string, std::string> why_;
 };
 
@@ -50,7 +53,7 @@ class SiloPoll {
   enum class Status {
     kOpen,
     kDone,    // enough answers, and nobody who is here is still to answer
-    kFailed,  // the deadline has passed, with too few answers
+    kFailed,  // too few answers at the deadline, or too few silos that could still give one
   };
 
   explicit SiloPoll(Options options) : options_(std::move(options)) {}
