@@ -1,4 +1,5 @@
 // What the block federated asks of itself and of the rest of a recipe.
+#include <algorithm>
 #include <regex>
 #include <set>
 

@@ -9,10 +9,10 @@
 namespace moesaic::sites {
 
 struct KeyOptions {
-  std::string folder;               // DIR
-  std::string coordinator;          // its host name or IP address, as silos connect to it
-  std::vector<std::string> silos;   // names of core/plain_name.h, none "ca" or "coordinator"
-  int days = 730;                   // that a certificate is good for; the authority's: ten years
+  std::string folder;              // DIR
+  std::string coordinator;         // its host name or IP address, as silos connect to it
+  std::vector<std::string> silos;  // plain names (core/plain_name.h), not "ca" or "coordinator"
+  int days = 730;                  // that a certificate is good for; the authority's: ten years
 };
 
 /// Makes what is not there yet: called again, it adds silos, makes certificates anew that were
@@ -37,11 +37,5 @@ struct Keys {
 /// key may be read by others, key and certificate are no pair, the certificate is of another
 /// authority, is not good yet (is the clock right?), or not any more.
 Keys read_keys(const std::string& folder);
-
-/// A signature of `text` with the private key: ECDSA with SHA-256, DER.
-std::string sign(const Keys& keys, const std::string& text);
-/// Whether `signature` is one of `text` by the owner of `certificate` (PEM).
-bool is_signed(const std::string& certificate, const std::string& text,
-               const std::string& signature);
 
 }  // namespace moesaic::sites
