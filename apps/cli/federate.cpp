@@ -31,11 +31,11 @@ int run_site_job(const SiteJob& job) {
   const Launch launch = make_launch(job.request, machine);
   warn_of_crowding(job.request.ranks, launch, machine);
   const bool terminals = ::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
-  const LaunchResult result = run_job(
-      launch, {.run_dir = job.run_dir,
-               .live_line = terminals,
-               .advice = {.less_memory = job.less_memory,
-                          .afterwards = "; then start it again: it goes on by itself"}});
+  const LaunchResult result =
+      run_job(launch, {.run_dir = job.run_dir,
+                       .live_line = terminals,
+                       .advice = {.less_memory = job.less_memory,
+                                  .afterwards = "; then start it again: it goes on by itself"}});
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
   return result.exit_code;
 }

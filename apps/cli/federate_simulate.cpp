@@ -1,5 +1,5 @@
-// moesaic federate simulate: the coordinator and the silos of a recipe, all on this machine, as they
-// would run on their own ones: keys, network and folders are real.
+// moesaic federate simulate: the coordinator and the silos of a recipe, all on this machine, as
+// they would run on their own ones: keys, network and folders are real.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -36,12 +36,11 @@ int free_port() {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   socklen_t size = sizeof address;
   auto* const plain = reinterpret_cast<sockaddr*>(&address);
-  const bool found = socket >= 0 && ::bind(socket, plain, size) == 0 &&
-                     ::getsockname(socket, plain, &size) == 0;
+  const bool found =
+      socket >= 0 && ::bind(socket, plain, size) == 0 && ::getsockname(socket, plain, &size) == 0;
   const int failure = errno;
   if (socket >= 0) ::close(socket);
-  MOESAIC_CHECK(found, ErrorKind::kUsage, "no free port on {}: {}", kHost,
-                std::strerror(failure));
+  MOESAIC_CHECK(found, ErrorKind::kUsage, "no free port on {}: {}", kHost, std::strerror(failure));
   return ntohs(address.sin_port);
 }
 
@@ -49,8 +48,7 @@ int free_port() {
 class Site {
  public:
   Site(std::string name, const std::vector<std::string>& argv)
-      : name_(std::move(name)),
-        child_({argv, {}}, {.out = ChildProcess::Stdout::kToStderr}) {}
+      : name_(std::move(name)), child_({argv, {}}, {.out = ChildProcess::Stdout::kToStderr}) {}
 
   int pipe() const { return is_open_ ? child_.stderr_pipe() : -1; }
   void stop() const { child_.send(SIGTERM); }
@@ -107,8 +105,8 @@ class Simulation {
   static std::string program() { return program_folder() + "/moesaic"; }
 
   std::vector<std::string> silo_argv(const SiloOptions& silo) const {
-    SiteRecipe site{.name = silo.name, .data = {silo.train, silo.valid}, .parallel = {},
-                    .privacy = {}};
+    SiteRecipe site{
+        .name = silo.name, .data = {silo.train, silo.valid}, .parallel = {}, .privacy = {}};
     site.parallel = recipe_.parallel;
     site.parallel.ranks = silo.ranks;
     if (site.parallel.threads_per_rank == 0)
@@ -116,8 +114,10 @@ class Simulation {
           std::max<std::int64_t>(1, Machine::here().usable_cores / all_ranks());
     const std::string file = at(format("sites/{}.yaml", silo.name));
     write_file_atomic(file, to_yaml(site));
-    return {program(),   "federate", "silo",      file,
-            "--connect", address_,   "--keys",    at("keys/" + silo.name),
+    return {program(),   "federate",
+            "silo",      file,
+            "--connect", address_,
+            "--keys",    at("keys/" + silo.name),
             "--run-dir", at("sites/" + silo.name)};
   }
 

@@ -1,5 +1,5 @@
-// The options of `moesaic federate coordinator` and `silo`: the launcher reads them to pass them on,
-// the worker to follow them.
+// The options of `moesaic federate coordinator` and `silo`: the launcher reads them to pass them
+// on, the worker to follow them.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -40,8 +40,8 @@ int coordinate(const Recipe& recipe, const CoordinatorArguments& arguments, cons
                                      .threads = recipe.parallel.threads_per_rank,
                                      .run_dir = recipe.run_dir});
   const arch::Options arch = architecture_of(recipe);
-  const RankContext context = RankContext::make(
-      place.world, Plan::make(1, 1, arch.num_experts), place.log, place.device);
+  const RankContext context =
+      RankContext::make(place.world, Plan::make(1, 1, arch.num_experts), place.log, place.device);
   GlobalModel model(recipe, context);
   RoundJournal journal(rounds_folder(recipe.run_dir) + "/journal.jsonl");
   write_run_recipe(recipe);
@@ -71,8 +71,8 @@ int run_coordinator(const CoordinatorArguments& arguments) {
   });
 }
 
-int train_silo(const SiteSilo::Options& options, const SiloArguments& arguments,
-               const RankJob& job, StopSignal& stop) {
+int train_silo(const SiteSilo::Options& options, const SiloArguments& arguments, const RankJob& job,
+               StopSignal& stop) {
   const ParallelOptions& parallel = options.site.parallel;
   const CommOptions comm{parallel.timeout_s};
   std::unique_ptr<RunFolder> folder;
@@ -91,9 +91,8 @@ int train_silo(const SiteSilo::Options& options, const SiloArguments& arguments,
   std::unique_ptr<CoordinatorDoor> door;
   agreed(place.world, "keys", [&] {
     if (!place.world.is_chief()) return;
-    door = connect_to_coordinator({.connect = arguments.connect,
-                                   .keys = arguments.keys,
-                                   .alive = [&turn] { turn.alive(); }});
+    door = connect_to_coordinator(
+        {.connect = arguments.connect, .keys = arguments.keys, .alive = [&turn] { turn.alive(); }});
   });
   SiteSilo silo(options, place.world, place.log, place.device, turn, door.get());
   const int exit_code = silo.run(stop);
@@ -126,7 +125,8 @@ void add_federate(CLI::App& app, int& exit_code) {
   const auto coordinator = std::make_shared<CoordinatorArguments>();
   CLI::App* of_coordinator = verb->add_subcommand("coordinator", "Leads the rounds");
   add_coordinator_arguments(*of_coordinator, *coordinator);
-  of_coordinator->callback([coordinator, &exit_code] { exit_code = run_coordinator(*coordinator); });
+  of_coordinator->callback(
+      [coordinator, &exit_code] { exit_code = run_coordinator(*coordinator); });
   const auto silo = std::make_shared<SiloArguments>();
   CLI::App* of_silo = verb->add_subcommand("silo", "Trains one silo, as one rank of its job");
   add_silo_arguments(*of_silo, *silo);

@@ -32,8 +32,8 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
 template <class Run>
 void add_picture(const Recipe& recipe, Run& run) {
   if (!architecture_of(recipe).is_moe() || recipe.federated) return;
-  run.add_sink(std::make_unique<RoutingPicture>(RoutingPicture::Options{
-      recipe.run_dir + "/routing.png", recipe.run_dir + "/metrics.jsonl"}));
+  run.add_sink(std::make_unique<RoutingPicture>(
+      RoutingPicture::Options{recipe.run_dir + "/routing.png", recipe.run_dir + "/metrics.jsonl"}));
 }
 
 /// A TrainingRun, or a FederatedRun. Collective over world.

@@ -32,16 +32,16 @@ const Schema<SiteAllowance>& allowance_schema() {
 
 // What the coordinator asks for, and what is allowed of it.
 void refuse(const std::string& key, const std::string& asked, const std::string& allowed) {
-  throw Error(ErrorKind::kRecipe,
-              format("the coordinator asks for {}, and this silo allows {} ({})", asked, allowed,
-                     key),
-              "talk to whoever runs the coordinator, or change the file of --allow");
+  throw Error(
+      ErrorKind::kRecipe,
+      format("the coordinator asks for {}, and this silo allows {} ({})", asked, allowed, key),
+      "talk to whoever runs the coordinator, or change the file of --allow");
 }
 
 void require_one_of(const std::string& key, const std::string& asked,
                     const std::vector<std::string>& allowed) {
   if (allowed.empty() || std::find(allowed.begin(), allowed.end(), asked) != allowed.end()) return;
-  refuse(key, asked, join(allowed, ", "));
+  refuse(key, asked, format("{}", join(allowed, ", ")));
 }
 
 }  // namespace

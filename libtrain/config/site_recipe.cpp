@@ -64,9 +64,9 @@ SiteRecipe require_site_recipe(const std::string& path, const std::vector<std::s
   if (!site.name.empty() && !is_plain_name(site.name))
     problems.error(root.place, "name", format("{} is no name: {}", shown(site.name), kPlainName));
   if (site.parallel.ranks % site.parallel.expert != 0)
-    problems.error(root.place, "parallel.expert",
-                   format("is {}, which does not divide {} ranks", site.parallel.expert,
-                          site.parallel.ranks));
+    problems.error(
+        root.place, "parallel.expert",
+        format("is {}, which does not divide {} ranks", site.parallel.expert, site.parallel.ranks));
   if (problems.has_errors()) throw Error(ErrorKind::kRecipe, all_errors(problems));
   return site;
 }

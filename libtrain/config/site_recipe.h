@@ -16,7 +16,7 @@ struct SiteRecipe {
     std::vector<SourceOptions> train, valid;
   };
   struct Privacy {
-    std::string ledger;  // default <run_dir>/ledger.json
+    std::string ledger;                          // default <run_dir>/ledger.json
     std::optional<PrivacyBudgetOptions> budget;  // absent: the coordinator's
   };
 

@@ -42,10 +42,10 @@ std::string ChiefTurn::share(const std::string& label, const std::function<std::
   }
   const Json outcome = Json::parse(text);
   if (outcome.contains("result")) return outcome["result"].get<std::string>();
-  throw SharedError(Error(static_cast<ErrorKind>(outcome["kind"].get<int>()),
-                          outcome["message"].get<std::string>(),
-                          outcome["hint"].get<std::string>()),
-                    0, world_.size());
+  throw SharedError(
+      Error(static_cast<ErrorKind>(outcome["kind"].get<int>()),
+            outcome["message"].get<std::string>(), outcome["hint"].get<std::string>()),
+      0, world_.size());
 }
 
 }  // namespace moesaic

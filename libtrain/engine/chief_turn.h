@@ -1,5 +1,6 @@
 // ChiefTurn: what the chief of a job does alone though it may take long, such as to speak to the
-// network. The other ranks wait in collectives that are short, so that no time-out of theirs ends it.
+// network. The other ranks wait in collectives that are short, so that no time-out of theirs ends
+// it.
 #pragma once
 
 #include <functional>
@@ -18,7 +19,8 @@ class ChiefTurn {
   /// SharedError. Collective over world.
   std::string share(const std::string& label, const std::function<std::string()>& work);
 
-  /// For the chief's work, once in a while: the others go on waiting. Outside of it nothing happens.
+  /// For the chief's work, once in a while: the others go on waiting. Outside of it nothing
+  /// happens.
   void alive() const;
 
  private:

@@ -94,8 +94,7 @@ bool Coordinator::next_round(StopSignal& stop) {
   const FederatedOptions& federated = *recipe_.federated;
   const std::int64_t round = model_.state().round + 1;
   const std::vector<std::string> asked = names_in_round(round);
-  const auto fewest =
-      static_cast<std::size_t>(aggregate::fewest_silos(federated.aggregator));
+  const auto fewest = static_cast<std::size_t>(aggregate::fewest_silos(federated.aggregator));
   const std::size_t needed = answers_needed(federated.quorum, asked.size(), fewest);
   context_.log.info("round {} of {}: {}", round, max_steps(), join(asked, ", "));
   const sites::RoundOffer offer{
@@ -159,10 +158,8 @@ bool Coordinator::finish_row(StopSignal& stop) {
   for (const auto& [silo, validates] : validates_)
     if (validates && members_.is_here(silo) && !late_.contains(silo)) asked.push_back(silo);
   validated_.clear();
-  const sites::RoundOffer offer{.round = round,
-                                .model = blob_,
-                                .silos = asked,
-                                .deadline_s = recipe_.federated->deadline_s};
+  const sites::RoundOffer offer{
+      .round = round, .model = blob_, .silos = asked, .deadline_s = recipe_.federated->deadline_s};
   sites::Message order = offer.message();
   order.kind = words::kEvaluate;
   if (!asked.empty() && !ask({round, asked, 0, now() + offer.deadline_s}, order, stop))

@@ -1,7 +1,7 @@
-// Coordinator: rounds over silos on other sites. It stands where FederatedRun stands within one job:
-// silos train from the round's model, their changes come by a door, and the aggregator makes the next
-// model. A round closes when all silos that are here have answered, at the latest at its deadline.
-// Killed at any moment, it goes on from checkpoint and journal to the same model.
+// Coordinator: rounds over silos on other sites. It stands where FederatedRun stands within one
+// job: silos train from the round's model, their changes come by a door, and the aggregator makes
+// the next model. A round closes when all silos that are here have answered, at the latest at its
+// deadline. Killed at any moment, it goes on from checkpoint and journal to the same model.
 #pragma once
 
 #include <algorithm>

@@ -1,5 +1,5 @@
-// Coordinator: what it makes of the messages of silos. A message that cannot be taken is refused and
-// named in the log; only what the coordinator's own disk refuses ends the run.
+// Coordinator: what it makes of the messages of silos. A message that cannot be taken is refused
+// and named in the log; only what the coordinator's own disk refuses ends the run.
 #include <algorithm>
 #include <cmath>
 
@@ -27,11 +27,11 @@ std::string text_in(const Json& body, const char* key) {
 void require_equal(const std::string& silo, const char* what, const std::string& mine,
                    const std::string& theirs) {
   if (mine == theirs) return;
-  throw Error(ErrorKind::kRecipe,
-              format("silo {}: its {} differ from the coordinator's: digest {} and not {}", silo,
-                     what, theirs.empty() ? "none" : printable(theirs, 64),
-                     mine.empty() ? "none" : mine),
-              format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
+  throw Error(
+      ErrorKind::kRecipe,
+      format("silo {}: its {} differ from the coordinator's: digest {} and not {}", silo, what,
+             theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
+      format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
 }
 
 }  // namespace
@@ -194,8 +194,7 @@ std::string Coordinator::file_of(std::int64_t round, const std::string& silo) co
 void Coordinator::count_answers_on_disk() {
   if (order_.kind != sites::kOfferKind) return;
   for (const auto& [silo, event] : answers_of(poll_->options().round)) {
-    const bool there =
-        is_file(file_of(poll_->options().round, silo), ErrorKind::kCheckpoint);
+    const bool there = is_file(file_of(poll_->options().round, silo), ErrorKind::kCheckpoint);
     if (poll_->asks(silo) && there) poll_->count(silo, event.at("digest").get<std::string>());
   }
 }

@@ -12,12 +12,9 @@ namespace moesaic {
 
 Json to_json(const SiloAnswer& answer) {
   const aggregate::SiloReport& report = answer.report;
-  return {{"silo", report.silo},
-          {"examples", report.examples},
-          {"tokens", report.tokens},
-          {"steps", report.steps},
-          {"rate_sum", report.rate_sum},
-          {"routed_tokens", report.routed_tokens},
+  return {{"silo", report.silo},         {"examples", report.examples},
+          {"tokens", report.tokens},     {"steps", report.steps},
+          {"rate_sum", report.rate_sum}, {"routed_tokens", report.routed_tokens},
           {"loss", answer.loss},  // null where it is no number
           {"bytes", answer.bytes}};
 }
@@ -25,19 +22,17 @@ Json to_json(const SiloAnswer& answer) {
 SiloAnswer answer_from(const Json& json) {
   try {
     const Json& loss = json.at("loss");
-    return {.report = {.silo = json.at("silo").get<std::string>(),
-                       .examples = json.at("examples").get<double>(),
-                       .tokens = json.at("tokens").get<double>(),
-                       .steps = json.at("steps").get<double>(),
-                       .rate_sum = json.at("rate_sum").get<double>(),
-                       .routed_tokens =
-                           json.at("routed_tokens").get<std::map<std::string, double>>()},
-            .loss = loss.is_number() ? loss.get<double>()
-                                     : std::numeric_limits<double>::quiet_NaN(),
-            .bytes = json.at("bytes").get<std::int64_t>()};
+    return {
+        .report = {.silo = json.at("silo").get<std::string>(),
+                   .examples = json.at("examples").get<double>(),
+                   .tokens = json.at("tokens").get<double>(),
+                   .steps = json.at("steps").get<double>(),
+                   .rate_sum = json.at("rate_sum").get<double>(),
+                   .routed_tokens = json.at("routed_tokens").get<std::map<std::string, double>>()},
+        .loss = loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN(),
+        .bytes = json.at("bytes").get<std::int64_t>()};
   } catch (const Json::exception& error) {
-    throw Error(ErrorKind::kData,
-                format("no answer of a silo: {}", json_reason(error.what())));
+    throw Error(ErrorKind::kData, format("no answer of a silo: {}", json_reason(error.what())));
   }
 }
 

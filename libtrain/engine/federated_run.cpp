@@ -73,7 +73,8 @@ int FederatedRun::run(StopSignal& stop) {
     world_.log.info("the run is finished: round {} of {} is done", state_.round, max_steps());
   while (state_.round < max_steps()) {
     if (next_round(stop)) continue;
-    world_.log.info("stopped by a signal in round {}, which --resume auto does again", state_.round + 1);
+    world_.log.info("stopped by a signal in round {}, which --resume auto does again",
+                    state_.round + 1);
     return kExitStopped;
   }
   return 0;
@@ -98,7 +99,8 @@ bool FederatedRun::next_round(StopSignal& stop) {
   next_model(answers, std::move(mine));
   ++state_.round;
   log(answers, watch.seconds());
-  store_.save(world_, state_.round, content_of(recipe_, silo_->parts(), aggregator_.state(), state_));
+  store_.save(world_, state_.round,
+              content_of(recipe_, silo_->parts(), aggregator_.state(), state_));
   return true;
 }
 
@@ -112,7 +114,8 @@ FederatedRun::Trained FederatedRun::train_silo(std::size_t silo, StopSignal& sto
   }
   return in_silo(silo_->name(), state_.round + 1, first_rank_, world_.world.size(), [&] {
     check_data(*silo_);
-    Trained trained{silo, silo_->train(state_.round + 1, aggregator_.state(), stop), silo_->parts().data};
+    Trained trained{silo, silo_->train(state_.round + 1, aggregator_.state(), stop),
+                    silo_->parts().data};
     trained.round.packed.clear();  // within the job nothing travels
     if (!trained.round.stopped) silo_->save(state_.round + 1);
     return trained;
@@ -122,7 +125,8 @@ FederatedRun::Trained FederatedRun::train_silo(std::size_t silo, StopSignal& sto
 void FederatedRun::check_data(const SiloTraining& training) const {
   agreed(slot_.world, "silo: data", [&] {
     if (!slot_.is_chief() || !state_.data.contains(training.name())) return;
-    const std::string changes = changed_data(state_.data.at(training.name()), training.parts().data);
+    const std::string changes =
+        changed_data(state_.data.at(training.name()), training.parts().data);
     if (changes.empty()) return;
     const std::string message = "the data have changed since its last round:" + changes;
     if (!options_.allow_changed_data)

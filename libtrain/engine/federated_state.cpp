@@ -65,8 +65,7 @@ CheckpointContent content_of(const Recipe& recipe, const TrainingParts& parts,
   content.base = parts.base;
   content.tokenizer = parts.tokenizer;
   content.hub = parts.origin;
-  content.training = {
-      {"step", state.round}, {"tokens", state.tokens}, {"recipe", to_yaml(recipe)}};
+  content.training = {{"step", state.round}, {"tokens", state.tokens}, {"recipe", to_yaml(recipe)}};
   content.training["silos"] = state.data;
   Json& sizes = content.training["server"] = Json::object();
   for (const auto& [name, values] : server) {

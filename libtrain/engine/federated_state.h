@@ -17,9 +17,9 @@
 namespace moesaic {
 
 struct FederatedState {
-  std::int64_t round = 0;       // the last one that is finished
-  std::int64_t tokens = 0;      // targets of all silos so far
-  Json data = Json::object();   // descriptions of the silos' data, where they are known
+  std::int64_t round = 0;      // the last one that is finished
+  std::int64_t tokens = 0;     // targets of all silos so far
+  Json data = Json::object();  // descriptions of the silos' data, where they are known
 };
 
 /// What the recipe has silos do with each parameter; `recipe` must outlive it. KeyError for a

@@ -100,8 +100,7 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
   ++state_.round;
   for (const ArrivedChange& change : changes)
     state_.tokens += static_cast<std::int64_t>(change.told.report.tokens);
-  store_.save(context_, state_.round,
-              content_of(recipe_, parts_, aggregator_.state(), state_));
+  store_.save(context_, state_.round, content_of(recipe_, parts_, aggregator_.state(), state_));
   write_file();
 }
 

@@ -1,5 +1,5 @@
-// GlobalModel: what a coordinator keeps of a federation across sites: the model, what the server has
-// beside it, its checkpoints, and the file of each round that silos fetch. One rank.
+// GlobalModel: what a coordinator keeps of a federation across sites: the model, what the server
+// has beside it, its checkpoints, and the file of each round that silos fetch. One rank.
 #pragma once
 
 #include <memory>

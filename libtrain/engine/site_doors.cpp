@@ -79,8 +79,7 @@ std::unique_ptr<SilosDoor> listen_for_silos(const sites::CoordinatorServer::Opti
   return std::make_unique<ListeningDoor>(options);
 }
 
-std::unique_ptr<CoordinatorDoor> connect_to_coordinator(
-    const sites::SiloClient::Options& options) {
+std::unique_ptr<CoordinatorDoor> connect_to_coordinator(const sites::SiloClient::Options& options) {
   return std::make_unique<ConnectedDoor>(options);
 }
 

@@ -6,6 +6,7 @@
 #include "config/difference.h"
 #include "config/recipe_reader.h"
 #include "config/silos.h"
+#include "core/clock.h"
 #include "core/error.h"
 #include "core/fs.h"
 #include "core/json_text.h"
@@ -72,9 +73,8 @@ void SiteSilo::join() {
     MOESAIC_CHECK(door_->silo() == options_.site.name, ErrorKind::kRecipe,
                   "the recipe is of silo {}, and the certificate of silo {}", options_.site.name,
                   door_->silo());
-    const sites::Message welcome =
-        door_->join({.version = words::program_version(),
-                     .notes = {{"ranks", options_.site.parallel.ranks}}});
+    const sites::Message welcome = door_->join(
+        {.version = words::program_version(), .notes = {{"ranks", options_.site.parallel.ranks}}});
     const Json recipe = welcome.body.is_object() ? welcome.body.value("recipe", Json()) : Json();
     MOESAIC_CHECK(recipe.is_string(), ErrorKind::kData, "the coordinator tells no recipe");
     require_known_recipe(recipe.get<std::string>());
@@ -82,8 +82,8 @@ void SiteSilo::join() {
   });
   const Recipe offered = recipe_from_yaml(text, "the coordinator's recipe");
   require_across_sites(offered);
-  recipe_ = recipe_of_site(allowed_recipe(options_.allowance, offered), options_.site,
-                           options_.run_dir);
+  recipe_ =
+      recipe_of_site(allowed_recipe(options_.allowance, offered), options_.site, options_.run_dir);
   const Plan plan = Plan::make(world_.size(), static_cast<int>(recipe_->parallel.expert),
                                architecture_of(*recipe_).num_experts);
   context_.emplace(RankContext::make(world_, plan, log_, device_));
@@ -93,18 +93,17 @@ void SiteSilo::join() {
 void SiteSilo::require_known_recipe(const std::string& text) const {
   const std::string path = at("accepted.yaml");
   if (!is_file(path, ErrorKind::kCheckpoint)) return write_file_atomic(path, text);
-  const Recipe before =
-      recipe_from_yaml(read_file(path, ErrorKind::kCheckpoint, 16U << 20), path);
+  const Recipe before = recipe_from_yaml(read_file(path, ErrorKind::kCheckpoint, 16U << 20), path);
   std::string lines;
   for (const auto& [key, was, now] : differences(before, recipe_from_yaml(text, "the recipe"))) {
     if (key != "federated.rounds")
       lines += format("\n  {}: accepted with {}, now {}", key, was, now);
   }
   if (lines.empty()) return;
-  throw Error(ErrorKind::kRecipe,
-              format("the coordinator asks for other things than when this silo joined first:{}",
-                     lines),
-              format("remove {} to accept them, or take another run folder", path));
+  throw Error(
+      ErrorKind::kRecipe,
+      format("the coordinator asks for other things than when this silo joined first:{}", lines),
+      format("remove {} to accept them, or take another run folder", path));
 }
 
 void SiteSilo::make_training() {
@@ -115,9 +114,10 @@ void SiteSilo::make_training() {
   std::vector<std::string> names;
   for (const RoundModel::Entry& entry : model_.shared()) names.push_back(entry.name);
   require_may_leave(options_.allowance, names);
-  log_.info("leaves     the change of {} parameters a round, and its numbers of examples, tokens, "
-            "steps and loss",
-            names.size());
+  log_.info(
+      "leaves     the change of {} parameters a round, and its numbers of examples, tokens, "
+      "steps and loss",
+      names.size());
   training_ = std::make_unique<SiloTraining>(*recipe_, 0, *context_, model_, std::move(parts));
   if (!valid_) valid_ = open_validation(*recipe_, *context_);
   trained_ = 0;
@@ -151,7 +151,8 @@ int SiteSilo::obey(StopSignal& stop) {
 
 void SiteSilo::say_ready() {
   const std::string weights = starting_digest(*recipe_, training_->parts(), *context_);
-  const Json ready = {{"weights", weights},
+  const Json ready = {{"time", unix_time()},  // what is said again is known by being the same
+                      {"weights", weights},
                       {"tokenizer", digest_of_tokenizer(training_->parts())},
                       {"valid_targets", valid_ ? valid_->target_tokens() : 0}};
   turn_.share("ready", [&] {
@@ -192,9 +193,8 @@ bool SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
           to_json(SiloAnswer{round.report, round.loss, round.bytes})});
     log_.info("round {}: trained, loss {:.4f}", offer.round, round.loss);
   }
-  const sites::Message told{.kind = std::string(sites::kChangeKind),
-                            .round = offer.round,
-                            .body = kept_->told};
+  const sites::Message told{
+      .kind = std::string(sites::kChangeKind), .round = offer.round, .body = kept_->told};
   send(format("round {}: the change", offer.round), told, file);
   return true;
 }
@@ -230,8 +230,8 @@ void SiteSilo::fetch(const sites::Blob& blob) {
   fetched_ = blob.digest;
 }
 
-// A refusal of what it sends is told, and the silo goes on with the next order. A message with a file
-// is the change of a round.
+// A refusal of what it sends is told, and the silo goes on with the next order. A message with a
+// file is the change of a round.
 void SiteSilo::send(const std::string& what, const sites::Message& message,
                     const std::string& file) {
   const std::string refused = turn_.share("send", [&] {

@@ -25,8 +25,8 @@ class SiteSilo {
   };
 
   /// `world`, of all ranks of the silo, `log` and `device` are those of any job. `door` is the
-  /// chief's, others have nullptr; `turn`, which the door tells that it is alive, and it must outlive
-  /// this. Local.
+  /// chief's, others have nullptr; `turn`, which the door tells that it is alive, and it must
+  /// outlive this. Local.
   SiteSilo(Options options, const Communicator& world, const Log& log, at::Device device,
            ChiefTurn& turn, CoordinatorDoor* door);
   SiteSilo(const SiteSilo&) = delete;

@@ -23,7 +23,7 @@ CompressedChanges::CompressedChanges(const aggregate::Compression& way,
 }
 
 CompressedChanges::Packed CompressedChanges::apply(const RankContext& slot,
-                                                  std::vector<at::Tensor>& change) {
+                                                   std::vector<at::Tensor>& change) {
   Packed packed;
   for (std::size_t i = 0; i < change.size(); ++i) {
     at::Tensor values = change[i].to(at::kDouble).contiguous();

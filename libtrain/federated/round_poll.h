@@ -1,5 +1,5 @@
-// Who is there, and who has answered: the part of a coordinator that waits for silos. Pure: it knows
-// no clock and no network, times are seconds on any clock that goes forward.
+// Who is there, and who has answered: the part of a coordinator that waits for silos. Pure: it
+// knows no clock and no network, times are seconds on any clock that goes forward.
 #pragma once
 
 #include <cstddef>

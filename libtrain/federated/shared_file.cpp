@@ -27,8 +27,7 @@ std::vector<SafetensorsSpec> specs_of(const ParameterSet& parameters, const Roun
   for (std::size_t place = 0; place < model.shared().size(); ++place) {
     const Parameter& parameter = parameters[model.shared()[place].index];
     if (values.packed.empty()) {
-      specs.push_back(
-          {parameter.name, values.tensors.at(place).scalar_type(), parameter.shape});
+      specs.push_back({parameter.name, values.tensors.at(place).scalar_type(), parameter.shape});
     } else {
       const auto bytes = static_cast<std::int64_t>(values.packed.at(place).size());
       specs.push_back({parameter.name, at::kByte, {bytes}});
@@ -132,8 +131,8 @@ void SharedFile::check(const SafetensorsTensor& tensor, const Parameter& paramet
     return;
   }
   if (tensor.shape != parameter.shape)
-    fail(format("has {} of shape [{}], the model has [{}]", tensor.name,
-                join(tensor.shape, ", "), join(parameter.shape, ", ")));
+    fail(format("has {} of shape [{}], the model has [{}]", tensor.name, join(tensor.shape, ", "),
+                join(parameter.shape, ", ")));
   if (weight_dtype(*tensor.dtype) != parameter.tensor.scalar_type())
     fail(format("has {} as {}, the model as {}", tensor.name, type,
                 c10::toString(parameter.tensor.scalar_type())));
@@ -151,10 +150,8 @@ const at::Tensor& SharedFile::unpacked(std::size_t place) const {
   if (unpacked_.defined() && unpacked_place_ == place) return unpacked_;
   const std::string_view bytes = file_.bytes(tensor_of(place));
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  const auto size =
-      static_cast<std::size_t>(parameters_[model_.shared().at(place).index].numel());
-  unpacked_ =
-      tensor_from(aggregate::decompressed(options_.way, {first, bytes.size()}, size));
+  const auto size = static_cast<std::size_t>(parameters_[model_.shared().at(place).index].numel());
+  unpacked_ = tensor_from(aggregate::decompressed(options_.way, {first, bytes.size()}, size));
   unpacked_place_ = place;
   return unpacked_;
 }
@@ -183,10 +180,9 @@ void SharedFile::give_to(const RoundModel& model) const {
     const RoundModel::Entry& entry = model.shared()[place];
     const Parameter& parameter = parameters_[entry.index];
     const at::Tensor host = at::empty(entry.tensor.sizes(), entry.tensor.scalar_type());
-    const std::int64_t row =
-        parameter.shape.empty() || parameter.shape[0] == 0
-            ? 0
-            : parameter.numel() / parameter.shape[0];
+    const std::int64_t row = parameter.shape.empty() || parameter.shape[0] == 0
+                                 ? 0
+                                 : parameter.numel() / parameter.shape[0];
     read(place, parameter.offset * row, host);
     at::Tensor(entry.tensor).copy_(host);
   }

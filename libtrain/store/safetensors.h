@@ -61,7 +61,8 @@ struct SafetensorsSpec {
 /// Writes one file front to back; it appears under its name when it is finished.
 class SafetensorsWriter {
  public:
-  /// The tensors as readers like them: wide types first, then by name. All writing is in this order.
+  /// The tensors as readers like them: wide types first, then by name. All writing is in this
+  /// order.
   static std::vector<SafetensorsSpec> in_order(std::vector<SafetensorsSpec> tensors);
 
   /// Sorts the tensors by in_order().
