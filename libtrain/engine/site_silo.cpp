@@ -182,7 +182,7 @@ bool SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
   if (!has_answer) {
     if (trained_ >= offer.round) make_training();  // what it has learned since is forgotten
     if (trained_ == 0) training_->load(offer.round - 1);
-    fetch(offer.model);
+    if (!fetch(offer.model)) return true;
     SiloTraining::Round round = training_->train(offer.round, controls_, stop);
     if (round.stopped) return false;
     trained_ = offer.round;
@@ -202,8 +202,7 @@ bool SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
 void SiteSilo::evaluate(const sites::Message& order) {
   sites::Message offer = order;
   offer.kind = std::string(sites::kOfferKind);
-  fetch(sites::RoundOffer::of(offer).model);
-  if (!valid_) return;
+  if (!valid_ || !fetch(sites::RoundOffer::of(offer).model)) return;
   TrainingParts& parts = training_->parts();
   model_.give(*parts.parameters, /*all=*/true);
   parts.computation.weights.invalidate();
@@ -214,13 +213,23 @@ void SiteSilo::evaluate(const sites::Message& order) {
        {.kind = words::kValidation, .round = order.round, .body = body}, "");
 }
 
-void SiteSilo::fetch(const sites::Blob& blob) {
-  if (blob.digest == fetched_) return;
+// An order that was overtaken while this silo was away has a model that is not there any more.
+bool SiteSilo::fetch(const sites::Blob& blob) {
+  if (blob.digest == fetched_) return true;
   const std::string path = at("exchange/model.safetensors");
-  turn_.share("fetch", [&] {
-    door_->fetch(blob, path);
+  const std::string gone = turn_.share("fetch", [&] {
+    try {
+      door_->fetch(blob, path);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kData) throw;
+      return std::string(error.what());
+    }
     return std::string();
   });
+  if (!gone.empty()) {
+    log_.warn("the model of the round was not to be had: {}", gone);
+    return false;
+  }
   agreed(world_, "model of the round", [&] {
     const SharedFile file({.path = path, .who = "the coordinator: its model"},
                           *training_->parts().parameters, model_);
@@ -228,6 +237,7 @@ void SiteSilo::fetch(const sites::Blob& blob) {
     controls_ = file.controls();
   });
   fetched_ = blob.digest;
+  return true;
 }
 
 // A refusal of what it sends is told, and the silo goes on with the next order. A message with a

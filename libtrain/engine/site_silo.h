@@ -56,7 +56,8 @@ class SiteSilo {
   bool take_part(const sites::Message& order, StopSignal& stop);
   bool train(const sites::RoundOffer& offer, StopSignal& stop);
   void evaluate(const sites::Message& order);
-  void fetch(const sites::Blob& blob);
+  /// False when the coordinator does not have it any more.
+  bool fetch(const sites::Blob& blob);
   void send(const std::string& what, const sites::Message& message, const std::string& file);
   void say_goodbye(const std::string& reason) noexcept;
   void keep(Kept kept);
