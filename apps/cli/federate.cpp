@@ -24,6 +24,7 @@ struct SiteJob {
   std::string run_dir;
   std::string less_memory;
   LaunchRequest request;
+  bool gives_stdin = false;
 };
 
 int run_site_job(const SiteJob& job) {
@@ -60,17 +61,19 @@ int start_coordinator(const CoordinatorArguments& arguments) {
                    .worker = worker_of("coordinator", to_argv(arguments))}});
 }
 
-int start_silo(const SiloArguments& arguments, std::optional<std::int64_t> ranks) {
+int start_silo(SiloArguments arguments, std::optional<std::int64_t> ranks) {
   refuse_inside_a_job("federate silo " + arguments.recipe);
   const SiteRecipe site = require_site_recipe(arguments.recipe, arguments.overrides, ranks);
   if (!arguments.allow.empty()) require_allowance(arguments.allow);
+  arguments.ask = arguments.ask || (arguments.allow.empty() && ::isatty(STDIN_FILENO) != 0);
   return run_site_job(
       {.run_dir = run_folder_of(arguments, site.name),
        .less_memory = "use more ranks",
        .request = {.ranks = static_cast<int>(site.parallel.ranks),
                    .threads_per_rank = static_cast<int>(site.parallel.threads_per_rank),
                    .device = site.parallel.device,
-                   .worker = worker_of("silo", to_argv(arguments))}});
+                   .worker = worker_of("silo", to_argv(arguments))},
+       .gives_stdin = arguments.ask});
 }
 
 void add_keys_verb(CLI::App& federate) {

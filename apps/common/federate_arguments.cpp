@@ -29,6 +29,9 @@ void add_silo_arguments(CLI::App& verb, SiloArguments& arguments) {
   verb.add_option("--allow", arguments.allow,
                   "What the coordinator may ask for (default: what it asks for at first)");
   verb.add_option("--run-dir", arguments.run_dir, "Run folder (default: runs/NAME)");
+  verb.add_flag(
+      "--ask", arguments.ask,
+      "Ask at the terminal what to accept at first (without --allow: where there is one)");
 }
 
 std::vector<std::string> to_argv(const CoordinatorArguments& arguments) {
@@ -46,6 +49,7 @@ std::vector<std::string> to_argv(const SiloArguments& arguments) {
   add_if(argv, "--keys", arguments.keys);
   add_if(argv, "--allow", arguments.allow);
   add_if(argv, "--run-dir", arguments.run_dir);
+  if (arguments.ask) argv.emplace_back("--ask");
   return argv;
 }
 

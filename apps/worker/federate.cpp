@@ -1,4 +1,6 @@
 // moesaic-worker federate coordinator | silo: the two sides of a federation across sites.
+#include <cstdio>
+#include <iostream>
 #include <memory>
 #include <string>
 
@@ -100,6 +102,25 @@ int train_silo(const SiteSilo::Options& options, const SiloArguments& arguments,
   return exit_code;
 }
 
+/// What a silo would train, and whether a person at the terminal accepts it.
+bool ask_at_terminal(const Recipe& recipe) {
+  const FederatedOptions& federated = *recipe.federated;
+  const std::string steps = federated.local_epochs
+                                ? format("{} epochs", *federated.local_epochs)
+                                : format("{} steps", federated.local_steps.value_or(kLocalSteps));
+  std::fputs(format("The coordinator asks for {} rounds of {} of '{}' ({}), {}, {}.\n"
+                    "The changes of its trained parameters leave this site. Accept? [y/N] ",
+                    federated.rounds, steps, recipe.name,
+                    recipe.adapt && recipe.adapt->lora ? "an adapter" : "its weights",
+                    federated.aggregator.type,
+                    recipe.privacy ? "with record-level privacy" : "without record-level privacy")
+                 .c_str(),
+             stderr);
+  std::string answer;
+  std::getline(std::cin, answer);
+  return answer == "y" || answer == "Y" || answer == "yes";
+}
+
 int run_silo(const SiloArguments& arguments) {
   bound_kernel_caches();
   StopSignal stop;
@@ -111,6 +132,7 @@ int run_silo(const SiloArguments& arguments) {
           require_site_recipe(arguments.recipe, arguments.overrides, job.session().size());
       if (!arguments.allow.empty()) options.allowance = require_allowance(arguments.allow);
       options.run_dir = run_folder_of(arguments, options.site.name);
+      if (arguments.ask) options.ask = ask_at_terminal;
     });
     job.report_to(options.run_dir);
     return train_silo(options, arguments, job, stop);

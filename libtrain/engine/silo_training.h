@@ -25,7 +25,7 @@ class SiloTraining {
   /// What a round has made, equal on all ranks of the slot.
   struct Round {
     aggregate::SiloReport report;
-    double loss = 0;                        // mean of the steps; NaN where all were skipped or privacy hides it
+    double loss = 0;  // mean of the steps; NaN where all were skipped, or where it is private
     std::vector<at::Tensor> change;         // RoundModel::change, as it arrives
     std::int64_t bytes = 0;                 // of the whole change on its way
     CompressedChanges::Packed packed = {};  // what travels, where it is compressed

@@ -92,7 +92,12 @@ void SiteSilo::join() {
 // What was asked for when it joined first is what it accepts from then on. Chief only.
 void SiteSilo::require_known_recipe(const std::string& text) const {
   const std::string path = at("accepted.yaml");
-  if (!is_file(path, ErrorKind::kCheckpoint)) return write_file_atomic(path, text);
+  if (!is_file(path, ErrorKind::kCheckpoint)) {
+    if (options_.ask && !options_.ask(recipe_from_yaml(text, "the coordinator's recipe")))
+      throw Error(ErrorKind::kRecipe, "what the coordinator asks for was not accepted",
+                  "a file of --allow says what may be asked for");
+    return write_file_atomic(path, text);
+  }
   const Recipe before = recipe_from_yaml(read_file(path, ErrorKind::kCheckpoint, 16U << 20), path);
   std::string lines;
   for (const auto& [key, was, now] : differences(before, recipe_from_yaml(text, "the recipe"))) {

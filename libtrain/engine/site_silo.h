@@ -3,6 +3,7 @@
 // bits. Nothing of its data leaves it but the change of a round, and numbers of the round.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -22,6 +23,9 @@ class SiteSilo {
     SiteRecipe site;
     SiteAllowance allowance;
     std::string run_dir;
+    /// Asks a person whether this recipe may be trained; empty: nobody is there to ask. The
+    /// chief's.
+    std::function<bool(const Recipe&)> ask = {};
   };
 
   /// `world`, of all ranks of the silo, `log` and `device` are those of any job. `door` is the
