@@ -20,9 +20,9 @@ class SiloClient {
     std::string keys;     // folder DIR/<silo> of `federate keys`
     std::uint64_t most_blob_bytes = std::uint64_t{1} << 42;  // of one file of the coordinator
     double heartbeat_s = 10.0;
-    double stall_s = 60.0;      // a call or transfer in which nothing moves for so long is begun anew
-    double deadline_s = 600.0;  // for so long the coordinator may be away
-    std::function<void()> alive;  // called every half second of waiting; may throw to end the call
+    double stall_s = 60.0;  // a call or transfer in which nothing moves for so long is begun anew
+    double deadline_s = 600.0;    // for so long the coordinator may be away
+    std::function<void()> alive;  // called between tries and pieces; may throw to end the call
   };
 
   /// Reads the keys; nothing is connected yet. Error(kData) for keys that cannot be used.
@@ -34,7 +34,7 @@ class SiloClient {
   /// The name in the certificate.
   const std::string& silo() const;
   /// The coordinator's run; "" before join().
-  const std::string& run() const;
+  std::string run() const;
 
   // The calls below throw what the coordinator refused with; Error(kCommunication) when it stays
   // away for deadline_s, and at once, with the reason, when one side does not accept the other's
@@ -44,7 +44,8 @@ class SiloClient {
   /// began anew.
   Message join(const Join& join);
 
-  /// The coordinator's newest order, if wait() did not return it yet, after at most `seconds`.
+  /// The coordinator's newest order, if wait() did not return it yet, after at most `seconds`. One
+  /// that began anew gives its order, perhaps the same, again.
   std::optional<Message> wait(double seconds);
 
   /// Whether there is an order that wait() did not return: a look for the one who trains. As old as

@@ -9,23 +9,15 @@
 #include <vector>
 
 #include "core/json.h"
+#include "sites/blob.h"
 
 namespace moesaic::sites {
 
 /// Peers that speak another one do not join.
 inline constexpr int kProtocol = 1;
 /// Limits of what a peer may send, checked before memory is taken.
-inline constexpr std::size_t kChunkBytes = 1U << 20;  // of a file in one piece
 inline constexpr std::size_t kBodyBytes = 512U << 10;  // of a message's text
 inline constexpr std::size_t kKindBytes = 32;          // of a message's kind
-
-/// A file by its content.
-struct Blob {
-  std::string digest;  // SHA-256, 64 lower-case hexadecimal digits
-  std::uint64_t bytes = 0;
-
-  bool operator==(const Blob&) const = default;
-};
 
 /// One message. Each of a silo is signed with the key of its certificate and bound to the run.
 struct Message {
@@ -57,10 +49,10 @@ struct Join {
 /// A round that a silo is asked to take part in.
 struct RoundOffer {
   std::int64_t round = 0;
-  Blob model;                     // what the silo starts from
+  Blob model;                      // what the silo starts from
   std::vector<std::string> silos;  // who takes part, in the order of the sum
-  double deadline_s = 0.0;        // from now to the end of the round
-  Json rules = Json::object();    // what else the round asks for
+  double deadline_s = 0.0;         // from now to the end of the round
+  Json rules = Json::object();     // what else the round asks for
 
   Message message() const;
   static RoundOffer of(const Message& message);
@@ -76,8 +68,7 @@ struct Change {
   static Change of(const Message& message);
 };
 
-/// Error(kData) where a limit above is exceeded, a kind or digest is malformed, or a round negative.
-void check_message(const Message& message);
-void check_blob(const Blob& blob, std::uint64_t most_bytes);
+/// Error(kData) for a malformed kind or a negative round.
+void check_kind_and_round(const std::string& kind, std::int64_t round);
 
 }  // namespace moesaic::sites

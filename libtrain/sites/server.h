@@ -14,9 +14,10 @@
 
 namespace moesaic::sites {
 
-struct PendingAnswer;  // of server_state.h
+struct PendingAnswer;  // of requests.h
 
-/// One message of a silo, to be answered or refused. One that is let go unanswered is refused.
+/// One message of a silo, to be answered or refused. One that is let go without either is
+/// forgotten, and the silo says it again. It does not outlive its server.
 class Request {
  public:
   Request(std::string silo, Message message, std::string file,
@@ -47,7 +48,7 @@ struct SiloState {
   std::string silo;
   double silent_s = 0.0;
   Json progress = Json::object();
-  std::uint64_t bytes_in = 0;   // of files, also those sent again after a cut
+  std::uint64_t bytes_in = 0;  // of files, also those sent again after a cut
   std::uint64_t bytes_out = 0;
 };
 
@@ -60,7 +61,7 @@ class CoordinatorServer {
     std::string inbox;                    // folder for files under way and complete
     std::uint64_t most_blob_bytes = 0;    // of one file of a silo; each has at most two at a time
     double heartbeat_s = 10.0;
-    double stall_s = 60.0;                // a transfer in which nothing moves for so long is cut
+    double stall_s = 60.0;  // a transfer in which nothing moves for so long is cut
   };
 
   /// Listens once it returns. Error(kUsage) when the address is taken, Error(kData) for keys that

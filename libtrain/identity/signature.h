@@ -3,9 +3,9 @@
 
 #include <string>
 
-#include "sites/keys.h"
+#include "identity/keys.h"
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 
 std::string sign(const Keys& keys, const std::string& text);
 
@@ -13,4 +13,4 @@ std::string sign(const Keys& keys, const std::string& text);
 bool is_signed(const std::string& certificate, const std::string& text,
                const std::string& signature);
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

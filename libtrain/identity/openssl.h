@@ -11,7 +11,7 @@
 
 #include "core/error.h"
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 
 template <auto Free>
 struct FreeWith {
@@ -44,4 +44,4 @@ KeyPtr key_of(const std::string& pem);
 /// The common name, "" without one or where it has '\0' in it.
 std::string common_name(const X509& certificate);
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

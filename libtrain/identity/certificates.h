@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "sites/openssl.h"
+#include "identity/openssl.h"
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 
 enum class CertificateUse { kAuthority, kServer, kClient };
 
@@ -50,4 +50,4 @@ RevocationsPtr revocations_of(const std::string& pem, const std::string& where, 
 
 bool is_revoked(X509_CRL& revocations, X509& certificate);
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

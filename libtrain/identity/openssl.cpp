@@ -1,9 +1,9 @@
-#include "sites/openssl.h"
+#include "identity/openssl.h"
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 namespace {
 
 BioPtr reader_of(const std::string& pem) {
@@ -54,4 +54,4 @@ std::string common_name(const X509& certificate) {
   return name.find('\0') == std::string::npos ? name : "";
 }
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

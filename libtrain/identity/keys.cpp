@@ -1,4 +1,4 @@
-#include "sites/keys.h"
+#include "identity/keys.h"
 
 #include <openssl/err.h>
 #include <sys/stat.h>
@@ -10,10 +10,10 @@
 #include "core/json.h"
 #include "core/path.h"
 #include "core/plain_name.h"
-#include "sites/certificates.h"
-#include "sites/key_files.h"
+#include "identity/certificates.h"
+#include "identity/key_files.h"
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 namespace {
 
 constexpr int kAuthorityDays = 3650;
@@ -43,7 +43,9 @@ class KeyFolder {
   explicit KeyFolder(const std::string& folder)
       : folder_(folder), authority_folder_(folder + "/" + kAuthorityFolder) {}
 
-  bool is_there() const { return is_file(authority_folder_ + "/" + kCertificateFile, ErrorKind::kUsage); }
+  bool is_there() const {
+    return is_file(authority_folder_ + "/" + kCertificateFile, ErrorKind::kUsage);
+  }
 
   void begin() {
     const bool other = is_folder(folder_, ErrorKind::kUsage) && !names_in(folder_).empty();
@@ -51,9 +53,8 @@ class KeyFolder {
       MOESAIC_CHECK(!other, ErrorKind::kUsage,
                     "{} holds something else than the keys of a federation", folder_);
       make_folder(folder_, ErrorKind::kUsage);
-      const CertificateOptions options{.name = "Moesaic federation",
-                                       .use = CertificateUse::kAuthority,
-                                       .days = kAuthorityDays};
+      const CertificateOptions options{
+          .name = "Moesaic federation", .use = CertificateUse::kAuthority, .days = kAuthorityDays};
       const Identity made = new_identity(options, nullptr);
       write_identity(kAuthorityFolder, made, pem_of(*made.certificate));
     }
@@ -209,4 +210,4 @@ Keys read_keys(const std::string& folder) {
   return keys;
 }
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

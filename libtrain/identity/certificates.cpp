@@ -1,4 +1,4 @@
-#include "sites/certificates.h"
+#include "identity/certificates.h"
 
 #include <arpa/inet.h>
 #include <openssl/err.h>
@@ -7,7 +7,7 @@
 
 #include <array>
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 namespace {
 
 constexpr long kDay = 86400;
@@ -48,9 +48,10 @@ void add_extensions(X509& certificate, X509& issuer, const CertificateOptions& o
 void set_serial(X509& certificate) {
   constexpr int kBits = 127;  // positive, and at most 20 bytes (RFC 5280)
   const BigNumberPtr number(BN_new());
-  check_openssl(BN_rand(number.get(), kBits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
-                    BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(&certificate)) != nullptr,
-                "draw a serial number");
+  check_openssl(
+      BN_rand(number.get(), kBits, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) == 1 &&
+          BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(&certificate)) != nullptr,
+      "draw a serial number");
 }
 
 void set_name(X509& certificate, const std::string& name) {
@@ -179,4 +180,4 @@ bool is_revoked(X509_CRL& revocations, X509& certificate) {
   return X509_CRL_get0_by_serial(&revocations, &entry, X509_get_serialNumber(&certificate)) == 1;
 }
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

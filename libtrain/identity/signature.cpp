@@ -1,10 +1,10 @@
-#include "sites/signature.h"
+#include "identity/signature.h"
 
 #include <openssl/err.h>
 
-#include "sites/openssl.h"
+#include "identity/openssl.h"
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 namespace {
 
 const unsigned char* bytes_of(const std::string& text) {
@@ -17,10 +17,11 @@ std::string sign(const Keys& keys, const std::string& text) {
   const KeyPtr key = key_of(keys.private_key);
   const HashPtr state(EVP_MD_CTX_new());
   std::size_t size = 0;
-  check_openssl(key && state &&
-                    EVP_DigestSignInit(state.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
-                    EVP_DigestSign(state.get(), nullptr, &size, bytes_of(text), text.size()) == 1,
-                "begin a signature");
+  check_openssl(
+      key && state &&
+          EVP_DigestSignInit(state.get(), nullptr, EVP_sha256(), nullptr, key.get()) == 1 &&
+          EVP_DigestSign(state.get(), nullptr, &size, bytes_of(text), text.size()) == 1,
+      "begin a signature");
   std::string signature(size, '\0');
   auto* out = reinterpret_cast<unsigned char*>(signature.data());
   check_openssl(EVP_DigestSign(state.get(), out, &size, bytes_of(text), text.size()) == 1, "sign");
@@ -34,13 +35,12 @@ bool is_signed(const std::string& certificate, const std::string& text,
   const HashPtr state(EVP_MD_CTX_new());
   if (!signer || !state) return false;
   EVP_PKEY* key = X509_get0_pubkey(signer.get());
-  const bool good =
-      key != nullptr &&
-      EVP_DigestVerifyInit(state.get(), nullptr, EVP_sha256(), nullptr, key) == 1 &&
-      EVP_DigestVerify(state.get(), bytes_of(signature), signature.size(), bytes_of(text),
-                       text.size()) == 1;
+  const bool good = key != nullptr &&
+                    EVP_DigestVerifyInit(state.get(), nullptr, EVP_sha256(), nullptr, key) == 1 &&
+                    EVP_DigestVerify(state.get(), bytes_of(signature), signature.size(),
+                                     bytes_of(text), text.size()) == 1;
   ERR_clear_error();
   return good;
 }
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

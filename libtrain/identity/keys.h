@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 
 struct KeyOptions {
   std::string folder;              // DIR
@@ -27,7 +27,7 @@ void revoke(const std::string& folder, const std::string& silo);
 
 /// What one side shows and signs with, in PEM.
 struct Keys {
-  std::string name;         // of the certificate: "coordinator" or the silo's
+  std::string name;  // of the certificate: "coordinator" or the silo's
   std::string authority;
   std::string certificate;
   std::string private_key;  // never printed
@@ -38,4 +38,4 @@ struct Keys {
 /// authority, is not good yet (is the clock right?), or not any more.
 Keys read_keys(const std::string& folder);
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity

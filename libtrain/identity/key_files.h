@@ -1,7 +1,7 @@
 // What the folders of `federate keys` and the files in them are called.
 #pragma once
 
-namespace moesaic::sites {
+namespace moesaic::identity {
 
 inline constexpr const char* kAuthorityFolder = "ca";
 inline constexpr const char* kCoordinatorFolder = "coordinator";
@@ -10,4 +10,4 @@ inline constexpr const char* kCertificateFile = "certificate.pem";
 inline constexpr const char* kKeyFile = "key.pem";
 inline constexpr const char* kRevokedFile = "revoked.pem";
 
-}  // namespace moesaic::sites
+}  // namespace moesaic::identity
