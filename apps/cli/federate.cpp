@@ -12,8 +12,8 @@
 #include "config/site_allowance.h"
 #include "config/site_recipe.h"
 #include "core/error.h"
+#include "identity/keys.h"
 #include "launcher.h"
-#include "sites/keys.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -77,7 +77,7 @@ int start_silo(SiloArguments arguments, std::optional<std::int64_t> ranks) {
 }
 
 void add_keys_verb(CLI::App& federate) {
-  const auto options = std::make_shared<sites::KeyOptions>();
+  const auto options = std::make_shared<identity::KeyOptions>();
   CLI::App* verb = federate.add_subcommand(
       "keys", "Make the certificates of a federation: an authority, the coordinator, the silos");
   verb->add_option("folder", options->folder, "DIR; in it DIR/coordinator and DIR/NAME")
@@ -90,7 +90,7 @@ void add_keys_verb(CLI::App& federate) {
       ->check(CLI::Range(1, 36500))
       ->capture_default_str();
   verb->callback([options] {
-    for (const std::string& folder : sites::make_keys(*options)) std::puts(folder.c_str());
+    for (const std::string& folder : identity::make_keys(*options)) std::puts(folder.c_str());
   });
 }
 
@@ -103,7 +103,7 @@ void add_revoke_verb(CLI::App& federate) {
       "revoke", "Shut a silo out: the coordinator reads the list again each round");
   verb->add_option("folder", arguments->folder, "DIR of `federate keys`")->required();
   verb->add_option("--silo", arguments->silo, "Its name")->required();
-  verb->callback([arguments] { sites::revoke(arguments->folder, arguments->silo); });
+  verb->callback([arguments] { identity::revoke(arguments->folder, arguments->silo); });
 }
 
 }  // namespace

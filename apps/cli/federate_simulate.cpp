@@ -19,9 +19,9 @@
 #include "config/site_recipe.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "identity/keys.h"
 #include "launch_command.h"
 #include "launcher.h"
-#include "sites/keys.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -88,7 +88,7 @@ class Simulation {
     std::vector<std::string> names;
     for (const SiloOptions& silo : recipe_.federated->silos) names.push_back(silo.name);
     make_folder(at("sites"));
-    sites::make_keys({.folder = at("keys"), .coordinator = kHost, .silos = names});
+    identity::make_keys({.folder = at("keys"), .coordinator = kHost, .silos = names});
     address_ = format("{}:{}", kHost, free_port());
     std::vector<std::string> argv = {program(), "federate", "coordinator", arguments_.path};
     argv.insert(argv.end(), arguments_.overrides.begin(), arguments_.overrides.end());

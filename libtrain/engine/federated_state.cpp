@@ -5,6 +5,7 @@
 
 #include "config/name_pattern.h"
 #include "config/recipe_reader.h"
+#include "config/silos.h"
 #include "config/training_table.h"
 #include "core/error.h"
 #include "core/memory.h"

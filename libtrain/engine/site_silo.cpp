@@ -15,7 +15,7 @@
 #include "engine/global_model.h"
 #include "engine/site_words.h"
 #include "federated/shared_file.h"
-#include "sites/sha256.h"
+#include "sites/blob.h"
 #include "store/agreement.h"
 
 namespace moesaic {

@@ -105,7 +105,7 @@ std::string SiloPoll::missing(const SiloMembers& members) const {
     std::string why = found != given_up_.end() ? found->second : members.why_away(silo);
     lines.push_back(format("{} {}", silo, why.empty() ? "has not answered in time" : why));
   }
-  return join(lines, "; ");
+  return format("{}", join(lines, "; "));
 }
 
 std::size_t answers_needed(double quorum, std::size_t asked, std::size_t fewest) {

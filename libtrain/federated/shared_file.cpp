@@ -18,7 +18,7 @@ namespace moesaic {
 namespace {
 
 constexpr std::string_view kControl = "control/";
-constexpr std::int64_t kValuesAtOnce = 1 << 20;
+constexpr std::int64_t kCheckedAtOnce = 1 << 20;
 
 std::vector<SafetensorsSpec> specs_of(const ParameterSet& parameters, const RoundModel& model,
                                       const SharedValues& values,
@@ -165,8 +165,8 @@ void SharedFile::require_finite() const {
   for (std::size_t place = 0; place < number_of_.size(); ++place) {
     const RoundModel::Entry& entry = model_.shared()[place];
     const std::int64_t all = parameters_[entry.index].numel();
-    for (std::int64_t first = 0; first < all; first += kValuesAtOnce) {
-      const at::Tensor part = at::empty({std::min(kValuesAtOnce, all - first)}, at::kDouble);
+    for (std::int64_t first = 0; first < all; first += kCheckedAtOnce) {
+      const at::Tensor part = at::empty({std::min(kCheckedAtOnce, all - first)}, at::kDouble);
       read(place, first, part);
       const std::span<const double> values = doubles_of(part);
       if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
