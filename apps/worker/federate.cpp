@@ -89,7 +89,7 @@ int train_silo(const SiteSilo::Options& options, const SiloArguments& arguments,
                                      .comm = comm,
                                      .threads = parallel.threads_per_rank,
                                      .run_dir = options.run_dir});
-  ChiefTurn turn(place.world);
+  ChiefTurn turn(place.world, stop);
   std::unique_ptr<CoordinatorDoor> door;
   agreed(place.world, "keys", [&] {
     if (!place.world.is_chief()) return;

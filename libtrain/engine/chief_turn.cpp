@@ -15,6 +15,8 @@ Json outcome_of(const std::function<std::string()>& work) {
   };
   try {
     return {{"result", work()}};
+  } catch (const ChiefTurn::Stopped&) {
+    return {{"stopped", true}};
   } catch (const Error& error) {
     return failed(error.kind(), error.what(), error.hint());
   } catch (const std::exception& error) {
@@ -24,15 +26,20 @@ Json outcome_of(const std::function<std::string()>& work) {
 
 }  // namespace
 
-void ChiefTurn::alive() const {
-  if (is_on_) world_.broadcast(std::string(kWaiting), 0, "chief's turn");
+void ChiefTurn::alive() {
+  if (!is_on_) return;
+  if (stop_.requested()) throw Stopped();
+  world_.broadcast(std::string(kWaiting), 0, "chief's turn");
 }
 
 std::string ChiefTurn::share(const std::string& label, const std::function<std::string()>& work) {
   std::string text;
   if (world_.is_chief()) {
     is_on_ = true;
-    text = json_text(outcome_of(work));
+    text = json_text(outcome_of([&] {
+      if (stop_.requested()) throw Stopped();
+      return work();
+    }));
     is_on_ = false;
     world_.broadcast(text, 0, label);
   } else {
@@ -41,6 +48,7 @@ std::string ChiefTurn::share(const std::string& label, const std::function<std::
     } while (text == kWaiting);
   }
   const Json outcome = Json::parse(text);
+  if (outcome.contains("stopped")) throw Stopped();
   if (outcome.contains("result")) return outcome["result"].get<std::string>();
   throw SharedError(
       Error(static_cast<ErrorKind>(outcome["kind"].get<int>()),

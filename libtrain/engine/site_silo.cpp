@@ -22,7 +22,6 @@ namespace moesaic {
 namespace {
 
 constexpr double kLookSeconds = 0.5;
-const std::string kStop = "stop";  // in place of an order: a signal came
 
 std::string text_of(const sites::Message& message) {
   Json json = {{"kind", message.kind}, {"round", message.round}, {"body", message.body}};
@@ -59,7 +58,11 @@ int SiteSilo::run(StopSignal& stop) {
   try {
     join();
     make_training();
-    return obey(stop);
+    obey(stop);
+    return 0;
+  } catch (const ChiefTurn::Stopped&) {
+    log_.info("stopped by a signal; started again it goes on");
+    return kExitStopped;
   } catch (const Error& error) {
     // What went wrong may quote the data: the coordinator hears of what kind it is alone.
     const bool hears = recipe_.has_value() && error.kind() != ErrorKind::kCommunication;
@@ -77,16 +80,20 @@ void SiteSilo::join() {
         {.version = words::program_version(), .notes = {{"ranks", options_.site.parallel.ranks}}});
     const Json recipe = welcome.body.is_object() ? welcome.body.value("recipe", Json()) : Json();
     MOESAIC_CHECK(recipe.is_string(), ErrorKind::kData, "the coordinator tells no recipe");
+    allowed(recipe.get<std::string>());
     require_known_recipe(recipe.get<std::string>());
     return recipe.get<std::string>();
   });
-  const Recipe offered = recipe_from_yaml(text, "the coordinator's recipe");
-  require_across_sites(offered);
-  recipe_ =
-      recipe_of_site(allowed_recipe(options_.allowance, offered), options_.site, options_.run_dir);
+  recipe_ = recipe_of_site(allowed(text), options_.site, options_.run_dir);
   const Plan plan = Plan::make(world_.size(), static_cast<int>(recipe_->parallel.expert),
                                architecture_of(*recipe_).num_experts);
   context_.emplace(RankContext::make(world_, plan, log_, device_));
+}
+
+Recipe SiteSilo::allowed(const std::string& text) const {
+  const Recipe offered = recipe_from_yaml(text, "the coordinator's recipe");
+  require_across_sites(offered);
+  return allowed_recipe(options_.allowance, offered);
 }
 
 // What was asked for when it joined first is what it accepts from then on. Chief only.
@@ -130,28 +137,24 @@ void SiteSilo::make_training() {
   kept_ = kept_on_disk();
 }
 
-int SiteSilo::obey(StopSignal& stop) {
+void SiteSilo::obey(StopSignal& stop) {
   for (;;) {
     const std::string text = turn_.share("order", [&] {
-      if (stop.requested()) return kStop;
       const auto order = door_->wait(kLookSeconds);
       return order ? text_of(*order) : std::string();
     });
     if (text.empty()) continue;
-    if (text == kStop) break;
     const sites::Message order = message_from(text);
     if (order.kind == sites::kGoodbyeKind) {
       if (is_chief()) say_goodbye("");
-      return 0;
+      return;
     }
     if (order.kind == words::kPrepare) {
       say_ready();
-    } else if (!take_part(order, stop)) {
-      break;
+    } else {
+      take_part(order, stop);
     }
   }
-  log_.info("stopped by a signal; started again it goes on");
-  return kExitStopped;
 }
 
 void SiteSilo::say_ready() {
@@ -166,17 +169,13 @@ void SiteSilo::say_ready() {
   });
 }
 
-bool SiteSilo::take_part(const sites::Message& order, StopSignal& stop) {
-  if (order.kind == words::kEvaluate) {
-    evaluate(order);
-    return true;
-  }
+void SiteSilo::take_part(const sites::Message& order, StopSignal& stop) {
+  if (order.kind == words::kEvaluate) return evaluate(order);
   if (order.kind == sites::kOfferKind) return train(sites::RoundOffer::of(order), stop);
   log_.warn("an order of the kind {}, which this version does not know", printable(order.kind, 40));
-  return true;
 }
 
-bool SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
+void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
   const std::int64_t most = recipe_->federated->rounds;
   MOESAIC_CHECK(offer.round >= 1 && offer.round <= most, ErrorKind::kRecipe,
                 "the coordinator asks for round {}, and {} rounds were accepted", offer.round,
@@ -187,9 +186,9 @@ bool SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
   if (!has_answer) {
     if (trained_ >= offer.round) make_training();  // what it has learned since is forgotten
     if (trained_ == 0) training_->load(offer.round - 1);
-    if (!fetch(offer.model)) return true;
+    if (!fetch(offer.model)) return;
     SiloTraining::Round round = training_->train(offer.round, controls_, stop);
-    if (round.stopped) return false;
+    if (round.stopped) throw ChiefTurn::Stopped();
     trained_ = offer.round;
     training_->save(offer.round);
     write_shared_file(file, *context_, *training_->parts().parameters, model_,
@@ -201,7 +200,6 @@ bool SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
   const sites::Message told{
       .kind = std::string(sites::kChangeKind), .round = offer.round, .body = kept_->told};
   send(format("round {}: the change", offer.round), told, file);
-  return true;
 }
 
 void SiteSilo::evaluate(const sites::Message& order) {

@@ -51,14 +51,15 @@ class SiteSilo {
     Json told;
   };
 
-  int obey(StopSignal& stop);
+  /// Until the coordinator says goodbye.
+  void obey(StopSignal& stop);
   void join();
+  Recipe allowed(const std::string& text) const;
   void require_known_recipe(const std::string& text) const;
   void make_training();
   void say_ready();
-  /// False when a signal ended it.
-  bool take_part(const sites::Message& order, StopSignal& stop);
-  bool train(const sites::RoundOffer& offer, StopSignal& stop);
+  void take_part(const sites::Message& order, StopSignal& stop);
+  void train(const sites::RoundOffer& offer, StopSignal& stop);
   void evaluate(const sites::Message& order);
   /// False when the coordinator does not have it any more.
   bool fetch(const sites::Blob& blob);
