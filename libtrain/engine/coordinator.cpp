@@ -1,14 +1,11 @@
 #include "engine/coordinator.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "aggregate/options.h"
 #include "comm/trace_span.h"
-#include "config/recipe_reader.h"
-#include "config/site_recipe.h"
+#include "core/digest.h"
 #include "core/error.h"
-#include "core/fs.h"
 #include "core/path.h"
 #include "engine/site_words.h"
 #include "federated/rounds.h"

@@ -50,7 +50,6 @@ class ConnectedDoor : public CoordinatorDoor {
   void fetch(const sites::Blob& blob, const std::string& path) override {
     client_->fetch(blob, path);
   }
-  void report(const Json& progress) override { client_->report(progress); }
 
  private:
   // Whether some time differs from what the client was made with.

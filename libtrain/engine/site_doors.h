@@ -42,7 +42,6 @@ class CoordinatorDoor {
   virtual std::optional<sites::Message> wait(double seconds) = 0;
   virtual sites::Message send(const sites::Message& message, const std::string& file) = 0;
   virtual void fetch(const sites::Blob& blob, const std::string& path) = 0;
-  virtual void report(const Json& progress) = 0;
 };
 
 /// Listens once it returns.

@@ -1,6 +1,5 @@
 #include "engine/site_silo.h"
 
-#include <cmath>
 #include <utility>
 
 #include "config/difference.h"
