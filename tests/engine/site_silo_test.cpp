@@ -76,11 +76,11 @@ struct OneSilo {
   }
   std::string start() const { return exchange_folder(recipe.run_dir) + "/start.safetensors"; }
   /// The silo's job, in its run folder, until its list says goodbye.
-  int run(ListedOrders& door, const SiteAllowance& allowance = {}) {
+  int run(ListedOrders& door, const SiteAllowance& allowance = {}, bool dry_run = false) {
     const std::string run_dir = folder.file("silo");
     make_folder(run_dir + "/exchange");
     const SiloOptions& own = recipe.federated->silos[0];
-    SiteSilo::Options options{.allowance = allowance, .run_dir = run_dir};
+    SiteSilo::Options options{.allowance = allowance, .run_dir = run_dir, .dry_run = dry_run};
     options.site.name = own.name;
     options.site.data = {own.train, own.valid};
     ChiefTurn turn(context.world, stop);
@@ -164,6 +164,14 @@ TEST(SiteSilo, TrainsNothingThatItDoesNotAllow) {
   EXPECT_THROW(one.run(door, {.rounds = 1}), Error);
   EXPECT_THROW(one.run(door, {.parameters = {"nothing"}}), Error);
   EXPECT_TRUE(one.of_kind(door, sites::kChangeKind).empty());
+}
+
+TEST(SiteSilo, TrainsNothingInADryRun) {
+  OneSilo one;
+  ListedOrders door(one.recipe, one.start());
+  EXPECT_EQ(one.run(door, {}, /*dry_run=*/true), 0);
+  ASSERT_EQ(door.told.size(), 1U);
+  EXPECT_EQ(door.told[0].kind, sites::kGoodbyeKind);
 }
 
 // Whoever it joined first cannot ask for more later.
