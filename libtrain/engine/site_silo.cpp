@@ -55,7 +55,7 @@ std::string SiteSilo::at(const std::string& name) const { return options_.run_di
 
 int SiteSilo::run(StopSignal& stop) {
   try {
-    join();
+    enter();
     make_training();
     show_what_leaves();
     if (!options_.dry_run) obey(stop);
@@ -72,7 +72,7 @@ int SiteSilo::run(StopSignal& stop) {
   }
 }
 
-void SiteSilo::join() {
+void SiteSilo::enter() {
   const std::string text = turn_.share("join", [&] {
     MOESAIC_CHECK(door_->silo() == options_.site.name, ErrorKind::kRecipe,
                   "the recipe is of silo {}, and the certificate of silo {}", options_.site.name,

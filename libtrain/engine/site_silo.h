@@ -54,7 +54,8 @@ class SiteSilo {
 
   /// Until the coordinator says goodbye.
   void obey(StopSignal& stop);
-  void join();
+  /// Joins, and makes the recipe of what is asked for and allowed.
+  void enter();
   Recipe allowed(const std::string& text) const;
   void require_known_recipe(const std::string& text) const;
   void make_training();
