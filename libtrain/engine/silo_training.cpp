@@ -97,7 +97,10 @@ SiloTraining::Round SiloTraining::train(std::int64_t round, const aggregate::Ser
     result.report.rate_sum += report.step.learning_rate;
   }
   const auto count = static_cast<double>(done);
-  result.loss = done > 0 ? result.loss / count : std::numeric_limits<double>::quiet_NaN();
+  // An exact loss is no private number.
+  const bool tells_loss = !recipe_.privacy || recipe_.privacy->log_loss;
+  result.loss =
+      done > 0 && tells_loss ? result.loss / count : std::numeric_limits<double>::quiet_NaN();
   const OptimizerOptions& optimizer = recipe_.optimizer;
   const double momentum = optimizer.type == "sgd" ? optimizer.momentum : 0;
   result.report.steps = aggregate::fednova_length(count, momentum);
@@ -132,7 +135,8 @@ void SiloTraining::end_round(Round& round) {
     private_[i].copy_((*parts_->parameters)[model_.own()[i].index].tensor);
   if (controls_ != nullptr) controls_->end_round(round.change, round.report.rate_sum);
   if (compressed_) {
-    round.bytes = compressed_->apply(context_, round.change);
+    round.packed = compressed_->apply(context_, round.change);
+    for (const auto& bytes : round.packed) round.bytes += std::ssize(bytes);
     return;
   }
   for (const RoundModel::Entry& entry : model_.shared()) {

@@ -29,6 +29,7 @@ class SiloTraining {
     std::optional<double> epsilon = {};  // that its ledger says, of a silo in private
     std::vector<at::Tensor> change;      // RoundModel::change, as it arrives
     std::int64_t bytes = 0;              // of the whole change on its way
+    CompressedChanges::Packed packed = {};  // what travels, where it is compressed
     bool stopped = false;                // by a signal: the rest is not there
   };
 
