@@ -20,7 +20,7 @@ constexpr Color kPaper = {255, 255, 255}, kInk = {20, 20, 20}, kNoValue = {200, 
 constexpr Color kBest = {8, 64, 129};
 
 std::string label_of(const std::string& name) {
-  return name.size() <= kLongestLabel ? name : name.substr(0, kLongestLabel - 2) + "..";
+  return name.size() <= kLongestLabel ? name : format("{:.{}}..", name, kLongestLabel - 2);
 }
 
 /// The values that are white and darkest.
