@@ -57,6 +57,14 @@ def process_name(pid):
     return ""
 
 
+def is_whole(checkpoint):
+    """By the sizes of its files."""
+    with contextlib.suppress(OSError, ValueError):
+        files = json.loads((checkpoint / "manifest.json").read_text()).get("files", {})
+        return all((checkpoint / name).stat().st_size == file["size"] for name, file in files.items())
+    return False
+
+
 class Run:
     """One training under the launcher."""
 
@@ -91,8 +99,8 @@ class Run:
 
     def checkpoints(self):
         """Steps of the whole checkpoints, ascending."""
-        return sorted(int(path.parent.name.removeprefix("step-")) for path in self.folder.glob("checkpoints/step-*/manifest.json")
-                      if path.parent.name.removeprefix("step-").isdigit())
+        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("checkpoints/step-*")
+                      if path.name.removeprefix("step-").isdigit() and is_whole(path))
 
     def resumed_after(self):
         """The step that the newest restart went on from, by the log of the chief."""
@@ -161,7 +169,7 @@ def truncate(run, ranks, chance):
     steps = run.checkpoints()
     if len(steps) < 2:
         return kill(run, ranks, chance)
-    files = [path for path in (run.folder / f"checkpoints/step-{steps[-1]:08d}").glob("*") if path.is_file()]
+    files = [path for path in (run.folder / f"checkpoints/step-{steps[-1]:08d}").glob("*") if path.is_file() and path.stat().st_size > 0]
     with contextlib.suppress(OSError):  # it may just have been pruned
         victim = chance.choice(sorted(files))
         os.truncate(victim, chance.randrange(victim.stat().st_size))
