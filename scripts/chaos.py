@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import random
+import re
 import resource
 import shutil
 import signal
@@ -56,6 +57,14 @@ def process_name(pid):
     return ""
 
 
+def is_whole(checkpoint):
+    """By the sizes of its files."""
+    with contextlib.suppress(OSError, ValueError):
+        files = json.loads((checkpoint / "manifest.json").read_text()).get("files", {})
+        return all((checkpoint / name).stat().st_size == file["size"] for name, file in files.items())
+    return False
+
+
 class Run:
     """One training under the launcher."""
 
@@ -90,8 +99,13 @@ class Run:
 
     def checkpoints(self):
         """Steps of the whole checkpoints, ascending."""
-        return sorted(int(path.parent.name.removeprefix("step-")) for path in self.folder.glob("checkpoints/step-*/manifest.json")
-                      if path.parent.name.removeprefix("step-").isdigit())
+        return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("checkpoints/step-*")
+                      if path.name.removeprefix("step-").isdigit() and is_whole(path))
+
+    def resumed_after(self):
+        """The step that the newest restart went on from, by the log of the chief."""
+        steps = re.findall(r"resumed from .* after step (\d+)|no checkpoint in .*: starting anew", (self.folder / "logs/rank-0.log").read_text())
+        return int(steps[-1] or 0) if steps else 0
 
     def wait_for(self, condition, seconds, what):
         """The seconds until it holds; None when the run ends before."""
@@ -155,7 +169,7 @@ def truncate(run, ranks, chance):
     steps = run.checkpoints()
     if len(steps) < 2:
         return kill(run, ranks, chance)
-    files = [path for path in (run.folder / f"checkpoints/step-{steps[-1]:08d}").glob("*") if path.is_file()]
+    files = [path for path in (run.folder / f"checkpoints/step-{steps[-1]:08d}").glob("*") if path.is_file() and path.stat().st_size > 0]
     with contextlib.suppress(OSError):  # it may just have been pruned
         victim = chance.choice(sorted(files))
         os.truncate(victim, chance.randrange(victim.stat().st_size))
@@ -252,20 +266,21 @@ class Chaos:
         old = {rank.pid for rank in ranks.values()}
         again = run.wait_for(lambda: any(rank.step > 0 and rank.pid not in old for rank in run.ranks().values()), 120, "training again")
         self.seen.append((name, seconds, again))
-        self.check_restart(name, run.restarts()[before], newest, seconds - bound - late, again)
+        if again is not None:
+            self.check_restart(name, run, run.restarts()[before], newest, seconds - bound - late, again)
         return True
 
-    def check_restart(self, name, line, newest, over, again):
+    def check_restart(self, name, run, line, newest, over, again):
         kind = "hang" if name == "stop" else "crash"
         if line["kind"] != kind:
             raise Wrong(f"{name} was taken for a {line['kind']}: {line['message']}")
         if over > (10 if kind == "hang" else 0):  # a hang's stacks are read before it is told
             raise Wrong(f"{name} was seen {over:.1f} s late")
-        if again is not None and again > AGAIN_S * self.arguments.patience:
+        if again > AGAIN_S * self.arguments.patience:
             raise Wrong(f"training again only {again:.1f} s after {name} was seen")
-        found = int((line["checkpoint"] or "step-0").removeprefix("step-"))
+        found = run.resumed_after()
         if found < newest and name != "truncate":
-            raise Wrong(f"step {newest} was saved, and the run went on from {line['checkpoint']}")
+            raise Wrong(f"step {newest} was saved, and the run went on from step {found}")
 
     def check_end(self, run, layout):
         whole = self.whole(layout)
