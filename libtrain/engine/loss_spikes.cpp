@@ -55,12 +55,15 @@ void LossSpikes::restore(const Json& note) {
   last_was_spike_ = false;
   count_ = 0;
   if (note.is_null()) return;
-  const bool numbers =
-      note.is_array() && note.size() <= kWindow &&
-      std::all_of(note.begin(), note.end(), [](const Json& value) { return value.is_number(); });
-  MOESAIC_CHECK(numbers, ErrorKind::kCheckpoint,
-                "'recent_losses' in the manifest is not a list of at most {} numbers", kWindow);
-  for (const Json& value : note) recent_.push_back(value.get<double>());
+  try {
+    const auto recent = note.at("recent").get<std::vector<double>>();
+    MOESAIC_CHECK(recent.size() <= kWindow, ErrorKind::kCheckpoint, "more losses than are kept");
+    recent_.assign(recent.begin(), recent.end());
+    count_ = note.at("since_row").get<std::int64_t>();
+  } catch (const std::exception& error) {
+    throw Error(ErrorKind::kCheckpoint,
+                format("'loss_spikes' in the manifest is damaged: {}", error.what()));
+  }
 }
 
 }  // namespace moesaic

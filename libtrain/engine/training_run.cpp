@@ -111,7 +111,7 @@ void TrainingRun::load(const CheckpointInfo& info, const SavedTraining& training
   last_checkpoint_ = info.path;
   tokens_ = logged_tokens_ = training.tokens;
   if (keeps_best()) best_.restore(notes.value("best", Json()));
-  if (shows_losses()) spikes_.restore(notes.value("recent_losses", Json()));
+  if (shows_losses()) spikes_.restore(notes.value("loss_spikes", Json()));
   for (const Json& number : notes.value("left_out", Json::array()))
     data_->leave_out(number.get<std::int64_t>() - 1);
 }
@@ -191,8 +191,8 @@ CheckpointContent TrainingRun::content() const {
   if (!parts_.data.is_null()) content.training["data"] = parts_.data;
   if (keeps_best() && !best_.note().is_null()) content.training["best"] = best_.note();
   if (recipe_.checkpoint.best) content.best = best_.step();
-  if (const Json losses = spikes_.note(); !losses.is_null())
-    content.training["recent_losses"] = losses;
+  if (const Json spikes = spikes_.note(); !spikes.is_null())
+    content.training["loss_spikes"] = spikes;
   for (const std::int64_t gone : data_->left_out())
     content.training["left_out"].push_back(gone + 1);
   for (const auto& part : parts_.around) part->add_notes(content.training);

@@ -66,20 +66,24 @@ TEST(LossSpikes, GoesOnFromItsNote) {
   EXPECT_EQ(one->median, two->median);
   EXPECT_EQ(one->most, two->most);
   EXPECT_EQ(spikes.note(), other.note());
+  LossSpikes third;  // what no row has had yet is not lost
+  third.restore(spikes.note());
+  EXPECT_EQ(third.take(), 1);
   other.restore(nullptr);
   EXPECT_TRUE(other.note().is_null());
 }
 
 TEST(LossSpikes, RefusesADamagedNote) {
   LossSpikes spikes;
-  for (const Json& note :
-       {Json("losses"), Json::array({1.0, "2"}), Json(std::vector<double>(1000, 1.0))}) {
+  for (const Json& note : {Json("losses"), Json::array({1.0, 2.0}), Json{{"recent", {1.0, 2.0}}},
+                           Json{{"recent", {"one", "two"}}, {"since_row", 0}},
+                           Json{{"recent", std::vector<double>(1000, 1.0)}, {"since_row", 0}}}) {
     try {
       spikes.restore(note);
       ADD_FAILURE() << note;
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), ErrorKind::kCheckpoint);
-      EXPECT_NE(std::string(error.what()).find("recent_losses"), std::string::npos);
+      EXPECT_NE(std::string(error.what()).find("loss_spikes"), std::string::npos);
     }
   }
 }

@@ -236,7 +236,7 @@ std::vector<std::int64_t> spikes_of(const Recipe& recipe, const std::string& res
 TEST(TrainingRun, FlagsALossThatStandsOutAlsoAfterAResume) {
   const TempFolder folder;
   EXPECT_TRUE(spikes_of(recipe_in(folder, 18), "").empty());
-  EXPECT_EQ(latest_notes(folder).at("recent_losses").size(), 18U);
+  EXPECT_EQ(latest_notes(folder).at("loss_spikes").at("recent").size(), 18U);
   ::testing::internal::CaptureStderr();
   EXPECT_EQ(spikes_of(recipe_in(folder, 22), "auto"), std::vector<std::int64_t>{20});
   const std::string said = ::testing::internal::GetCapturedStderr();
@@ -248,7 +248,7 @@ TEST(TrainingRun, SaysNothingOfLossesThatArePrivate) {
   Recipe recipe = recipe_in(folder, 20);
   recipe.privacy.emplace();
   EXPECT_TRUE(spikes_of(recipe, "").empty());
-  EXPECT_FALSE(latest_notes(folder).contains("recent_losses"));
+  EXPECT_FALSE(latest_notes(folder).contains("loss_spikes"));
 }
 
 TEST(TrainingRun, SaysThatItIsFinishedWhenNoStepIsLeft) {
