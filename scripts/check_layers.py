@@ -10,7 +10,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS = [
     ["core"],
-    ["arch", "accounting", "aggregate", "metrics"],
+    ["arch", "accounting", "aggregate", "metrics", "monitor"],
     ["config", "observe"],
     ["comm", "data"],
     ["parallel"],
@@ -22,7 +22,7 @@ ROWS = [
     ["engine", "inference"],
 ]
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}
-CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "metrics"}
+CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "metrics", "monitor"}
 TORCH_FREE = CLI_SEES
 
 # Header pattern -> the only places (path prefixes or whole paths) that may include it.
@@ -32,6 +32,7 @@ OWNERS = [
     (r"sodium.*", ["libtrain/core/secret_key.cpp", "libtrain/core/secure_digest.cpp",
                    "libtrain/aggregate/pair_key.cpp"]),
     (r"kissfft/", ["libtrain/accounting/fft.cpp"]),
+    (r"prometheus/", ["libtrain/monitor/", "tests/monitor/"]),
     (r"CLI/", ["apps/"]),
     (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),
     (r"mpi\.h", ["libtrain/comm/mpi/", "libtrain/comm/nccl/", "tests/"]),

@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "dry_run.h"
 #include "launcher.h"
+#include "monitoring.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -75,10 +76,12 @@ LaunchRequest request_of(const Recipe& recipe, const TrainArguments& arguments) 
 }
 
 int start_training(const Recipe& recipe, const Launch& launch, const TrainArguments& arguments) {
+  const auto monitor = monitor_of(recipe, !arguments.resume.empty());
   const bool terminals = ::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
   const LaunchResult result = run_job(launch, {.run_dir = recipe.run_dir,
                                                .stdout_free = arguments.json,
                                                .live_line = terminals && !arguments.json});
+  if (monitor) monitor->finished(result.exit_code);
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
   if (arguments.json) {
     const Json summary = {{"run_dir", recipe.run_dir},

@@ -1,0 +1,133 @@
+#include "monitor/run_collector.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/fs.h"
+#include "core/rank_state.h"
+#include "monitor/newest_checkpoint.h"
+#include "monitor/rank_process.h"
+#include "monitor/row_families.h"
+
+namespace moesaic {
+namespace {
+
+constexpr int kMostRanks = 4096;  // that have series of their own
+
+void add_progress(const RankState& state, const MetricFamilies::Labels& rank,
+                  MetricFamilies& families) {
+  families.gauge("moesaic_rank_step", "Step that the rank works at.",
+                 static_cast<double>(state.step), rank);
+  families.counter("moesaic_rank_collectives_total",
+                   "Collectives that the rank has entered since it began.",
+                   static_cast<double>(state.sequence), rank);
+  families.gauge("moesaic_rank_progress_timestamp_seconds",
+                 "When the rank last gave a sign of life, since 1970.", state.time, rank);
+}
+
+void add_process(const std::optional<RankProcess>& process, const MetricFamilies::Labels& rank,
+                 MetricFamilies& families) {
+  families.gauge("moesaic_rank_runs",
+                 "1: the rank's process runs or waits; 0: it is stopped or dead.",
+                 process && process->runs() ? 1 : 0, rank);
+  if (!process) return;
+  families.gauge("moesaic_rank_resident_memory_bytes", "Memory of the rank.",
+                 process->resident_bytes, rank);
+  families.gauge("moesaic_rank_threads", "Threads of the rank.", process->threads, rank);
+  families.counter("moesaic_rank_cpu_seconds_total", "Processor time of the rank.", process->cpu_s,
+                   rank);
+  if (process->read_bytes) {
+    families.counter("moesaic_rank_read_bytes_total", "Read from disks by the rank.",
+                     *process->read_bytes, rank);
+  }
+  if (process->written_bytes) {
+    families.counter("moesaic_rank_written_bytes_total", "Written to disks by the rank.",
+                     *process->written_bytes, rank);
+  }
+}
+
+}  // namespace
+
+RunCollector::RunCollector(RunFacts facts)
+    : facts_(std::move(facts)), started_(unix_time()), tail_(facts_.run_dir + "/metrics.jsonl") {}
+
+std::vector<prometheus::MetricFamily> RunCollector::Collect() const {
+  const std::scoped_lock lock(mutex_);
+  read_rows();
+  MetricFamilies families(facts_.job);
+  add_job(families);
+  add_rows(rows_, families);
+  add_ranks(families);
+  add_folder(families);
+  return families.all();
+}
+
+void RunCollector::finished(int exit_code) {
+  const std::scoped_lock lock(mutex_);
+  exit_code_ = exit_code;
+}
+
+// Rows that a run finds in its folder are its own where it goes on, and do not count; else they
+// are those of a run that it takes the place of.
+void RunCollector::read_rows() const {
+  if (!facts_.resumed && !tail_.has_changed()) return;
+  bool any = false;
+  for (LineTail::Lines lines = tail_.read(); lines.from_start || !lines.whole.empty();
+       lines = tail_.read()) {
+    if (lines.from_start) rows_.start_again();
+    for (const std::string& line : lines.whole) rows_.add(line);
+    any = any || !lines.whole.empty();
+  }
+  if (!has_read_ && facts_.resumed && !tail_.has_changed()) {
+    rows_.forget_counts();
+  } else if (any) {
+    last_row_time_ = unix_time();
+  }
+  has_read_ = true;
+}
+
+void RunCollector::add_job(MetricFamilies& families) const {
+  families.gauge("moesaic_run_info", "1; the labels say what the run is.", 1,
+                 {{"run_dir", facts_.run_dir}, {"host", facts_.host}, {"version", facts_.version}});
+  families.gauge("moesaic_running", "1 until the job has ended.", exit_code_ ? 0 : 1);
+  families.gauge("moesaic_start_time_seconds", "When the job was started, since 1970.", started_);
+  families.gauge("moesaic_ranks", "Ranks of the job.", facts_.ranks);
+  for (const RunFacts::Number& number : facts_.numbers)
+    families.gauge(number.name, number.help, number.value);
+  if (exit_code_)
+    families.gauge("moesaic_exit_code", "Of the job; 0 = it ended well.", *exit_code_);
+  if (last_row_time_ > 0) {
+    families.gauge("moesaic_last_row_timestamp_seconds", "When a row was last seen, since 1970.",
+                   last_row_time_);
+  }
+}
+
+void RunCollector::add_ranks(MetricFamilies& families) const {
+  const std::string logs = facts_.run_dir + "/logs";
+  for (int rank = 0; rank < std::min(facts_.ranks, kMostRanks); ++rank) {
+    const auto state = read_rank_state(rank_state_file(logs, rank));
+    if (!state || state->time < started_) continue;  // of an earlier job
+    add_progress(*state, {{"instance", format("rank-{}", rank)}}, families);
+    if (state->host == facts_.host && !exit_code_)
+      add_process(rank_process(state->pid), {{"instance", format("rank-{}", rank)}}, families);
+  }
+}
+
+void RunCollector::add_folder(MetricFamilies& families) const {
+  try {
+    families.gauge("moesaic_disk_free_bytes", "Free where the run folder is.",
+                   static_cast<double>(free_bytes(facts_.run_dir)));
+  } catch (const Error&) {  // it is not there yet
+    return;
+  }
+  const auto checkpoint = newest_checkpoint(facts_.run_dir);
+  if (!checkpoint) return;
+  families.gauge("moesaic_checkpoint_step", "Step of the newest checkpoint.", checkpoint->step);
+  families.gauge("moesaic_checkpoint_timestamp_seconds",
+                 "When the newest checkpoint was published, since 1970.", checkpoint->time);
+  families.gauge("moesaic_checkpoint_bytes", "Size of the newest checkpoint.", checkpoint->bytes);
+}
+
+}  // namespace moesaic
