@@ -51,11 +51,15 @@ void add_process(const std::optional<RankProcess>& process, const MetricFamilies
 }  // namespace
 
 RunCollector::RunCollector(RunFacts facts)
-    : facts_(std::move(facts)), started_(unix_time()), tail_(facts_.run_dir + "/metrics.jsonl") {}
+    : facts_(std::move(facts)),
+      started_(unix_time()),
+      tail_(facts_.run_dir + "/metrics.jsonl"),
+      restart_tail_(facts_.run_dir + "/restarts.jsonl") {}
 
 std::vector<prometheus::MetricFamily> RunCollector::Collect() const {
   const std::scoped_lock lock(mutex_);
   read_rows();
+  read_restarts();
   MetricFamilies families(facts_.job);
   add_job(families);
   add_rows(rows_, families);
@@ -88,12 +92,22 @@ void RunCollector::read_rows() const {
   has_read_ = true;
 }
 
+// One line a restart.
+void RunCollector::read_restarts() const {
+  if (!facts_.resumed && !restart_tail_.has_changed()) return;
+  for (LineTail::Lines lines = restart_tail_.read(); lines.from_start || !lines.whole.empty();
+       lines = restart_tail_.read())
+    restarts_ = (lines.from_start ? 0 : restarts_) + lines.whole.size();
+}
+
 void RunCollector::add_job(MetricFamilies& families) const {
   families.gauge("moesaic_run_info", "1; the labels say what the run is.", 1,
                  {{"run_dir", facts_.run_dir}, {"host", facts_.host}, {"version", facts_.version}});
   families.gauge("moesaic_running", "1 until the job has ended.", exit_code_ ? 0 : 1);
   families.gauge("moesaic_start_time_seconds", "When the job was started, since 1970.", started_);
   families.gauge("moesaic_ranks", "Ranks of the job.", facts_.ranks);
+  families.counter("moesaic_restarts_total", "Times that the job of this run was started again.",
+                   static_cast<double>(restarts_));
   for (const RunFacts::Number& number : facts_.numbers)
     families.gauge(number.name, number.help, number.value);
   if (exit_code_)

@@ -31,6 +31,7 @@ class RunCollector : public prometheus::Collectable {
 
  private:
   void read_rows() const;
+  void read_restarts() const;
   void add_job(MetricFamilies& families) const;
   void add_ranks(MetricFamilies& families) const;
   void add_folder(MetricFamilies& families) const;
@@ -40,6 +41,8 @@ class RunCollector : public prometheus::Collectable {
   mutable std::mutex mutex_;
   mutable LineTail tail_;
   mutable RunRows rows_;
+  mutable LineTail restart_tail_;
+  mutable std::size_t restarts_ = 0;
   mutable bool has_read_ = false;
   mutable double last_row_time_ = 0;  // 0 = none has come
   std::optional<int> exit_code_;
