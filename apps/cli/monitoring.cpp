@@ -15,18 +15,22 @@ std::optional<double> epsilon_budget(const Recipe& recipe) {
   return recipe.privacy->target_epsilon;
 }
 
+/// Nothing where it depends on the data.
+std::optional<std::int64_t> last_step(const Recipe& recipe) {
+  if (recipe.federated) return recipe.federated->rounds;
+  if (!recipe.continual || recipe.continual->tasks.empty()) return recipe.train.max_steps;
+  std::int64_t steps = 0;
+  for (const ContinualTask& task : recipe.continual->tasks) steps += task.max_steps;
+  return steps;
+}
+
 std::vector<RunFacts::Number> numbers_of(const Recipe& recipe) {
   std::vector<RunFacts::Number> numbers;
   const auto add = [&](const char* name, const char* help, double value) {
     numbers.push_back({name, help, value});
   };
-  if (recipe.federated) {
-    add("moesaic_max_steps", "Last step or round of the run.",
-        static_cast<double>(recipe.federated->rounds));
-  } else if (recipe.train.max_steps) {
-    add("moesaic_max_steps", "Last step or round of the run.",
-        static_cast<double>(*recipe.train.max_steps));
-  }
+  if (const auto last = last_step(recipe))
+    add("moesaic_max_steps", "Last step or round of the run.", static_cast<double>(*last));
   if (const auto budget = epsilon_budget(recipe))
     add("moesaic_epsilon_budget", "Most privacy that may be spent.", *budget);
   return numbers;

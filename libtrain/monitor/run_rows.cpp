@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "core/json.h"
@@ -13,6 +14,18 @@ namespace {
 // They speak of the steps of their own row, and are missing from a row where there is nothing to
 // say.
 constexpr const char* kOfOneRow[] = {"skipped", "straggler_rank"};
+
+constexpr JsonLimits kRowLimits = {.depth = 8, .values = 500'000};
+
+/// Nothing for what is no row.
+std::optional<Json> row_of(std::string_view line) {
+  try {
+    Json row = parse_json(line, "metrics.jsonl", ErrorKind::kData, kRowLimits);
+    if (row.is_object() && row.contains("step") && row["step"].is_number_integer()) return row;
+  } catch (const Error&) {
+  }
+  return std::nullopt;
+}
 
 // A sink writes null for what is not finite.
 double number_of(const Json& value) {
@@ -29,16 +42,15 @@ bool has_room(const std::map<std::string, Value>& values, const std::string& nam
 }  // namespace
 
 void RunRows::add(std::string_view line) {
-  const Json row = Json::parse(line, nullptr, /*allow_exceptions=*/false);
-  const bool whole = row.is_object() && row.contains("step") && row["step"].is_number_integer();
-  if (!whole) {
+  const std::optional<Json> row = row_of(line);
+  if (!row) {
     ++counts_.bad_lines;
     return;
   }
-  step_ = row["step"].get<std::int64_t>();
+  step_ = row->at("step").get<std::int64_t>();
   for (const char* name : kOfOneRow) values_.erase(name);
   bool finite = true;
-  for (const auto& [name, value] : row.items()) {
+  for (const auto& [name, value] : row->items()) {
     if (name == "step") continue;
     if (is_number(value) && has_room(values_, name)) {
       finite = finite && std::isfinite(values_[name] = number_of(value));

@@ -119,7 +119,7 @@ def level_variable(name, label, values):
 
 def variables():
     return [{"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"},
-            level_variable("region", REGION, "label_values(moesaic_run_info, region)"),
+            level_variable("region", REGION, 'label_values({__name__=~"moesaic_run_info|moesaic_silo_loss"}, region)'),
             level_variable("job", "Cluster", 'label_values(moesaic_run_info{region=~"$region"}, job)'),
             level_variable("instance", "Instance", f"label_values(moesaic_rank_step{{{JOB}}}, instance)")]
 
