@@ -1,7 +1,6 @@
 #include "launcher.h"
 
 #include <poll.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -13,53 +12,21 @@
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/host.h"
 #include "core/standard_streams.h"
+#include "process_tree.h"
 #include "session_folder.h"
 #include "stdout_relay.h"
 
 namespace moesaic::cli {
 namespace {
 
-// The signals of the launcher as something to poll. Blocked before the child starts: none is lost.
-class Signals {
- public:
-  Signals() {
-    ::signal(SIGCHLD, SIG_DFL);  // an inherited SIG_IGN would reap the child before it is asked for
-    sigset_t set;
-    sigemptyset(&set);
-    for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGUSR1}) sigaddset(&set, signal);
-    struct sigaction hangup {};
-    ::sigaction(SIGHUP, nullptr, &hangup);
-    if (hangup.sa_handler != SIG_IGN) sigaddset(&set, SIGHUP);  // ignored: nohup
-    ::sigprocmask(SIG_BLOCK, &set, &before_);
-    fd_ = ::signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    MOESAIC_ASSERT(fd_ >= 0);
-  }
-  ~Signals() {
-    ::close(fd_);
-    ::sigprocmask(SIG_SETMASK, &before_, nullptr);
-  }
-  Signals(const Signals&) = delete;
-  Signals& operator=(const Signals&) = delete;
-
-  int fd() const { return fd_; }
-  /// The next one that is waiting, 0 = none.
-  int next() const {
-    signalfd_siginfo info{};
-    const bool got = ::read(fd_, &info, sizeof info) == static_cast<ssize_t>(sizeof info);
-    return got ? static_cast<int>(info.ssi_signo) : 0;
-  }
-
- private:
-  sigset_t before_{};
-  int fd_ = -1;
-};
-
 // mpirun loses a signal that comes before it has started the ranks (measured: 50 ms after its own
 // start), so a stop is said again; to a rank that has heard it already it means nothing.
 constexpr double kRepeatSeconds = 1.0;
 constexpr int kPollMs = 200;
 constexpr int kMostStops = 20;
+constexpr double kMpirunSeconds = 4.0;  // it has them to end the ranks of a job that hangs
 
 // mpirun would give the ranks an empty text in its place.
 void refuse_folder_as_stdin() {
@@ -86,8 +53,10 @@ Command command_in(const SessionFolder& session, const Launch& launch) {
 
 class Job {
  public:
-  Job(const Launch& launch, const LaunchOptions& options)
+  Job(const Launch& launch, const LaunchOptions& options, const Signals& signals)
       : options_(options),
+        grace_s_(launch.has_mpirun ? kMpirunSeconds : 0),
+        signals_(signals),
         filter_({.out = stderr, .live_line = options.live_line}),
         child_(command_in(session_, launch), streams_of(launch, options)),
         relay_(child_.stdout_pipe(), STDOUT_FILENO) {}
@@ -99,6 +68,8 @@ class Job {
       while (const int signal = signals_.next()) take(signal);
       if (repeats() && since_stop_.seconds() > kRepeatSeconds) send_stop();
       status = child_.ended();  // before the last read
+      if (!status && options_.hangs && options_.hangs(child_.pid()))
+        end_tree(child_.pid(), grace_s_);
       read_stderr();
       const bool moved = move_output();
       if (!status || moved || (relay_.holds() && !interrupted())) continue;
@@ -122,7 +93,8 @@ class Job {
                                 pollfd{pipe_open_ ? child_.stderr_pipe() : -1, POLLIN, 0}, output,
                                 reader};
     const bool at_once = ended && !relay_.holds();
-    ::poll(ready.data(), ready.size(), at_once ? 0 : repeats() ? kPollMs : -1);
+    const bool looks = repeats() || (options_.hangs && !ended);
+    ::poll(ready.data(), ready.size(), at_once ? 0 : looks ? kPollMs : -1);
   }
 
   // A training goes on without its console. Other jobs are there for their output.
@@ -168,8 +140,9 @@ class Job {
   }
 
   const LaunchOptions& options_;
+  double grace_s_;
   SessionFolder session_;
-  Signals signals_;
+  const Signals& signals_;
   StderrFilter filter_;
   ChildProcess child_;
   StdoutRelay relay_;
@@ -192,13 +165,29 @@ std::optional<RankNotice> notice_of(const Job& job, const Launch& launch, int st
   return RankNotice{launch.has_mpirun ? RankNotice::kMpirun : 0, "", WTERMSIG(status), 0};
 }
 
-}  // namespace
+void end_all_of_the_job() {
+  const std::size_t left = end_leftovers();
+  if (left == 0) return;
+  std::fputs(
+      format("warning: {} processes of the job do not end, not even by SIGKILL\n", left).c_str(),
+      stderr);
+}
 
-LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
-  if (options.gives_stdin) refuse_folder_as_stdin();
-  const ErrorFiles error_files(options.run_dir);
-  Job job(launch, options);
-  const int status = job.run();
+Failure failure_of(const Job& job, const Launch& launch, const LaunchOptions& options,
+                   const ErrorFiles& error_files, int status) {
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
+  const Ending ending{code, notice_of(job, launch, status), job.heard().words()};
+  Advice advice = options.advice;
+  advice.mpirun_died = trouble_of_mpirun(host_name());
+  Failure failure = explain(error_files.appeared(), ending, options.run_dir, advice);
+  if (!job.interrupted()) return failure;
+  return {.exit_code = failure.exit_code,
+          .message = "ended by a second interrupt",
+          .hint = "go on from the last checkpoint with --resume auto"};
+}
+
+LaunchResult result_of(const Job& job, const Launch& launch, const LaunchOptions& options,
+                       const ErrorFiles& error_files, int status) {
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 0;
   if (!options.saves_on_stop) {
     if (job.output_failure() != 0) throw_write_error("<stdout>", job.output_failure());
@@ -214,16 +203,26 @@ LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
     std::fputs("stopped by a signal; go on with --resume auto\n", stderr);
     return {kExitStopped, std::nullopt};
   }
-  const Ending ending{code, notice_of(job, launch, status), job.heard().words()};
-  Advice advice = options.advice;
-  advice.mpirun_died = trouble_of_mpirun(host_name());
-  Failure failure = explain(error_files.appeared(), ending, options.run_dir, advice);
-  if (job.interrupted()) {
-    failure = {.exit_code = failure.exit_code,
-               .message = "ended by a second interrupt",
-               .hint = "go on from the last checkpoint with --resume auto"};
-  }
+  const Failure failure = failure_of(job, launch, options, error_files, status);
   return {failure.exit_code, failure};
+}
+
+}  // namespace
+
+LaunchResult run_job(const Launch& launch, const LaunchOptions& options) {
+  const Signals signals;
+  return run_job(launch, options, signals);
+}
+
+LaunchResult run_job(const Launch& launch, const LaunchOptions& options, const Signals& signals) {
+  if (options.gives_stdin) refuse_folder_as_stdin();
+  const ErrorFiles error_files(options.run_dir);
+  Job job(launch, options, signals);
+  const int status = job.run();
+  if (options.hangs) end_all_of_the_job();
+  LaunchResult result = result_of(job, launch, options, error_files, status);
+  result.was_asked = job.stop_signal() != 0;
+  return result;
 }
 
 void refuse_inside_a_job(const std::string& worker) {

@@ -7,7 +7,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <csignal>
 #include <cstdlib>
@@ -17,6 +16,7 @@
 #include <set>
 
 #include "core/format.h"
+#include "core/host.h"
 
 namespace fs = std::filesystem;
 
@@ -77,8 +77,9 @@ bool siblings_share_memory() {
   static const int value = 1;
   const pid_t target = ::fork();
   if (target == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a launcher that is killed meanwhile leaves nothing behind,
-    ::alarm(5);                          // nor does one that was killed before this line
+    ::prctl(PR_SET_PDEATHSIG,
+            SIGKILL);  // a launcher that is killed meanwhile leaves nothing behind,
+    ::alarm(5);        // nor does one that was killed before this line
     ::pause();
     ::_exit(0);
   }
@@ -118,12 +119,6 @@ Machine Machine::here() {
                          !find_on_path("ssh").empty() || !find_on_path("rsh").empty();
   machine.shares_memory = siblings_share_memory();
   return machine;
-}
-
-std::string host_name() {
-  std::array<char, 256> host{};
-  ::gethostname(host.data(), host.size() - 1);
-  return host.data();
 }
 
 // Open MPI 4.1 keeps a name made of the host's in 64 bytes, and crashes when it does not fit.

@@ -18,8 +18,6 @@ struct Machine {
   static Machine here();
 };
 
-std::string host_name();
-
 /// Why mpirun does not start on a host of this name; "" = nothing is known against it.
 std::string trouble_of_mpirun(const std::string& host);
 

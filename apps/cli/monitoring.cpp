@@ -3,8 +3,8 @@
 #include <cstdio>
 
 #include "core/format.h"
+#include "core/host.h"
 #include "core/version.h"
-#include "machine.h"
 
 namespace moesaic::cli {
 namespace {

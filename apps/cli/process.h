@@ -47,6 +47,7 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
 
+  pid_t pid() const { return pid_; }
   // Non-blocking.
   int stderr_pipe() const { return errors_; }
   int stdout_pipe() const { return output_; }  // -1 = it has none

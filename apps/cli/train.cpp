@@ -15,6 +15,7 @@
 #include "dry_run.h"
 #include "launcher.h"
 #include "monitoring.h"
+#include "supervisor.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -75,18 +76,40 @@ LaunchRequest request_of(const Recipe& recipe, const TrainArguments& arguments) 
   return request;
 }
 
-int start_training(const Recipe& recipe, const Launch& launch, const TrainArguments& arguments) {
-  const auto monitor = monitor_of(recipe, !arguments.resume.empty());
+// As `arguments`, but from the newest checkpoint on.
+LaunchRequest request_again(const Recipe& recipe, TrainArguments arguments) {
+  arguments.resume = "auto";
+  arguments.overwrite = false;
+  return request_of(recipe, arguments);
+}
+
+SupervisedResult run_ranks(const Recipe& recipe, const Launch& launch,
+                           const TrainArguments& arguments, const Machine& machine) {
   const bool terminals = ::isatty(STDOUT_FILENO) != 0 && ::isatty(STDERR_FILENO) != 0;
-  const LaunchResult result = run_job(launch, {.run_dir = recipe.run_dir,
-                                               .stdout_free = arguments.json,
-                                               .live_line = terminals && !arguments.json});
+  const LaunchOptions options{.run_dir = recipe.run_dir,
+                              .stdout_free = arguments.json,
+                              .live_line = terminals && !arguments.json};
+  if (recipe.train.restarts == 0) return {run_job(launch, options), 0};
+  const RunStarts starts{.first = launch,
+                         .again = make_launch(request_again(recipe, arguments), machine),
+                         .has_origin = !arguments.resume.empty() && arguments.resume != "auto"};
+  return run_supervised(starts, options,
+                        {.restarts = {recipe.train.restarts, recipe.train.restart_window_s},
+                         .timeout_s = recipe.parallel.timeout_s,
+                         .ranks = static_cast<int>(recipe.parallel.ranks)});
+}
+
+int start_training(const Recipe& recipe, const Launch& launch, const TrainArguments& arguments,
+                   const Machine& machine) {
+  const auto monitor = monitor_of(recipe, !arguments.resume.empty());
+  const auto [result, restarts] = run_ranks(recipe, launch, arguments, machine);
   if (monitor) monitor->finished(result.exit_code);
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
   if (arguments.json) {
     const Json summary = {{"run_dir", recipe.run_dir},
                           {"ranks", recipe.parallel.ranks},
                           {"exit_code", result.exit_code},
+                          {"restarts", restarts},
                           {"failure", result.failure ? to_json(*result.failure) : Json(nullptr)}};
     std::puts(summary.dump(2, ' ', false, Json::error_handler_t::replace).c_str());
   }
@@ -111,7 +134,7 @@ int run_train(const TrainArguments& arguments) {
     print_dry_run(recipe, launch, arguments.json);
     return 0;
   }
-  return start_training(recipe, launch, arguments);
+  return start_training(recipe, launch, arguments, machine);
 }
 
 }  // namespace

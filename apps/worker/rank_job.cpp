@@ -1,7 +1,5 @@
 #include "rank_job.h"
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +9,7 @@
 
 #include "core/clock.h"
 #include "core/fs.h"
+#include "core/host.h"
 #include "core/json.h"
 #include "core/standard_streams.h"
 #include "engine/run_folder.h"
@@ -27,9 +26,7 @@ bool write_error(const std::string& run_dir, int rank, const Error& error,
   try {
     const auto* time_out = dynamic_cast<const TimeOut*>(&error);
     const std::vector<int> behind = time_out != nullptr ? time_out->behind() : std::vector<int>{};
-    char host[256] = "";
-    gethostname(host, sizeof host - 1);
-    const Json record = {{"rank", rank},        {"host", host},
+    const Json record = {{"rank", rank},        {"host", host_name()},
                          {"time", unix_time()}, {"kind", name_of(error.kind())},
                          {"message", message},  {"hint", error.hint()},
                          {"behind", behind}};

@@ -42,6 +42,7 @@ class CommBackend {
 
   virtual std::shared_ptr<CommBackend> split(int colour, const std::string& name) = 0;
   virtual void progress() = 0;
+  virtual void at_step(std::int64_t step) = 0;
   /// Whether this library serves several threads of this process at the same time.
   virtual bool serves_threads() const = 0;
   virtual std::shared_ptr<CommBackend> for_thread(const std::string& thread) = 0;

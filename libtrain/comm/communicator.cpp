@@ -233,4 +233,6 @@ Communicator Communicator::for_thread(const std::string& thread) const {
 
 void Communicator::progress() const { backend_->progress(); }
 
+void Communicator::at_step(std::int64_t step) const { backend_->at_step(step); }
+
 }  // namespace moesaic

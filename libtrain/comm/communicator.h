@@ -104,6 +104,9 @@ class Communicator {
   /// so this is called between the products of nn.
   void progress() const;
 
+  /// Step `step`, from 1, begins: noted for those who look after the job. Cheap, not collective.
+  void at_step(std::int64_t step) const;
+
   /// For a back end that builds on another.
   const std::shared_ptr<CommBackend>& backend() const { return backend_; }
 

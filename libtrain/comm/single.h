@@ -26,6 +26,7 @@ class SingleBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override {}
+  void at_step(std::int64_t) override {}
   bool serves_threads() const override { return true; }
   std::shared_ptr<CommBackend> for_thread(const std::string& thread) override;
 

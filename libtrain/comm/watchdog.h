@@ -1,16 +1,15 @@
-// Who is behind? Each rank keeps (sequence number, progress counter, time, group, label) in a small
-// file under logs/; when a collective times out, the survivors read all of them and name the rank
-// that did not come. Files, because they can be read while the ranks and MPI are stuck.
+// Who is behind? Each rank keeps its state in a small file under logs/ (core/rank_state); when a
+// collective times out, the survivors read all of them and name the rank that did not come.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/clock.h"
 #include "core/error.h"
+#include "core/rank_state.h"
 
 namespace moesaic {
 
@@ -39,14 +38,13 @@ class Watchdog {
   };
 
   explicit Watchdog(const Options& options);
-  ~Watchdog();
-  Watchdog(const Watchdog&) = delete;
-  Watchdog& operator=(const Watchdog&) = delete;
 
   const Options& options() const { return options_; }
 
   /// This rank enters the collective `label` of group `group`.
   void enter(const std::string& group, const std::string& label);
+  /// This rank begins step `step`, from 1.
+  void at_step(std::int64_t step);
   /// A long local phase goes on (evaluation, tokenising): not stuck. Cheap: writes at most twice a
   /// second.
   void alive();
@@ -62,20 +60,14 @@ class Watchdog {
   Report report() const;
 
  private:
-  struct Record {
-    std::uint64_t sequence = 0;  // collectives entered
-    std::uint64_t counter = 0;   // grows with every sign of life
-    double time = 0;             // seconds since 1970
-    std::string where;           // "<label>" of <group>
-  };
-
   void write();
   std::string path(int rank) const;
-  std::optional<Record> read(int rank) const;
+  /// Of all ranks, of this one what it would write now.
+  std::vector<std::optional<RankState>> states() const;
 
   Options options_;
-  int fd_ = -1;
-  Record mine_;
+  RankStateFile file_;
+  RankState mine_;
   Stopwatch since_write_;
   std::vector<std::uint64_t> seen_;  // counters of all ranks at the last others_moved()
 };

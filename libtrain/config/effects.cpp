@@ -154,6 +154,7 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
   if (recipe.schedule.type == "constant")
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
+  if (recipe.train.restarts == 0) check.unused("train.restart_window_s", "train.restarts is 0");
   check_weights(recipe, check);
   if (options.reads_features()) {
     check_features(check);

@@ -69,6 +69,8 @@ struct TrainOptions {
   double mtp_coefficient = 0.0;         // of the multi-token prediction loss; 0 = no such layers
   bool checkpoint_activations = false;  // blocks keep their input and compute the rest again
   std::string on_nonfinite = "stop";    // stop | skip | rewind
+  std::int64_t restarts = 0;            // after failures, by the launcher, at most in ...
+  double restart_window_s = 3600.0;     // ... so many seconds
 };
 
 /// Parameters that are trained otherwise than the rest.

@@ -95,6 +95,11 @@ void add_training(std::vector<Key>& keys) {
           "A step whose loss or gradient is not finite stops the run, or is skipped: no weight "
           "changes; rewind: back to the last checkpoint, and on without its batches "
           "(docs/running.md).");
+  add_key(keys, FIELD(train.restarts), from(0, 1'000'000),
+          "Times within restart_window_s that the launcher starts a job again which failed or "
+          "hangs, from its newest whole checkpoint; 0 = never (docs/reliability.md).");
+  add_key(keys, FIELD(train.restart_window_s), {.least = 0, .most = 1e9, .above_least = true},
+          "Seconds after which a restart no longer counts.");
 }
 
 void add_learning(std::vector<Key>& keys) {

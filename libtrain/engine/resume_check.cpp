@@ -14,9 +14,9 @@ bool may_change(const std::string& path) {
   // With or without recomputation a run gives the same bits. A ledger that has moved is known by
   // its lines.
   static constexpr std::array kKeys = {
-      "run_dir",       "train.max_steps",    "train.epochs",  "train.checkpoint_activations",
-      "data.cache",    "train.on_nonfinite", "moe.placement", "moe.diagnose_every",
-      "privacy.ledger", "federated.rounds"};
+      "run_dir",        "train.max_steps",    "train.epochs",   "train.checkpoint_activations",
+      "data.cache",     "train.on_nonfinite", "moe.placement",  "moe.diagnose_every",
+      "privacy.ledger", "federated.rounds",   "train.restarts", "train.restart_window_s"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
   return std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
          std::any_of(kSections.begin(), kSections.end(),

@@ -38,15 +38,15 @@ void add_files(const std::string& folder, const Wanted& wanted, std::vector<std:
 }
 
 bool is_at_top(const std::string& name) {
-  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "routing.png",
-                          "tasks.json", "tasks.h5", "tasks.png"})
+  for (const char* own : {"metrics.jsonl", "metrics.prom", "report.html", "restarts.jsonl",
+                          "routing.png", "tasks.json", "tasks.h5", "tasks.png"})
     if (name == own || name == own + std::string(".tmp")) return true;
   return is_numbered(name, "trace-", {".json"});
 }
 
 bool is_log(const std::string& name) {
   return is_numbered(name, "rank-", {".log", ".state"}) ||
-         is_numbered(name, "error.rank-", {".json"});
+         is_numbered(name, "error.rank-", {".json"}) || is_numbered(name, "stacks-", {".txt"});
 }
 
 // Other programs write files of events too; ours say their second and its fraction.

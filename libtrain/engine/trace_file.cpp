@@ -1,7 +1,6 @@
 #include "engine/trace_file.h"
 
 #include <ATen/ops/empty.h>
-#include <unistd.h>
 
 #include <cstring>
 #include <optional>
@@ -9,16 +8,11 @@
 
 #include "comm/clock_offset.h"
 #include "core/fs.h"
+#include "core/host.h"
 #include "observe/trace_json.h"
 
 namespace moesaic {
 namespace {
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 std::int64_t reduced(const Communicator& world, std::int64_t value, ReduceOp op,
                      const std::string& label) {

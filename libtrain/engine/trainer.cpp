@@ -29,6 +29,7 @@ std::string not_finite(const StepReport& report) {
 
 StepReport Trainer::step(std::int64_t number, const Request& request) {
   StepReport report;
+  context_.world.at_step(number);
   const Step& step = report.step = begin(number, request);
 
   for (const auto& part : parts_.around) part->before(step);

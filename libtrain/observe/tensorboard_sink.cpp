@@ -6,6 +6,7 @@
 
 #include "core/clock.h"
 #include "core/fs.h"
+#include "core/host.h"
 #include "observe/event.h"
 
 namespace moesaic {
@@ -13,11 +14,9 @@ namespace {
 
 // Microseconds keep the names of two starts within one second in order.
 std::string file_name(double now) {
-  char host[256] = "";
-  ::gethostname(host, sizeof host - 1);
   const double whole = std::floor(now);
   return format("events.out.tfevents.{:010.0f}.{:06.0f}.{}.{}", whole,
-                std::floor((now - whole) * 1e6), host, ::getpid());
+                std::floor((now - whole) * 1e6), host_name(), ::getpid());
 }
 
 }  // namespace

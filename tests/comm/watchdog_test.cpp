@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "core/error.h"
+#include "core/host.h"
 
 namespace moesaic {
 namespace {
@@ -80,6 +81,21 @@ TEST_F(WatchdogFiles, ALabelOfAnyLengthKeepsTheRecordWhole) {
   second.enter("world", "short");
   EXPECT_TRUE(contains(first.report().text, "rank 1: collective 2, 'short' of world,"));
   EXPECT_EQ(std::filesystem::file_size(folder_ / "rank-1.state"), 256U);
+}
+
+TEST_F(WatchdogFiles, TheFileSaysStepAndProcess) {
+  Watchdog dog(options(1));
+  const auto state = [&] { return read_rank_state(rank_state_file(folder_.string(), 1)).value(); };
+  EXPECT_EQ(state().step, 0);
+  EXPECT_EQ(state().pid, ::getpid());
+  EXPECT_EQ(state().host, host_name());
+  const std::uint64_t before = state().counter;
+  dog.at_step(7);
+  EXPECT_EQ(state().step, 7);
+  EXPECT_GT(state().counter, before);
+  dog.enter("world", "sum");
+  EXPECT_EQ(state().step, 7);
+  EXPECT_EQ(state().where, "'sum' of world");
 }
 
 TEST(Watchdog, KeepsNoFilesWithoutAFolder) {

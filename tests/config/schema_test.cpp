@@ -55,6 +55,7 @@ TEST(Schema, RefusesNumbersOutOfRange) {
       {"schedule.min_ratio", "1.5"},     {"train.clip_norm", "-1"},
       {"train.global_batch_size", "0"},  {"train.max_steps", "1e3"},
       {"seed", "18446744073709551616"},  {"parallel.timeout_s", "0"},
+      {"train.restarts", "-1"},          {"train.restart_window_s", "0"},
       {"checkpoint.keep", "0"},          {"optimizer.momentum", "1"}};
   for (const auto& [path, value] : cases) {
     ProblemList problems;

@@ -17,6 +17,8 @@ TEST(ResumeCheck, LetsTheLayoutAndTheLengthOfARunChange) {
   now.train.epochs = 3;
   now.train.checkpoint_activations = true;
   now.train.on_nonfinite = "skip";
+  now.train.restarts = 3;
+  now.train.restart_window_s = 60;
   now.parallel.shard_optimizer = true;
   now.parallel.ranks = 4;
   now.parallel.expert = 2;

@@ -38,6 +38,7 @@ class MpiBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override { runtime_->progress(); }
+  void at_step(std::int64_t step) override { runtime_->watchdog().at_step(step); }
   bool serves_threads() const override;
   std::shared_ptr<CommBackend> for_thread(const std::string& thread) override;
 

@@ -36,6 +36,7 @@ class NcclBackend : public CommBackend {
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
   void progress() override { host_.progress(); }
+  void at_step(std::int64_t step) override { host_.at_step(step); }
   bool serves_threads() const override { return host_.backend()->serves_threads(); }
   std::shared_ptr<CommBackend> for_thread(const std::string& thread) override {
     return host_.backend()->for_thread(thread);

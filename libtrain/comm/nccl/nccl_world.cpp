@@ -1,23 +1,21 @@
 #include "comm/nccl/nccl_world.h"
 
 #include <c10/cuda/CUDAFunctions.h>
-#include <unistd.h>
 
 #include <array>
 
 #include "comm/nccl/nccl_backend.h"
 #include "core/error.h"
+#include "core/host.h"
 
 namespace moesaic {
 namespace {
 
 /// The same text on two ranks = the same device.
 std::string place_of(int device) {
-  std::array<char, 256> host{};
   std::array<char, 32> bus{};
-  ::gethostname(host.data(), host.size() - 1);
   check_cuda(cudaDeviceGetPCIBusId(bus.data(), bus.size(), device), "cudaDeviceGetPCIBusId");
-  return format("{} on {}", bus.data(), host.data());
+  return format("{} on {}", bus.data(), host_name());
 }
 
 }  // namespace
