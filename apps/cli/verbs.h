@@ -16,6 +16,8 @@ void add_eval(CLI::App& app, int& exit_code);
 void add_importance(CLI::App& app, int& exit_code);
 void add_plan(CLI::App& app, int& exit_code);
 void add_tasks(CLI::App& app, int& exit_code);
+void add_watch(CLI::App& app, int& exit_code);
+void add_report(CLI::App& app, int& exit_code);
 void add_validate(CLI::App& app, int& exit_code);
 void add_recipes(CLI::App& app, int& exit_code);
 void add_schema(CLI::App& app, int& exit_code);

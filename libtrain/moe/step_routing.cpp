@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "observe/routing_picture.h"
+#include "observe/load_history.h"
 
 namespace moesaic {
 
@@ -22,7 +22,7 @@ void StepRouting::report(MetricsRow& row) const {
   row.vectors.emplace_back("layer_load_entropy", stats_.entropies());
   const auto loads = stats_.loads();
   for (std::size_t layer = 0; layer < loads.size(); ++layer)
-    row.vectors.emplace_back(RoutingPicture::load_name(layer), loads[layer]);
+    row.vectors.emplace_back(load_name(layer), loads[layer]);
 }
 
 }  // namespace moesaic

@@ -5,8 +5,8 @@
 
 #include <cstdint>
 #include <string>
-#include <vector>
 
+#include "observe/load_history.h"
 #include "observe/metrics.h"
 
 namespace moesaic {
@@ -19,24 +19,17 @@ class RoutingPicture : public MetricsSink {
     std::size_t most_columns = 600;  // beyond them neighbours are averaged
   };
 
-  /// Of a row: the vector with what each expert of a layer gets.
-  static std::string load_name(std::size_t layer);
-
   explicit RoutingPicture(const Options& options);
   ~RoutingPicture() override;
   void write(const MetricsRow& row) override;
 
  private:
-  using Column = std::vector<std::vector<double>>;  // by layer and expert: share of the choices
-  void add(Column column);
-  void halve();
+  void add(const MetricsRow& row);
   /// Draws what there is. A picture that cannot be written is no reason to stop: nothing is thrown.
   void draw();
 
   Options options_;
-  std::vector<Column> columns_;
-  std::vector<double> weights_;  // rows that each column is the mean of
-  double rows_per_column_ = 1;
+  LoadHistory loads_;
   std::int64_t next_step_ = 0;  // the picture is drawn again from here on
 };
 

@@ -49,7 +49,7 @@ TEST_F(Picture, OfManyExpertsHasFewerColumns) {
     RoutingPicture picture({.path = path_, .metrics = ""});
     MetricsRow row;
     for (std::size_t layer = 0; layer < 60; ++layer)
-      row.vectors.emplace_back(RoutingPicture::load_name(layer), std::vector<double>(640, 0.1));
+      row.vectors.emplace_back(load_name(layer), std::vector<double>(640, 0.1));
     row.step = 1;  // again and again: the file is written twice only
     for (int i = 0; i < 500; ++i) picture.write(row);
   }

@@ -1,0 +1,159 @@
+// Chart: curves over the steps as SVG. Drag = zoom, double click = all again.
+
+class Chart {
+  // series: [{label, color, steps, values, dash, lost, marks}]; options: {log, legend}
+  constructor(title, series, options = {}) {
+    Object.assign(this, {title, series, log: Boolean(options.log), view: null, width: 600, height: 280});
+    this.logButton = html("button", {onclick: () => { this.log = !this.log; this.draw(); }, title: "logarithmic axis"}, "log");
+    this.resetButton = html("button", {onclick: () => this.zoom(null), title: "show all steps"}, "all");
+    const saveButton = html("button", {onclick: () => save(fileName(title), this.svgText(), "image/svg+xml"), title: "save as SVG"}, "SVG");
+    this.host = html("div");
+    this.tip = html("div", {class: "tip", style: {display: "none"}});
+    this.figure = html("figure", {}, html("figcaption", {}, html("span", {}, title), this.resetButton, this.logButton, saveButton));
+    if (options.legend) this.figure.append(legendOf(series));
+    this.figure.append(this.host, this.tip);
+    pictures.push(this);
+  }
+
+  zoom(view) {
+    this.view = view;
+    this.draw();
+  }
+
+  svgText() {
+    return new XMLSerializer().serializeToString(this.svg);
+  }
+
+  // The points of a curve that are to be seen, with one more at each side.
+  seen(curve) {
+    if (!curve.steps.length) return [];
+    const [low, high] = this.range;
+    const from = positionOf(curve.steps, low), to = Math.min(curve.steps.length - 1, positionOf(curve.steps, high) + 1);
+    const points = [];
+    for (let i = from; i <= to; ++i) {
+      if (!this.log || curve.values[i] > 0) points.push([curve.steps[i], curve.values[i]]);
+    }
+    return points;
+  }
+
+  setScales() {
+    const ends = this.series.filter(s => s.steps.length).flatMap(s => [s.steps[0], s.steps[s.steps.length - 1]]);
+    this.range = this.view || [Math.min(...ends), Math.max(...ends)];
+    let low = Infinity, high = -Infinity;
+    for (const curve of this.series) {
+      for (const [step, value] of this.seen(curve)) {
+        if (step < this.range[0] || step > this.range[1]) continue;
+        low = Math.min(low, value);
+        high = Math.max(high, value);
+      }
+    }
+    if (low > high) [low, high] = this.log ? [0.1, 1] : [0, 1];
+    const room = this.log ? 0 : (high - low) * 0.04;
+    this.x = new Scale(this.range[0], this.range[1], 62, this.width - 10, false);
+    this.y = new Scale(low - room, high + room, this.height - 26, 12, this.log);
+  }
+
+  draw() {
+    this.logButton.setAttribute("aria-pressed", this.log);
+    this.resetButton.style.display = this.view ? "" : "none";
+    this.setScales();
+    const colors = theme();
+    this.svg = svg("svg", {viewBox: `0 0 ${this.width} ${this.height}`, role: "img", "aria-label": `${this.title} over the steps`,
+                           "font-family": "sans-serif", "font-size": 11, fill: colors.faint});
+    this.svg.append(svg("rect", {width: this.width, height: this.height, fill: colors.paper, opacity: 0}));
+    this.drawAxes(colors);
+    this.drawCurves(colors);
+    this.listen(colors);
+    this.host.replaceChildren(this.svg);
+  }
+
+  drawAxes(colors) {
+    const {x, y} = this;
+    for (const tick of y.ticks(5)) {
+      const at = y.place(tick).toFixed(1);
+      this.svg.append(svg("line", {x1: x.from, x2: x.to, y1: at, y2: at, stroke: colors.line}),
+                      svg("text", {x: x.from - 6, y: at, dy: "0.35em", "text-anchor": "end"}, shown(tick)));
+    }
+    for (const tick of x.ticks(6).filter(Number.isInteger)) {
+      this.svg.append(svg("text", {x: x.place(tick).toFixed(1), y: this.height - 8, "text-anchor": "middle"}, tick.toLocaleString("en")));
+    }
+    this.svg.append(svg("line", {x1: x.from, x2: x.to, y1: y.from, y2: y.from, stroke: colors.faint}));
+  }
+
+  drawCurves(colors) {
+    const {x, y} = this;
+    const id = "clip-" + pictures.indexOf(this);
+    this.svg.append(svg("clipPath", {id}, svg("rect", {x: x.from, y: 0, width: x.to - x.from, height: y.from + 1})));
+    const group = svg("g", {"clip-path": `url(#${id})`});
+    for (const curve of this.series) {
+      const color = colorOf(curve.color);
+      for (const mark of curve.marks || []) {
+        group.append(svg("line", {x1: x.place(mark), x2: x.place(mark), y1: y.to, y2: y.from, stroke: color, "stroke-dasharray": "1 4", class: "resumed"},
+                         svg("title", {}, `${curve.label}: resumed after step ${mark}`)));
+      }
+      const points = this.seen(curve).map(([step, value]) => [x.place(step).toFixed(1), y.place(value).toFixed(1)]);
+      group.append(svg("path", {d: "M" + points.map(p => p.join(" ")).join("L"), fill: "none", stroke: color, "stroke-width": 1.6,
+                                "stroke-linejoin": "round", "stroke-dasharray": curve.dash || "", class: "curve"}));
+      if (points.length <= 30) {
+        for (const [cx, cy] of points) group.append(svg("circle", {cx, cy, r: 2.4, fill: color}));
+      }
+      if (curve.lost && curve.lost[0] > 0) {
+        group.append(svg("text", {x: x.place(curve.lost[1]), y: 11, fill: color, "text-anchor": "middle", class: "lost"}, "×",
+                         svg("title", {}, `${curve.label}: ${curve.lost[0]} values that are not finite, the first at step ${curve.lost[1]}`)));
+      }
+    }
+    this.svg.append(group);
+  }
+
+  listen(colors) {
+    const line = svg("line", {y1: this.y.to, y2: this.y.from, stroke: colors.faint, visibility: "hidden"});
+    const chosen = svg("rect", {y: this.y.to, height: this.y.from - this.y.to, fill: colors.faint, opacity: 0.25, visibility: "hidden"});
+    this.svg.append(line, chosen);
+    let start = null;
+    const place = event => {
+      const box = this.svg.getBoundingClientRect();
+      return Math.min(this.x.to, Math.max(this.x.from, (event.clientX - box.left) * this.width / box.width));
+    };
+    this.svg.addEventListener("pointerdown", event => { start = place(event); });
+    this.svg.addEventListener("pointermove", event => {
+      const at = place(event);
+      fill(line, {x1: at, x2: at, visibility: "visible"}, []);
+      this.showValues(this.x.valueAt(at), at);
+      if (start !== null) fill(chosen, {x: Math.min(start, at), width: Math.abs(at - start), visibility: "visible"}, []);
+    });
+    this.svg.addEventListener("pointerup", event => {
+      const at = place(event), from = start;
+      start = null;
+      chosen.setAttribute("visibility", "hidden");
+      if (from !== null && Math.abs(at - from) > 8) this.zoom([from, at].sort((a, b) => a - b).map(p => this.x.valueAt(p)));
+    });
+    this.svg.addEventListener("pointerleave", () => {
+      start = null;
+      for (const part of [line, chosen]) part.setAttribute("visibility", "hidden");
+      this.tip.style.display = "none";
+    });
+    this.svg.addEventListener("dblclick", () => this.zoom(null));
+  }
+
+  // The value of each curve at the point next to `step`.
+  showValues(step, at) {
+    const rows = [];
+    for (const curve of this.series) {
+      if (!curve.steps.length) continue;
+      let i = positionOf(curve.steps, step);
+      if (i + 1 < curve.steps.length && curve.steps[i + 1] - step < step - curve.steps[i]) ++i;
+      rows.push(html("div", {}, swatch(curve.color), `${curve.label}: ${shown(curve.values[i])} (step ${curve.steps[i].toLocaleString("en")})`));
+    }
+    this.tip.replaceChildren(...rows.slice(0, 12));
+    const right = at > this.width / 2;
+    Object.assign(this.tip.style, {display: "", top: "2.6rem", left: right ? "5rem" : "", right: right ? "" : "1rem"});
+  }
+}
+
+function swatch(index) {
+  return html("span", {class: "swatch", "data-index": index, style: {background: colorOf(index)}});
+}
+
+function legendOf(series) {
+  return html("div", {class: "legend"}, ...series.map(s => html("span", {}, swatch(s.color), s.label)));
+}
