@@ -10,8 +10,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS = [
     ["core"],
-    ["arch", "accounting", "aggregate", "metrics", "monitor"],
+    ["arch", "accounting", "aggregate", "metrics"],
     ["config", "observe"],
+    ["monitor"],
     ["comm", "data"],
     ["parallel"],
     ["nn", "optim", "store"],

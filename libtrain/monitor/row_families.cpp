@@ -45,8 +45,6 @@ void add_counts(const RunRows::Counts& counts, MetricFamilies& families) {
         counts.skipped_steps);
   count("moesaic_nonfinite_rows_total", "Rows with a value that is not finite.",
         counts.nonfinite_rows);
-  count("moesaic_unreadable_rows_total", "Lines of metrics.jsonl that are no row.",
-        counts.bad_lines);
 }
 
 }  // namespace

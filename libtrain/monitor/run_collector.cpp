@@ -15,6 +15,7 @@ namespace moesaic {
 namespace {
 
 constexpr int kMostRanks = 4096;  // that have series of their own
+constexpr std::uint64_t kMostRestartBytes = 64U << 20;
 
 void add_progress(const RankState& state, const MetricFamilies::Labels& rank,
                   MetricFamilies& families) {
@@ -53,16 +54,18 @@ void add_process(const std::optional<RankProcess>& process, const MetricFamilies
 RunCollector::RunCollector(RunFacts facts)
     : facts_(std::move(facts)),
       started_(unix_time()),
-      tail_(facts_.run_dir + "/metrics.jsonl"),
-      restart_tail_(facts_.run_dir + "/restarts.jsonl") {}
+      rows_file_(facts_.run_dir + "/metrics.jsonl"),
+      restarts_file_(facts_.run_dir + "/restarts.jsonl"),
+      reader_(rows_file_.path()) {}
 
 std::vector<prometheus::MetricFamily> RunCollector::Collect() const {
   const std::scoped_lock lock(mutex_);
   read_rows();
-  read_restarts();
   MetricFamilies families(facts_.job);
   add_job(families);
   add_rows(rows_, families);
+  families.gauge("moesaic_unreadable_rows", "Lines of metrics.jsonl that are no row.",
+                 static_cast<double>(reader_.found().damaged));
   add_ranks(families);
   add_folder(families);
   return families.all();
@@ -76,15 +79,17 @@ void RunCollector::finished(int exit_code) {
 // Rows that a run finds in its folder are its own where it goes on, and do not count; else they
 // are those of a run that it takes the place of.
 void RunCollector::read_rows() const {
-  if (!facts_.resumed && !tail_.has_changed()) return;
+  if (!facts_.resumed && !rows_file_.has_changed()) return;
   bool any = false;
-  for (LineTail::Lines lines = tail_.read(); lines.from_start || !lines.whole.empty();
-       lines = tail_.read()) {
-    if (lines.from_start) rows_.start_again();
-    for (const std::string& line : lines.whole) rows_.add(line);
-    any = any || !lines.whole.empty();
+  try {
+    reader_.read([this] { rows_.start_again(); },
+                 [this, &any](const MetricsRow& row) {
+                   rows_.add(row);
+                   any = true;
+                 });
+  } catch (const Error&) {  // it is not there yet, or cannot be read now
   }
-  if (!has_read_ && facts_.resumed && !tail_.has_changed()) {
+  if (!has_read_ && !rows_file_.has_changed()) {
     rows_.forget_counts();
   } else if (any) {
     last_row_time_ = unix_time();
@@ -93,11 +98,14 @@ void RunCollector::read_rows() const {
 }
 
 // One line a restart.
-void RunCollector::read_restarts() const {
-  if (!facts_.resumed && !restart_tail_.has_changed()) return;
-  for (LineTail::Lines lines = restart_tail_.read(); lines.from_start || !lines.whole.empty();
-       lines = restart_tail_.read())
-    restarts_ = (lines.from_start ? 0 : restarts_) + lines.whole.size();
+std::int64_t RunCollector::restarts() const {
+  if (!facts_.resumed && !restarts_file_.has_changed()) return 0;
+  try {
+    const std::string lines = read_file(restarts_file_.path(), ErrorKind::kData, kMostRestartBytes);
+    return std::count(lines.begin(), lines.end(), '\n');
+  } catch (const Error&) {  // there were none
+    return 0;
+  }
 }
 
 void RunCollector::add_job(MetricFamilies& families) const {
@@ -107,7 +115,7 @@ void RunCollector::add_job(MetricFamilies& families) const {
   families.gauge("moesaic_start_time_seconds", "When the job was started, since 1970.", started_);
   families.gauge("moesaic_ranks", "Ranks of the job.", facts_.ranks);
   families.counter("moesaic_restarts_total", "Times that the job of this run was started again.",
-                   static_cast<double>(restarts_));
+                   static_cast<double>(restarts()));
   for (const RunFacts::Number& number : facts_.numbers)
     families.gauge(number.name, number.help, number.value);
   if (exit_code_)

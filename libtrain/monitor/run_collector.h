@@ -9,10 +9,11 @@
 #include <optional>
 #include <vector>
 
-#include "monitor/line_tail.h"
+#include "monitor/file_change.h"
 #include "monitor/metric_families.h"
 #include "monitor/run_facts.h"
 #include "monitor/run_rows.h"
+#include "observe/metrics_reader.h"
 
 namespace moesaic {
 
@@ -24,14 +25,14 @@ class RunCollector : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override;
 
   /// The run has written rows: its folder is its own, and no longer that of an earlier job.
-  bool has_begun() const { return tail_.has_changed(); }
+  bool has_begun() const { return rows_file_.has_changed(); }
 
   /// The job has ended, with this exit code.
   void finished(int exit_code);
 
  private:
   void read_rows() const;
-  void read_restarts() const;
+  std::int64_t restarts() const;
   void add_job(MetricFamilies& families) const;
   void add_ranks(MetricFamilies& families) const;
   void add_folder(MetricFamilies& families) const;
@@ -39,10 +40,10 @@ class RunCollector : public prometheus::Collectable {
   RunFacts facts_;
   double started_;  // seconds since 1970
   mutable std::mutex mutex_;
-  mutable LineTail tail_;
+  FileChange rows_file_;
+  FileChange restarts_file_;
+  mutable MetricsReader reader_;
   mutable RunRows rows_;
-  mutable LineTail restart_tail_;
-  mutable std::size_t restarts_ = 0;
   mutable bool has_read_ = false;
   mutable double last_row_time_ = 0;  // 0 = none has come
   std::optional<int> exit_code_;

@@ -5,14 +5,15 @@
 
 #include "core/format.h"
 #include "monitor/row_metric.h"
+#include "observe/metrics_reader.h"
 
 namespace moesaic {
 namespace {
 
 // The text that Prometheus gets, without the lines of help.
-std::string text_of(const std::string& row) {
+std::string text_of(const std::string& line) {
   RunRows rows;
-  rows.add(row);
+  rows.add(metrics_row(line).value());
   MetricFamilies families("run");
   add_rows(rows, families);
   return prometheus::TextSerializer().Serialize(families.all());

@@ -52,6 +52,16 @@ TEST_F(RunCollectorTest, LeavesOutTheRowsOfARunThatThisOneTakesThePlaceOf) {
   EXPECT_TRUE(says(run, "moesaic_rows_total", "1"));
 }
 
+TEST_F(RunCollectorTest, CountsLinesThatAreNoRowAndGoesBackWithARewind) {
+  const RunCollector run(facts());
+  folder.file("metrics.jsonl", "?\n{\"step\":1,\"loss\":6}\n{\"step\":2,\"loss\":5}\n");
+  EXPECT_TRUE(says(run, "moesaic_unreadable_rows", "1"));
+  EXPECT_TRUE(says(run, "moesaic_step", "2"));
+  folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
+  EXPECT_TRUE(says(run, "moesaic_step", "1"));
+  EXPECT_TRUE(says(run, "moesaic_rows_total", "2"));
+}
+
 TEST_F(RunCollectorTest, GoesOnFromTheRowsOfARunThatIsResumed) {
   folder.file("metrics.jsonl", "{\"step\":9,\"loss\":1,\"skipped\":5}\n");
   const RunCollector run(facts(/*resumed=*/true));
