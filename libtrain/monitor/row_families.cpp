@@ -33,7 +33,7 @@ void add_list(const std::string& key, const std::vector<double>& values, MetricF
   const RowMetric metric = list_metric(key);
   for (std::size_t i = 0; i < values.size(); ++i)
     families.gauge(metric.name, metric.help, values[i] * metric.unit,
-                   {{metric.label, format("{}", i)}});
+                   {{metric.label, format("{}{}", metric.value, i)}});
 }
 
 void add_counts(const RunRows::Counts& counts, MetricFamilies& families) {
@@ -43,6 +43,8 @@ void add_counts(const RunRows::Counts& counts, MetricFamilies& families) {
   count("moesaic_rows_total", "Rows of metrics.jsonl.", counts.rows);
   count("moesaic_skipped_steps_total", "Steps without an update: not finite.",
         counts.skipped_steps);
+  count("moesaic_loss_spikes_total", "Steps whose loss was far above that of steps before.",
+        counts.loss_spikes);
   count("moesaic_nonfinite_rows_total", "Rows with a value that is not finite.",
         counts.nonfinite_rows);
 }
@@ -55,7 +57,7 @@ void add_rows(const RunRows& rows, MetricFamilies& families) {
   families.gauge("moesaic_step", "Finished optimizer steps; rounds of a federation.",
                  static_cast<double>(rows.step()));
   for (const auto& [key, value] : rows.values()) {
-    if (key == "skipped") continue;  // is counted
+    if (key == "skipped" || key == "loss_spikes") continue;  // are counted
     if (key != "straggler_rank") {
       add_value(key, value, families);
     } else if (value >= 0) {

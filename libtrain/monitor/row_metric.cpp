@@ -21,6 +21,8 @@ const std::map<std::string, std::string>& known_meanings() {
       {"grad_norm", "Norm of the gradient before clipping."},
       {"clip_factor", "What clipping has multiplied the gradient by."},
       {"clip_norm", "Bound of the gradient of a unit of private data."},
+      {"rank_compute_s", "Time that a rank computes for a micro-batch."},
+      {"rank_wait_s", "Time that a rank waits for others in a micro-batch."},
       {"valid_loss", "Loss at the last evaluation."},
       {"valid_accuracy", "Share of right answers at the last evaluation."},
       {"max_violation", "Most that an expert gets beyond its even share, over that share."},
@@ -110,6 +112,7 @@ RowMetric row_metric(const std::string& key) {
 RowMetric list_metric(const std::string& key) {
   RowMetric metric = named(key);
   metric.label = key.starts_with("layer_") ? "layer" : "element";
+  if (key.starts_with("rank_")) metric.label = "instance", metric.value = "rank-";
   return metric;
 }
 

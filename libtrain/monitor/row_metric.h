@@ -19,7 +19,8 @@ struct RowMetric {
 /// as far as they may be.
 RowMetric row_metric(const std::string& key);
 
-/// Of a list, whose elements have the label `label`: "layer_max_violation" by layer.
+/// Of a list, whose elements have the label `label`, `value` and their number: "rank_wait_s" by
+/// instance="rank-0", "layer_max_violation" by layer="0".
 RowMetric list_metric(const std::string& key);
 
 }  // namespace moesaic

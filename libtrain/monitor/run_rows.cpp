@@ -7,8 +7,8 @@ namespace {
 
 // They speak of the steps of their own row, and are missing from a row where there is nothing to
 // say.
-constexpr const char* kOfOneRow[] = {"skipped", "straggler_rank"};
-constexpr double kMostSkipped = 1e15;  // in one row
+constexpr const char* kOfOneRow[] = {"skipped", "loss_spikes", "straggler_rank"};
+constexpr double kMostInARow = 1e15;  // steps
 
 template <class Value>
 bool has_room(const std::map<std::string, Value>& values, const std::string& name) {
@@ -34,9 +34,14 @@ void RunRows::count(bool finite) {
   counted_step_ = step_;
   ++counts_.rows;
   if (!finite) ++counts_.nonfinite_rows;
-  const auto skipped = values_.find("skipped");
-  if (skipped != values_.end() && skipped->second > 0 && skipped->second < kMostSkipped)
-    counts_.skipped_steps += std::llround(skipped->second);
+  counts_.skipped_steps += counted_in_row("skipped");
+  counts_.loss_spikes += counted_in_row("loss_spikes");
+}
+
+std::int64_t RunRows::counted_in_row(const char* name) const {
+  const auto found = values_.find(name);
+  const bool counts = found != values_.end() && found->second > 0 && found->second < kMostInARow;
+  return counts ? std::llround(found->second) : 0;
 }
 
 void RunRows::start_again() {

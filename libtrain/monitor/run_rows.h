@@ -18,6 +18,7 @@ class RunRows {
   struct Counts {
     std::int64_t rows = 0;
     std::int64_t skipped_steps = 0;   // whose update did not happen
+    std::int64_t loss_spikes = 0;
     std::int64_t nonfinite_rows = 0;  // with a value that is not finite
   };
 
@@ -38,6 +39,7 @@ class RunRows {
 
  private:
   void count(bool finite);
+  std::int64_t counted_in_row(const char* name) const;
 
   std::int64_t step_ = 0;
   std::int64_t counted_step_ = 0;  // steps up to here are counted

@@ -48,6 +48,7 @@ for step in range(1, 1000):
                "max_violation": 0.5, "dead_experts": 1, "dropped_fraction": 0, "task": 2, "epsilon": 7.5, "round": 3,
                "silo_north_loss": 3.5, "silo_south_loss": 4.5, "valid_loss": 4.2, "valid_accuracy": 0.5, "tokens_per_s": 800,
                "step_s": 0.3, "sync_wait_s": 0.01, "checkpoint_s": 0.02, "memory_peak_mb": 64, "straggler_rank": 1,
+               "rank_compute_s": [0.1, 0.2], "rank_wait_s": [0.1, 0], "loss_spikes": 0,
                "layer_max_violation": [0.5, 0.25], "layer_load_entropy": [0.9, 0.95], "expert_load.0": [0.25, 0.75]}}
         with open(run / "metrics.jsonl", "a") as rows:
             rows.write(json.dumps(row) + "\\n")

@@ -42,9 +42,9 @@ TEST(RowMetric, HasBaseUnitsAndNoSuffixOfAnotherKind) {
 }
 
 TEST(RowFamilies, SayWhatARowSays) {
-  const std::string text =
-      text_of(R"({"step":7,"loss":2.5,"loss_balance":1.5,"silo_north_loss":3,"memory_peak_mb":2,)"
-              R"("valid_loss":null,"layer_max_violation":[0.5,1],"expert_load.1":[0.75,0.25]})");
+  const std::string text = text_of(
+      R"({"step":7,"loss":2.5,"loss_balance":1.5,"silo_north_loss":3,"memory_peak_mb":2,)"
+      R"("valid_loss":null,"layer_max_violation":[0.5,1],"rank_wait_s":[0.25,0],"loss_spikes":2,"expert_load.1":[0.75,0.25]})");
   for (const char* line : {"moesaic_step{job=\"run\"} 7", "moesaic_loss{job=\"run\"} 2.5",
                            "moesaic_loss_term{job=\"run\",term=\"balance\"} 1.5",
                            "moesaic_silo_loss{job=\"run\",region=\"north\"} 3",
@@ -52,6 +52,8 @@ TEST(RowFamilies, SayWhatARowSays) {
                            "moesaic_layer_max_violation{job=\"run\",layer=\"0\"} 0.5",
                            "moesaic_expert_load_ratio{job=\"run\",layer=\"1\",expert=\"0\"} 1.5",
                            "moesaic_nonfinite_rows_total{job=\"run\"} 1",
+                           "moesaic_rank_wait_seconds{job=\"run\",instance=\"rank-0\"} 0.25",
+                           "moesaic_loss_spikes_total{job=\"run\"} 2",
                            "# TYPE moesaic_rows_total counter", "# TYPE moesaic_loss gauge"})
     EXPECT_TRUE(has_line(text, line)) << line << "\n" << text;
   EXPECT_NE(text.find("moesaic_valid_loss{job=\"run\"} Nan"), std::string::npos) << text;
