@@ -6,7 +6,7 @@
 #include "core/clock.h"
 #include "core/error.h"
 #include "core/fs.h"
-#include "core/host.h"
+#include "core/host_name.h"
 #include "process_tree.h"
 #include "stacks.h"
 

@@ -12,7 +12,7 @@
 
 #include "core/clock.h"
 #include "core/error.h"
-#include "core/host.h"
+#include "core/host_name.h"
 #include "core/standard_streams.h"
 #include "process_tree.h"
 #include "session_folder.h"

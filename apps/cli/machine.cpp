@@ -16,7 +16,7 @@
 #include <set>
 
 #include "core/format.h"
-#include "core/host.h"
+#include "core/host_name.h"
 
 namespace fs = std::filesystem;
 
@@ -77,9 +77,8 @@ bool siblings_share_memory() {
   static const int value = 1;
   const pid_t target = ::fork();
   if (target == 0) {
-    ::prctl(PR_SET_PDEATHSIG,
-            SIGKILL);  // a launcher that is killed meanwhile leaves nothing behind,
-    ::alarm(5);        // nor does one that was killed before this line
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a launcher that is killed meanwhile leaves nothing behind,
+    ::alarm(5);                          // nor does one that was killed before this line
     ::pause();
     ::_exit(0);
   }

@@ -3,7 +3,7 @@
 #include <cstdio>
 
 #include "core/format.h"
-#include "core/host.h"
+#include "core/host_name.h"
 #include "core/version.h"
 
 namespace moesaic::cli {

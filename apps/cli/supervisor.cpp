@@ -153,11 +153,14 @@ class Supervisor {
                        const std::string& from) const {
     const std::string who = failure.rank < 0 ? "the job" : format("rank {}", failure.rank);
     const std::string again =
-        decision.same_again ? "; THE SAME FAILURE AT THE SAME STEP as before: it may not pass" : "";
-    return format("restart {} (at most {} within {} s): {} failed {}: {}; going on from {}{}",
-                  decision.number, options_.restarts.restarts, options_.restarts.window_s, who,
+        decision.same_again
+            ? "; the same failure at the same step as before: it may not pass by itself"
+            : "";
+    return format("restart {} (at most {} within {} s): {} failed {}: {}; {}{}", decision.number,
+                  options_.restarts.restarts, options_.restarts.window_s, who,
                   where_it_failed(failure, job), failure.message,
-                  from.empty() ? "the start: there is no checkpoint yet" : from, again);
+                  from.empty() ? "there is no checkpoint yet" : "the newest checkpoint is " + from,
+                  again);
   }
 
   // What is told must never end the run.

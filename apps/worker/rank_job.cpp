@@ -9,7 +9,7 @@
 
 #include "core/clock.h"
 #include "core/fs.h"
-#include "core/host.h"
+#include "core/host_name.h"
 #include "core/json.h"
 #include "core/standard_streams.h"
 #include "engine/run_folder.h"

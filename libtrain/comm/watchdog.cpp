@@ -2,7 +2,7 @@
 
 #include <unistd.h>
 
-#include "core/host.h"
+#include "core/host_name.h"
 
 namespace moesaic {
 namespace {

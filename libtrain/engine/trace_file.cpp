@@ -8,7 +8,7 @@
 
 #include "comm/clock_offset.h"
 #include "core/fs.h"
-#include "core/host.h"
+#include "core/host_name.h"
 #include "observe/trace_json.h"
 
 namespace moesaic {

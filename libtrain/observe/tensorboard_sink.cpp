@@ -6,7 +6,7 @@
 
 #include "core/clock.h"
 #include "core/fs.h"
-#include "core/host.h"
+#include "core/host_name.h"
 #include "observe/event.h"
 
 namespace moesaic {

@@ -7,7 +7,7 @@
 #include <fstream>
 
 #include "core/error.h"
-#include "core/host.h"
+#include "core/host_name.h"
 
 namespace moesaic {
 namespace {

@@ -6,7 +6,7 @@
 
 #include "comm/nccl/nccl_backend.h"
 #include "core/error.h"
-#include "core/host.h"
+#include "core/host_name.h"
 
 namespace moesaic {
 namespace {
