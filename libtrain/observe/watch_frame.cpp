@@ -9,7 +9,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::size_t kLabel = 16;  // columns
+constexpr std::size_t kLabel = 18;  // columns
 constexpr std::size_t kValue = 12;
 constexpr std::size_t kMostHeight = 4;  // of a curve
 constexpr std::size_t kMostLayers = 8;

@@ -142,7 +142,7 @@ class Chart {
       if (!curve.steps.length) continue;
       let i = positionOf(curve.steps, step);
       if (i + 1 < curve.steps.length && curve.steps[i + 1] - step < step - curve.steps[i]) ++i;
-      rows.push(html("div", {}, swatch(curve.color), `${curve.label}: ${shown(curve.values[i])} (step ${curve.steps[i].toLocaleString("en")})`));
+      rows.push(html("div", {}, swatch(curve.color, curve.dash), `${curve.label}: ${shown(curve.values[i])} (step ${curve.steps[i].toLocaleString("en")})`));
     }
     this.tip.replaceChildren(...rows.slice(0, 12));
     const right = at > this.width / 2;
@@ -150,10 +150,12 @@ class Chart {
   }
 }
 
-function swatch(index) {
-  return html("span", {class: "swatch", "data-index": index, style: {background: colorOf(index)}});
+// A piece of the line that stands for a run.
+function swatch(index, dash = "") {
+  return svg("svg", {class: "swatch", viewBox: "0 0 22 8"},
+             svg("line", {x1: 1, x2: 21, y1: 4, y2: 4, "stroke-width": 3, stroke: colorOf(index), "stroke-dasharray": dash, "data-index": index}));
 }
 
 function legendOf(series) {
-  return html("div", {class: "legend"}, ...series.map(s => html("span", {}, swatch(s.color), s.label)));
+  return html("div", {class: "legend"}, ...series.map(s => html("span", {}, swatch(s.color, s.dash), s.label)));
 }

@@ -21,7 +21,7 @@ function svg(tag, attributes, ...children) {
 function shown(value) {
   if (typeof value !== "number" || !isFinite(value)) return "–";
   const size = Math.abs(value);
-  if (size >= 1e7 || (size > 0 && size < 1e-3)) return value.toExponential(3).replace("e+", "e");
+  if (size >= 1e7 || (size > 0 && size < 1e-3)) return Number(value.toPrecision(4)).toExponential().replace("e+", "e");
   return Number(value.toPrecision(size >= 1000 ? 6 : 4)).toLocaleString("en", {maximumFractionDigits: 6});
 }
 

@@ -30,7 +30,7 @@ function dashOf(index) {
 
 function drawAll() {
   for (const picture of pictures) picture.draw();
-  for (const swatch of document.querySelectorAll(".swatch")) swatch.style.background = colorOf(Number(swatch.dataset.index));
+  for (const line of document.querySelectorAll(".swatch line")) line.setAttribute("stroke", colorOf(Number(line.dataset.index)));
 }
 
 function setTheme(name) {
