@@ -2,9 +2,11 @@
 
 #include <cstdio>
 
+#include "config/recipe_reader.h"
 #include "core/format.h"
 #include "core/host_name.h"
 #include "core/version.h"
+#include "recipe_facts.h"
 
 namespace moesaic::cli {
 namespace {
@@ -15,21 +17,12 @@ std::optional<double> epsilon_budget(const Recipe& recipe) {
   return recipe.privacy->target_epsilon;
 }
 
-/// Nothing where it depends on the data.
-std::optional<std::int64_t> last_step(const Recipe& recipe) {
-  if (recipe.federated) return recipe.federated->rounds;
-  if (!recipe.continual || recipe.continual->tasks.empty()) return recipe.train.max_steps;
-  std::int64_t steps = 0;
-  for (const ContinualTask& task : recipe.continual->tasks) steps += task.max_steps;
-  return steps;
-}
-
 std::vector<RunFacts::Number> numbers_of(const Recipe& recipe) {
   std::vector<RunFacts::Number> numbers;
   const auto add = [&](const char* name, const char* help, double value) {
     numbers.push_back({name, help, value});
   };
-  if (const auto last = last_step(recipe))
+  if (const auto last = last_step_of(to_yaml(recipe)))
     add("moesaic_max_steps", "Last step or round of the run.", static_cast<double>(*last));
   if (const auto budget = epsilon_budget(recipe))
     add("moesaic_epsilon_budget", "Most privacy that may be spent.", *budget);
