@@ -41,6 +41,8 @@ SKIPPED = {
     ("running.md", "mpirun -n 16"): "16 ranks",
     ("running.md", "srun"): "a cluster",
     ("hardware.md", "moesaic plan finetune/large"): "the config.json of a model that a reader has",
+    ("monitoring.md", "prometheus"): "a server that runs until it is stopped",
+    ("monitoring.md", "sudo"): "Grafana, which has a machine of its own",
     ("weights.md", "moesaic import OLMoE-1B-7B"): "weights of 13 GB",
     ("finetune.md", "python3 scripts/experiments/finetune.py"): "only measures, for many hours",
     ("checkpoint.md", "checkpoint_speed"): "only measures, with a build of its own",
@@ -63,6 +65,7 @@ SHORTENED = {
     ("images.md", "moesaic train images/fashion_mnist"): [("$", " train.epochs=1")],
     ("install.md", "cmake --preset release"): [("$", " -DMOESAIC_CUDA=OFF -DMOESAIC_TESTS=OFF")],
     ("install.md", "cmake --install"): [("~/moesaic", "$PWD/installed")],
+    ("monitoring.md", "moesaic train smoke/quickstart"): [("$", " train.max_steps=20")],
     ("recipes.md", "moesaic train quickstart.yaml -n 2"): [("$", " train.max_steps=20")],
     ("recipes.md", "moesaic train quickstart.yaml train"): [("max_steps=1000", "max_steps=4"), ("$", " run_dir=runs/other")],
     ("text.md", "moesaic generate --model $model --prompt"): [("tokens 60", "tokens 8")],
@@ -82,6 +85,7 @@ NO_RUNS = "rm -rf runs/quickstart"
 BEFORE = {
     "data.md": "mkdir -p corpus && cp README.md corpus/a.txt && cp tests/fuzz/corpus/tokenizer/bpe tokenizer.json",
     "first-run.md": NO_RUNS,
+    "monitoring.md": NO_RUNS,
     "recipes.md": f"""{NO_RUNS} && echo '{{"text": "{"to be or not to be " * 60}"}}' | tee a.jsonl > b.jsonl""",
     "weights.md": "cp -a runs/quickstart runs/demo",
 }

@@ -12,6 +12,7 @@ ROWS = [
     ["core"],
     ["arch", "accounting", "aggregate", "identity", "metrics"],
     ["config", "observe"],
+    ["monitor"],
     ["comm", "data", "sites"],
     ["parallel"],
     ["nn", "optim", "store"],
@@ -22,7 +23,7 @@ ROWS = [
     ["engine", "inference"],
 ]
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}
-CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "identity", "metrics"}
+CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "identity", "metrics", "monitor"}
 TORCH_FREE = CLI_SEES | {"sites"}
 
 # Header pattern -> the only places (path prefixes or whole paths) that may include it.
@@ -34,6 +35,7 @@ OWNERS = [
     (r"kissfft/", ["libtrain/accounting/fft.cpp"]),
     (r"openssl/", ["libtrain/identity/", "libtrain/sites/handshake.cpp", "tests/sites/"]),
     (r"grpc/|grpcpp/|wire.*\.pb\.h", ["libtrain/sites/", "tests/sites/"]),
+    (r"prometheus/", ["libtrain/monitor/", "tests/monitor/"]),
     (r"CLI/", ["apps/"]),
     (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),
     (r"mpi\.h", ["libtrain/comm/mpi/", "libtrain/comm/nccl/", "tests/"]),

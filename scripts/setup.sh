@@ -4,7 +4,7 @@
 # Idempotent; a second call changes nothing and takes under a second.
 #   scripts/setup.sh            what moesaic and moesaic-worker are built from
 #   scripts/setup.sh --tests    also what the tests are built from
-#   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets
+#   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets, Prometheus
 #   scripts/setup.sh --peers    also Transformers, PEFT and torch, which parity and speed are compared with (several GB)
 #   scripts/setup.sh --pictures matplotlib in .venv-pictures, for the pictures of scripts/experiments
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
@@ -55,9 +55,9 @@ about_system() {
 packages=(g++ cmake ninja-build ccache python3-venv openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libcli11-dev
   libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev libpcre2-dev libutf8proc-dev libpng-dev zlib1g-dev
   libsodium-dev libkissfft-dev libssl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc
-  elfutils)
+  elfutils prometheus-cpp-dev)
 [ $tests = 0 ] || packages+=(libgtest-dev libbenchmark-dev)
-[ $parity = 0 ] || packages+=(clang libclang-rt-dev)  # the fuzz targets
+[ $parity = 0 ] || packages+=(clang libclang-rt-dev prometheus)  # the fuzz targets; what scrapes runs
 [ $peers = 0 ] || packages+=(python3-dev)             # torch compiles for the speed comparison
 
 # is_there PACKAGE: it is installed.   is_known PACKAGE: apt can install it.

@@ -15,6 +15,7 @@
 #include "dry_run.h"
 #include "launcher.h"
 #include "limits.h"
+#include "monitoring.h"
 #include "supervisor.h"
 #include "verbs.h"
 
@@ -101,7 +102,9 @@ SupervisedResult run_ranks(const Recipe& recipe, const Launch& launch,
 
 int start_training(const Recipe& recipe, const Launch& launch, const TrainArguments& arguments,
                    const Machine& machine) {
+  const auto monitor = monitor_of(recipe, !arguments.resume.empty());
   const auto [result, restarts] = run_ranks(recipe, launch, arguments, machine);
+  if (monitor) monitor->finished(result.exit_code);
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
   if (arguments.json) {
     const Json summary = {{"run_dir", recipe.run_dir},

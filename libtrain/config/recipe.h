@@ -145,11 +145,17 @@ struct EvalOptions {
   std::int64_t patience = 0;      // evaluations without a new best that end the run; 0 = never
 };
 
+/// Metrics for Prometheus over HTTP, from the launcher.
+struct PrometheusServer {
+  std::int64_t port = 0;  // 0 = any that is free
+};
+
 struct LogOptions {
   std::int64_t every_steps = 10;
   bool tensorboard = true;
   bool check_collectives = false;  // compare label and size over the group before each collective
   std::vector<std::int64_t> profile_steps;  // steps, from 1, whose trace is written
+  std::variant<Off, std::string, PrometheusServer> prometheus;  // false | textfile | {port: N}
 };
 
 /// Values by name, in the order in which they were given.

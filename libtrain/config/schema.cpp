@@ -191,6 +191,9 @@ void add_running(std::vector<Key>& keys) {
   add_key(keys, FIELD(log.profile_steps), from(1, kMostSteps),
           "Steps to record, such as [5, 6, 7]: each run of neighbours becomes "
           "<run_dir>/trace-<first>.json (docs/profiling.md).");
+  add_key(keys, FIELD(log.prometheus), one_of({"textfile"}),
+          "Metrics for Prometheus, from the launcher: false, textfile (<run_dir>/metrics.prom), or "
+          "{port: N} over HTTP, 0 = any free port (docs/monitoring.md).");
 }
 
 std::vector<KeyOf<SourceOptions>> source_keys() {
@@ -228,6 +231,14 @@ std::vector<KeyOf<ParameterGroupOptions>> group_keys() {
   return keys;
 }
 
+std::vector<KeyOf<PrometheusServer>> prometheus_keys() {
+  std::vector<KeyOf<PrometheusServer>> keys;
+  Rule port = from(0, 65535);
+  port.required = true;
+  add_key(keys, FIELD(port), port, "Where the launcher listens; 0 = any free port.");
+  return keys;
+}
+
 std::vector<Key> all_keys() {
   std::vector<Key> keys;
   add_model(keys);
@@ -261,6 +272,11 @@ const Schema<SourceOptions>& schema_of(const SourceOptions*) {
 const Schema<ParameterGroupOptions>& schema_of(const ParameterGroupOptions*) {
   static const Schema<ParameterGroupOptions> schema{
       "group", "{match: .*norm.*, learning_rate_ratio: 0.1}", group_keys()};
+  return schema;
+}
+
+const Schema<PrometheusServer>& schema_of(const PrometheusServer*) {
+  static const Schema<PrometheusServer> schema{"prometheus", "{port: 0}", prometheus_keys()};
   return schema;
 }
 

@@ -99,6 +99,7 @@ const Schema<TopKOptions>& schema_of(const TopKOptions*);
 const Schema<SecureAggregationOptions>& schema_of(const SecureAggregationOptions*);
 const Schema<ClientPrivacyOptions>& schema_of(const ClientPrivacyOptions*);
 const Schema<FederatedOptions>& schema_of(const FederatedOptions*);
+const Schema<PrometheusServer>& schema_of(const PrometheusServer*);
 
 template <class T>
 concept Described = requires(const T* owner) {
@@ -114,8 +115,8 @@ const Key* find_key(const std::string& path);
 /// Whether some key lies under `path`, as "train" has "train.max_steps".
 bool is_section(const std::string& path);
 
-/// What to say of `name` in the section `section` of a recipe, which is no key: that it is one of a
-/// later version, or belongs to another section, or the nearest name here.
+/// What to say of `name` in the section `section` of a recipe, which is no key: that it
+/// belongs to another section, or the nearest name here.
 std::string about_unknown_key(const std::string& section, const std::string& name);
 
 }  // namespace moesaic

@@ -1,7 +1,6 @@
 // What to say about a key that the schema does not have.
 #include <algorithm>
 #include <map>
-#include <set>
 
 #include "arch/arch.h"
 #include "config/schema.h"
@@ -9,12 +8,6 @@
 
 namespace moesaic {
 namespace {
-
-// Keys of the design that this version does not have: a recipe for a later one gets a clear answer.
-const std::set<std::string>& later_keys() {
-  static const std::set<std::string> keys = {"log.prometheus"};
-  return keys;
-}
 
 // What other trainers call a key of ours.
 const std::map<std::string, std::string>& names_elsewhere() {
@@ -60,8 +53,6 @@ std::string owner_of(const std::string& name) {
 }  // namespace
 
 std::string about_unknown_key(const std::string& section, const std::string& name) {
-  const std::string path = section.empty() ? name : section + "." + name;
-  if (later_keys().count(path) > 0) return "is not supported by this version of Moesaic; remove it";
   std::string hint = owner_of(name);
   if (hint.empty()) {
     std::vector<std::string> names =

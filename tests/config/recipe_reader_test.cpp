@@ -119,11 +119,17 @@ TEST_F(RecipeReader, NamesTheSectionThatOwnsAMisplacedKey) {
             "command line: moe.top_k: unknown key; the key is 'model.config.num_experts_per_tok'");
 }
 
-TEST_F(RecipeReader, SaysThatALaterKeyIsNotSupported) {
-  for (const char* key : {"log.prometheus"}) {
-    EXPECT_NE(problem({std::string(key) + "={a: 1}"}).find("not supported by this version"),
-              std::string::npos);
-  }
+TEST_F(RecipeReader, ReadsWhereMetricsForPrometheusGo) {
+  const auto read = [this](const std::string& value) {
+    return load(kSmall, {"log.prometheus=" + value}).recipe.log.prometheus;
+  };
+  EXPECT_TRUE(std::holds_alternative<Off>(read("false")));
+  EXPECT_EQ(std::get<std::string>(read("textfile")), "textfile");
+  EXPECT_EQ(std::get<PrometheusServer>(read("{port: 9400}")).port, 9400);
+  for (const char* wrong : {"true", "9400", "text", "{}", "{port: 65536}", "{port: -1}"})
+    EXPECT_NE(problem({std::string("log.prometheus=") + wrong}).find("log.prometheus"),
+              std::string::npos)
+        << wrong;
 }
 
 TEST_F(RecipeReader, RefusesWaysToRouteThatDoNotGoTogether) {
