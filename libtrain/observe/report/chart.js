@@ -92,8 +92,10 @@ class Chart {
                          svg("title", {}, `${curve.label}: resumed after step ${mark}`)));
       }
       const points = this.seen(curve).map(([step, value]) => [x.place(step).toFixed(1), y.place(value).toFixed(1)]);
-      group.append(svg("path", {d: "M" + points.map(p => p.join(" ")).join("L"), fill: "none", stroke: color, "stroke-width": 1.6,
-                                "stroke-linejoin": "round", "stroke-dasharray": curve.dash || "", class: "curve"}));
+      if (points.length) {
+        group.append(svg("path", {d: "M" + points.map(p => p.join(" ")).join("L"), fill: "none", stroke: color, "stroke-width": 1.6,
+                                  "stroke-linejoin": "round", "stroke-dasharray": curve.dash || "", class: "curve"}));
+      }
       if (points.length <= 30) {
         for (const [cx, cy] of points) group.append(svg("circle", {cx, cy, r: 2.4, fill: color}));
       }
