@@ -143,6 +143,10 @@ class Page(RunFolders):
         self.assertNotEqual(seen["light"][1], seen["dark"][1])
         self.browser.value("document.querySelector('#controls button').click()")
         self.assertEqual(self.browser.value(colors), seen["light"])
+        self.browser.value("setTheme('dark'); dispatchEvent(new Event('beforeprint'))")
+        self.assertEqual(self.browser.value(colors), seen["light"])
+        self.browser.value("dispatchEvent(new Event('afterprint'))")
+        self.assertEqual(self.browser.value(colors), seen["dark"])
         self.assertTrue(self.browser.pdf().startswith(b"%PDF"))
         self.assert_quiet()
 

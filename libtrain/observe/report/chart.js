@@ -73,9 +73,9 @@ class Chart extends Picture {
           svg('text', {x: x.from - 6, y: at, dy: '0.35em', 'text-anchor': 'end'}, shown(tick)));
     }
     for (const tick of x.ticks(6).filter(Number.isInteger)) {
-      this.svg.append(
-          svg('text', {x: x.place(tick).toFixed(1), y: this.height - 8, 'text-anchor': 'middle'},
-              tick.toLocaleString('en')));
+      const at = x.place(tick), atEnd = at > this.width - 40;
+      const look = {x: atEnd ? this.width - 4 : at, 'text-anchor': atEnd ? 'end' : 'middle'};
+      this.svg.append(svg('text', {y: this.height - 8, ...look}, tick.toLocaleString('en')));
     }
     this.svg.append(
         svg('line', {x1: x.from, x2: x.to, y1: y.from, y2: y.from, stroke: colors.faint}));

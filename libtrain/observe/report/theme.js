@@ -24,12 +24,9 @@ const themes = {
 };
 const dashes = ['', '6 3', '2 3', '8 3 2 3'];
 
-let printing = false;
 const pictures = [];  // each has draw()
 
-function theme() {
-  return printing ? themes.light : themes[document.documentElement.dataset.theme];
-}
+function theme() { return themes[document.documentElement.dataset.theme]; }
 
 function colorOf(index) {
   const series = theme().series;
@@ -53,12 +50,10 @@ function followTheme() {
   const dark = matchMedia('(prefers-color-scheme: dark)');
   document.documentElement.dataset.theme = dark.matches ? 'dark' : 'light';
   dark.addEventListener('change', () => setTheme(dark.matches ? 'dark' : 'light'));
+  let onScreen = '';
   addEventListener('beforeprint', () => {
-    printing = true;
-    drawAll();
+    onScreen = document.documentElement.dataset.theme;
+    setTheme('light');
   });
-  addEventListener('afterprint', () => {
-    printing = false;
-    drawAll();
-  });
+  addEventListener('afterprint', () => setTheme(onScreen));
 }
