@@ -4,7 +4,7 @@
 # Idempotent; a second call changes nothing and takes under a second.
 #   scripts/setup.sh            what moesaic and moesaic-worker are built from
 #   scripts/setup.sh --tests    also what the tests are built from
-#   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets, Prometheus
+#   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets, Prometheus, a headless browser
 #   scripts/setup.sh --peers    also Transformers, PEFT and torch, which parity and speed are compared with (several GB)
 #   scripts/setup.sh --pictures matplotlib in .venv-pictures, for the pictures of scripts/experiments
 #   scripts/setup.sh --gpu      the wheel with all its CUDA libraries (several GB)
@@ -58,6 +58,8 @@ packages=(g++ cmake ninja-build ccache python3-venv openmpi-bin libopenmpi-dev l
   elfutils prometheus-cpp-dev)
 [ $tests = 0 ] || packages+=(libgtest-dev libbenchmark-dev)
 [ $parity = 0 ] || packages+=(clang libclang-rt-dev prometheus)  # the fuzz targets; what scrapes runs
+# Pages of `moesaic report` in a browser; other systems have it under other names, and their tests go without.
+if [ $parity = 1 ] && grep -qx 'ID=debian' /etc/os-release 2> /dev/null; then packages+=(chromium-headless-shell); fi
 [ $peers = 0 ] || packages+=(python3-dev)             # torch compiles for the speed comparison
 
 # is_there PACKAGE: it is installed.   is_known PACKAGE: apt can install it.

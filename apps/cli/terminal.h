@@ -40,10 +40,10 @@ class Terminal {
  private:
   Event on_signal() const;
 
-  int signals_ = -1;     // a descriptor that they can be read from
-  sigset_t blocked_{};   // as before
-  bool keys_ = false;    // standard input is a terminal
-  termios settings_{};   // as before
+  int signals_ = -1;    // a descriptor that they can be read from
+  sigset_t blocked_{};  // as before
+  bool keys_ = false;   // standard input is a terminal
+  termios settings_{};  // as before
 };
 
 }  // namespace moesaic::cli

@@ -27,8 +27,8 @@ void collect_leaves(const YamlNode& node, const std::string& path, Leaves& leave
       collect_leaves(node.items[i], format("{}[{}]", path, i), leaves);
   } else if (node.is_mapping()) {
     for (std::size_t i = 0; i < node.items.size(); ++i)
-      collect_leaves(node.items[i], path.empty() ? node.keys[i].text : path + "." + node.keys[i].text,
-                     leaves);
+      collect_leaves(node.items[i],
+                     path.empty() ? node.keys[i].text : path + "." + node.keys[i].text, leaves);
   } else {
     leaves.emplace_back(path, leaf_text(node));
   }

@@ -187,8 +187,8 @@ std::vector<std::string> MetricsReader::remarks() const {
     texts.push_back(format("{} rows of {} are of steps that were there before: left out",
                            found_.disordered, path_));
   if (found_.torn)
-    texts.push_back(format("the last line of {} has no end: it is being written, or was cut off",
-                           path_));
+    texts.push_back(
+        format("the last line of {} has no end: it is being written, or was cut off", path_));
   return texts;
 }
 

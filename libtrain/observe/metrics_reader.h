@@ -31,8 +31,7 @@ class MetricsReader {
   /// Hands `take` each whole row that has come since the last call, in ascending order of steps.
   /// Where the file is another one than then, or shorter, `begin` is called and the rows come from
   /// its first on. Error(kData) when it cannot be read.
-  void read(const std::function<void()>& begin,
-            const std::function<void(const MetricsRow&)>& take);
+  void read(const std::function<void()>& begin, const std::function<void(const MetricsRow&)>& take);
 
   /// Of all calls since the last `begin`.
   const Found& found() const { return found_; }

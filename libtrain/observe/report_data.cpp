@@ -125,21 +125,23 @@ std::string load_cells(const LoadHistory::Column& column) {
   for (const std::vector<double>& shares : column) {
     for (const double share : shares) {
       const double power = std::log2(std::max(share, 0.0) * static_cast<double>(shares.size()));
-      const double level = (std::clamp(power, -kMostPower, kMostPower) + kMostPower) *
-                           kLevelsPerPower;
+      const double level =
+          (std::clamp(power, -kMostPower, kMostPower) + kMostPower) * kLevelsPerPower;
       cells += share > 0 ? kLevels[1 + static_cast<std::size_t>(std::lround(level))] : kLevels[0];
     }
   }
   return cells;
 }
 
-Json report_data(const std::vector<RunView>& runs,
-                 const std::vector<RecipeDifference>& differences, const ReportLimits& limits) {
+Json report_data(const std::vector<RunView>& runs, const std::vector<RecipeDifference>& differences,
+                 const ReportLimits& limits) {
   ReportLimits each = limits;
   each.points = std::max(limits.least_points, limits.points / curves_of(runs));
   each.load_cells /= std::max<std::size_t>(1, runs.size());
   each.recipe_bytes /= std::max<std::size_t>(1, runs.size());
-  Json data = {{"version", build_versions().front().second}, {"runs", Json::array()}, {"differences", Json::array()}};
+  Json data = {{"version", build_versions().front().second},
+               {"runs", Json::array()},
+               {"differences", Json::array()}};
   const std::vector<std::string> names = names_of(runs);
   for (std::size_t i = 0; i < runs.size(); ++i)
     data["runs"].push_back(RunJson(runs[i], names[i], each).take());

@@ -1,6 +1,7 @@
 // What a report shows, as JSON: the page's script draws it.
 //
-//   {"version", "runs": [{"name", "folder", "state", "step", "last_step", "rows", "starts", "resumed",
+//   {"version", "runs": [{"name", "folder", "state", "step", "last_step", "rows", "starts",
+//   "resumed",
 //     "remarks", "recipe", "curves": [{"name", "steps", "values", "lost": [count, first step]}],
 //     "loads": {"last", "layers", "experts", "columns", "cells"} | null, "tasks": {..} | null,
 //     "log": [{"time", "level", "text"}]}],
@@ -22,15 +23,14 @@ struct RecipeDifference {
 };
 
 struct ReportLimits {
-  std::size_t points = 200'000;      // of all curves; each keeps its extremes
-  std::size_t least_points = 64;     // of one curve
-  std::size_t load_cells = 2'000'000;  // of all heat maps
+  std::size_t points = 200'000;          // of all curves; each keeps its extremes
+  std::size_t least_points = 64;         // of one curve
+  std::size_t load_cells = 2'000'000;    // of all heat maps
   std::size_t recipe_bytes = 2'000'000;  // of all recipes
-  std::size_t tasks = 100;           // of a matrix that is shown
+  std::size_t tasks = 100;               // of a matrix that is shown
 };
 
-Json report_data(const std::vector<RunView>& runs,
-                 const std::vector<RecipeDifference>& differences,
+Json report_data(const std::vector<RunView>& runs, const std::vector<RecipeDifference>& differences,
                  const ReportLimits& limits = {});
 
 /// A column of loads as text, a character for each expert of each layer: '0' for nothing, the

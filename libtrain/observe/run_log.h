@@ -21,9 +21,9 @@ struct RunLog {
     kFailed,    // a rank has said why
   };
 
-  std::int64_t starts = 0;                    // the first and each one after it
-  std::vector<std::int64_t> resumed_after;    // steps of the checkpoints they have gone on from
-  std::vector<LogLine> lines;                 // starts, ends, warnings and errors, the newest last
+  std::int64_t starts = 0;                  // the first and each one after it
+  std::vector<std::int64_t> resumed_after;  // steps of the checkpoints they have gone on from
+  std::vector<LogLine> lines;               // starts, ends, warnings and errors, the newest last
   End end = End::kNone;
 };
 

@@ -49,8 +49,8 @@ const ThinnedCurve* RunMetrics::find(const std::string& name) const {
 std::vector<std::string> RunMetrics::remarks() const {
   std::vector<std::string> texts = reader_.remarks();
   if (too_many_)
-    texts.push_back(format("of more than {} different values the later ones are left out",
-                           kMostCurves));
+    texts.push_back(
+        format("of more than {} different values the later ones are left out", kMostCurves));
   return texts;
 }
 

@@ -16,7 +16,8 @@ std::vector<double> column_means(const std::vector<CurvePoint>& points, std::siz
   const auto span = static_cast<double>(points.back().step - first + 1);
   for (const CurvePoint& point : points) {
     const double share = static_cast<double>(point.step - first) / span;
-    const auto column = std::min(width - 1, static_cast<std::size_t>(share * static_cast<double>(width)));
+    const auto column =
+        std::min(width - 1, static_cast<std::size_t>(share * static_cast<double>(width)));
     sums[column] += point.value;
     counts[column] += 1;
   }

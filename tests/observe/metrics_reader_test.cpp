@@ -31,7 +31,8 @@ using Steps = std::vector<std::int64_t>;
 
 TEST(MetricsRowText, HoldsNumbersAndListsOfThem) {
   const auto row = metrics_row(
-      R"({"step":7,"loss":0.5,"lost":null,"name":"x","on":true,"load":[1,null,0.5],"new":{"step":9,"a":[1]}})");
+      R"({"step":7,"loss":0.5,"lost":null,"name":"x","on":true,"load":[1,null,0.5],)"
+      R"("new":{"step":9,"a":[1]}})");
   ASSERT_TRUE(row);
   EXPECT_EQ(row->step, 7);
   ASSERT_EQ(row->values.size(), 2U);
@@ -44,9 +45,9 @@ TEST(MetricsRowText, HoldsNumbersAndListsOfThem) {
 }
 
 TEST(MetricsRowText, IsNothingElse) {
-  for (const char* text : {"", "{", "[1]", "7", "\"step\"", R"({"loss":1})", R"({"step":"7"})",
-                           R"({"step":1.5})", R"({"step":-1})", R"({"step":1} {)",
-                           R"({"step":99999999999999999999})", R"([{"step":1}])"})
+  for (const char* text :
+       {"", "{", "[1]", "7", "\"step\"", R"({"loss":1})", R"({"step":"7"})", R"({"step":1.5})",
+        R"({"step":-1})", R"({"step":1} {)", R"({"step":99999999999999999999})", R"([{"step":1}])"})
     EXPECT_FALSE(metrics_row(text)) << text;
 }
 

@@ -61,9 +61,9 @@ TEST(ThinnedCurve, KeepsTheExtremesOfEachStretch) {
   const auto kept = curve_of(all, 64).points(256);
   // 64 buckets or 32 and more: a stretch of 4,000 points holds whole ones of at most 1,250 each.
   for (std::size_t begin = 0; begin + 4'000 <= all.size(); begin += 500) {
-    const auto inner = std::max_element(all.begin() + static_cast<std::ptrdiff_t>(begin) + 1'250,
-                                        all.begin() + static_cast<std::ptrdiff_t>(begin) + 2'750,
-                                        lower);
+    const auto inner =
+        std::max_element(all.begin() + static_cast<std::ptrdiff_t>(begin) + 1'250,
+                         all.begin() + static_cast<std::ptrdiff_t>(begin) + 2'750, lower);
     double highest = -1;
     for (const CurvePoint& point : kept) {
       if (point.step > all[begin].step && point.step < all[begin + 3'999].step)

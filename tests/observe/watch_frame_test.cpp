@@ -11,9 +11,9 @@ namespace moesaic {
 namespace {
 
 std::size_t columns_of(const std::string& line) {
-  return static_cast<std::size_t>(
-      std::count_if(line.begin(), line.end(),
-                    [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(line.begin(), line.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+  }));
 }
 
 class WatchFrame : public ::testing::Test {

@@ -1,18 +1,19 @@
 // Chart: curves over the steps as SVG. Drag = zoom, double click = all again.
 
-class Chart {
+class Chart extends Picture {
   // series: [{label, color, steps, values, dash, lost, marks}]; options: {log, legend}
   constructor(title, series, options = {}) {
-    Object.assign(this, {title, series, log: Boolean(options.log), view: null, width: 600, height: 280});
-    this.logButton = html("button", {onclick: () => { this.log = !this.log; this.draw(); }, title: "logarithmic axis"}, "log");
-    this.resetButton = html("button", {onclick: () => this.zoom(null), title: "show all steps"}, "all");
-    const saveButton = html("button", {onclick: () => save(fileName(title), this.svgText(), "image/svg+xml"), title: "save as SVG"}, "SVG");
-    this.host = html("div");
-    this.tip = html("div", {class: "tip", style: {display: "none"}});
-    this.figure = html("figure", {}, html("figcaption", {}, html("span", {}, title), this.resetButton, this.logButton, saveButton));
-    if (options.legend) this.figure.append(legendOf(series));
-    this.figure.append(this.host, this.tip);
-    pictures.push(this);
+    super(title);
+    Object.assign(this, {series, log: Boolean(options.log), view: null, width: 600, height: 280});
+    const turn = () => {
+      this.log = !this.log;
+      this.draw();
+    };
+    this.logButton = html('button', {onclick: turn, title: 'logarithmic axis'}, 'log');
+    this.resetButton =
+        html('button', {onclick: () => this.zoom(null), title: 'show all steps'}, 'all');
+    const legend = options.legend ? [legendOf(series)] : [];
+    this.figure = this.frame([this.resetButton, this.logButton], ...legend);
   }
 
   zoom(view) {
@@ -20,15 +21,12 @@ class Chart {
     this.draw();
   }
 
-  svgText() {
-    return new XMLSerializer().serializeToString(this.svg);
-  }
-
   // The points of a curve that are to be seen, with one more at each side.
   seen(curve) {
     if (!curve.steps.length) return [];
     const [low, high] = this.range;
-    const from = positionOf(curve.steps, low), to = Math.min(curve.steps.length - 1, positionOf(curve.steps, high) + 1);
+    const from = positionOf(curve.steps, low),
+          to = Math.min(curve.steps.length - 1, positionOf(curve.steps, high) + 1);
     const points = [];
     for (let i = from; i <= to; ++i) {
       if (!this.log || curve.values[i] > 0) points.push([curve.steps[i], curve.values[i]]);
@@ -37,7 +35,8 @@ class Chart {
   }
 
   setScales() {
-    const ends = this.series.filter(s => s.steps.length).flatMap(s => [s.steps[0], s.steps[s.steps.length - 1]]);
+    const ends = this.series.filter(s => s.steps.length)
+                     .flatMap(s => [s.steps[0], s.steps[s.steps.length - 1]]);
     this.range = this.view || [Math.min(...ends), Math.max(...ends)];
     let low = Infinity, high = -Infinity;
     for (const curve of this.series) {
@@ -54,15 +53,13 @@ class Chart {
   }
 
   draw() {
-    this.logButton.setAttribute("aria-pressed", this.log);
-    this.resetButton.style.display = this.view ? "" : "none";
+    this.logButton.setAttribute('aria-pressed', this.log);
+    this.resetButton.style.display = this.view ? '' : 'none';
     this.setScales();
     const colors = theme();
-    this.svg = svg("svg", {viewBox: `0 0 ${this.width} ${this.height}`, role: "img", "aria-label": `${this.title} over the steps`,
-                           "font-family": "sans-serif", "font-size": 11, fill: colors.faint});
-    this.svg.append(svg("rect", {width: this.width, height: this.height, fill: colors.paper, opacity: 0}));
+    this.begin(this.height, `${this.title} over the steps`);
     this.drawAxes(colors);
-    this.drawCurves(colors);
+    this.drawCurves();
     this.listen(colors);
     this.host.replaceChildren(this.svg);
   }
@@ -71,68 +68,102 @@ class Chart {
     const {x, y} = this;
     for (const tick of y.ticks(5)) {
       const at = y.place(tick).toFixed(1);
-      this.svg.append(svg("line", {x1: x.from, x2: x.to, y1: at, y2: at, stroke: colors.line}),
-                      svg("text", {x: x.from - 6, y: at, dy: "0.35em", "text-anchor": "end"}, shown(tick)));
+      this.svg.append(
+          svg('line', {x1: x.from, x2: x.to, y1: at, y2: at, stroke: colors.line}),
+          svg('text', {x: x.from - 6, y: at, dy: '0.35em', 'text-anchor': 'end'}, shown(tick)));
     }
     for (const tick of x.ticks(6).filter(Number.isInteger)) {
-      this.svg.append(svg("text", {x: x.place(tick).toFixed(1), y: this.height - 8, "text-anchor": "middle"}, tick.toLocaleString("en")));
+      const at = x.place(tick), atEnd = at > this.width - 40;
+      const look = {x: atEnd ? this.width - 4 : at, 'text-anchor': atEnd ? 'end' : 'middle'};
+      this.svg.append(svg('text', {y: this.height - 8, ...look}, tick.toLocaleString('en')));
     }
-    this.svg.append(svg("line", {x1: x.from, x2: x.to, y1: y.from, y2: y.from, stroke: colors.faint}));
+    this.svg.append(
+        svg('line', {x1: x.from, x2: x.to, y1: y.from, y2: y.from, stroke: colors.faint}));
   }
 
-  drawCurves(colors) {
-    const {x, y} = this;
-    const id = "clip-" + pictures.indexOf(this);
-    this.svg.append(svg("clipPath", {id}, svg("rect", {x: x.from, y: 0, width: x.to - x.from, height: y.from + 1})));
-    const group = svg("g", {"clip-path": `url(#${id})`});
+  drawCurves() {
+    const {x, y} = this, id = `clip-${pictures.indexOf(this)}`;
+    const inside = svg('rect', {x: x.from, y: 0, width: x.to - x.from, height: y.from + 1});
+    const group = svg('g', {'clip-path': `url(#${id})`});
     for (const curve of this.series) {
-      const color = colorOf(curve.color);
-      for (const mark of curve.marks || []) {
-        group.append(svg("line", {x1: x.place(mark), x2: x.place(mark), y1: y.to, y2: y.from, stroke: color, "stroke-dasharray": "1 4", class: "resumed"},
-                         svg("title", {}, `${curve.label}: resumed after step ${mark}`)));
-      }
-      const points = this.seen(curve).map(([step, value]) => [x.place(step).toFixed(1), y.place(value).toFixed(1)]);
-      group.append(svg("path", {d: "M" + points.map(p => p.join(" ")).join("L"), fill: "none", stroke: color, "stroke-width": 1.6,
-                                "stroke-linejoin": "round", "stroke-dasharray": curve.dash || "", class: "curve"}));
-      if (points.length <= 30) {
-        for (const [cx, cy] of points) group.append(svg("circle", {cx, cy, r: 2.4, fill: color}));
-      }
-      if (curve.lost && curve.lost[0] > 0) {
-        group.append(svg("text", {x: x.place(curve.lost[1]), y: 11, fill: color, "text-anchor": "middle", class: "lost"}, "×",
-                         svg("title", {}, `${curve.label}: ${curve.lost[0]} values that are not finite, the first at step ${curve.lost[1]}`)));
-      }
+      for (const mark of curve.marks || []) this.drawResumed(group, curve, mark);
+      this.drawCurve(group, curve);
     }
-    this.svg.append(group);
+    this.svg.append(svg('clipPath', {id}, inside), group);
+  }
+
+  drawResumed(group, curve, step) {
+    const {x, y} = this, at = x.place(step);
+    const title = svg('title', {}, `${curve.label}: resumed after step ${step}`);
+    const look = {stroke: colorOf(curve.color), 'stroke-dasharray': '1 4', class: 'resumed'};
+    group.append(svg('line', {x1: at, x2: at, y1: y.to, y2: y.from, ...look}, title));
+  }
+
+  drawCurve(group, curve) {
+    const {x, y} = this, color = colorOf(curve.color);
+    const places = this.seen(curve).map(
+        ([step, value]) => [x.place(step).toFixed(1), y.place(value).toFixed(1)]);
+    if (places.length) {
+      const d = 'M' + places.map(place => place.join(' ')).join('L');
+      const look = {
+        'stroke-width': 1.6,
+        'stroke-linejoin': 'round',
+        'stroke-dasharray': curve.dash
+      };
+      group.append(svg('path', {d, fill: 'none', stroke: color, class: 'curve', ...look}));
+    }
+    if (places.length <= 30) {
+      for (const [cx, cy] of places) group.append(svg('circle', {cx, cy, r: 2.4, fill: color}));
+    }
+    const [lost, first] = curve.lost;
+    if (lost === 0) return;
+    const words = `${curve.label}: ${lost} values that are not finite, the first at step ${first}`;
+    const look = {x: x.place(first), y: 11, fill: color, 'text-anchor': 'middle', class: 'lost'};
+    group.append(svg('text', look, '×', svg('title', {}, words)));
   }
 
   listen(colors) {
-    const line = svg("line", {y1: this.y.to, y2: this.y.from, stroke: colors.faint, visibility: "hidden"});
-    const chosen = svg("rect", {y: this.y.to, height: this.y.from - this.y.to, fill: colors.faint, opacity: 0.25, visibility: "hidden"});
+    const line =
+        svg('line', {y1: this.y.to, y2: this.y.from, stroke: colors.faint, visibility: 'hidden'});
+    const chosen = svg('rect', {
+      y: this.y.to,
+      height: this.y.from - this.y.to,
+      fill: colors.faint,
+      opacity: 0.25,
+      visibility: 'hidden'
+    });
     this.svg.append(line, chosen);
     let start = null;
     const place = event => {
       const box = this.svg.getBoundingClientRect();
-      return Math.min(this.x.to, Math.max(this.x.from, (event.clientX - box.left) * this.width / box.width));
+      return Math.min(
+          this.x.to, Math.max(this.x.from, (event.clientX - box.left) * this.width / box.width));
     };
-    this.svg.addEventListener("pointerdown", event => { start = place(event); });
-    this.svg.addEventListener("pointermove", event => {
-      const at = place(event);
-      fill(line, {x1: at, x2: at, visibility: "visible"}, []);
-      this.showValues(this.x.valueAt(at), at);
-      if (start !== null) fill(chosen, {x: Math.min(start, at), width: Math.abs(at - start), visibility: "visible"}, []);
+    this.svg.addEventListener('pointerdown', event => {
+      start = place(event);
     });
-    this.svg.addEventListener("pointerup", event => {
+    this.svg.addEventListener('pointermove', event => {
+      const at = place(event);
+      fill(line, {x1: at, x2: at, visibility: 'visible'}, []);
+      this.showValues(this.x.valueAt(at), at);
+      if (start !== null)
+        fill(
+            chosen, {x: Math.min(start, at), width: Math.abs(at - start), visibility: 'visible'},
+            []);
+    });
+    this.svg.addEventListener('pointerup', event => {
       const at = place(event), from = start;
       start = null;
-      chosen.setAttribute("visibility", "hidden");
-      if (from !== null && Math.abs(at - from) > 8) this.zoom([from, at].sort((a, b) => a - b).map(p => this.x.valueAt(p)));
+      chosen.setAttribute('visibility', 'hidden');
+      if (from !== null && Math.abs(at - from) > 8)
+        this.zoom([from, at].sort((a, b) => a - b).map(p => this.x.valueAt(p)));
     });
-    this.svg.addEventListener("pointerleave", () => {
+    this.svg.addEventListener('pointerleave', () => {
       start = null;
-      for (const part of [line, chosen]) part.setAttribute("visibility", "hidden");
-      this.tip.style.display = "none";
+      for (const part of [line, chosen]) part.setAttribute('visibility', 'hidden');
+      this.tip.style.display = 'none';
     });
-    this.svg.addEventListener("dblclick", () => this.zoom(null));
+    this.svg.addEventListener('dblclick', () => this.zoom(null));
   }
 
   // The value of each curve at the point next to `step`.
@@ -142,20 +173,35 @@ class Chart {
       if (!curve.steps.length) continue;
       let i = positionOf(curve.steps, step);
       if (i + 1 < curve.steps.length && curve.steps[i + 1] - step < step - curve.steps[i]) ++i;
-      rows.push(html("div", {}, swatch(curve.color, curve.dash), `${curve.label}: ${shown(curve.values[i])} (step ${curve.steps[i].toLocaleString("en")})`));
+      rows.push(html(
+          'div', {}, swatch(curve.color, curve.dash),
+          `${curve.label}: ${shown(curve.values[i])} (step ${
+              curve.steps[i].toLocaleString('en')})`));
     }
     this.tip.replaceChildren(...rows.slice(0, 12));
     const right = at > this.width / 2;
-    Object.assign(this.tip.style, {display: "", top: "2.6rem", left: right ? "5rem" : "", right: right ? "" : "1rem"});
+    Object.assign(
+        this.tip.style,
+        {display: '', top: '2.6rem', left: right ? '5rem' : '', right: right ? '' : '1rem'});
   }
 }
 
 // A piece of the line that stands for a run.
-function swatch(index, dash = "") {
-  return svg("svg", {class: "swatch", viewBox: "0 0 22 8"},
-             svg("line", {x1: 1, x2: 21, y1: 4, y2: 4, "stroke-width": 3, stroke: colorOf(index), "stroke-dasharray": dash, "data-index": index}));
+function swatch(index, dash = '') {
+  return svg('svg', {class: 'swatch', viewBox: '0 0 22 8'}, svg('line', {
+               x1: 1,
+               x2: 21,
+               y1: 4,
+               y2: 4,
+               'stroke-width': 3,
+               stroke: colorOf(index),
+               'stroke-dasharray': dash,
+               'data-index': index
+             }));
 }
 
 function legendOf(series) {
-  return html("div", {class: "legend"}, ...series.map(s => html("span", {}, swatch(s.color, s.dash), s.label)));
+  return html(
+      'div', {class: 'legend'},
+      ...series.map(s => html('span', {}, swatch(s.color, s.dash), s.label)));
 }

@@ -5,7 +5,9 @@ function linearTicks(low, high, most) {
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map(m => m * power).find(s => s >= rough) || rough;
   const ticks = [];
-  for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12) && ticks.length <= 2 * most; ++i) ticks.push(i * step);
+  for (let i = Math.ceil(low / step); i * step <= high * (1 + 1e-12) && ticks.length <= 2 * most;
+       ++i)
+    ticks.push(i * step);
   return ticks;
 }
 
@@ -14,7 +16,8 @@ function logTicks(low, high) {
   const parts = decades < 1.2 ? [1, 2, 3, 5, 7] : decades < 3 ? [1, 3] : [1];
   const every = Math.max(1, Math.ceil(decades / 7));
   const ticks = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power += every) {
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high));
+       power += every) {
     for (const part of parts) ticks.push(part * 10 ** power);
   }
   return ticks.filter(tick => tick >= low && tick <= high);
@@ -29,13 +32,14 @@ class Scale {
     Object.assign(this, {low, high, from, to, log});
   }
   place(value) {
-    const share = this.log ? Math.log(value / this.low) / Math.log(this.high / this.low)
-                           : (value - this.low) / (this.high - this.low);
+    const share = this.log ? Math.log(value / this.low) / Math.log(this.high / this.low) :
+                             (value - this.low) / (this.high - this.low);
     return this.from + share * (this.to - this.from);
   }
   valueAt(place) {
     const share = (place - this.from) / (this.to - this.from);
-    return this.log ? this.low * (this.high / this.low) ** share : this.low + share * (this.high - this.low);
+    return this.log ? this.low * (this.high / this.low) ** share :
+                      this.low + share * (this.high - this.low);
   }
   ticks(most) {
     const round = this.log ? logTicks(this.low, this.high) : [];
@@ -48,8 +52,10 @@ function positionOf(steps, step) {
   let low = 0, high = steps.length - 1;
   while (low < high) {
     const middle = (low + high + 1) >> 1;
-    if (steps[middle] <= step) low = middle;
-    else high = middle - 1;
+    if (steps[middle] <= step)
+      low = middle;
+    else
+      high = middle - 1;
   }
   return low;
 }
