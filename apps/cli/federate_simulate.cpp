@@ -152,7 +152,7 @@ int run_simulate(const RecipeArguments& arguments) {
   refuse_inside_a_job("federate simulate " + arguments.path);
   Recipe recipe = require_recipe(arguments.path, arguments.overrides);
   require_across_sites(recipe);
-  require_in_one_job(recipe);  // the silos' data
+  require_data_of_silos(recipe);
   return Simulation(arguments, std::move(recipe)).run();
 }
 
