@@ -98,6 +98,7 @@ class SiteSilo {
   aggregate::ServerState controls_;
   std::optional<aggregate::SecureSilo> secure_;  // of the sum under way; the chief's
   std::map<std::string, std::string> sealed_;    // for it, by sender
+  std::string masked_;                           // what its masks were used for
 };
 
 }  // namespace moesaic

@@ -1,8 +1,10 @@
 // SiteSilo: its part of a round of which only the sum is seen. All of it is the chief's.
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
 #include <cmath>
 #include <set>
-
-#include <ATen/ops/empty.h>
+#include <span>
 
 #include "config/silos.h"
 #include "core/error.h"
@@ -50,8 +52,11 @@ void SiteSilo::take_part_in_sum(const sites::Message& order) {
 Json SiteSilo::answer_in_sum(const sites::Message& order) {
   const std::string label = order.body.at("label").get<std::string>();
   if (order.kind == words::kSecureKeys) {
-    if (!secure_ || secure_->label() != label) secure_.emplace(options_.site.name, label);
-    sealed_.clear();
+    if (!secure_ || secure_->label() != label) {
+      secure_.emplace(options_.site.name, label);
+      sealed_.clear();
+      masked_.clear();
+    }
     return {{"label", label}, {"key", aggregate::text_of(secure_->public_key())}};
   }
   MOESAIC_CHECK(secure_ && secure_->label() == label, ErrorKind::kData,
@@ -73,6 +78,12 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
     log_.warn("round {}: an offer for a secure sum in which this silo has no part", offer.round);
     return "";
   }
+  // Two changes under the same masks would tell their difference.
+  const std::string use = offer.model.digest + format(" {}", join(offer.silos, " "));
+  MOESAIC_CHECK(masked_.empty() || masked_ == use, ErrorKind::kRecipe,
+                "round {}: the coordinator asks for a second change under the same masks",
+                offer.round);
+  masked_ = use;
   sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
   const ParameterSet& parameters = *training_->parts().parameters;
   const SharedFile file({.path = at("exchange/change.safetensors"), .who = "the change"},
