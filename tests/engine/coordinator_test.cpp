@@ -232,17 +232,17 @@ TEST(Coordinator, GoesOnWithoutAChangeThatCannotBeUsed) {
   EXPECT_TRUE(sites.is_that_of_one_job(two));
 }
 
-Sites secure_sites(std::int64_t threshold) {
-  Sites sites;
-  sites.recipe.federated->secure_aggregation = SecureAggregationOptions{threshold};
-  sites.recipe.federated->rounds = 1;
-  return sites;
-}
+struct SecureSites : Sites {
+  explicit SecureSites(std::int64_t threshold) {
+    recipe.federated->secure_aggregation = SecureAggregationOptions{threshold};
+    recipe.federated->rounds = 1;
+  }
+};
 
 // 2^31 / 3 levels to 1: the mean is right to 2e-9.
 TEST(Coordinator, FindsTheMeanOfWhichItSeesTheSumAlone) {
   for (const char* type : {"fedavg", "fedadam"}) {
-    Sites sites = secure_sites(2);
+    SecureSites sites(2);
     sites.recipe.federated->aggregator.type = type;
     sites.recipe.federated->aggregator.tau = 1;  // else a rounding error counts much
     sites.start();
@@ -251,7 +251,7 @@ TEST(Coordinator, FindsTheMeanOfWhichItSeesTheSumAlone) {
 }
 
 TEST(Coordinator, FindsTheSumWithoutASiloThatDroppedOut) {
-  Sites sites = secure_sites(2);
+  SecureSites sites(2);
   sites.recipe.federated->deadline_s = 2;
   sites.start([](FakeSilos& silos) {
     silos.faults["s2"] = [](const Sent&) { return std::vector<Sent>(); };
@@ -262,7 +262,7 @@ TEST(Coordinator, FindsTheSumWithoutASiloThatDroppedOut) {
 }
 
 TEST(Coordinator, FindsNoSumBelowTheThreshold) {
-  Sites sites = secure_sites(3);
+  SecureSites sites(3);
   sites.recipe.federated->deadline_s = 2;
   EXPECT_THROW(sites.start([](FakeSilos& silos) {
     silos.threshold = 3;
@@ -273,7 +273,7 @@ TEST(Coordinator, FindsNoSumBelowTheThreshold) {
 
 // After each of its messages in turn; a try that was cut short is begun anew with other keys.
 TEST(Coordinator, FindsTheSumThoughItWasKilled) {
-  Sites sites = secure_sites(2);
+  SecureSites sites(2);
   for (int after = 6; after < 40; ++after) {
     try {
       sites.start([&](FakeSilos& silos) { silos.dies_after = after; });
