@@ -22,7 +22,7 @@ class SiloClient {
     double heartbeat_s = 10.0;
     double stall_s = 60.0;  // a call or transfer in which nothing moves for so long is begun anew
     double deadline_s = 600.0;    // for so long the coordinator may be away
-    std::function<void()> alive;  // called between tries and pieces; may throw to end the call
+    std::function<void()> alive;  // called every half second and between pieces; may throw
   };
 
   /// Reads the keys; nothing is connected yet. Error(kData) for keys that cannot be used.

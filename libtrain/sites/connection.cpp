@@ -5,7 +5,9 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
+#include <future>
 #include <thread>
+#include <utility>
 
 #include "sites/grpc_setup.h"
 #include "sites/handshake.h"
@@ -57,7 +59,9 @@ Connection::Connection(const SiloClient::Options& options, const identity::Keys&
     : options_(options),
       keys_(keys),
       stub_(wire::Federation::NewStub(channel_to(options, keys))),
-      heard_(std::chrono::steady_clock::now()) {}
+      heard_(std::chrono::steady_clock::now()) {
+  check_address(options.connect);
+}
 
 std::chrono::system_clock::time_point Connection::after(double seconds) {
   const std::chrono::duration<double> span(seconds);
@@ -99,6 +103,21 @@ void Connection::call(const Attempt& attempt, const Remedy& remedy) {
     if (status.error_code() == grpc::StatusCode::UNAVAILABLE) look_at_handshake();
     pause(reason);
   }
+}
+
+grpc::Status Connection::await(grpc::ClientContext& context,
+                               const std::function<void(const Done&)>& start) {
+  const auto promise = std::make_shared<std::promise<grpc::Status>>();
+  std::future<grpc::Status> status = promise->get_future();
+  start([promise](grpc::Status got) { promise->set_value(std::move(got)); });
+  try {
+    while (status.wait_for(std::chrono::milliseconds(500)) != std::future_status::ready) alive();
+  } catch (...) {
+    context.TryCancel();
+    status.wait();
+    throw;
+  }
+  return status.get();
 }
 
 void Connection::look_at_handshake() {

@@ -31,6 +31,11 @@ class Connection {
   /// when nothing was heard for deadline_s, or TLS cannot work.
   void call(const Attempt& attempt, const Remedy& remedy);
 
+  /// Waits for an asynchronous call, with `alive` every half second; when that throws, the call is
+  /// cut short first. `start` begins it and hands on `done`.
+  using Done = std::function<void(grpc::Status)>;
+  grpc::Status await(grpc::ClientContext& context, const std::function<void(const Done&)>& start);
+
   /// The coordinator was heard, or took something: patience begins anew.
   void heard();
   /// Lets the caller's own work go on; may throw.

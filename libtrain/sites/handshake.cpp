@@ -136,6 +136,8 @@ Handshake finish(SSL& ssl, const std::string& address) {
 
 }  // namespace
 
+void check_address(const std::string& address) { parts_of(address); }
+
 Handshake try_handshake(const std::string& address, const identity::Keys& keys) {
   const HostAndPort parts = parts_of(address);
   const ContextPtr context = context_of(keys);

@@ -14,10 +14,12 @@ enum class Handshake {
   kClosed,  // the other side closed the connection at the end: it may not accept our certificate
 };
 
+/// Error(kUsage) when it is not HOST:PORT.
+void check_address(const std::string& address);
+
 /// `address`: HOST:PORT. Takes at most some seconds. `keys` without a certificate show none.
 /// Error(kCommunication) with the reason when the other side's certificate is not accepted (another
 /// authority, host or time, no coordinator's), or it says why it does not accept ours.
-/// Error(kUsage) when `address` is not of that form.
 Handshake try_handshake(const std::string& address, const identity::Keys& keys);
 
 }  // namespace moesaic::sites

@@ -45,6 +45,8 @@ std::uint64_t Inbox::expect(const std::string& silo, const Blob& blob) {
   check(blob);
   const std::lock_guard lock(mutex_);
   make_folder(folder_of(silo));
+  // What is here must not grow any more once it was told.
+  if (const auto upload = silos_[silo].uploading.lock()) upload->replace();
   const std::string& taken = silos_[silo].taken;
   for (const std::string& name : names_in(folder_of(silo))) {
     const bool kept =
@@ -58,16 +60,9 @@ std::uint64_t Inbox::expect(const std::string& silo, const Blob& blob) {
 
 std::shared_ptr<Inbox::Upload> Inbox::begin(const std::string& silo, const Blob& blob) {
   expect(silo, blob);
-  const auto replace = [&](const std::shared_ptr<Upload>& next) {
-    const std::lock_guard lock(mutex_);
-    std::weak_ptr<Upload>& newest = silos_[silo].uploading;
-    const std::shared_ptr<Upload> before = newest.lock();
-    newest = next;
-    return before;
-  };
-  if (const auto before = replace(nullptr)) before->replace();
   auto upload = std::make_shared<Upload>(path_of(silo, blob), blob);
-  if (const auto before = replace(upload)) before->replace();
+  const std::lock_guard lock(mutex_);
+  silos_[silo].uploading = upload;
   return upload;
 }
 

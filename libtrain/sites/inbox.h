@@ -18,8 +18,9 @@ class Inbox {
  public:
   Inbox(std::string folder, std::uint64_t most_bytes);
 
-  /// How much of a file is here. Makes place for it: another one of the silo that was coming in, or
-  /// that no message named, is removed. Error(kData) when it is too large.
+  /// How much of a file is here: what another transfer of the silo brings from now on is refused.
+  /// Makes place for it: another file that was coming in, or that no message named, is removed.
+  /// Error(kData) when it is too large.
   std::uint64_t expect(const std::string& silo, const Blob& blob);
 
   /// One transfer of a file. A later one of the same silo takes its place: then add() throws.

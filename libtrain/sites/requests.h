@@ -32,6 +32,11 @@ struct PendingAnswer {
 
 class Requests {
  public:
+  Requests() = default;
+  ~Requests() { stop(); }
+  Requests(const Requests&) = delete;
+  Requests& operator=(const Requests&) = delete;
+
   /// The answer to a message of this silo that came before and was not refused. `text` is what
   /// makes two messages the same.
   std::optional<Answer> find(const std::string& silo, const std::string& text) const;

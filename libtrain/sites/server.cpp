@@ -63,7 +63,7 @@ struct CoordinatorServer::Parts {
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, alive.time_ms);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, alive.timeout_ms);
     builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
-    builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, 100);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PING_STRIKES, 0);
     builder.AddListeningPort(options.listen, credentials_of(keys), &port);
     builder.RegisterService(&service);
     server = builder.BuildAndStart();
