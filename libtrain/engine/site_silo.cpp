@@ -292,7 +292,9 @@ void SiteSilo::send(const std::string& what, const sites::Message& message,
 
 void SiteSilo::say_goodbye(const std::string& reason) noexcept {
   try {
-    door_->send({.kind = std::string(sites::kGoodbyeKind), .body = {{"reason", reason}}}, "");
+    door_->send({.kind = std::string(sites::kGoodbyeKind),
+                 .body = {{"reason", reason}, {"time", unix_time()}}},
+                "");
   } catch (const std::exception&) {  // the coordinator will notice
   }
 }
