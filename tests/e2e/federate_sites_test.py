@@ -25,7 +25,7 @@ log: {{tensorboard: false}}
 federated:
   rounds: 3
   local_steps: 3
-  heartbeat_s: 0.5
+  heartbeat_s: 5
   deadline_s: 60
   drain_s: 10
   silos:
@@ -129,7 +129,7 @@ class FederateSites(RunTest):
 
     def test_rounds_go_on_without_a_silo_that_was_killed(self):
         self.keys()
-        coordinator = self.coordinator("federated.rounds=6")
+        coordinator = self.coordinator("federated.rounds=6", "federated.heartbeat_s=0.5")
         letters, digits = self.silo("letters"), self.silo("digits")
         self.wait_for_rows(1)
         self.kill_ranks("digits")
