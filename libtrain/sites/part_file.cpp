@@ -42,10 +42,12 @@ PartFile::PartFile(const std::string& path, const Blob& blob, const std::functio
     : path_(path), part_(part_of(path)), blob_(blob) {
   const std::uint64_t there = bytes_there(path, blob);
   check_space(path_, blob_.bytes - there);
+  if (there > 0) bytes_ = hash_.update_from(part_, there, alive);
   descriptor_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
   if (descriptor_ < 0) fail_part(part_);
-  if (there > 0) bytes_ = hash_.update_from(part_, there, alive);
-  if (::ftruncate(descriptor_, static_cast<off_t>(bytes_)) != 0) fail_part(part_);
+  if (::ftruncate(descriptor_, static_cast<off_t>(bytes_)) == 0) return;
+  ::close(std::exchange(descriptor_, -1));
+  fail_part(part_);
 }
 
 PartFile::~PartFile() {
