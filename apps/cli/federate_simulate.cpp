@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <ctime>
 #include <memory>
 
 #include "config/recipe_reader.h"
@@ -79,6 +80,23 @@ class Site {
   bool is_open_ = true;
 };
 
+/// The signals that stop a program, kept until they are asked for. Children get them as they are.
+class HeldSignals {
+ public:
+  HeldSignals() {
+    sigemptyset(&set_);
+    for (const int signal : {SIGINT, SIGTERM}) sigaddset(&set_, signal);
+    ::sigprocmask(SIG_BLOCK, &set_, nullptr);
+  }
+  bool came() const {
+    const timespec at_once{};
+    return ::sigtimedwait(&set_, nullptr, &at_once) > 0;
+  }
+
+ private:
+  sigset_t set_{};
+};
+
 class Simulation {
  public:
   Simulation(const RecipeArguments& arguments, Recipe recipe)
@@ -128,7 +146,7 @@ class Simulation {
   }
 
   // The coordinator tells the silos when all is done. Without it they are stopped.
-  static int wait(Site& coordinator, std::vector<std::unique_ptr<Site>>& silos) {
+  int wait(Site& coordinator, std::vector<std::unique_ptr<Site>>& silos) const {
     std::optional<int> code;
     for (;;) {
       const bool was_there = !code;
@@ -137,6 +155,10 @@ class Simulation {
       if (code && silos.empty()) return *code;
       if (was_there && code && *code != 0)
         for (const auto& silo : silos) silo->stop();
+      if (signals_.came()) {
+        coordinator.stop();
+        for (const auto& silo : silos) silo->stop();
+      }
       std::vector<pollfd> ready = {{code ? -1 : coordinator.pipe(), POLLIN, 0}};
       for (const auto& silo : silos) ready.push_back({silo->pipe(), POLLIN, 0});
       ::poll(ready.data(), ready.size(), 100);
@@ -145,6 +167,7 @@ class Simulation {
 
   const RecipeArguments& arguments_;
   Recipe recipe_;
+  HeldSignals signals_;
   std::string address_;
 };
 
@@ -152,7 +175,7 @@ int run_simulate(const RecipeArguments& arguments) {
   refuse_inside_a_job("federate simulate " + arguments.path);
   Recipe recipe = require_recipe(arguments.path, arguments.overrides);
   require_across_sites(recipe);
-  require_in_one_job(recipe);  // the silos' data
+  require_data_of_silos(recipe);
   return Simulation(arguments, std::move(recipe)).run();
 }
 

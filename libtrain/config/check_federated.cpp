@@ -172,6 +172,12 @@ class FederatedCheck {
     refuse(is_compressed(), key,
            "does not go with compression: masked values are uniform numbers, of which nothing can "
            "be left out");
+    refuse(rule_.experts != "uniform", key,
+           "does not go with aggregator.experts routed_tokens, which weighs each silo's experts");
+    refuse(federated_.local_epochs && rule_.weights != "uniform", key,
+           format("with local_epochs needs aggregator.weights uniform: how much of a round is a "
+                  "silo's with {} nobody may know",
+                  rule_.weights));
     const bool joins = rule_.lora != "average" && rule_.lora != "frozen_a";
     refuse(
         joins, key,

@@ -78,8 +78,6 @@ void require_done(const Recipe& recipe, const std::string& where) {
              "rewind does not go with federated: there is no checkpoint within a round");
   const FederatedOptions& federated = *recipe.federated;
   const auto& rule = federated.aggregator;
-  refuse(!std::holds_alternative<Off>(federated.secure_aggregation), "secure_aggregation",
-         format("is not done {}: each silo's change is seen by whoever aggregates", where));
   refuse(federated.privacy.has_value(), "privacy", format("is not done {}", where));
   refuse(rule.lora == "stacking" || rule.lora == "residual", "aggregator.lora",
          format("{} is not done {}; average, frozen_a and svd are", rule.lora, where));
@@ -96,12 +94,30 @@ void require_done(const Recipe& recipe, const std::string& where) {
 
 void require_in_one_job(const Recipe& recipe) {
   require_done(recipe, "within one job");
+  if (is_secure(recipe))
+    throw KeyError("federated.secure_aggregation",
+                   "hides the silos of several jobs from each other; within one job it is not "
+                   "done, across sites it is");
+  require_data_of_silos(recipe);
+}
+
+void require_data_of_silos(const Recipe& recipe) {
   const std::vector<SiloOptions> silos = silos_of(recipe);
   for (std::size_t i = 0; i < silos.size(); ++i) {
     if (silos[i].train.empty())
       throw KeyError(format("federated.silos[{}].train", i),
-                     "is missing: within one job each silo's data are named here");
+                     "is missing: where all silos run together their data are named here");
   }
+}
+
+bool is_secure(const Recipe& recipe) {
+  return recipe.federated &&
+         std::holds_alternative<SecureAggregationOptions>(recipe.federated->secure_aggregation);
+}
+
+std::size_t threshold_of(const Recipe& recipe) {
+  return static_cast<std::size_t>(
+      std::get<SecureAggregationOptions>(recipe.federated->secure_aggregation).threshold);
 }
 
 void require_across_sites(const Recipe& recipe) {

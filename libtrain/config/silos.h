@@ -36,8 +36,14 @@ SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world);
 /// KeyError for what a federation within one job does not do, such as to hide silos from each
 /// other.
 void require_in_one_job(const Recipe& recipe);
+/// KeyError for a silo without data.
+void require_data_of_silos(const Recipe& recipe);
 /// The same of one across sites; Error(kRecipe) where there is no block federated.
 void require_across_sites(const Recipe& recipe);
+
+/// Whether only the sum of the silos' changes is seen, and how many must stay for it.
+bool is_secure(const Recipe& recipe);
+std::size_t threshold_of(const Recipe& recipe);
 
 /// Of a round, where neither local_steps nor local_epochs are given.
 inline constexpr std::int64_t kLocalSteps = 10;

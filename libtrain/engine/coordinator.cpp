@@ -4,6 +4,7 @@
 
 #include "aggregate/options.h"
 #include "comm/trace_span.h"
+#include "config/silos.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "core/path.h"
@@ -76,13 +77,19 @@ bool Coordinator::gather(StopSignal& stop) {
   return serve(all_here, stop);
 }
 
-bool Coordinator::ask(SiloPoll::Options poll, sites::Message order, StopSignal& stop) {
+bool Coordinator::ask(SiloPoll::Options poll, Question question, StopSignal& stop) {
   poll_.emplace(std::move(poll));
-  order_ = std::move(order);
+  question_ = std::move(question);
   count_answers_on_disk();
-  for (const std::string& silo : members_.here())
-    if (poll_->asks(silo) && !poll_->answered().contains(silo)) door_.order(silo, order_);
+  const std::set<std::string> here = members_.here();
+  for (const std::string& silo : here) order(silo);
   return serve([&] { return poll_->status(members_, now()) != SiloPoll::Status::kOpen; }, stop);
+}
+
+// What is open, to a silo that has not answered it.
+void Coordinator::order(const std::string& silo) {
+  if (!poll_ || !poll_->asks(silo) || poll_->answered().contains(silo)) return;
+  door_.order(silo, question_.order(silo));
 }
 
 bool Coordinator::next_round(StopSignal& stop) {
@@ -90,15 +97,24 @@ bool Coordinator::next_round(StopSignal& stop) {
   const Span span("federated.round", model_.state().round + 1);
   const FederatedOptions& federated = *recipe_.federated;
   const std::int64_t round = model_.state().round + 1;
-  const std::vector<std::string> asked = names_in_round(round);
+  const double ends_at = now() + federated.deadline_s;
+  std::vector<std::string> asked = names_in_round(round);
   const auto fewest = static_cast<std::size_t>(aggregate::fewest_silos(federated.aggregator));
   const std::size_t needed = answers_needed(federated.quorum, asked.size(), fewest);
   context_.log.info("round {} of {}: {}", round, max_steps(), join(asked, ", "));
-  const sites::RoundOffer offer{
+  if (is_secure(recipe_) && !agree_on_keys(asked, needed, ends_at, stop)) return false;
+  sites::RoundOffer offer{
       .round = round, .model = blob_, .silos = asked, .deadline_s = federated.deadline_s};
-  if (!ask({round, asked, needed, now() + federated.deadline_s}, offer.message(), stop))
+  const auto order_of = [this, offer](const std::string& silo) {
+    sites::RoundOffer own = offer;
+    own.rules = secure_rules(silo);
+    return own.message();
+  };
+  const std::size_t least = std::max(needed, secure_ ? secure_->threshold : 0);
+  if (!ask({round, asked, least, ends_at}, {std::string(sites::kOfferKind), order_of}, stop))
     return false;
   if (poll_->status(members_, now()) == SiloPoll::Status::kFailed) fail_round();
+  if (secure_ && !open_shares(stop)) return false;
   close_round(watch.seconds());
   return finish_row(stop);
 }
@@ -116,7 +132,7 @@ void Coordinator::close_round(double seconds) {
     if (!poll_->answered().contains(silo)) late_.insert(silo);
   poll_.reset();
   const std::string old_file = model_.file();
-  model_.next(changes);
+  next_model(changes);
   journal_.append({{"event", "time"}, {"round", round}, {"seconds", seconds}});
   close_in_journal();
   door_.withdraw(blob_);
@@ -159,7 +175,8 @@ bool Coordinator::finish_row(StopSignal& stop) {
       .round = round, .model = blob_, .silos = asked, .deadline_s = recipe_.federated->deadline_s};
   sites::Message order = offer.message();
   order.kind = words::kEvaluate;
-  if (!asked.empty() && !ask({round, asked, 0, now() + offer.deadline_s}, order, stop))
+  const Question question{order.kind, [order](const std::string&) { return order; }};
+  if (!asked.empty() && !ask({round, asked, 0, now() + offer.deadline_s}, question, stop))
     return false;
   poll_.reset();
   std::vector<SiloAnswer> answers;

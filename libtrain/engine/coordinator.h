@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "aggregate/secure_silo.h"
 #include "core/clock.h"
 #include "engine/global_model.h"
 #include "engine/site_doors.h"
@@ -47,6 +48,19 @@ class Coordinator {
     std::optional<double> accuracy;
   };
   using Done = std::function<bool()>;
+  /// What a poll asks each silo for.
+  struct Question {
+    std::string kind;
+    std::function<sites::Message(const std::string& silo)> order;
+  };
+  /// One try of a round with secure sums; a coordinator that begins anew begins another one.
+  struct SecureTry {
+    std::string label;
+    std::size_t threshold = 0;
+    aggregate::RoundKeys keys;
+    std::map<std::string, std::map<std::string, std::string>> sealed;  // by receiver, by sender
+    std::optional<aggregate::SecureCollector> collector;
+  };
 
   /// Each true, or false when a signal came.
   bool serve(const Done& done, StopSignal& stop);
@@ -54,7 +68,7 @@ class Coordinator {
   bool next_round(StopSignal& stop);
   bool finish_row(StopSignal& stop);
   bool say_goodbye(StopSignal& stop);
-  bool ask(SiloPoll::Options poll, sites::Message order, StopSignal& stop);
+  bool ask(SiloPoll::Options poll, Question question, StopSignal& stop);
 
   void take(const SiloRequest& request);
   sites::Message reply_to(const SiloRequest& request);
@@ -63,6 +77,15 @@ class Coordinator {
   void take_change(const SiloRequest& request);
   void take_validation(const SiloRequest& request);
   void part_from(const SiloRequest& request);
+  void order(const std::string& silo);
+
+  /// Keys and shares of a secure sum. `asked` becomes the silos that have given both.
+  bool agree_on_keys(std::vector<std::string>& asked, std::size_t needed, double ends_at,
+                     StopSignal& stop);
+  bool open_shares(StopSignal& stop);
+  void take_secure(const SiloRequest& request);
+  Json secure_rules(const std::string& silo) const;
+  void next_model(const std::vector<ArrivedChange>& changes);
   void look_at_silos();
 
   bool counts_already(const sites::Change& change, const std::string& silo) const;
@@ -92,7 +115,9 @@ class Coordinator {
   std::set<std::string> budget_spent_;
   std::set<std::string> late_;  // did not answer in their last round, and nothing since
   std::optional<SiloPoll> poll_;
-  sites::Message order_;  // of the poll
+  Question question_;  // of the poll
+  std::optional<SecureTry> secure_;
+  std::vector<std::string> summed_;  // silos that masked for each other in it
   std::map<std::string, Validated> validated_;
   sites::Blob blob_;  // of the model
 };

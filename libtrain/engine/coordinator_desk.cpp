@@ -56,6 +56,9 @@ sites::Message Coordinator::reply_to(const SiloRequest& request) {
     take_change(request);
   } else if (kind == words::kValidation) {
     take_validation(request);
+  } else if (kind == words::kSecureKeys || kind == words::kSecureShares ||
+             kind == words::kSecureOpen) {
+    take_secure(request);
   } else if (kind == sites::kGoodbyeKind) {
     part_from(request);
   } else {
@@ -96,9 +99,13 @@ void Coordinator::admit(const SiloRequest& request) {
   members_.come(request.silo);
   late_.erase(request.silo);
   context_.log.info("silo {} is ready", request.silo);
-  if (!poll_ || !poll_->asks(request.silo) || poll_->answered().contains(request.silo)) return;
+  if (!poll_) return;
+  if (secure_ && secure_->keys.contains(request.silo)) {
+    poll_->give_up(request.silo, "began anew in the middle of a secure sum");
+    return;
+  }
   poll_->ask_again(request.silo);
-  door_.order(request.silo, order_);
+  order(request.silo);
 }
 
 void Coordinator::take_change(const SiloRequest& request) {
@@ -106,7 +113,7 @@ void Coordinator::take_change(const SiloRequest& request) {
   const std::string& silo = request.silo;
   late_.erase(silo);
   if (counts_already(change, silo)) return;
-  MOESAIC_CHECK(poll_ && order_.kind == sites::kOfferKind, ErrorKind::kData,
+  MOESAIC_CHECK(poll_ && question_.kind == sites::kOfferKind, ErrorKind::kData,
                 "silo {}: a change for round {}, and no round is open", silo, change.round);
   if (!poll_->is_new(silo, change.round, change.blob.digest)) return;
   try {
@@ -114,6 +121,8 @@ void Coordinator::take_change(const SiloRequest& request) {
     MOESAIC_CHECK(told.report.silo == silo, ErrorKind::kData, "silo {}: its answer names silo {}",
                   silo, printable(told.report.silo, 64));
     aggregate::require_report(recipe_.federated->aggregator, told.report);
+    MOESAIC_CHECK(!secure_ || text_in(change.notes, "label") == secure_->label, ErrorKind::kData,
+                  "silo {}: its change is masked for another try", silo);
     model_.require_change(silo, request.file);
   } catch (const Error& error) {
     poll_->give_up(silo, "sent what cannot be used");
@@ -138,7 +147,8 @@ void Coordinator::take_change(const SiloRequest& request) {
 
 void Coordinator::take_validation(const SiloRequest& request) {
   const sites::Message& message = request.message;
-  if (!poll_ || order_.kind != words::kEvaluate || message.round != poll_->options().round) return;
+  if (!poll_ || question_.kind != words::kEvaluate || message.round != poll_->options().round)
+    return;
   if (!poll_->asks(request.silo)) return;
   Validated of{number_in(message.body, "loss"), number_in(message.body, "targets"), {}};
   MOESAIC_CHECK(of.targets > 0 && of.targets < 1e18, ErrorKind::kData,
@@ -167,8 +177,7 @@ void Coordinator::look_at_silos() {
       context_.log.warn("silo {} {}", silo, members_.why_away(silo));
     } else {
       context_.log.info("silo {} is heard again", silo);
-      if (poll_ && poll_->asks(silo) && !poll_->answered().contains(silo))
-        door_.order(silo, order_);
+      order(silo);
     }
   }
 }
@@ -182,10 +191,14 @@ bool Coordinator::counts_already(const sites::Change& change, const std::string&
           is_file(file_of(change.round, silo), ErrorKind::kCheckpoint));
 }
 
+// Of the last try, where there were several.
 std::map<std::string, Json> Coordinator::answers_of(std::int64_t round) const {
   std::map<std::string, Json> answers;
-  for (const Json& event : journal_.find("answer", round))
-    answers[event.at("silo").get<std::string>()] = event;
+  for (const Json& event : journal_.events()) {
+    if (event.at("round") != round) continue;
+    if (event.at("event") == "try") answers.clear();
+    if (event.at("event") == "answer") answers[event.at("silo").get<std::string>()] = event;
+  }
   return answers;
 }
 
@@ -195,7 +208,7 @@ std::string Coordinator::file_of(std::int64_t round, const std::string& silo) co
 
 // What had arrived before this process was started.
 void Coordinator::count_answers_on_disk() {
-  if (order_.kind != sites::kOfferKind) return;
+  if (question_.kind != sites::kOfferKind) return;
   for (const auto& [silo, event] : answers_of(poll_->options().round)) {
     const bool there = is_file(file_of(poll_->options().round, silo), ErrorKind::kCheckpoint);
     if (poll_->asks(silo) && there) poll_->count(silo, event.at("digest").get<std::string>());

@@ -1,15 +1,20 @@
 #include "engine/global_model.h"
 
-#include <map>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "config/recipe_reader.h"
 #include "config/silos.h"
 #include "core/digest.h"
+#include "core/error.h"
 #include "core/fs.h"
 #include "core/json_text.h"
 #include "engine/assemble.h"
+#include "engine/secure_values.h"
 #include "engine/starting_weights.h"
-#include "federated/exchange.h"
+#include "federated/doubles.h"
 #include "store/checkpoint.h"
 
 namespace moesaic {
@@ -71,14 +76,16 @@ std::shared_ptr<const SharedFile> GlobalModel::open(const std::string& silo,
   return std::make_shared<SharedFile>(
       SharedFile::Options{.path = path,
                           .who = format("silo {}: its change", silo),
-                          .way = compression_of(*recipe_.federated)},
+                          .way = compression_of(*recipe_.federated),
+                          .masked = is_secure(recipe_)},
       *parts_.parameters, model_);
 }
 
 void GlobalModel::require_change(const std::string& silo, const std::string& path) const {
   try {
-    open(silo, path)->require_finite();
-  } catch (const Error& error) {  // of its header, too: the fault is the silo's
+    const auto file = open(silo, path);
+    if (!is_secure(recipe_)) file->require_finite();  // of masked values nothing can be told
+  } catch (const Error& error) {                      // of its header, too: the fault is the silo's
     if (error.kind() == ErrorKind::kData) throw;
     throw Error(ErrorKind::kData, format("silo {}: its change: {}", silo, error.what()));
   }
@@ -86,19 +93,53 @@ void GlobalModel::require_change(const std::string& silo, const std::string& pat
 
 void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
   std::vector<aggregate::SiloReport> reports;
-  std::map<std::string, std::string> file_of;
+  std::map<std::string, HeldChange> held;
   for (const ArrivedChange& change : changes) {
+    const std::string& silo = change.told.report.silo;
     reports.push_back(change.told.report);
-    file_of[change.told.report.silo] = change.file;
+    held[silo].file = open(silo, change.file);
   }
+  finish(std::move(reports), std::move(held), changes);
+}
+
+// To the aggregator the mean is the change of one silo.
+void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
+                              const aggregate::SumFormat& format, const Unmask& unmask) {
+  double parts = 0;
+  std::vector<std::shared_ptr<const SharedFile>> files;
+  for (const ArrivedChange& change : changes) {
+    parts += part_in_sum(recipe_, change.told.report);
+    files.push_back(open(change.told.report.silo, change.file));
+  }
+  MOESAIC_CHECK(parts > 0, ErrorKind::kData, "the silos of the round have trained on nothing");
+  std::map<std::string, HeldChange> held;
+  std::vector<at::Tensor>& mean = held["sum"].tensors;
+  for (std::size_t place = 0; place < model_.shared().size(); ++place) {
+    const at::Tensor& like = model_.shared()[place].tensor;
+    std::vector<std::uint64_t> sum(static_cast<std::size_t>(like.numel()), 0);
+    for (const auto& file : files)
+      aggregate::add_in_ring(format, words_of_bytes(file->packed(place)), sum);
+    unmask(place, sum);
+    const std::vector<double> values = aggregate::dequantised(format, sum);
+    mean.push_back(at::empty(like.sizes(), at::kDouble));
+    std::copy(values.begin(), values.end(), doubles_of(mean.back()).begin());
+    mean.back().div_(parts);
+  }
+  finish({{.silo = "sum", .examples = 1, .tokens = 1, .steps = 1, .rate_sum = 1}}, std::move(held),
+         changes);
+}
+
+void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
+                         std::map<std::string, HeldChange> changes,
+                         const std::vector<ArrivedChange>& arrived) {
   aggregator_.begin_round(std::move(reports));
   std::vector<HeldChange> held;
   for (const aggregate::SiloReport& report : aggregator_.reports())
-    held.push_back({.file = open(report.silo, file_of.at(report.silo))});
+    held.push_back(std::move(changes.at(report.silo)));
   Exchange(context_, held).apply(aggregator_, model_);
   model_.give(*parts_.parameters, /*all=*/true);
   ++state_.round;
-  for (const ArrivedChange& change : changes)
+  for (const ArrivedChange& change : arrived)
     state_.tokens += static_cast<std::int64_t>(change.told.report.tokens);
   store_.save(context_, state_.round, content_of(recipe_, parts_, aggregator_.state(), state_));
   write_file();

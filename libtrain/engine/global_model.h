@@ -2,13 +2,17 @@
 // has beside it, its checkpoints, and the file of each round that silos fetch. One rank.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "aggregate/aggregator.h"
+#include "aggregate/secure_sum.h"
 #include "engine/federated_state.h"
-#include "federated/shared_file.h"
+#include "federated/exchange.h"
 
 namespace moesaic {
 
@@ -45,8 +49,15 @@ class GlobalModel {
   void require_change(const std::string& silo, const std::string& path) const;
   /// The next round's model, by the aggregator; it is saved as a checkpoint and as file().
   void next(const std::vector<ArrivedChange>& changes);
+  /// The same where only the sum of the changes is seen: `unmask` takes the masks from the sum of a
+  /// parameter, the `nonce`-th.
+  using Unmask = std::function<void(std::uint64_t nonce, std::span<std::uint64_t> sum)>;
+  void next_of_sum(const std::vector<ArrivedChange>& changes, const aggregate::SumFormat& format,
+                   const Unmask& unmask);
 
  private:
+  void finish(std::vector<aggregate::SiloReport> reports, std::map<std::string, HeldChange> changes,
+              const std::vector<ArrivedChange>& arrived);
   std::shared_ptr<const SharedFile> open(const std::string& silo, const std::string& path) const;
 
   const Recipe& recipe_;

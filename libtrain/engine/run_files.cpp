@@ -54,7 +54,7 @@ bool is_of_round(const std::string& name) {
   return name == "journal.jsonl" || is_numbered(name, "round-", {".safetensors"});
 }
 bool is_under_way(const std::string& name) {
-  for (const char* own : {"start", "model", "change"})
+  for (const char* own : {"start", "model", "change", "masked"})
     if (name == own + std::string(".safetensors")) return true;
   return name == "answer.json" || is_numbered(name, "round-", {".safetensors"});
 }

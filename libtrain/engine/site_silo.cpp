@@ -189,6 +189,9 @@ void SiteSilo::say_ready() {
 void SiteSilo::take_part(const sites::Message& order, StopSignal& stop) {
   if (order.kind == words::kEvaluate) return evaluate(order);
   if (order.kind == sites::kOfferKind) return train(sites::RoundOffer::of(order), stop);
+  if (order.kind == words::kSecureKeys || order.kind == words::kSecureShares ||
+      order.kind == words::kSecureOpen)
+    return take_part_in_sum(order);
   log_.warn("an order of the kind {}, which this version does not know", printable(order.kind, 40));
 }
 
@@ -214,9 +217,15 @@ void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
           to_json(SiloAnswer{round.report, round.loss, round.bytes})});
     log_.info("round {}: trained, loss {:.4f}", offer.round, round.loss);
   }
-  const sites::Message told{
+  sites::Message told{
       .kind = std::string(sites::kChangeKind), .round = offer.round, .body = kept_->told};
-  send(format("round {}: the change", offer.round), told, file);
+  std::string leaves = file;
+  if (is_secure(*recipe_)) {
+    told.body["label"] = offer.rules.value("label", Json());
+    leaves = turn_.share("mask", [&] { return mask(offer); });
+    if (leaves.empty()) return;
+  }
+  send(format("round {}: the change", offer.round), told, leaves);
 }
 
 void SiteSilo::evaluate(const sites::Message& order) {
@@ -283,7 +292,9 @@ void SiteSilo::send(const std::string& what, const sites::Message& message,
 
 void SiteSilo::say_goodbye(const std::string& reason) noexcept {
   try {
-    door_->send({.kind = std::string(sites::kGoodbyeKind), .body = {{"reason", reason}}}, "");
+    door_->send({.kind = std::string(sites::kGoodbyeKind),
+                 .body = {{"reason", reason}, {"time", unix_time()}}},
+                "");
   } catch (const std::exception&) {  // the coordinator will notice
   }
 }

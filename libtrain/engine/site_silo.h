@@ -4,10 +4,12 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 
+#include "aggregate/secure_silo.h"
 #include "config/site_allowance.h"
 #include "config/site_recipe.h"
 #include "engine/chief_turn.h"
@@ -65,6 +67,11 @@ class SiteSilo {
   void take_part(const sites::Message& order, StopSignal& stop);
   void train(const sites::RoundOffer& offer, StopSignal& stop);
   void evaluate(const sites::Message& order);
+  /// Keys, shares, and at the end what the masks are taken away with.
+  void take_part_in_sum(const sites::Message& order);
+  Json answer_in_sum(const sites::Message& order);
+  /// The change as words that say nothing without the others' -> its file. The chief's.
+  std::string mask(const sites::RoundOffer& offer);
   /// False when the coordinator does not have it any more.
   bool fetch(const sites::Blob& blob);
   void send(const std::string& what, const sites::Message& message, const std::string& file);
@@ -89,6 +96,9 @@ class SiteSilo {
   std::optional<Kept> kept_;
   std::string fetched_;  // digest of the model
   aggregate::ServerState controls_;
+  std::optional<aggregate::SecureSilo> secure_;  // of the sum under way; the chief's
+  std::map<std::string, std::string> sealed_;    // for it, by sender
+  std::string masked_;                           // what its masks were used for
 };
 
 }  // namespace moesaic

@@ -15,6 +15,11 @@ inline const std::string kPrepare = "prepare";        // order
 inline const std::string kReady = "ready";            // silo: Ready
 inline const std::string kEvaluate = "evaluate";      // order, with the body of a round's offer
 inline const std::string kValidation = "validation";  // silo: {"loss", "targets", "accuracy"}
+// Of secure sums, as order and as what the silo says: {"label"} -> {"label", "key"}; {"label",
+// "keys"} -> {"label", "sealed"}; {"label", "stayed", "dropped"} -> {"label", "opened"}.
+inline const std::string kSecureKeys = "secure_keys";
+inline const std::string kSecureShares = "secure_shares";
+inline const std::string kSecureOpen = "secure_open";
 inline const std::string kTaken = "ok";               // answer to the others
 
 inline std::string program_version() { return build_versions().front().second; }

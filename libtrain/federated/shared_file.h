@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "aggregate/aggregator.h"
@@ -36,7 +37,8 @@ class SharedFile {
   struct Options {
     std::string path;
     std::string who;  // whose it is, in messages: "silo a: its change"
-    aggregate::Compression way;
+    aggregate::Compression way = {};
+    bool masked = false;  // words of 32 bits, of a secure sum, which only packed() gives
   };
 
   /// Error(kData) where the file is none, or has not the shared parameters of `model`, of their
@@ -46,6 +48,9 @@ class SharedFile {
   /// Fills `into`, contiguous and on the host, with values from number `first` on, counted over the
   /// whole parameter at `place`; converted to its type. Local.
   void read(std::size_t place, std::int64_t first, const at::Tensor& into) const;
+
+  /// The bytes of a parameter that is masked. Local.
+  std::string_view packed(std::size_t place) const { return file_.bytes(tensor_of(place)); }
 
   /// Error(kData) naming the first parameter with a value that is not finite. Reads all. Local.
   void require_finite() const;

@@ -31,6 +31,7 @@ Recipe federation() {
                          {"num_experts_per_tok", 2},
                          {"norm_topk_prob", true},
                          {"max_position_embeddings", 512}};
+  recipe.schedule.warmup_steps = 0;
   recipe.parallel.device = "cuda";
   recipe.federated = FederatedOptions{.rounds = 7, .local_steps = 5};
   for (const char* name : {"a", "b"})

@@ -25,7 +25,7 @@ log: {{tensorboard: false}}
 federated:
   rounds: 3
   local_steps: 3
-  heartbeat_s: 0.5
+  heartbeat_s: 5
   deadline_s: 60
   drain_s: 10
   silos:
@@ -106,6 +106,12 @@ class FederateSites(RunTest):
         rounds = sorted(path.name for path in (self.folder / "sites/rounds").glob("*.safetensors"))
         self.assertEqual(rounds, [f"round-{i:06}.safetensors" for i in (1, 2, 3)])
 
+    def test_a_secure_sum_gives_the_mean_of_one_job(self):
+        self.train(run="one", ranks=2)
+        self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/secure",
+                     "federated.secure_aggregation={threshold: 2}")
+        self.assertLess(self.weight_difference("one", "secure"), 1e-6)
+
     def test_a_coordinator_that_was_killed_goes_on_to_the_same_model(self):
         self.keys()
         coordinator = self.coordinator()
@@ -123,7 +129,7 @@ class FederateSites(RunTest):
 
     def test_rounds_go_on_without_a_silo_that_was_killed(self):
         self.keys()
-        coordinator = self.coordinator("federated.rounds=6")
+        coordinator = self.coordinator("federated.rounds=6", "federated.heartbeat_s=0.5")
         letters, digits = self.silo("letters"), self.silo("digits")
         self.wait_for_rows(1)
         self.kill_ranks("digits")

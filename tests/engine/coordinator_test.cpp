@@ -3,6 +3,7 @@
 #include <ATen/ops/equal.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "core/clock.h"
@@ -57,6 +58,19 @@ struct Sites {
       throw;
     }
     look();
+  }
+  /// The largest difference from the model of the federation in one job.
+  double away_from_one_job(const Recipe& other) const {
+    Recipe one = other;
+    one.run_dir = folder.file("one-job");
+    one.federated->secure_aggregation = Off();
+    std::filesystem::remove_all(one.run_dir);
+    const test::Federation run(one, context);
+    double largest = 0;
+    for (std::size_t i = 0; i < run.shared().size(); ++i)
+      largest =
+          std::max(largest, model.at(i).sub(run.shared()[i].tensor).abs().max().item<double>());
+    return largest;
   }
   /// Whether the model has the bits of the federation in one job.
   bool is_that_of_one_job(const Recipe& other) const {
@@ -216,6 +230,59 @@ TEST(Coordinator, GoesOnWithoutAChangeThatCannotBeUsed) {
   Recipe two = sites.recipe;
   two.federated->silos.pop_back();
   EXPECT_TRUE(sites.is_that_of_one_job(two));
+}
+
+struct SecureSites : Sites {
+  explicit SecureSites(std::int64_t threshold) {
+    recipe.federated->secure_aggregation = SecureAggregationOptions{threshold};
+    recipe.federated->rounds = 1;
+  }
+};
+
+// 2^31 / 3 levels to 1: the mean is right to 2e-9.
+TEST(Coordinator, FindsTheMeanOfWhichItSeesTheSumAlone) {
+  for (const char* type : {"fedavg", "fedadam"}) {
+    SecureSites sites(2);
+    sites.recipe.federated->aggregator.type = type;
+    sites.recipe.federated->aggregator.tau = 1;  // else a rounding error counts much
+    sites.start();
+    EXPECT_LT(sites.away_from_one_job(sites.recipe), 1e-8) << type;
+  }
+}
+
+TEST(Coordinator, FindsTheSumWithoutASiloThatDroppedOut) {
+  SecureSites sites(2);
+  sites.recipe.federated->deadline_s = 2;
+  sites.start([](FakeSilos& silos) {
+    silos.faults["s2"] = [](const Sent&) { return std::vector<Sent>(); };
+  });
+  Recipe two = sites.recipe;
+  two.federated->silos.pop_back();
+  EXPECT_LT(sites.away_from_one_job(two), 1e-8);
+}
+
+TEST(Coordinator, FindsNoSumBelowTheThreshold) {
+  SecureSites sites(3);
+  sites.recipe.federated->deadline_s = 2;
+  EXPECT_THROW(sites.start([](FakeSilos& silos) {
+    silos.threshold = 3;
+    silos.faults["s2"] = [](const Sent&) { return std::vector<Sent>(); };
+  }),
+               Error);
+}
+
+// After each of its messages in turn; a try that was cut short is begun anew with other keys.
+TEST(Coordinator, FindsTheSumThoughItWasKilled) {
+  SecureSites sites(2);
+  for (int after = 6; after < 40; ++after) {
+    try {
+      sites.start([&](FakeSilos& silos) { silos.dies_after = after; });
+      break;
+    } catch (const std::runtime_error& error) {
+      ASSERT_STREQ(error.what(), "killed");
+    }
+  }
+  EXPECT_LT(sites.away_from_one_job(sites.recipe), 1e-8);
 }
 
 TEST(Coordinator, RefusesASiloWithOtherWeights) {

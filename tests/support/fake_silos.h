@@ -2,6 +2,8 @@
 // is ordered is done at once, and the messages wait until the coordinator asks for the next.
 #pragma once
 
+#include <ATen/ops/zeros.h>
+
 #include <deque>
 #include <map>
 #include <memory>
@@ -15,7 +17,9 @@
 #include "core/secure_digest.h"
 #include "engine/assemble.h"
 #include "engine/coordinator.h"
+#include "engine/secure_values.h"
 #include "engine/site_words.h"
+#include "federated/doubles.h"
 #include "federated/shared_file.h"
 #include "support/small_federation.h"
 
@@ -58,6 +62,26 @@ class FakeSilo {
         .message();
   }
 
+  /// The file of a change becomes one of masked words; every silo weighs 1.
+  void mask(const aggregate::SecureSilo& sum, const std::set<std::string>& silos,
+            const std::string& path) {
+    const ParameterSet& parameters = *training_->parts().parameters;
+    const aggregate::SumFormat format = format_of_sum(silos.size());
+    SharedValues masked;
+    {
+      const SharedFile file({.path = path, .who = "change"}, parameters, model_);
+      for (std::size_t place = 0; place < model_.shared().size(); ++place) {
+        const at::Tensor values =
+            at::zeros({parameters[model_.shared()[place].index].numel()}, at::kDouble);
+        file.read(place, 0, values);
+        std::vector<std::uint64_t> words = aggregate::quantised(format, doubles_of(values));
+        sum.mask(format, silos, place, words);
+        masked.packed.push_back(bytes_of_words(words));
+      }
+    }
+    write_shared_file(path, context_, parameters, model_, masked);
+  }
+
  private:
   const Recipe recipe_;
   const RankContext& context_;
@@ -87,6 +111,7 @@ class FakeSilos : public SilosDoor {
   std::map<std::string, Fault> faults;  // by silo
   int dies_after = -1;                  // so many messages the coordinator takes, -1 = all
   std::map<std::string, std::vector<std::string>> refused;  // by silo, what it was told
+  std::size_t threshold = 2;                                // of secure sums
   std::map<std::string, Json> said_ready;                   // in place of what is true
 
   std::optional<SiloRequest> next(double /*wait_s*/) override {
@@ -99,7 +124,9 @@ class FakeSilos : public SilosDoor {
         [this, sent](const Error& error) { refused[sent.silo].push_back(error.what()); }};
   }
   void order(const std::string& silo, const sites::Message& order) override {
-    if (order.kind == words::kPrepare) {
+    if (order.kind.starts_with("secure_")) {
+      sum(silo, order);
+    } else if (order.kind == words::kPrepare) {
       Sent ready{silo, find(silo).ready(), ""};
       if (said_ready.contains(silo)) ready.message.body.update(said_ready[silo]);
       sent_.push_back(ready);
@@ -131,10 +158,35 @@ class FakeSilos : public SilosDoor {
     if (sent.message.kind == sites::kJoinKind) joined_.insert(sent.silo);
     if (sent.message.kind == sites::kGoodbyeKind) joined_.erase(sent.silo);
   }
+  // Keys, shares, and what is opened at the end.
+  void sum(const std::string& silo, const sites::Message& order) {
+    const Json& label = order.body.at("label");
+    Json body = {{"label", label}};
+    if (order.kind == words::kSecureKeys) {
+      sums_.erase(silo);
+      sums_.emplace(silo, aggregate::SecureSilo(silo, label.get<std::string>()));
+      body["key"] = aggregate::text_of(sums_.at(silo).public_key());
+    } else if (order.kind == words::kSecureShares) {
+      aggregate::RoundKeys keys;
+      for (const auto& [name, key] : order.body.at("keys").items())
+        keys[name] = aggregate::public_key_from(key.get<std::string>());
+      body["sealed"] = sums_.at(silo).seal(keys, threshold);
+    } else {
+      body["opened"] = sums_.at(silo).open(sealed_.at(silo),
+                                           order.body.at("stayed").get<std::set<std::string>>(),
+                                           order.body.at("dropped").get<std::set<std::string>>());
+    }
+    sent_.push_back({silo, {.kind = order.kind, .round = order.round, .body = body}, ""});
+  }
   // A file for each sending: the coordinator moves it away.
   void train(const std::string& silo, const sites::RoundOffer& offer) {
     const std::string path = format("{}/{}-{}.safetensors", folder_, silo, ++files_);
-    const Sent sent{silo, find(silo).train(offer, published_.at(offer.model.digest), path), path};
+    Sent sent{silo, find(silo).train(offer, published_.at(offer.model.digest), path), path};
+    if (offer.rules.contains("label")) {
+      sealed_[silo] = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
+      find(silo).mask(sums_.at(silo), {offer.silos.begin(), offer.silos.end()}, path);
+      sent.message.body["notes"]["label"] = offer.rules.at("label");
+    }
     const auto fault = faults.find(silo);
     const std::vector<Sent> all =
         fault == faults.end() ? std::vector<Sent>{sent} : fault->second(sent);
@@ -146,6 +198,8 @@ class FakeSilos : public SilosDoor {
   std::deque<Sent> sent_;
   std::set<std::string> joined_;
   std::map<std::string, std::string> published_;
+  std::map<std::string, aggregate::SecureSilo> sums_;
+  std::map<std::string, std::map<std::string, std::string>> sealed_;  // by receiver, by sender
   int files_ = 0;
 };
 

@@ -1,0 +1,26 @@
+// What both sides of a secure sum count in.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+#include <vector>
+
+#include "aggregate/aggregator.h"
+#include "aggregate/secure_sum.h"
+#include "config/recipe.h"
+
+namespace moesaic {
+
+/// Of a sum over so many silos: 32 bits, values to +-1, in the finest steps whose sum fits.
+aggregate::SumFormat format_of_sum(std::size_t silos);
+
+/// What a silo's change is multiplied by before it is summed: 1, or with weights examples or tokens
+/// its share of the most that a round can have; the mean is the sum over the sum of these.
+double part_in_sum(const Recipe& recipe, const aggregate::SiloReport& report);
+
+/// Words of 32 bits as they travel, little endian, and back.
+std::vector<std::uint8_t> bytes_of_words(const std::vector<std::uint64_t>& words);
+std::vector<std::uint64_t> words_of_bytes(std::string_view bytes);
+
+}  // namespace moesaic
