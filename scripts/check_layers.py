@@ -10,9 +10,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS = [
     ["core"],
-    ["arch", "accounting", "aggregate", "metrics"],
+    ["arch", "accounting", "aggregate", "identity", "metrics"],
     ["config", "observe"],
-    ["comm", "data"],
+    ["comm", "data", "sites"],
     ["parallel"],
     ["nn", "optim", "store"],
     ["loss"],
@@ -22,8 +22,8 @@ ROWS = [
     ["engine", "inference"],
 ]
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}
-CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "metrics"}
-TORCH_FREE = CLI_SEES
+CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "identity", "metrics"}
+TORCH_FREE = CLI_SEES | {"sites"}
 
 # Header pattern -> the only places (path prefixes or whole paths) that may include it.
 OWNERS = [
@@ -32,6 +32,8 @@ OWNERS = [
     (r"sodium.*", ["libtrain/core/secret_key.cpp", "libtrain/core/secure_digest.cpp",
                    "libtrain/aggregate/pair_key.cpp"]),
     (r"kissfft/", ["libtrain/accounting/fft.cpp"]),
+    (r"openssl/", ["libtrain/identity/", "libtrain/sites/handshake.cpp", "tests/sites/"]),
+    (r"grpc/|grpcpp/|wire.*\.pb\.h", ["libtrain/sites/", "tests/sites/"]),
     (r"CLI/", ["apps/"]),
     (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),
     (r"mpi\.h", ["libtrain/comm/mpi/", "libtrain/comm/nccl/", "tests/"]),

@@ -6,7 +6,8 @@
 set -euo pipefail
 
 libraries=(openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libcli11-dev libyaml-cpp-dev libfmt-dev nlohmann-json3-dev
-  libxxhash-dev libjemalloc-dev libpcre2-dev libutf8proc-dev libpng-dev libsodium-dev libkissfft-dev libgtest-dev libbenchmark-dev)
+  libxxhash-dev libjemalloc-dev libpcre2-dev libutf8proc-dev libpng-dev libsodium-dev libkissfft-dev libssl-dev libprotobuf-dev
+  protobuf-compiler libgrpc++-dev protobuf-compiler-grpc libgtest-dev libbenchmark-dev)
 # What every machine that compiles has, and what nothing here uses.
 left_out='^(libc6|libc-|libcrypt|linux-libc|gcc|g\+\+|cpp|gfortran|libgfortran|lib.*-fortran|libgcc|libstdc|libcc1|lib[atl]san'
 left_out+='|libubsan|libitm|libgomp|libquadmath|libatomic|binutils|libbinutils|libctf|libgprofng|libisl|libmpc3|libmpfr|dpkg|tar$'

@@ -54,7 +54,7 @@ about_system() {
 
 packages=(g++ cmake ninja-build ccache python3-venv openmpi-bin libopenmpi-dev libhdf5-openmpi-dev libcli11-dev
   libyaml-cpp-dev libfmt-dev nlohmann-json3-dev libxxhash-dev libjemalloc-dev libpcre2-dev libutf8proc-dev libpng-dev zlib1g-dev
-  libsodium-dev libkissfft-dev)
+  libsodium-dev libkissfft-dev libssl-dev libprotobuf-dev protobuf-compiler libgrpc++-dev protobuf-compiler-grpc)
 [ $tests = 0 ] || packages+=(libgtest-dev libbenchmark-dev)
 [ $parity = 0 ] || packages+=(clang libclang-rt-dev)  # the fuzz targets
 [ $peers = 0 ] || packages+=(python3-dev)             # torch compiles for the speed comparison

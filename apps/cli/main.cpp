@@ -22,9 +22,10 @@ std::string version_text() {
 }
 
 void add_verbs(CLI::App& app, int& exit_code) {
-  for (const auto add : {add_train, add_score, add_eval, add_importance, add_generate, add_tasks,
-                         add_plan, add_validate, add_recipes, add_schema, add_data, add_tokenize,
-                         add_inspect, add_import, add_export, add_privacy, add_doctor}) {
+  for (const auto add :
+       {add_train, add_score, add_eval, add_importance, add_generate, add_tasks, add_plan,
+        add_validate, add_recipes, add_schema, add_data, add_tokenize, add_inspect, add_import,
+        add_export, add_privacy, add_federate, add_doctor}) {
     add(app, exit_code);
   }
 }

@@ -25,10 +25,13 @@ void add_tokenize(CLI::App& app, int& exit_code);
 void add_import(CLI::App& app, int& exit_code);
 void add_export(CLI::App& app, int& exit_code);
 void add_privacy(CLI::App& app, int& exit_code);
+void add_federate(CLI::App& app, int& exit_code);
 void add_doctor(CLI::App& app, int& exit_code);
 
 /// `moesaic privacy audit`, a verb of `privacy`.
 void add_privacy_audit(CLI::App& privacy, int& exit_code);
+/// `moesaic federate simulate`, a verb of `federate`.
+void add_federate_simulate(CLI::App& federate, int& exit_code);
 
 /// RECIPE [KEY=VALUE ...], the arguments that every verb with a recipe takes.
 struct RecipeArguments {

@@ -22,8 +22,8 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());
   int exit_code = 0;
-  for (const auto add : {add_train, add_score, add_generate, add_eval, add_importance, add_inspect,
-                         add_data, add_tokenize, add_import, add_export}) {
+  for (const auto add : {add_train, add_score, add_generate, add_eval, add_importance, add_federate,
+                         add_inspect, add_data, add_tokenize, add_import, add_export}) {
     add(app, exit_code);
   }
   try {

@@ -1,4 +1,3 @@
-#include <cstdlib>
 #include <memory>
 #include <string>
 
@@ -7,11 +6,9 @@
 #include "engine/run_folder.h"
 #include "engine/training_run.h"
 #include "kernel_caches.h"
-#include "observe/console_sink.h"
-#include "observe/jsonl_sink.h"
 #include "observe/routing_picture.h"
-#include "observe/tensorboard_sink.h"
 #include "rank_job.h"
+#include "run_sinks.h"
 #include "store/agreement.h"
 #include "verbs.h"
 
@@ -31,27 +28,12 @@ RunFolder::Mode mode_of(const Arguments& arguments) {
   return arguments.resume.empty() ? RunFolder::Mode::kFresh : RunFolder::Mode::kResume;
 }
 
+// After the sink of rows, which cuts them back.
 template <class Run>
-void add_sinks(const Recipe& recipe, const Arguments& arguments, const Log& log, Run& run) {
-  const char* columns = std::getenv("COLUMNS");
-  const bool resumed = !arguments.resume.empty();
-  ConsoleSink::Options console;
-  console.log = log;
-  console.max_steps = run.max_steps();
-  console.terminal = std::getenv("MOESAIC_TERMINAL") != nullptr;
-  console.columns = columns != nullptr ? std::max(20, std::atoi(columns)) : 80;
-  console.color = std::getenv("NO_COLOR") == nullptr;
-  run.add_sink(std::make_unique<ConsoleSink>(console));
-  const std::string metrics = recipe.run_dir + "/metrics.jsonl";
-  run.add_sink(std::make_unique<JsonlSink>(JsonlSink::Options{metrics, run.step()}));
-  if (architecture_of(recipe).is_moe() &&
-      !recipe.federated) {  // after the sink of rows, which cuts them back
-    run.add_sink(std::make_unique<RoutingPicture>(
-        RoutingPicture::Options{recipe.run_dir + "/routing.png", metrics}));
-  }
-  if (!recipe.log.tensorboard) return;
-  run.add_sink(std::make_unique<TensorBoardSink>(
-      TensorBoardSink::Options{recipe.run_dir + "/tensorboard", resumed ? run.step() : 0}));
+void add_picture(const Recipe& recipe, Run& run) {
+  if (!architecture_of(recipe).is_moe() || recipe.federated) return;
+  run.add_sink(std::make_unique<RoutingPicture>(
+      RoutingPicture::Options{recipe.run_dir + "/routing.png", recipe.run_dir + "/metrics.jsonl"}));
 }
 
 /// A TrainingRun, or a FederatedRun. Collective over world.
@@ -62,7 +44,8 @@ int run_to_end(const Recipe& recipe, const Arguments& arguments, const RankConte
           {.resume = arguments.resume, .allow_changed_data = arguments.allow_changed_data});
   if (context.is_chief()) {
     write_run_recipe(recipe);
-    add_sinks(recipe, arguments, context.log, run);
+    add_sinks(recipe, {.resumed = !arguments.resume.empty()}, context.log, run);
+    add_picture(recipe, run);
   }
   return run.run(stop);
 }

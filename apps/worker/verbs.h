@@ -10,6 +10,7 @@ void add_score(CLI::App& app, int& exit_code);
 void add_generate(CLI::App& app, int& exit_code);
 void add_eval(CLI::App& app, int& exit_code);
 void add_importance(CLI::App& app, int& exit_code);
+void add_federate(CLI::App& app, int& exit_code);
 void add_inspect(CLI::App& app, int& exit_code);
 void add_data(CLI::App& app, int& exit_code);
 void add_tokenize(CLI::App& app, int& exit_code);

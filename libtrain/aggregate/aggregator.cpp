@@ -24,15 +24,6 @@ bool all_finite(std::span<const double> values) {
 
 bool is_amount(double value) { return std::isfinite(value) && value >= 0; }
 
-void require_report(const SiloReport& report) {
-  bool good = is_amount(report.examples) && is_amount(report.tokens) && is_amount(report.steps) &&
-              is_amount(report.rate_sum);
-  for (const auto& [name, tokens] : report.routed_tokens) good = good && is_amount(tokens);
-  MOESAIC_CHECK(good, ErrorKind::kData,
-                "silo {} reports an amount of its training that is negative or not finite",
-                report.silo);
-}
-
 // Shares of the total; all alike where there is nothing to tell them apart.
 std::vector<double> shares(std::vector<double> amounts) {
   double total = 0;
@@ -78,14 +69,9 @@ void Aggregator::begin_round(std::vector<SiloReport> reports) {
   std::sort(reports.begin(), reports.end(),
             [](const SiloReport& a, const SiloReport& b) { return a.silo < b.silo; });
   for (std::size_t i = 0; i < reports.size(); ++i) {
-    require_report(reports[i]);
+    require_report(options_, reports[i]);
     MOESAIC_CHECK(i == 0 || reports[i].silo != reports[i - 1].silo, ErrorKind::kData,
                   "silo {} has answered twice in one round", reports[i].silo);
-    MOESAIC_CHECK(options_.type != "fednova" || reports[i].steps > 0, ErrorKind::kData,
-                  "silo {} has made no step, and fednova divides by them", reports[i].silo);
-    MOESAIC_CHECK(options_.type != "scaffold" || reports[i].rate_sum > 0, ErrorKind::kData,
-                  "silo {} has trained with learning rate 0, and scaffold divides by it",
-                  reports[i].silo);
   }
   const auto least = static_cast<std::size_t>(fewest_silos(options_));
   MOESAIC_CHECK(reports.size() >= least, ErrorKind::kData,
@@ -200,6 +186,20 @@ void Aggregator::step(const std::string& name, std::size_t first, Rows rows,
   if (options_.type == "scaffold") move_control(name, first, rows);
   MOESAIC_CHECK(all_finite(out), ErrorKind::kData, "the aggregate of the silos' {} is not finite",
                 name);
+}
+
+void require_report(const AggregatorOptions& options, const SiloReport& report) {
+  bool good = is_amount(report.examples) && is_amount(report.tokens) && is_amount(report.steps) &&
+              is_amount(report.rate_sum);
+  for (const auto& [name, tokens] : report.routed_tokens) good = good && is_amount(tokens);
+  MOESAIC_CHECK(good, ErrorKind::kData,
+                "silo {} reports an amount of its training that is negative or not finite",
+                report.silo);
+  MOESAIC_CHECK(options.type != "fednova" || report.steps > 0, ErrorKind::kData,
+                "silo {} has made no step, and fednova divides by them", report.silo);
+  MOESAIC_CHECK(options.type != "scaffold" || report.rate_sum > 0, ErrorKind::kData,
+                "silo {} has trained with learning rate 0, and scaffold divides by it",
+                report.silo);
 }
 
 void require_change(const std::string& silo, const std::string& name,

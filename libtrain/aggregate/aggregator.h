@@ -92,6 +92,10 @@ class Aggregator {
   ServerState state_;
 };
 
+/// Error(kData) naming the silo when its report cannot be taken by such a rule: an amount that is
+/// negative or not finite, or none where the rule divides by it.
+void require_report(const AggregatorOptions& options, const SiloReport& report);
+
 /// Error(kData) naming silo and parameter when a change cannot be taken: another number of values
 /// than the global parameter has, or one that is not finite. To be asked when a change arrives, so
 /// that the round can go on without that silo.

@@ -1,6 +1,5 @@
 // What the block federated asks of itself and of the rest of a recipe.
 #include <algorithm>
-#include <cctype>
 #include <regex>
 #include <set>
 
@@ -8,6 +7,7 @@
 #include "config/name_pattern.h"
 #include "config/silos.h"
 #include "core/format.h"
+#include "core/plain_name.h"
 
 namespace moesaic {
 namespace {
@@ -67,21 +67,14 @@ class FederatedCheck {
            "and local_steps are both given; keep one");
   }
 
-  // Names become folders, columns of a table and names of certificates.
   void check_names() const {
-    constexpr std::size_t kLongest = 64;
     std::set<std::string> names;
     for (std::size_t i = 0; i < federated_.silos.size(); ++i) {
       const std::string& name = federated_.silos[i].name;
       const std::string key = format("silos[{}].name", i);
       if (problems_.has_error(format("federated.silos[{}]", i))) continue;
-      const bool plain = std::all_of(name.begin(), name.end(), [](unsigned char c) {
-        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-      });
-      const bool good = plain && !name.empty() && name.size() <= kLongest && name.front() != '.';
-      refuse(!good, key,
-             format("{} is no name: 1 to {} letters, digits, '-', '_' and '.', the first not '.'",
-                    shown(name), kLongest));
+      const bool good = is_plain_name(name);
+      refuse(!good, key, format("{} is no name: {}", shown(name), kPlainName));
       refuse(good && !names.insert(name).second, key,
              format("{} is the name of an earlier silo, too", shown(name)));
     }

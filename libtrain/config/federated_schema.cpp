@@ -13,7 +13,8 @@ std::vector<KeyOf<SiloOptions>> silo_keys() {
   std::vector<KeyOf<SiloOptions>> keys;
   add_key(keys, FIELD(name), required(), "Its name, also in the metrics: silo_<name>_loss.");
   add_key(keys, FIELD(ranks), from(1, 1e6), "Consecutive ranks that train it.");
-  add_key(keys, FIELD(train), required(), "Its training data.");
+  add_key(keys, FIELD(train), {.default_text = "required within one job"},
+          "Its training data; across sites each silo's own recipe names them.");
   add_key(keys, FIELD(valid), {},
           "Its validation data; valid_loss of the global model covers those of all silos.");
   return keys;
@@ -92,7 +93,7 @@ void add_times(std::vector<KeyOf<FederatedOptions>>& keys) {
 
 std::vector<KeyOf<FederatedOptions>> federated_keys() {
   std::vector<KeyOf<FederatedOptions>> keys;
-  add_key(keys, FIELD(silos), required(), "The silos of a federation in one job.");
+  add_key(keys, FIELD(silos), required(), "The silos of the federation.");
   Rule clients = from(1, kMostSilos);
   clients.default_text = "all";
   add_key(keys, FIELD(clients_per_round), clients, "Silos drawn for each round.");

@@ -62,7 +62,10 @@ SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world) {
   return slots;
 }
 
-void require_in_one_job(const Recipe& recipe) {
+namespace {
+
+/// KeyError for what no federation does `where`.
+void require_done(const Recipe& recipe, const std::string& where) {
   const auto refuse_key = [](bool wrong, const std::string& key, const std::string& message) {
     if (wrong) throw KeyError(key, message);
   };
@@ -76,14 +79,36 @@ void require_in_one_job(const Recipe& recipe) {
   const FederatedOptions& federated = *recipe.federated;
   const auto& rule = federated.aggregator;
   refuse(!std::holds_alternative<Off>(federated.secure_aggregation), "secure_aggregation",
-         "hides the silos of several jobs from each other; within one job it is not done");
-  refuse(federated.privacy.has_value(), "privacy", "is not done within one job");
+         format("is not done {}: each silo's change is seen by whoever aggregates", where));
+  refuse(federated.privacy.has_value(), "privacy", format("is not done {}", where));
   refuse(rule.lora == "stacking" || rule.lora == "residual", "aggregator.lora",
-         format("{} is not done within one job; average, frozen_a and svd are", rule.lora));
+         format("{} is not done {}; average, frozen_a and svd are", rule.lora, where));
   refuse(rule.lora == "svd" && rule.learning_rate != 1, "aggregator.learning_rate",
          "does not go with lora svd, which replaces the factors");
+  refuse(rule.experts == "routed_tokens" && recipe.privacy && !recipe.privacy->log_loss,
+         "aggregator.experts",
+         "routed_tokens tells how many tokens each expert has got, which is not private");
   refuse(rule.experts != "uniform" && rule.type == "scaffold", "aggregator.experts",
          format("{} does not go with scaffold, which weighs all silos alike", rule.experts));
+}
+
+}  // namespace
+
+void require_in_one_job(const Recipe& recipe) {
+  require_done(recipe, "within one job");
+  const std::vector<SiloOptions> silos = silos_of(recipe);
+  for (std::size_t i = 0; i < silos.size(); ++i) {
+    if (silos[i].train.empty())
+      throw KeyError(format("federated.silos[{}].train", i),
+                     "is missing: within one job each silo's data are named here");
+  }
+}
+
+void require_across_sites(const Recipe& recipe) {
+  if (!recipe.federated)
+    throw Error(ErrorKind::kRecipe, "the recipe has no block federated",
+                "name the silos and the rounds there (docs/federated.md)");
+  require_done(recipe, "across sites");
 }
 
 aggregate::Compression compression_of(const FederatedOptions& federated) {
@@ -109,10 +134,10 @@ Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo) {
   if (!alone.data.cache) alone.data.cache = recipe.run_dir + "/cache";
   alone.run_dir = silo_folder(recipe.run_dir, silo.name);
   alone.train.epochs = recipe.federated->local_epochs;
-  constexpr std::int64_t kLocalSteps = 10;
   if (!alone.train.epochs)
     alone.train.max_steps = recipe.federated->local_steps.value_or(kLocalSteps);
   alone.parallel.ranks = silo.ranks;
+  // Each silo has a ledger of its own: other data, another budget.
   if (alone.privacy) {
     alone.privacy->ledger = silo_ledger(recipe, silo.name);
     alone.privacy->rounds = recipe.federated->rounds;

@@ -36,6 +36,11 @@ SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world);
 /// KeyError for what a federation within one job does not do, such as to hide silos from each
 /// other.
 void require_in_one_job(const Recipe& recipe);
+/// The same of one across sites; Error(kRecipe) where there is no block federated.
+void require_across_sites(const Recipe& recipe);
+
+/// Of a round, where neither local_steps nor local_epochs are given.
+inline constexpr std::int64_t kLocalSteps = 10;
 
 /// Of the changes; top_k has its share.
 aggregate::Compression compression_of(const FederatedOptions& federated);

@@ -109,11 +109,11 @@ void write_file_atomic(const std::string& path, std::string_view content, ErrorK
   file.finish();
 }
 
-NewFile::NewFile(std::string path, ErrorKind kind)
+NewFile::NewFile(std::string path, ErrorKind kind, unsigned mode)
     : path_(replaceable(std::move(path), kind)),
       temporary_(path_ + ".tmp"),
       kind_(kind),
-      fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)) {
+      fd_(::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)) {
   if (fd_ < 0) fail(kind_, "write", temporary_, errno);
 }
 

@@ -23,7 +23,9 @@ void write_file_atomic(const std::string& path, std::string_view content,
 /// is gone when that is never called. Refuses to replace what write_file_atomic refuses.
 class NewFile {
  public:
-  explicit NewFile(std::string path, ErrorKind kind = ErrorKind::kCheckpoint);
+  /// `mode` as of chmod(2): 0600 for what nobody else may read.
+  explicit NewFile(std::string path, ErrorKind kind = ErrorKind::kCheckpoint,
+                   unsigned mode = 0644);
   ~NewFile();
   NewFile(const NewFile&) = delete;
   NewFile& operator=(const NewFile&) = delete;

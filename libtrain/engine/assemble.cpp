@@ -99,10 +99,7 @@ void make_training(const Recipe& recipe, const arch::Options& arch, const RankCo
 void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts& parts) {
   parts.store.emplace(CheckpointStore::Options{recipe.run_dir + "/checkpoints",
                                                recipe.checkpoint.keep, recipe.checkpoint.dtype});
-  if (!recipe.checkpoint.async) {
-    parts.saver = make_sync_saver(context, *parts.store);
-    return;
-  }
+  if (!recipe.checkpoint.async) return void(parts.saver = make_sync_saver(context, *parts.store));
   const auto write = [store = *parts.store](const RankContext& own, std::int64_t step,
                                             const CheckpointContent& content) {
     store.save(own, step, content);
@@ -110,25 +107,36 @@ void make_saver(const Recipe& recipe, const RankContext& context, TrainingParts&
   parts.saver = std::make_unique<AsyncSaver>(context, write);
 }
 
+// Token ids come from a tokenizer that nobody names: then the model keeps its own.
+void add_tokenizer(const Recipe& recipe, const RankContext& context, const Tokenizer& tokenizer,
+                   bool of_text, TrainingParts& parts) {
+  parts.tokenizer = tokenizer.describe();
+  if (!context.is_chief() || (recipe.tokenizer == "byte" && !of_text)) return;
+  carry_tokenizer(recipe.tokenizer, tokenizer, parts.origin.files);
+  carry_chat_template(recipe.data.chat_template, parts.origin.files);
+}
+
 }  // namespace
+
+TrainingParts assemble_model(const Recipe& recipe, const arch::Options& arch,
+                             const RankContext& context) {
+  TrainingParts parts;
+  add_model(recipe, arch, context, parts);
+  add_tokenizer(recipe, context, *make_tokenizer(recipe.tokenizer), /*of_text=*/false, parts);
+  return parts;
+}
 
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
                        const RankContext& context) {
   TrainingParts parts;
   const auto tokenizer = make_tokenizer(recipe.tokenizer);
   RunData data = open_data(recipe, arch, *tokenizer, context);
-  parts.tokenizer = tokenizer->describe();
   parts.data = std::move(data.description);
   parts.train = std::move(data.train);
   parts.valid = std::move(data.valid);
   parts.max_steps = data.max_steps;
   const std::string digest = add_model(recipe, arch, context, parts);
-  // Token ids come from a tokenizer that nobody names: then the model keeps its own.
-  const bool named = data.of_text || recipe.tokenizer != "byte";
-  if (named && context.is_chief()) {
-    carry_tokenizer(recipe.tokenizer, *tokenizer, parts.origin.files);
-    carry_chat_template(recipe.data.chat_template, parts.origin.files);
-  }
+  add_tokenizer(recipe, context, *tokenizer, data.of_text, parts);
   parts.losses = make_losses(recipe, arch);
   make_training(recipe, arch, context, digest, data.units, parts);
   make_saver(recipe, context, parts);

@@ -13,4 +13,9 @@ namespace moesaic {
 /// makes the model and all that trains it.
 TrainingParts assemble(const Recipe& recipe, const arch::Options& arch, const RankContext& context);
 
+/// The model alone, with what its checkpoints say of tokenizer and origin: no data, nothing that
+/// trains. Collective over world.
+TrainingParts assemble_model(const Recipe& recipe, const arch::Options& arch,
+                             const RankContext& context);
+
 }  // namespace moesaic

@@ -10,28 +10,35 @@
 
 namespace moesaic {
 
-Json answer_json(const aggregate::SiloReport& report, double loss) {
-  return {{"silo", report.silo},
-          {"examples", report.examples},
-          {"tokens", report.tokens},
-          {"steps", report.steps},
-          {"rate_sum", report.rate_sum},
-          {"routed_tokens", report.routed_tokens},
-          {"loss", loss}};  // null where it is no number
+Json to_json(const SiloAnswer& answer) {
+  const aggregate::SiloReport& report = answer.report;
+  Json json = {{"silo", report.silo},         {"examples", report.examples},
+               {"tokens", report.tokens},     {"steps", report.steps},
+               {"rate_sum", report.rate_sum}, {"routed_tokens", report.routed_tokens},
+               {"loss", answer.loss},  // null where it is no number
+               {"bytes", answer.bytes}};
+  if (answer.epsilon) json["epsilon"] = *answer.epsilon;
+  return json;
 }
 
-aggregate::SiloReport report_from(const Json& answer) {
-  return {.silo = answer.at("silo").get<std::string>(),
-          .examples = answer.at("examples").get<double>(),
-          .tokens = answer.at("tokens").get<double>(),
-          .steps = answer.at("steps").get<double>(),
-          .rate_sum = answer.at("rate_sum").get<double>(),
-          .routed_tokens = answer.at("routed_tokens").get<std::map<std::string, double>>()};
-}
-
-double loss_from(const Json& answer) {
-  const Json& loss = answer.at("loss");
-  return loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN();
+SiloAnswer answer_from(const Json& json) {
+  try {
+    const Json& loss = json.at("loss");
+    std::optional<double> epsilon;
+    if (json.contains("epsilon")) epsilon = json.at("epsilon").get<double>();
+    return {
+        .report = {.silo = json.at("silo").get<std::string>(),
+                   .examples = json.at("examples").get<double>(),
+                   .tokens = json.at("tokens").get<double>(),
+                   .steps = json.at("steps").get<double>(),
+                   .rate_sum = json.at("rate_sum").get<double>(),
+                   .routed_tokens = json.at("routed_tokens").get<std::map<std::string, double>>()},
+        .loss = loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN(),
+        .bytes = json.at("bytes").get<std::int64_t>(),
+        .epsilon = epsilon};
+  } catch (const Json::exception& error) {
+    throw Error(ErrorKind::kData, format("no answer of a silo: {}", json_reason(error.what())));
+  }
 }
 
 StateEntry server_entry(const std::string& name, const std::vector<double>& values) {

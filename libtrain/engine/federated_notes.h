@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,16 @@
 
 namespace moesaic {
 
-/// A silo's report and the mean loss of its steps, which may be no number.
-Json answer_json(const aggregate::SiloReport& report, double loss);
-aggregate::SiloReport report_from(const Json& answer);
-double loss_from(const Json& answer);
+/// What a silo tells of its round beside its change.
+struct SiloAnswer {
+  aggregate::SiloReport report;
+  double loss = 0;         // mean of its steps; no number where they were skipped or are hidden
+  std::int64_t bytes = 0;  // of its change on the way
+  std::optional<double> epsilon = {};  // that its ledger says, of a silo in private
+};
+Json to_json(const SiloAnswer& answer);
+/// Error(kData) where it is none.
+SiloAnswer answer_from(const Json& json);
 
 /// A vector of the server as a checkpoint has it.
 StateEntry server_entry(const std::string& name, const std::vector<double>& values);

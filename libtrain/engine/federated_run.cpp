@@ -4,15 +4,9 @@
 #include <map>
 
 #include "comm/trace_span.h"
-#include "config/name_pattern.h"
 #include "config/recipe_reader.h"
-#include "config/training_table.h"
-#include "core/memory.h"
 #include "engine/assemble.h"
-#include "engine/federated_notes.h"
-#include "engine/open_data.h"
 #include "engine/resume_check.h"
-#include "engine/saved_state.h"
 #include "store/agreement.h"
 
 namespace moesaic {
@@ -26,39 +20,6 @@ RankContext slot_context(const RankContext& world, const SiloSlots& slots) {
                 plan.world);
   return RankContext::make(world.world.split(static_cast<int>(slot), "silo"), plan, world.log,
                            world.device);
-}
-
-/// What the recipe has silos do with each parameter. KeyError for a pattern that matches nothing.
-RoundModel::KindOf kinds_of(const Recipe& recipe, const ParameterSet& parameters) {
-  std::vector<NamePattern> patterns;
-  for (const std::string& text : recipe.federated->aggregator.private_names)
-    patterns.emplace_back("federated.aggregator.private", text);
-  const auto matches = [](const NamePattern& pattern, const std::string& name) {
-    const auto names = names_in_patterns(name);
-    return std::any_of(names.begin(), names.end(),
-                       [&](const std::string& one) { return pattern.matches(one); });
-  };
-  for (const NamePattern& pattern : patterns) {
-    if (std::none_of(parameters.begin(), parameters.end(),
-                     [&](const Parameter& p) { return matches(pattern, p.name); }))
-      throw KeyError("federated.aggregator.private",
-                     format("'{}' matches no parameter", pattern.text()));
-  }
-  return [&recipe, patterns, matches](const Parameter& p) {
-    using Kind = RoundModel::Kind;
-    if (!is_saved(recipe, p) || !(p.trainable || p.correction_bias)) return Kind::kFixed;
-    const bool own = std::any_of(patterns.begin(), patterns.end(), [&](const NamePattern& pattern) {
-      return matches(pattern, p.name);
-    });
-    return own ? Kind::kPrivate : Kind::kShared;
-  };
-}
-
-// Which ranks train a silo may change from job to job.
-Recipe without_layout(Recipe recipe) {
-  if (!recipe.federated) return recipe;
-  for (SiloOptions& silo : recipe.federated->silos) silo.ranks = 1;
-  return recipe;
 }
 
 /// Errors of a silo's ranks name it and the round. `shared`: from its slot's ranks to those of
@@ -75,13 +36,6 @@ auto in_silo(const std::string& name, std::int64_t round, int first_rank, int wo
     if (error.kind() == ErrorKind::kCommunication) throw;
     throw Error(error.kind(), where + error.what(), error.hint());
   }
-}
-
-std::unique_ptr<EvalData> open_validation(const Recipe& recipe, const RankContext& world) {
-  const Recipe evaluated = evaluation_recipe(recipe);
-  if (evaluated.data.valid.empty()) return nullptr;
-  const auto tokenizer = make_tokenizer(recipe.tokenizer);
-  return open_data(evaluated, architecture_of(recipe), *tokenizer, world).valid;
 }
 
 }  // namespace
@@ -105,7 +59,7 @@ FederatedRun::FederatedRun(const Recipe& recipe, const RankContext& world, const
 
 std::unique_ptr<SiloTraining> FederatedRun::make_silo(std::size_t silo) {
   const SiloOptions& options = recipe_.federated->silos.at(silo);
-  return in_silo(options.name, round_ + 1, first_rank_, world_.world.size(), [&] {
+  return in_silo(options.name, state_.round + 1, first_rank_, world_.world.size(), [&] {
     TrainingParts parts = assemble(silo_recipe(recipe_, options), architecture_of(recipe_), slot_);
     if (model_.is_empty()) model_.take(*parts.parameters, kinds_of(recipe_, *parts.parameters));
     MOESAIC_CHECK(!model_.shared().empty(), ErrorKind::kRecipe,
@@ -115,11 +69,12 @@ std::unique_ptr<SiloTraining> FederatedRun::make_silo(std::size_t silo) {
 }
 
 int FederatedRun::run(StopSignal& stop) {
-  if (round_ >= max_steps())
-    world_.log.info("the run is finished: round {} of {} is done", round_, max_steps());
-  while (round_ < max_steps()) {
+  if (state_.round >= max_steps())
+    world_.log.info("the run is finished: round {} of {} is done", state_.round, max_steps());
+  while (state_.round < max_steps()) {
     if (next_round(stop)) continue;
-    world_.log.info("stopped by a signal in round {}, which --resume auto does again", round_ + 1);
+    world_.log.info("stopped by a signal in round {}, which --resume auto does again",
+                    state_.round + 1);
     return kExitStopped;
   }
   return 0;
@@ -127,11 +82,11 @@ int FederatedRun::run(StopSignal& stop) {
 
 bool FederatedRun::next_round(StopSignal& stop) {
   const Stopwatch watch;
-  const Span span("federated.round", round_ + 1);
+  const Span span("federated.round", state_.round + 1);
   const std::size_t silos = recipe_.federated->silos.size();
   const std::size_t slot = slots_.slot_of(world_.rank());
   const auto drawn =
-      drawn_silos(recipe_.seed, round_ + 1, silos, recipe_.federated->clients_per_round);
+      drawn_silos(recipe_.seed, state_.round + 1, silos, recipe_.federated->clients_per_round);
   std::vector<Trained> mine;
   bool stopped = false;
   for (const Turn& turn : turns_of(drawn, slots_.size(), silos)) {
@@ -142,9 +97,10 @@ bool FederatedRun::next_round(StopSignal& stop) {
   }
   const std::vector<Answer> answers = exchange_answers(mine);
   next_model(answers, std::move(mine));
-  ++round_;
+  ++state_.round;
   log(answers, watch.seconds());
-  store_.save(world_, round_, content());
+  store_.save(world_, state_.round,
+              content_of(recipe_, silo_->parts(), aggregator_.state(), state_));
   return true;
 }
 
@@ -153,21 +109,24 @@ FederatedRun::Trained FederatedRun::train_silo(std::size_t silo, StopSignal& sto
   if (silo_->silo() != silo) {
     silo_.reset();  // its memory first
     silo_ = make_silo(silo);
-    in_silo(silo_->name(), round_ + 1, first_rank_, world_.world.size(),
-            [&] { silo_->load(round_); });
+    in_silo(silo_->name(), state_.round + 1, first_rank_, world_.world.size(),
+            [&] { silo_->load(state_.round); });
   }
-  return in_silo(silo_->name(), round_ + 1, first_rank_, world_.world.size(), [&] {
+  return in_silo(silo_->name(), state_.round + 1, first_rank_, world_.world.size(), [&] {
     check_data(*silo_);
-    Trained trained{silo, silo_->train(round_ + 1, aggregator_.state(), stop), silo_->parts().data};
-    if (!trained.round.stopped) silo_->save(round_ + 1);
+    Trained trained{silo, silo_->train(state_.round + 1, aggregator_.state(), stop),
+                    silo_->parts().data};
+    trained.round.packed.clear();  // within the job nothing travels
+    if (!trained.round.stopped) silo_->save(state_.round + 1);
     return trained;
   });
 }
 
 void FederatedRun::check_data(const SiloTraining& training) const {
   agreed(slot_.world, "silo: data", [&] {
-    if (!slot_.is_chief() || !data_.contains(training.name())) return;
-    const std::string changes = changed_data(data_.at(training.name()), training.parts().data);
+    if (!slot_.is_chief() || !state_.data.contains(training.name())) return;
+    const std::string changes =
+        changed_data(state_.data.at(training.name()), training.parts().data);
     if (changes.empty()) return;
     const std::string message = "the data have changed since its last round:" + changes;
     if (!options_.allow_changed_data)
@@ -182,9 +141,9 @@ std::vector<FederatedRun::Answer> FederatedRun::exchange_answers(const std::vect
   Json told = Json::array();
   for (const Trained& trained : mine) {
     if (!slot_.is_chief()) break;
-    told.push_back(answer_json(trained.round.report, trained.round.loss));
+    const SiloTraining::Round& round = trained.round;
+    told.push_back(to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon}));
     told.back()["index"] = trained.silo;
-    told.back()["bytes"] = trained.round.bytes;
     told.back()["data"] = trained.data;
   }
   const auto all = world_.world.all_gather(told.dump(), "round.answers");
@@ -192,10 +151,10 @@ std::vector<FederatedRun::Answer> FederatedRun::exchange_answers(const std::vect
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
     for (const Json& one : Json::parse(all[rank])) {
       const auto first = static_cast<int>(rank);  // a slot's chief is its first rank
-      answers.push_back({one.at("index").get<std::size_t>(), first, report_from(one),
-                         loss_from(one), one.at("bytes").get<std::int64_t>()});
-      data_[answers.back().report.silo] = one.at("data");
-      tokens_ += static_cast<std::int64_t>(answers.back().report.tokens);
+      answers.push_back({one.at("index").get<std::size_t>(), first, answer_from(one)});
+      const aggregate::SiloReport& report = answers.back().told.report;
+      state_.data[report.silo] = one.at("data");
+      state_.tokens += static_cast<std::int64_t>(report.tokens);
     }
   }
   std::sort(answers.begin(), answers.end(),
@@ -207,8 +166,8 @@ void FederatedRun::next_model(const std::vector<Answer>& answers, std::vector<Tr
   std::vector<aggregate::SiloReport> reports;
   std::map<std::string, HeldChange> held;
   for (const Answer& answer : answers) {
-    reports.push_back(answer.report);
-    held[answer.report.silo].first_rank = answer.first_rank;
+    reports.push_back(answer.told.report);
+    held[answer.told.report.silo].first_rank = answer.first_rank;
   }
   for (Trained& trained : mine)
     held.at(trained.round.report.silo).tensors = std::move(trained.round.change);
@@ -227,47 +186,12 @@ void FederatedRun::give_model() {
 
 void FederatedRun::log(const std::vector<Answer>& answers, double seconds) {
   TrainingParts& parts = silo_->parts();
-  MetricsRow row;
-  row.step = round_;
-  row.set("round", static_cast<double>(round_));
-  row.set("tokens", static_cast<double>(tokens_));
-  double loss = 0, tokens = 0, bytes = 0;
-  for (const Answer& answer : answers) {
-    bytes += static_cast<double>(answer.bytes);
-    loss += answer.loss * answer.report.tokens;
-    tokens += answer.report.tokens;
-  }
-  if (tokens > 0) row.set("loss", loss / tokens);
-  for (const Answer& answer : answers)
-    row.set(format("silo_{}_loss", answer.report.silo), answer.loss);
-  if (valid_) {
-    const Validation valid = validation_of(world_, *parts.model, parts.computation, *valid_);
-    row.set("valid_loss", valid.loss);
-    if (valid.accuracy) row.set("valid_accuracy", *valid.accuracy);
-  }
-  row.set("change_bytes", bytes);
-  row.set("tokens_per_s", tokens / seconds);
-  row.set("step_s", seconds);
-  row.set("memory_peak_mb", peak_memory_mb());
+  std::vector<SiloAnswer> told;
+  for (const Answer& answer : answers) told.push_back(answer.told);
+  std::optional<Validation> valid;
+  if (valid_) valid = validation_of(world_, *parts.model, parts.computation, *valid_);
+  const MetricsRow row = row_of_round(state_, told, valid, seconds);
   for (const auto& sink : sinks_) sink->write(row);
-}
-
-CheckpointContent FederatedRun::content() const {
-  const TrainingParts& parts = silo_->parts();
-  CheckpointContent content;
-  content.model = on_host(saved_part(recipe_, *parts.parameters));
-  content.config = parts.config;
-  content.base = parts.base;
-  content.tokenizer = parts.tokenizer;
-  content.hub = parts.origin;
-  content.training = {{"step", round_}, {"tokens", tokens_}, {"recipe", to_yaml(recipe_)}};
-  content.training["silos"] = data_;
-  Json& sizes = content.training["server"] = Json::object();
-  for (const auto& [name, values] : aggregator_.state()) {
-    sizes[name] = values.size();
-    content.state.push_back(server_entry(name, values));
-  }
-  return content;
 }
 
 void FederatedRun::restore() {
@@ -278,30 +202,12 @@ void FederatedRun::restore() {
     world_.log.info("no checkpoint in {} yet: starting anew", recipe_.run_dir);
     return;
   }
-  const FederatedNotes notes = FederatedNotes::of(*info);
-  check_resumable(without_layout(recipe_from_yaml(notes.recipe, info->path)),
-                  without_layout(recipe_), info->path);
-  agreed(world_.world, "resume: folder", [&] {
-    if (world_.is_chief()) require_own_folder(*info, recipe_.run_dir);
-  });
   TrainingParts& parts = silo_->parts();
-  CheckpointContent saved;
-  saved.model = on_host(saved_part(recipe_, *parts.parameters));
-  for (const auto& [name, size] : notes.server)
-    saved.state.push_back(server_entry(name, std::vector<double>(size)));
-  CheckpointStore::load(world_, *info, saved);
-  copy_back(saved.model, saved_part(recipe_, *parts.parameters));
-  std::size_t place = 0;
-  for (const auto& [name, size] : notes.server)
-    aggregator_.state()[name] = values_of(saved.state[place++]);
-  parts.computation.weights.invalidate();
-  parts.origin = CheckpointStore::origin(world_, *info);
+  state_ = load_federation(recipe_, world_, *info, parts, aggregator_.state());
   model_.take(*parts.parameters, kinds_of(recipe_, *parts.parameters));
-  round_ = info->step;
-  tokens_ = notes.tokens;
-  data_ = notes.silos;
-  in_silo(silo_->name(), round_, first_rank_, world_.world.size(), [&] { silo_->load(round_); });
-  world_.log.info("resumed from {} after round {}", info->path, round_);
+  in_silo(silo_->name(), state_.round, first_rank_, world_.world.size(),
+          [&] { silo_->load(state_.round); });
+  world_.log.info("resumed from {} after round {}", info->path, state_.round);
 }
 
 }  // namespace moesaic

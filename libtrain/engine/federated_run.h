@@ -13,10 +13,10 @@
 #include "config/silos.h"
 #include "core/clock.h"
 #include "data/eval_data.h"
+#include "engine/federated_state.h"
 #include "engine/silo_training.h"
 #include "federated/exchange.h"
 #include "federated/rounds.h"
-#include "loss/validation.h"
 #include "observe/metrics.h"
 
 namespace moesaic {
@@ -37,7 +37,7 @@ class FederatedRun {
   void add_sink(std::unique_ptr<MetricsSink> sink) { sinks_.push_back(std::move(sink)); }
 
   /// Finished rounds so far, and the last one.
-  std::int64_t step() const { return round_; }
+  std::int64_t step() const { return state_.round; }
   std::int64_t max_steps() const { return recipe_.federated->rounds; }
   /// The global model so far, and what the server keeps beside it.
   const RoundModel& model() const { return model_; }
@@ -52,9 +52,7 @@ class FederatedRun {
   struct Answer {
     std::size_t silo = 0;
     int first_rank = 0;  // of its slot
-    aggregate::SiloReport report;
-    double loss = 0;
-    std::int64_t bytes = 0;
+    SiloAnswer told;
   };
   /// A silo that this rank has trained in the round.
   struct Trained {
@@ -73,7 +71,6 @@ class FederatedRun {
   void give_model();
   void log(const std::vector<Answer>& answers, double seconds);
   void restore();
-  CheckpointContent content() const;
 
   const Recipe recipe_;
   const RankContext& world_;
@@ -87,9 +84,7 @@ class FederatedRun {
   std::unique_ptr<EvalData> valid_;     // of all silos; nullptr: none
   CheckpointStore store_;
   std::vector<std::unique_ptr<MetricsSink>> sinks_;
-  std::int64_t round_ = 0;
-  std::int64_t tokens_ = 0;
-  Json data_ = Json::object();  // descriptions of the silos' data, as far as they have trained
+  FederatedState state_;
 };
 
 }  // namespace moesaic

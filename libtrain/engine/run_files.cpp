@@ -49,6 +49,16 @@ bool is_log(const std::string& name) {
          is_numbered(name, "error.rank-", {".json"});
 }
 
+// Of a federation across sites: what a coordinator keeps of its rounds, and what is on its way.
+bool is_of_round(const std::string& name) {
+  return name == "journal.jsonl" || is_numbered(name, "round-", {".safetensors"});
+}
+bool is_under_way(const std::string& name) {
+  for (const char* own : {"start", "model", "change"})
+    if (name == own + std::string(".safetensors")) return true;
+  return name == "answer.json" || is_numbered(name, "round-", {".safetensors"});
+}
+
 // Other programs write files of events too; ours say their second and its fraction.
 bool is_events(const std::string& name) {
   constexpr std::string_view kBegin = "events.out.tfevents.";
@@ -126,6 +136,8 @@ std::vector<std::string> files_of_run(const std::string& run_dir) {
   for (std::string& file : files_of_checkpoints(run_dir + "/checkpoints"))
     files.push_back(std::move(file));
   add_silos(run_dir + "/silos", files);
+  add_files(run_dir + "/rounds", is_of_round, files);
+  add_files(run_dir + "/exchange", is_under_way, files);
   std::sort(files.begin(), files.end());
   return files;
 }

@@ -132,7 +132,8 @@ void SiloTraining::end_round(Round& round) {
     private_[i].copy_((*parts_->parameters)[model_.own()[i].index].tensor);
   if (controls_ != nullptr) controls_->end_round(round.change, round.report.rate_sum);
   if (compressed_) {
-    round.bytes = compressed_->apply(context_, round.change);
+    round.packed = compressed_->apply(context_, round.change);
+    for (const auto& bytes : round.packed) round.bytes += std::ssize(bytes);
     return;
   }
   for (const RoundModel::Entry& entry : model_.shared()) {

@@ -22,28 +22,28 @@ CompressedChanges::CompressedChanges(const aggregate::Compression& way,
   }
 }
 
-std::int64_t CompressedChanges::apply(const RankContext& slot, std::vector<at::Tensor>& change) {
-  std::int64_t bytes = 0;
+CompressedChanges::Packed CompressedChanges::apply(const RankContext& slot,
+                                                   std::vector<at::Tensor>& change) {
+  Packed packed;
   for (std::size_t i = 0; i < change.size(); ++i) {
     at::Tensor values = change[i].to(at::kDouble).contiguous();
     const bool cut = model_.shared()[i].scope == Scope::kExpert;
     if (cut) values = slot.expert.all_gather(values, "round.whole experts");
-    values = sent(values, left_over_[i].tensor, bytes);
+    values = send(values, left_over_[i].tensor, packed);
     const std::int64_t rows = change[i].dim() > 0 ? change[i].size(0) : 0;
     const std::int64_t first = slot.plan.expert_rank_of(slot.rank()) * rows;
     change[i] = cut ? values.narrow(0, first, rows) : values;
   }
-  return bytes;
+  return packed;
 }
 
-at::Tensor CompressedChanges::sent(const at::Tensor& whole, const at::Tensor& left_over,
-                                   std::int64_t& bytes) const {
+at::Tensor CompressedChanges::send(const at::Tensor& whole, const at::Tensor& left_over,
+                                   Packed& packed) const {
   const std::span<double> kept = doubles_of(left_over);
   std::vector<double> left(kept.begin(), kept.end());
-  const auto packed = aggregate::compressed_with_feedback(way_, doubles_of(whole), left);
+  packed.push_back(aggregate::compressed_with_feedback(way_, doubles_of(whole), left));
   std::copy(left.begin(), left.end(), kept.begin());
-  bytes += static_cast<std::int64_t>(packed.size());
-  const std::vector<double> read = aggregate::decompressed(way_, packed, kept.size());
+  const std::vector<double> read = aggregate::decompressed(way_, packed.back(), kept.size());
   at::Tensor result = at::empty(whole.sizes(), at::kDouble);
   std::copy(read.begin(), read.end(), doubles_of(result).begin());
   return result;

@@ -18,16 +18,20 @@ class CompressedChanges {
   CompressedChanges(const aggregate::Compression& way, const ParameterSet& parameters,
                     const RoundModel& model);
 
+  /// What travels, by place in RoundModel::shared(): the bytes of each parameter, whole.
+  using Packed = std::vector<std::vector<std::uint8_t>>;
+
   /// `change`, as RoundModel::change gives it, becomes what is read of it at the other end, in
-  /// float64. -> its bytes on the way. Experts are compressed whole, so that the layout changes no
-  /// bit. Collective over the slot.
-  std::int64_t apply(const RankContext& slot, std::vector<at::Tensor>& change);
+  /// float64. Experts are compressed whole, so that the layout changes no bit. Collective over the
+  /// slot.
+  Packed apply(const RankContext& slot, std::vector<at::Tensor>& change);
 
   /// What did not get through, under "left_over/<parameter>".
   StateDict state() const { return left_over_; }
 
  private:
-  at::Tensor sent(const at::Tensor& whole, const at::Tensor& left_over, std::int64_t& bytes) const;
+  /// -> what is read at the other end.
+  at::Tensor send(const at::Tensor& whole, const at::Tensor& left_over, Packed& packed) const;
 
   aggregate::Compression way_;
   const RoundModel& model_;

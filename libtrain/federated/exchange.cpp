@@ -23,8 +23,11 @@ std::vector<at::Tensor> Exchange::gather(const Block& block) const {
   for (const HeldChange& change : changes_) {
     const int root = change.first_rank + block.shard;
     at::Tensor row = at::empty({block.count}, at::kDouble);
-    if (world_.rank() == root)
+    if (change.file) {
+      change.file->read(block.place, block.first, row);
+    } else if (world_.rank() == root) {
       row.copy_(change.tensors.at(block.place).flatten().narrow(0, block.first, block.count));
+    }
     world_.world.broadcast(row, root, "round.change");
     rows.push_back(std::move(row));
   }

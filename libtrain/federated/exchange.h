@@ -4,12 +4,14 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "aggregate/aggregator.h"
 #include "federated/round_model.h"
+#include "federated/shared_file.h"
 #include "parallel/rank_context.h"
 
 namespace moesaic {
@@ -18,7 +20,9 @@ namespace moesaic {
 struct HeldChange {
   int first_rank = 0;  // of the slot, in world
   /// RoundModel::change; on other ranks empty.
-  std::vector<at::Tensor> tensors;
+  std::vector<at::Tensor> tensors = {};
+  /// In place of the tensors: the file that it came in from another site, on a world of one rank.
+  std::shared_ptr<const SharedFile> file = {};
 };
 
 class Exchange {

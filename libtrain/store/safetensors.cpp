@@ -31,6 +31,8 @@ const char* name_in_file(at::ScalarType dtype) {
       return "F16";
     case at::kBFloat16:
       return "BF16";
+    case at::kByte:  // not of weights
+      return "U8";
     default:
       throw Error(ErrorKind::kInternal,
                   format("weights are not written as {}", c10::toString(dtype)));
@@ -119,14 +121,18 @@ std::uint64_t SafetensorsSpec::bytes() const {
   return static_cast<std::uint64_t>(numel()) * c10::elementSize(dtype);
 }
 
-SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<SafetensorsSpec> tensors)
-    : file_(path), tensors_(std::move(tensors)) {
-  std::sort(tensors_.begin(), tensors_.end(), [](const auto& a, const auto& b) {
+std::vector<SafetensorsSpec> SafetensorsWriter::in_order(std::vector<SafetensorsSpec> tensors) {
+  std::sort(tensors.begin(), tensors.end(), [](const auto& a, const auto& b) {
     const auto key = [](const SafetensorsSpec& one) {
       return std::tuple(-static_cast<int>(c10::elementSize(one.dtype)), one.dtype, one.name);
     };
     return key(a) < key(b);
   });
+  return tensors;
+}
+
+SafetensorsWriter::SafetensorsWriter(const std::string& path, std::vector<SafetensorsSpec> tensors)
+    : file_(path), tensors_(in_order(std::move(tensors))) {
   const std::string header = header_text(tensors_);
   MOESAIC_CHECK(header.size() <= kMaxSafetensorsHeader, ErrorKind::kCheckpoint,
                 "{} would have {} tensors, more than one file can hold: choose smaller shards",

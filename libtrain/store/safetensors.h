@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/fs.h"
@@ -33,6 +34,11 @@ class SafetensorsFile {
   /// tensor, converted to its type. The dtype of `tensor` must be one of weights.
   void read(const SafetensorsTensor& tensor, std::int64_t first, const at::Tensor& into) const;
 
+  /// As they lie in the file, of any dtype.
+  std::string_view bytes(const SafetensorsTensor& tensor) const {
+    return file_.bytes().substr(tensor.begin, tensor.end - tensor.begin);
+  }
+
   /// XXH3-128 of the bytes of the tensor.
   std::string digest(const SafetensorsTensor& tensor) const;
 
@@ -55,7 +61,11 @@ struct SafetensorsSpec {
 /// Writes one file front to back; it appears under its name when it is finished.
 class SafetensorsWriter {
  public:
-  /// Sorts the tensors as readers like them: wide types first, then by name.
+  /// The tensors as readers like them: wide types first, then by name. All writing is in this
+  /// order.
+  static std::vector<SafetensorsSpec> in_order(std::vector<SafetensorsSpec> tensors);
+
+  /// Sorts the tensors by in_order().
   SafetensorsWriter(const std::string& path, std::vector<SafetensorsSpec> tensors);
 
   /// In the order in which their values are to come.

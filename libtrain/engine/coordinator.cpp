@@ -1,0 +1,233 @@
+#include "engine/coordinator.h"
+
+#include <algorithm>
+
+#include "aggregate/options.h"
+#include "comm/trace_span.h"
+#include "core/digest.h"
+#include "core/error.h"
+#include "core/path.h"
+#include "engine/site_words.h"
+#include "federated/rounds.h"
+
+namespace moesaic {
+namespace {
+
+constexpr double kTickSeconds = 0.2;
+constexpr double kMissedBeats = 3;  // after which a silo counts as lost
+
+std::vector<std::string> names_of_silos(const Recipe& recipe) {
+  std::vector<std::string> names;
+  for (const SiloOptions& silo : recipe.federated->silos) names.push_back(silo.name);
+  return names;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(const Recipe& recipe, const RankContext& context, GlobalModel& model,
+                         RoundJournal& journal, SilosDoor& door)
+    : recipe_(recipe),
+      context_(context),
+      model_(model),
+      journal_(journal),
+      door_(door),
+      members_(names_of_silos(recipe)) {
+  close_in_journal();
+}
+
+int Coordinator::run(StopSignal& stop) {
+  const bool over = model_.state().round >= max_steps() && step() >= max_steps();
+  if (over && journal_.last("end") >= max_steps()) {
+    context_.log.info("the run is finished: round {} of {} is done", model_.state().round,
+                      max_steps());
+    return 0;
+  }
+  publish_model();
+  bool going = over || gather(stop);
+  if (going && step() < model_.state().round) going = finish_row(stop);
+  while (going && model_.state().round < max_steps()) going = next_round(stop);
+  if (going) going = say_goodbye(stop);
+  if (going) return 0;
+  context_.log.info("stopped by a signal; started again it goes on after round {}",
+                    model_.state().round);
+  return kExitStopped;
+}
+
+bool Coordinator::serve(const Done& done, StopSignal& stop) {
+  while (!done()) {
+    if (stop.requested()) return false;
+    if (const auto request = door_.next(kTickSeconds)) take(*request);
+    look_at_silos();
+  }
+  return true;
+}
+
+// Whoever took part in the last round, or all, are waited for before the first round; what comes
+// later does not hold up the others.
+bool Coordinator::gather(StopSignal& stop) {
+  const double ends_at = now() + recipe_.federated->deadline_s;
+  const std::vector<std::string> awaited = expected();
+  context_.log.info("waiting for {}", join(awaited, ", "));
+  const auto all_here = [&] {
+    return now() >= ends_at || std::all_of(awaited.begin(), awaited.end(), [&](const auto& silo) {
+             return members_.is_here(silo) || members_.has_parted(silo);
+           });
+  };
+  return serve(all_here, stop);
+}
+
+bool Coordinator::ask(SiloPoll::Options poll, sites::Message order, StopSignal& stop) {
+  poll_.emplace(std::move(poll));
+  order_ = std::move(order);
+  count_answers_on_disk();
+  for (const std::string& silo : members_.here())
+    if (poll_->asks(silo) && !poll_->answered().contains(silo)) door_.order(silo, order_);
+  return serve([&] { return poll_->status(members_, now()) != SiloPoll::Status::kOpen; }, stop);
+}
+
+bool Coordinator::next_round(StopSignal& stop) {
+  const Stopwatch watch;
+  const Span span("federated.round", model_.state().round + 1);
+  const FederatedOptions& federated = *recipe_.federated;
+  const std::int64_t round = model_.state().round + 1;
+  const std::vector<std::string> asked = names_in_round(round);
+  const auto fewest = static_cast<std::size_t>(aggregate::fewest_silos(federated.aggregator));
+  const std::size_t needed = answers_needed(federated.quorum, asked.size(), fewest);
+  context_.log.info("round {} of {}: {}", round, max_steps(), join(asked, ", "));
+  const sites::RoundOffer offer{
+      .round = round, .model = blob_, .silos = asked, .deadline_s = federated.deadline_s};
+  if (!ask({round, asked, needed, now() + federated.deadline_s}, offer.message(), stop))
+    return false;
+  if (poll_->status(members_, now()) == SiloPoll::Status::kFailed) fail_round();
+  close_round(watch.seconds());
+  return finish_row(stop);
+}
+
+void Coordinator::close_round(double seconds) {
+  const std::string missing = poll_->missing(members_);
+  if (!missing.empty())
+    context_.log.warn("round {} closes without some silos: {}", model_.state().round + 1, missing);
+  std::vector<ArrivedChange> changes;
+  const std::int64_t round = model_.state().round + 1;
+  for (const auto& [silo, event] : answers_of(round))
+    if (poll_->answered().contains(silo))
+      changes.push_back({answer_from(event.at("told")), file_of(round, silo)});
+  for (const std::string& silo : poll_->options().asked)
+    if (!poll_->answered().contains(silo)) late_.insert(silo);
+  poll_.reset();
+  const std::string old_file = model_.file();
+  model_.next(changes);
+  journal_.append({{"event", "time"}, {"round", round}, {"seconds", seconds}});
+  close_in_journal();
+  door_.withdraw(blob_);
+  publish_model();
+  if (old_file.starts_with(exchange_folder(recipe_.run_dir))) remove_tree(old_file);
+}
+
+// The checkpoint says which rounds are done; the journal, and the file of the round, follow it.
+void Coordinator::close_in_journal() {
+  const std::int64_t round = model_.state().round;
+  const std::int64_t closed = std::max<std::int64_t>(0, journal_.last("close"));
+  if (closed > round || closed + 1 < round) {
+    throw Error(ErrorKind::kCheckpoint,
+                format("the newest whole checkpoint is of round {}, and the journal has closed "
+                       "round {}",
+                       round, closed),
+                "put back the missing files, or start a new run from this model with model.from");
+  }
+  if (!path_exists(model_.file(), ErrorKind::kCheckpoint)) model_.write_file();
+  if (closed == round) return;
+  Json silos = Json::array();
+  for (const auto& [silo, event] : answers_of(round)) {
+    silos.push_back(silo);
+    remove_tree(file_of(round, silo));
+  }
+  journal_.append({{"event", "close"},
+                   {"round", round},
+                   {"silos", silos},
+                   {"file", file_name(model_.file())},
+                   {"digest", digest_of_file(model_.file())}});
+}
+
+bool Coordinator::finish_row(StopSignal& stop) {
+  const std::int64_t round = model_.state().round;
+  std::vector<std::string> asked;
+  for (const auto& [silo, validates] : validates_)
+    if (validates && members_.is_here(silo) && !late_.contains(silo)) asked.push_back(silo);
+  validated_.clear();
+  const sites::RoundOffer offer{
+      .round = round, .model = blob_, .silos = asked, .deadline_s = recipe_.federated->deadline_s};
+  sites::Message order = offer.message();
+  order.kind = words::kEvaluate;
+  if (!asked.empty() && !ask({round, asked, 0, now() + offer.deadline_s}, order, stop))
+    return false;
+  poll_.reset();
+  std::vector<SiloAnswer> answers;
+  for (const auto& [silo, event] : answers_of(round))
+    answers.push_back(answer_from(event.at("told")));
+  double seconds = 0;
+  for (const Json& event : journal_.find("time", round)) seconds = event.at("seconds");
+  const MetricsRow row = row_of_round(model_.state(), answers, validation(), seconds);
+  for (const auto& sink : sinks_) sink->write(row);
+  journal_.append({{"event", "row"}, {"round", round}});
+  return true;
+}
+
+std::optional<Validation> Coordinator::validation() const {
+  double loss = 0, found = 0, targets = 0;
+  bool labels = !validated_.empty();
+  for (const auto& [silo, of] : validated_) {
+    loss += of.loss * of.targets;
+    found += of.accuracy.value_or(0) * of.targets;
+    targets += of.targets;
+    labels = labels && of.accuracy.has_value();
+  }
+  if (targets == 0) return std::nullopt;
+  Validation validation{.loss = loss / targets, .accuracy = {}};
+  if (labels) validation.accuracy = found / targets;
+  return validation;
+}
+
+bool Coordinator::say_goodbye(StopSignal& stop) {
+  const double ends_at = now() + recipe_.federated->drain_s;
+  for (const std::string& silo : members_.all())
+    door_.order(silo, {.kind = std::string(sites::kGoodbyeKind), .round = max_steps()});
+  const bool gone = serve([&] { return now() >= ends_at || door_.silos().empty(); }, stop);
+  if (gone) journal_.append({{"event", "end"}, {"round", max_steps()}});
+  return gone;
+}
+
+void Coordinator::fail_round() const {
+  const SiloPoll::Options& poll = poll_->options();
+  const std::string text =
+      format("round {}: {} of {} silos have answered and {} are needed: {}", poll.round,
+             poll_->answered().size(), poll.asked.size(), poll.needed, poll_->missing(members_));
+  if (!budget_spent_.empty())
+    throw Error(ErrorKind::kBudget, text, "these silos' data may not be used further");
+  throw Error(ErrorKind::kCommunication, text,
+              "look at these silos and start the coordinator again: it goes on with this round; "
+              "federated.quorum and deadline_s say what a round needs");
+}
+
+std::vector<std::string> Coordinator::names_in_round(std::int64_t round) const {
+  const std::vector<std::string>& all = members_.all();
+  std::vector<std::string> names;
+  for (const std::size_t i :
+       drawn_silos(recipe_.seed, round, all.size(), recipe_.federated->clients_per_round))
+    names.push_back(all[i]);
+  return names;
+}
+
+std::vector<std::string> Coordinator::expected() const {
+  const auto closed = journal_.find("close", model_.state().round);
+  if (model_.state().round == 0 || closed.empty() || recipe_.federated->clients_per_round)
+    return members_.all();
+  return closed.back().at("silos").get<std::vector<std::string>>();
+}
+
+void Coordinator::publish_model() {
+  if (!path_exists(model_.file(), ErrorKind::kCheckpoint)) model_.write_file();
+  blob_ = door_.publish(model_.file());
+}
+
+}  // namespace moesaic

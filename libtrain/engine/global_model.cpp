@@ -1,0 +1,107 @@
+#include "engine/global_model.h"
+
+#include <map>
+
+#include "config/recipe_reader.h"
+#include "config/silos.h"
+#include "core/digest.h"
+#include "core/fs.h"
+#include "core/json_text.h"
+#include "engine/assemble.h"
+#include "engine/starting_weights.h"
+#include "federated/exchange.h"
+#include "store/checkpoint.h"
+
+namespace moesaic {
+
+std::string rounds_folder(const std::string& run_dir) { return run_dir + "/rounds"; }
+std::string exchange_folder(const std::string& run_dir) { return run_dir + "/exchange"; }
+
+std::string starting_digest(const Recipe& recipe, const TrainingParts& parts,
+                            const RankContext& context) {
+  if (!parts.base.is_null()) return parts.base.at("digest").get<std::string>();
+  return StartingWeights(recipe, architecture_of(recipe), context).digest(context);
+}
+
+std::string digest_of_tokenizer(const TrainingParts& parts) {
+  return digest_of(json_text(parts.tokenizer));
+}
+
+GlobalModel::GlobalModel(const Recipe& recipe, const RankContext& context)
+    : recipe_(recipe),
+      context_(context),
+      parts_(assemble_model(recipe, architecture_of(recipe), context)),
+      aggregator_(recipe.federated->aggregator, recipe.federated->silos.size()),
+      store_({recipe.run_dir + "/checkpoints", recipe.checkpoint.keep, recipe.checkpoint.dtype}),
+      weights_digest_(starting_digest(recipe, parts_, context)),
+      tokenizer_digest_(digest_of_tokenizer(parts_)) {
+  make_folder(rounds_folder(recipe.run_dir));
+  make_folder(exchange_folder(recipe.run_dir));
+  if (const auto info = store_.newest(context)) {
+    state_ = load_federation(recipe, context, *info, parts_, aggregator_.state());
+    context.log.info("resumed from {} after round {}", info->path, state_.round);
+  }
+  model_.take(*parts_.parameters, kinds_of(recipe, *parts_.parameters));
+  MOESAIC_CHECK(!model_.shared().empty(), ErrorKind::kRecipe,
+                "federated.aggregator.private leaves nothing that the silos share");
+}
+
+std::uint64_t GlobalModel::most_change_bytes() const {
+  std::uint64_t bytes = std::uint64_t{64} << 20;  // headers
+  for (const RoundModel::Entry& entry : model_.shared())
+    bytes += 16 * static_cast<std::uint64_t>(entry.tensor.numel());
+  return bytes;
+}
+
+std::string GlobalModel::file() const {
+  return state_.round == 0
+             ? exchange_folder(recipe_.run_dir) + "/start.safetensors"
+             : format("{}/round-{:06}.safetensors", rounds_folder(recipe_.run_dir), state_.round);
+}
+
+void GlobalModel::write_file() const {
+  SharedValues values;
+  for (const RoundModel::Entry& entry : model_.shared()) values.tensors.push_back(entry.tensor);
+  write_shared_file(file(), context_, *parts_.parameters, model_, values,
+                    controls_of(aggregator_.state()));
+}
+
+std::shared_ptr<const SharedFile> GlobalModel::open(const std::string& silo,
+                                                    const std::string& path) const {
+  return std::make_shared<SharedFile>(
+      SharedFile::Options{.path = path,
+                          .who = format("silo {}: its change", silo),
+                          .way = compression_of(*recipe_.federated)},
+      *parts_.parameters, model_);
+}
+
+void GlobalModel::require_change(const std::string& silo, const std::string& path) const {
+  try {
+    open(silo, path)->require_finite();
+  } catch (const Error& error) {  // of its header, too: the fault is the silo's
+    if (error.kind() == ErrorKind::kData) throw;
+    throw Error(ErrorKind::kData, format("silo {}: its change: {}", silo, error.what()));
+  }
+}
+
+void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
+  std::vector<aggregate::SiloReport> reports;
+  std::map<std::string, std::string> file_of;
+  for (const ArrivedChange& change : changes) {
+    reports.push_back(change.told.report);
+    file_of[change.told.report.silo] = change.file;
+  }
+  aggregator_.begin_round(std::move(reports));
+  std::vector<HeldChange> held;
+  for (const aggregate::SiloReport& report : aggregator_.reports())
+    held.push_back({.file = open(report.silo, file_of.at(report.silo))});
+  Exchange(context_, held).apply(aggregator_, model_);
+  model_.give(*parts_.parameters, /*all=*/true);
+  ++state_.round;
+  for (const ArrivedChange& change : changes)
+    state_.tokens += static_cast<std::int64_t>(change.told.report.tokens);
+  store_.save(context_, state_.round, content_of(recipe_, parts_, aggregator_.state(), state_));
+  write_file();
+}
+
+}  // namespace moesaic

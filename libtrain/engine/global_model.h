@@ -1,0 +1,72 @@
+// GlobalModel: what a coordinator keeps of a federation across sites: the model, what the server
+// has beside it, its checkpoints, and the file of each round that silos fetch. One rank.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "aggregate/aggregator.h"
+#include "engine/federated_state.h"
+#include "federated/shared_file.h"
+
+namespace moesaic {
+
+/// A silo's change that has arrived.
+struct ArrivedChange {
+  SiloAnswer told;
+  std::string file;
+};
+
+class GlobalModel {
+ public:
+  /// The newest checkpoint of the run folder, or the model as it starts. `context` of one rank must
+  /// outlive it, and `recipe`.
+  GlobalModel(const Recipe& recipe, const RankContext& context);
+  GlobalModel(const GlobalModel&) = delete;
+
+  const FederatedState& state() const { return state_; }
+  const RoundModel& model() const { return model_; }
+  const aggregate::ServerState& server() const { return aggregator_.state(); }
+  /// What silos must have, too: digests of the weights that the run starts from, and of the
+  /// tokenizer. "" = none.
+  const std::string& weights_digest() const { return weights_digest_; }
+  const std::string& tokenizer_digest() const { return tokenizer_digest_; }
+  /// Bytes that no honest change takes more of.
+  std::uint64_t most_change_bytes() const;
+
+  /// The file of the model after round state().round, and whether it is there. Of round 0, the
+  /// start, it lies with what is under way.
+  std::string file() const;
+  /// Writes it.
+  void write_file() const;
+
+  /// Error(kData), naming silo and parameter, for a change that cannot be taken.
+  void require_change(const std::string& silo, const std::string& path) const;
+  /// The next round's model, by the aggregator; it is saved as a checkpoint and as file().
+  void next(const std::vector<ArrivedChange>& changes);
+
+ private:
+  std::shared_ptr<const SharedFile> open(const std::string& silo, const std::string& path) const;
+
+  const Recipe& recipe_;
+  const RankContext& context_;
+  TrainingParts parts_;
+  RoundModel model_;
+  aggregate::Aggregator aggregator_;
+  CheckpointStore store_;
+  FederatedState state_;
+  std::string weights_digest_, tokenizer_digest_;
+};
+
+/// <run_dir>/rounds: one file a round, and the journal.
+std::string rounds_folder(const std::string& run_dir);
+/// <run_dir>/exchange: what is under way, which may be removed when the run is over.
+std::string exchange_folder(const std::string& run_dir);
+
+/// Digests that the two sides of a federation compare. The first is collective over context.world.
+std::string starting_digest(const Recipe& recipe, const TrainingParts& parts,
+                            const RankContext& context);
+std::string digest_of_tokenizer(const TrainingParts& parts);
+
+}  // namespace moesaic

@@ -1,0 +1,300 @@
+#include "engine/site_silo.h"
+
+#include <utility>
+
+#include "config/difference.h"
+#include "config/recipe_reader.h"
+#include "config/silos.h"
+#include "core/clock.h"
+#include "core/error.h"
+#include "core/fs.h"
+#include "core/json_text.h"
+#include "core/path.h"
+#include "engine/assemble.h"
+#include "engine/global_model.h"
+#include "engine/site_words.h"
+#include "federated/shared_file.h"
+#include "sites/blob.h"
+#include "store/agreement.h"
+
+namespace moesaic {
+namespace {
+
+constexpr double kLookSeconds = 0.5;
+
+std::string text_of(const sites::Message& message) {
+  Json json = {{"kind", message.kind}, {"round", message.round}, {"body", message.body}};
+  if (message.blob)
+    json["blob"] = {{"digest", message.blob->digest}, {"bytes", message.blob->bytes}};
+  return json_text(json);
+}
+
+sites::Message message_from(const std::string& text) {
+  const Json json = Json::parse(text);
+  sites::Message message{.kind = json.at("kind").get<std::string>(),
+                         .round = json.at("round").get<std::int64_t>(),
+                         .body = json.at("body")};
+  if (json.contains("blob"))
+    message.blob = sites::Blob{json["blob"].at("digest").get<std::string>(),
+                               json["blob"].at("bytes").get<std::uint64_t>()};
+  return message;
+}
+
+}  // namespace
+
+SiteSilo::SiteSilo(Options options, const Communicator& world, const Log& log, at::Device device,
+                   ChiefTurn& turn, CoordinatorDoor* door)
+    : options_(std::move(options)),
+      world_(world),
+      log_(log),
+      device_(device),
+      turn_(turn),
+      door_(door) {}
+
+std::string SiteSilo::at(const std::string& name) const { return options_.run_dir + "/" + name; }
+
+int SiteSilo::run(StopSignal& stop) {
+  try {
+    join();
+    make_training();
+    obey(stop);
+    return 0;
+  } catch (const ChiefTurn::Stopped&) {
+    log_.info("stopped by a signal; started again it goes on");
+    return kExitStopped;
+  } catch (const Error& error) {
+    // What went wrong may quote the data: the coordinator hears of what kind it is alone.
+    const bool hears = recipe_.has_value() && error.kind() != ErrorKind::kCommunication;
+    if (is_chief() && hears) say_goodbye(name_of(error.kind()));
+    throw;
+  }
+}
+
+void SiteSilo::join() {
+  const std::string text = turn_.share("join", [&] {
+    MOESAIC_CHECK(door_->silo() == options_.site.name, ErrorKind::kRecipe,
+                  "the recipe is of silo {}, and the certificate of silo {}", options_.site.name,
+                  door_->silo());
+    const sites::Message welcome = door_->join(
+        {.version = words::program_version(), .notes = {{"ranks", options_.site.parallel.ranks}}});
+    const Json recipe = welcome.body.is_object() ? welcome.body.value("recipe", Json()) : Json();
+    MOESAIC_CHECK(recipe.is_string(), ErrorKind::kData, "the coordinator tells no recipe");
+    allowed(recipe.get<std::string>());
+    require_known_recipe(recipe.get<std::string>());
+    return recipe.get<std::string>();
+  });
+  recipe_ = recipe_of_site(allowed(text), options_.site, options_.run_dir);
+  const Plan plan = Plan::make(world_.size(), static_cast<int>(recipe_->parallel.expert),
+                               architecture_of(*recipe_).num_experts);
+  context_.emplace(RankContext::make(world_, plan, log_, device_));
+}
+
+Recipe SiteSilo::allowed(const std::string& text) const {
+  const Recipe offered = recipe_from_yaml(text, "the coordinator's recipe");
+  require_across_sites(offered);
+  return allowed_recipe(options_.allowance, offered);
+}
+
+// What was asked for when it joined first is what it accepts from then on. Chief only.
+void SiteSilo::require_known_recipe(const std::string& text) const {
+  const std::string path = at("accepted.yaml");
+  if (!is_file(path, ErrorKind::kCheckpoint)) {
+    if (options_.ask && !options_.ask(recipe_from_yaml(text, "the coordinator's recipe")))
+      throw Error(ErrorKind::kRecipe, "what the coordinator asks for was not accepted",
+                  "a file of --allow says what may be asked for");
+    return write_file_atomic(path, text);
+  }
+  const Recipe before = recipe_from_yaml(read_file(path, ErrorKind::kCheckpoint, 16U << 20), path);
+  std::string lines;
+  for (const auto& [key, was, now] : differences(before, recipe_from_yaml(text, "the recipe"))) {
+    if (key != "federated.rounds")
+      lines += format("\n  {}: accepted with {}, now {}", key, was, now);
+  }
+  if (lines.empty()) return;
+  throw Error(
+      ErrorKind::kRecipe,
+      format("the coordinator asks for other things than when this silo joined first:{}", lines),
+      format("remove {} to accept them, or take another run folder", path));
+}
+
+void SiteSilo::make_training() {
+  training_.reset();  // its memory first
+  TrainingParts parts = assemble(silo_recipe(*recipe_, recipe_->federated->silos.at(0)),
+                                 architecture_of(*recipe_), *context_);
+  model_.take(*parts.parameters, kinds_of(*recipe_, *parts.parameters));
+  std::vector<std::string> names;
+  for (const RoundModel::Entry& entry : model_.shared()) names.push_back(entry.name);
+  require_may_leave(options_.allowance, names);
+  log_.info(
+      "leaves     the change of {} parameters a round, and its numbers of examples, tokens, "
+      "steps and loss",
+      names.size());
+  training_ = std::make_unique<SiloTraining>(*recipe_, 0, *context_, model_, std::move(parts));
+  if (!valid_) valid_ = open_validation(*recipe_, *context_);
+  trained_ = 0;
+  fetched_.clear();
+  kept_ = kept_on_disk();
+}
+
+void SiteSilo::obey(StopSignal& stop) {
+  for (;;) {
+    const std::string text = turn_.share("order", [&] {
+      const auto order = door_->wait(kLookSeconds);
+      return order ? text_of(*order) : std::string();
+    });
+    if (text.empty()) continue;
+    const sites::Message order = message_from(text);
+    if (order.kind == sites::kGoodbyeKind) {
+      if (is_chief()) say_goodbye("");
+      return;
+    }
+    if (order.kind == words::kPrepare) {
+      say_ready();
+    } else {
+      take_part(order, stop);
+    }
+  }
+}
+
+void SiteSilo::say_ready() {
+  const std::string weights = starting_digest(*recipe_, training_->parts(), *context_);
+  const Json ready = {{"time", unix_time()},  // what is said again is known by being the same
+                      {"weights", weights},
+                      {"tokenizer", digest_of_tokenizer(training_->parts())},
+                      {"valid_targets", valid_ ? valid_->target_tokens() : 0}};
+  turn_.share("ready", [&] {
+    door_->send({.kind = words::kReady, .body = ready}, "");
+    return std::string();
+  });
+}
+
+void SiteSilo::take_part(const sites::Message& order, StopSignal& stop) {
+  if (order.kind == words::kEvaluate) return evaluate(order);
+  if (order.kind == sites::kOfferKind) return train(sites::RoundOffer::of(order), stop);
+  log_.warn("an order of the kind {}, which this version does not know", printable(order.kind, 40));
+}
+
+void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
+  const std::int64_t most = recipe_->federated->rounds;
+  MOESAIC_CHECK(offer.round >= 1 && offer.round <= most, ErrorKind::kRecipe,
+                "the coordinator asks for round {}, and {} rounds were accepted", offer.round,
+                most);
+  const std::string file = at("exchange/change.safetensors");
+  const bool has_answer =
+      kept_ && kept_->round == offer.round && kept_->model == offer.model.digest;
+  if (!has_answer) {
+    if (trained_ >= offer.round) make_training();  // what it has learned since is forgotten
+    if (trained_ == 0) training_->load(offer.round - 1);
+    if (!fetch(offer.model)) return;
+    SiloTraining::Round round = training_->train(offer.round, controls_, stop);
+    if (round.stopped) throw ChiefTurn::Stopped();
+    trained_ = offer.round;
+    training_->save(offer.round);
+    write_shared_file(file, *context_, *training_->parts().parameters, model_,
+                      {std::move(round.change), std::move(round.packed)});
+    keep({offer.round, offer.model.digest,
+          to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})});
+    log_.info("round {}: trained, loss {:.4f}", offer.round, round.loss);
+  }
+  const sites::Message told{
+      .kind = std::string(sites::kChangeKind), .round = offer.round, .body = kept_->told};
+  send(format("round {}: the change", offer.round), told, file);
+}
+
+void SiteSilo::evaluate(const sites::Message& order) {
+  sites::Message offer = order;
+  offer.kind = std::string(sites::kOfferKind);
+  if (!valid_ || !fetch(sites::RoundOffer::of(offer).model)) return;
+  TrainingParts& parts = training_->parts();
+  model_.give(*parts.parameters, /*all=*/true);
+  parts.computation.weights.invalidate();
+  const Validation valid = validation_of(*context_, *parts.model, parts.computation, *valid_);
+  Json body = {{"loss", valid.loss}, {"targets", valid_->target_tokens()}};
+  if (valid.accuracy) body["accuracy"] = *valid.accuracy;
+  send(format("round {}: the validation", order.round),
+       {.kind = words::kValidation, .round = order.round, .body = body}, "");
+}
+
+// An order that was overtaken while this silo was away has a model that is not there any more.
+bool SiteSilo::fetch(const sites::Blob& blob) {
+  if (blob.digest == fetched_) return true;
+  const std::string path = at("exchange/model.safetensors");
+  const std::string gone = turn_.share("fetch", [&] {
+    try {
+      door_->fetch(blob, path);
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kData) throw;
+      return std::string(error.what());
+    }
+    return std::string();
+  });
+  if (!gone.empty()) {
+    log_.warn("the model of the round was not to be had: {}", gone);
+    return false;
+  }
+  agreed(world_, "model of the round", [&] {
+    const SharedFile file({.path = path, .who = "the coordinator: its model"},
+                          *training_->parts().parameters, model_);
+    file.give_to(model_);
+    controls_ = file.controls();
+  });
+  fetched_ = blob.digest;
+  return true;
+}
+
+// A refusal of what it sends is told, and the silo goes on with the next order. A message with a
+// file is the change of a round.
+void SiteSilo::send(const std::string& what, const sites::Message& message,
+                    const std::string& file) {
+  const std::string refused = turn_.share("send", [&] {
+    try {
+      if (file.empty()) {
+        door_->send(message, "");
+      } else {
+        const sites::Blob blob = sites::blob_of(file, [&] { turn_.alive(); });
+        door_->send(sites::Change{message.round, blob, message.body}.message(), file);
+      }
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::kData) throw;
+      return std::string(error.what());
+    }
+    return std::string();
+  });
+  if (!refused.empty()) log_.warn("{} was not taken: {}", what, refused);
+}
+
+void SiteSilo::say_goodbye(const std::string& reason) noexcept {
+  try {
+    door_->send({.kind = std::string(sites::kGoodbyeKind), .body = {{"reason", reason}}}, "");
+  } catch (const std::exception&) {  // the coordinator will notice
+  }
+}
+
+void SiteSilo::keep(Kept kept) {
+  kept_ = std::move(kept);
+  agreed(world_, "answer", [&] {
+    if (!is_chief()) return;
+    const Json json = {{"round", kept_->round}, {"model", kept_->model}, {"told", kept_->told}};
+    write_file_atomic(at("exchange/answer.json"), json_text(json) + "\n");
+  });
+}
+
+// On all ranks, from the folder that they share.
+std::optional<SiteSilo::Kept> SiteSilo::kept_on_disk() const {
+  const std::string text = turn_.share("answer", [&] {
+    const std::string path = at("exchange/answer.json");
+    const bool whole = is_file(path, ErrorKind::kCheckpoint) &&
+                       is_file(at("exchange/change.safetensors"), ErrorKind::kCheckpoint);
+    return whole ? read_file(path, ErrorKind::kCheckpoint, 16U << 20) : std::string();
+  });
+  if (text.empty()) return std::nullopt;
+  try {
+    const Json json = parse_json(text, at("exchange/answer.json"), ErrorKind::kCheckpoint);
+    return Kept{json.at("round").get<std::int64_t>(), json.at("model").get<std::string>(),
+                json.at("told")};
+  } catch (const Json::exception&) {
+    return std::nullopt;
+  }
+}
+
+}  // namespace moesaic

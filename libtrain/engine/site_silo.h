@@ -1,0 +1,90 @@
+// SiteSilo: one silo of a federation across sites: the job of its ranks, whose chief speaks to the
+// coordinator. It trains what SiloTraining trains within one job, so the same recipe gives the same
+// bits. Nothing of its data leaves it but the change of a round, and numbers of the round.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "config/site_allowance.h"
+#include "config/site_recipe.h"
+#include "engine/chief_turn.h"
+#include "engine/federated_state.h"
+#include "engine/silo_training.h"
+#include "engine/site_doors.h"
+
+namespace moesaic {
+
+class SiteSilo {
+ public:
+  struct Options {
+    SiteRecipe site;
+    SiteAllowance allowance;
+    std::string run_dir;
+    /// Asks a person whether this recipe may be trained; empty: nobody is there to ask. The
+    /// chief's.
+    std::function<bool(const Recipe&)> ask = {};
+  };
+
+  /// `world`, of all ranks of the silo, `log` and `device` are those of any job. `door` is the
+  /// chief's, others have nullptr; `turn`, which the door tells that it is alive, and it must
+  /// outlive this. Local.
+  SiteSilo(Options options, const Communicator& world, const Log& log, at::Device device,
+           ChiefTurn& turn, CoordinatorDoor* door);
+  SiteSilo(const SiteSilo&) = delete;
+
+  /// Joins, and does what the coordinator orders until it says goodbye. Returns the exit code: 0 or
+  /// kExitStopped. Error(kRecipe) for what this silo does not allow, before anything is trained;
+  /// Error(kCommunication) when the coordinator stays away. Collective over world, as all below.
+  int run(StopSignal& stop);
+
+  /// The model as it was last fetched, for tests.
+  const RoundModel& model() const { return model_; }
+
+ private:
+  /// The answer to a round that is on its way, kept so that it is not trained again.
+  struct Kept {
+    std::int64_t round = 0;
+    std::string model;  // digest of what it began with
+    Json told;
+  };
+
+  /// Until the coordinator says goodbye.
+  void obey(StopSignal& stop);
+  void join();
+  Recipe allowed(const std::string& text) const;
+  void require_known_recipe(const std::string& text) const;
+  void make_training();
+  void say_ready();
+  void take_part(const sites::Message& order, StopSignal& stop);
+  void train(const sites::RoundOffer& offer, StopSignal& stop);
+  void evaluate(const sites::Message& order);
+  /// False when the coordinator does not have it any more.
+  bool fetch(const sites::Blob& blob);
+  void send(const std::string& what, const sites::Message& message, const std::string& file);
+  void say_goodbye(const std::string& reason) noexcept;
+  void keep(Kept kept);
+  std::optional<Kept> kept_on_disk() const;
+  std::string at(const std::string& name) const;
+  bool is_chief() const { return door_ != nullptr; }
+
+  Options options_;
+  Communicator world_;
+  Log log_;
+  at::Device device_;
+  ChiefTurn& turn_;
+  CoordinatorDoor* door_;
+  std::optional<Recipe> recipe_;
+  std::optional<RankContext> context_;
+  RoundModel model_;
+  std::unique_ptr<SiloTraining> training_;
+  std::unique_ptr<EvalData> valid_;
+  std::int64_t trained_ = 0;  // the last round of training_, 0 = none yet
+  std::optional<Kept> kept_;
+  std::string fetched_;  // digest of the model
+  aggregate::ServerState controls_;
+};
+
+}  // namespace moesaic

@@ -1,0 +1,234 @@
+#include "engine/coordinator.h"
+
+#include <ATen/ops/equal.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "core/clock.h"
+#include "core/error.h"
+#include "observe/temp_folder.h"
+#include "support/fake_silos.h"
+
+namespace moesaic {
+namespace {
+
+using test::FakeSilos;
+using Sent = FakeSilos::Sent;
+
+/// Three silos, and a coordinator that begins anew with each start().
+struct Sites {
+  testing::TempFolder folder;
+  RankContext context = RankContext::single();
+  Recipe recipe;
+  std::vector<MetricsRow> rows;
+  std::map<std::string, std::vector<std::string>> refused;
+  std::vector<at::Tensor> model;
+
+  Sites() {
+    test::write_silos(folder.path(), 3);
+    recipe = test::small_federation(folder.path(), 3);
+    recipe.federated->drain_s = 1;
+    recipe.federated->deadline_s = 20;
+  }
+  Recipe of_silos() const {
+    Recipe silos = recipe;
+    silos.run_dir = folder.file("sites");
+    return silos;
+  }
+  void start(const std::function<void(FakeSilos&)>& prepare = {}) {
+    FakeSilos silos(of_silos(), context, folder.file("sent"));
+    if (prepare) prepare(silos);
+    GlobalModel global(recipe, context);
+    RoundJournal journal(rounds_folder(recipe.run_dir) + "/journal.jsonl");
+    Coordinator coordinator(recipe, context, global, journal, silos);
+    coordinator.add_sink(std::make_unique<test::KeptRows>(rows));
+    StopSignal stop;
+    const auto look = [&] {
+      refused = silos.refused;
+      model.clear();
+      for (const RoundModel::Entry& entry : global.model().shared())
+        model.push_back(entry.tensor.clone());
+    };
+    try {
+      coordinator.run(stop);
+    } catch (...) {
+      look();
+      throw;
+    }
+    look();
+  }
+  /// Whether the model has the bits of the federation in one job.
+  bool is_that_of_one_job(const Recipe& other) const {
+    Recipe one = other;
+    one.run_dir = folder.file("one-job");
+    std::filesystem::remove_all(one.run_dir);
+    const test::Federation run(one, context);
+    bool equal = model.size() == run.shared().size();
+    for (std::size_t i = 0; equal && i < model.size(); ++i)
+      equal = at::equal(model[i], run.shared()[i].tensor);
+    return equal;
+  }
+};
+
+TEST(Coordinator, GivesTheBitsOfOneJob) {
+  for (const char* type : {"fedavg", "fedadam", "scaffold", "median"}) {
+    Sites sites;
+    sites.recipe.federated->aggregator.type = type;
+    sites.recipe.federated->local_steps = 2;
+    sites.start();
+    EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe)) << type;
+    ASSERT_EQ(sites.rows.size(), 2U);
+    EXPECT_NE(sites.rows[1].find("silo_s2_loss"), nullptr);
+    EXPECT_TRUE(sites.refused.empty());
+  }
+}
+
+TEST(Coordinator, GivesTheBitsOfOneJobWhereChangesAreCompressed) {
+  Sites sites;
+  sites.recipe.federated->compression = std::string("int8");
+  sites.start();
+  EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe));
+}
+
+TEST(Coordinator, LeavesAFileOfEachRoundAndAWholeJournal) {
+  Sites sites;
+  sites.start();
+  std::size_t files = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(rounds_folder(sites.recipe.run_dir)))
+    files += entry.path().extension() == ".safetensors" ? 1 : 0;
+  EXPECT_EQ(files, 2U);
+  const RoundJournal journal(rounds_folder(sites.recipe.run_dir) + "/journal.jsonl");
+  EXPECT_EQ(journal.last("close"), 2);
+  EXPECT_EQ(journal.last("end"), 2);
+  EXPECT_EQ(journal.find("answer", 1).size(), 3U);
+  const std::size_t rows = sites.rows.size();
+  sites.start();  // finished: nothing happens
+  EXPECT_EQ(sites.rows.size(), rows);
+}
+
+// Killed after each of its messages in turn, always in the same run folder.
+TEST(Coordinator, GoesOnToTheSameModelAfterAnyMessage) {
+  Sites sites;
+  sites.recipe.federated->aggregator.type = "fedavgm";
+  for (int after = 0; after < 40; ++after) {
+    try {
+      sites.start([&](FakeSilos& silos) { silos.dies_after = after; });
+      break;
+    } catch (const std::runtime_error& error) {
+      ASSERT_STREQ(error.what(), "killed");
+    }
+  }
+  EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe));
+  EXPECT_EQ(sites.rows.back().step, 2);
+}
+
+// What the journal lacks after the checkpoint was saved is written when it begins again.
+TEST(Coordinator, BringsAJournalUpThatWasCutAfterTheCheckpoint) {
+  Sites sites;
+  sites.start();
+  const std::string path = rounds_folder(sites.recipe.run_dir) + "/journal.jsonl";
+  const std::string text = read_file(path);
+  const std::size_t close = text.rfind("\"event\":\"close\"");
+  ASSERT_NE(close, std::string::npos);
+  write_file_atomic(path, text.substr(0, text.rfind('\n', close) + 1));
+  sites.rows.clear();
+  sites.start();
+  EXPECT_EQ(RoundJournal(path).last("close"), 2);
+  ASSERT_EQ(sites.rows.size(), 1U);
+  EXPECT_EQ(sites.rows[0].step, 2);
+  EXPECT_NE(sites.rows[0].find("silo_s0_loss"), nullptr);
+}
+
+TEST(Coordinator, ClosesARoundWithoutASiloThatIsSilent) {
+  Sites sites;
+  sites.recipe.federated->deadline_s = 1;
+  sites.recipe.federated->rounds = 1;
+  const Stopwatch watch;
+  sites.start([](FakeSilos& silos) {
+    silos.faults["s1"] = [](const Sent&) { return std::vector<Sent>(); };
+  });
+  EXPECT_LT(watch.seconds(), 10);
+  ASSERT_EQ(sites.rows.size(), 1U);
+  EXPECT_EQ(sites.rows[0].find("silo_s1_loss"), nullptr);
+  EXPECT_NE(sites.rows[0].find("silo_s2_loss"), nullptr);
+}
+
+TEST(Coordinator, EndsARoundWithoutItsQuorumAndNamesTheSilos) {
+  Sites sites;
+  sites.recipe.federated->deadline_s = 1;
+  sites.recipe.federated->quorum = 1;
+  try {
+    sites.start([](FakeSilos& silos) {
+      silos.faults["s1"] = [](const Sent&) { return std::vector<Sent>(); };
+    });
+    FAIL() << "it went on";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), ErrorKind::kCommunication);
+    const std::string text = error.what();
+    EXPECT_NE(text.find("round 1: 2 of 3"), std::string::npos) << text;
+    EXPECT_NE(text.find("s1 has not answered in time"), std::string::npos) << text;
+  }
+}
+
+/// The same file under another name, with its message.
+Sent copy_of(const Sent& sent, const std::string& ending) {
+  Sent copy = sent;
+  copy.file = sent.file + ending;
+  write_file_atomic(copy.file, read_file(sent.file));
+  return copy;
+}
+
+TEST(Coordinator, CountsNothingTwice) {
+  Sites sites;
+  Sent first;
+  sites.start([&](FakeSilos& silos) {
+    silos.faults["s1"] = [&](const Sent& sent) {
+      std::vector<Sent> all = {sent, copy_of(sent, ".again")};
+      if (sent.message.round == 1) first = copy_of(sent, ".kept");
+      if (sent.message.round == 2) {  // one of the round before, as of this one
+        Sent replayed = first;
+        replayed.message.round = 2;
+        all.push_back(replayed);
+        all.push_back(first);  // and as it was, which has counted
+      }
+      return all;
+    };
+  });
+  EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe));
+  const RoundJournal journal(rounds_folder(sites.recipe.run_dir) + "/journal.jsonl");
+  EXPECT_EQ(journal.find("answer", 1).size(), 3U);
+  EXPECT_EQ(journal.find("answer", 2).size(), 3U);
+}
+
+// The model is that of a federation which never had the silo.
+TEST(Coordinator, GoesOnWithoutAChangeThatCannotBeUsed) {
+  Sites sites;
+  sites.recipe.federated->rounds = 1;
+  sites.start([](FakeSilos& silos) {
+    silos.faults["s2"] = [](const Sent& sent) {
+      write_file_atomic(sent.file, "no tensors at all");
+      return std::vector<Sent>{sent};
+    };
+  });
+  ASSERT_EQ(sites.refused["s2"].size(), 1U);
+  EXPECT_NE(sites.refused["s2"][0].find("silo s2: its change"), std::string::npos);
+  Recipe two = sites.recipe;
+  two.federated->silos.pop_back();
+  EXPECT_TRUE(sites.is_that_of_one_job(two));
+}
+
+TEST(Coordinator, RefusesASiloWithOtherWeights) {
+  Sites sites;
+  sites.recipe.federated->deadline_s = 1;
+  sites.recipe.federated->rounds = 1;
+  sites.start([](FakeSilos& silos) {
+    silos.said_ready["s0"] = {{"weights", std::string(32, 'f')}};
+  });
+  ASSERT_FALSE(sites.refused["s0"].empty());
+  EXPECT_NE(sites.refused["s0"][0].find("base weights differ"), std::string::npos);
+  EXPECT_EQ(sites.rows.at(0).find("silo_s0_loss"), nullptr);
+}
+
+}  // namespace
+}  // namespace moesaic

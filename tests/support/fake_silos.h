@@ -1,0 +1,152 @@
+// The silos of a small federation in the coordinator's own process, in place of the network: what
+// is ordered is done at once, and the messages wait until the coordinator asks for the next.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/silos.h"
+#include "core/fs.h"
+#include "core/secure_digest.h"
+#include "engine/assemble.h"
+#include "engine/coordinator.h"
+#include "engine/site_words.h"
+#include "federated/shared_file.h"
+#include "support/small_federation.h"
+
+namespace moesaic::test {
+
+/// One silo: SiloTraining, and files in place of uploads.
+class FakeSilo {
+ public:
+  FakeSilo(const Recipe& recipe, std::size_t silo, const RankContext& context)
+      : recipe_(recipe), context_(context) {
+    const SiloOptions& options = recipe_.federated->silos.at(silo);
+    TrainingParts parts =
+        assemble(silo_recipe(recipe_, options), architecture_of(recipe_), context);
+    model_.take(*parts.parameters, kinds_of(recipe_, *parts.parameters));
+    training_ = std::make_unique<SiloTraining>(recipe_, silo, context_, model_, std::move(parts));
+    training_->load(recipe_.federated->rounds);
+  }
+
+  const std::string& name() const { return training_->name(); }
+  sites::Message ready() const {
+    return {.kind = words::kReady,
+            .body = {{"weights", starting_digest(recipe_, training_->parts(), context_)},
+                     {"tokenizer", digest_of_tokenizer(training_->parts())},
+                     {"valid_targets", 0}}};
+  }
+  /// The change of the round, in `path`.
+  sites::Message train(const sites::RoundOffer& offer, const std::string& model,
+                       const std::string& path) {
+    const SharedFile file({.path = model, .who = "model"}, *training_->parts().parameters, model_);
+    file.give_to(model_);
+    StopSignal stop;
+    SiloTraining::Round round = training_->train(offer.round, file.controls(), stop);
+    training_->save(offer.round);
+    write_shared_file(path, context_, *training_->parts().parameters, model_,
+                      {std::move(round.change), std::move(round.packed)});
+    const std::string bytes = read_file(path);
+    return sites::Change{offer.round,
+                         {secure_digest_of(bytes), bytes.size()},
+                         to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})}
+        .message();
+  }
+
+ private:
+  const Recipe recipe_;
+  const RankContext& context_;
+  RoundModel model_;
+  std::unique_ptr<SiloTraining> training_;
+};
+
+class FakeSilos : public SilosDoor {
+ public:
+  struct Sent {
+    std::string silo;
+    sites::Message message;
+    std::string file;
+  };
+  /// What becomes of a silo's change on its way: nothing, itself, several.
+  using Fault = std::function<std::vector<Sent>(const Sent&)>;
+
+  FakeSilos(const Recipe& recipe, const RankContext& context, std::string folder)
+      : folder_(std::move(folder)) {
+    make_folder(folder_);
+    for (std::size_t i = 0; i < recipe.federated->silos.size(); ++i) {
+      silos_.push_back(std::make_unique<FakeSilo>(recipe, i, context));
+      sent_.push_back({silos_[i]->name(), sites::Join{.version = "1"}.message(), ""});
+    }
+  }
+
+  std::map<std::string, Fault> faults;  // by silo
+  int dies_after = -1;                  // so many messages the coordinator takes, -1 = all
+  std::map<std::string, std::vector<std::string>> refused;  // by silo, what it was told
+  std::map<std::string, Json> said_ready;                   // in place of what is true
+
+  std::optional<SiloRequest> next(double /*wait_s*/) override {
+    if (dies_after-- == 0) throw std::runtime_error("killed");
+    if (sent_.empty()) return std::nullopt;
+    const Sent sent = sent_.front();
+    sent_.pop_front();
+    return SiloRequest{
+        sent.silo, sent.message, sent.file, [this, sent](const sites::Message&) { answered(sent); },
+        [this, sent](const Error& error) { refused[sent.silo].push_back(error.what()); }};
+  }
+  void order(const std::string& silo, const sites::Message& order) override {
+    if (order.kind == words::kPrepare) {
+      Sent ready{silo, find(silo).ready(), ""};
+      if (said_ready.contains(silo)) ready.message.body.update(said_ready[silo]);
+      sent_.push_back(ready);
+    } else if (order.kind == sites::kOfferKind) {
+      train(silo, sites::RoundOffer::of(order));
+    } else if (order.kind == sites::kGoodbyeKind && joined_.contains(silo)) {
+      sent_.push_back({silo, {.kind = std::string(sites::kGoodbyeKind)}, ""});
+    }
+  }
+  sites::Blob publish(const std::string& path) override {
+    const std::string bytes = read_file(path);
+    const sites::Blob blob{secure_digest_of(bytes), bytes.size()};
+    published_[blob.digest] = path;
+    return blob;
+  }
+  void withdraw(const sites::Blob& blob) override { published_.erase(blob.digest); }
+  std::vector<sites::SiloState> silos() const override {
+    std::vector<sites::SiloState> states;
+    for (const std::string& silo : joined_) states.push_back({.silo = silo});
+    return states;
+  }
+
+ private:
+  FakeSilo& find(const std::string& name) {
+    return **std::find_if(silos_.begin(), silos_.end(),
+                          [&](const auto& silo) { return silo->name() == name; });
+  }
+  void answered(const Sent& sent) {
+    if (sent.message.kind == sites::kJoinKind) joined_.insert(sent.silo);
+    if (sent.message.kind == sites::kGoodbyeKind) joined_.erase(sent.silo);
+  }
+  // A file for each sending: the coordinator moves it away.
+  void train(const std::string& silo, const sites::RoundOffer& offer) {
+    const std::string path = format("{}/{}-{}.safetensors", folder_, silo, ++files_);
+    const Sent sent{silo, find(silo).train(offer, published_.at(offer.model.digest), path), path};
+    const auto fault = faults.find(silo);
+    const std::vector<Sent> all =
+        fault == faults.end() ? std::vector<Sent>{sent} : fault->second(sent);
+    sent_.insert(sent_.end(), all.begin(), all.end());
+  }
+
+  std::string folder_;
+  std::vector<std::unique_ptr<FakeSilo>> silos_;
+  std::deque<Sent> sent_;
+  std::set<std::string> joined_;
+  std::map<std::string, std::string> published_;
+  int files_ = 0;
+};
+
+}  // namespace moesaic::test
