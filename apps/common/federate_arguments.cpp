@@ -49,6 +49,7 @@ std::vector<std::string> to_argv(const SiloArguments& arguments) {
   add_if(argv, "--keys", arguments.keys);
   add_if(argv, "--allow", arguments.allow);
   add_if(argv, "--run-dir", arguments.run_dir);
+  if (arguments.dry_run) argv.emplace_back("--dry-run");
   if (arguments.ask) argv.emplace_back("--ask");
   return argv;
 }

@@ -22,7 +22,8 @@ struct SiloArguments {
   std::string keys;
   std::string allow;    // "" = what it is asked for when it joins first
   std::string run_dir;  // "" = runs/<name>
-  bool ask = false;     // a person at the terminal accepts what it is asked for, or not
+  bool dry_run = false;
+  bool ask = false;  // a person at the terminal accepts what it is asked for, or not
 };
 
 /// `arguments` must outlive the parse.

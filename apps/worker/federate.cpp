@@ -132,6 +132,7 @@ int run_silo(const SiloArguments& arguments) {
           require_site_recipe(arguments.recipe, arguments.overrides, job.session().size());
       if (!arguments.allow.empty()) options.allowance = require_allowance(arguments.allow);
       options.run_dir = run_folder_of(arguments, options.site.name);
+      options.dry_run = arguments.dry_run;
       if (arguments.ask) options.ask = ask_at_terminal;
     });
     job.report_to(options.run_dir);

@@ -188,11 +188,17 @@ std::optional<Validation> Coordinator::validation() const {
   return validation;
 }
 
+// A coordinator that began anew after the last round waits for silos that do not know of its end.
 bool Coordinator::say_goodbye(StopSignal& stop) {
   const double ends_at = now() + recipe_.federated->drain_s;
   for (const std::string& silo : members_.all())
     door_.order(silo, {.kind = std::string(sites::kGoodbyeKind), .round = max_steps()});
-  const bool gone = serve([&] { return now() >= ends_at || door_.silos().empty(); }, stop);
+  const auto all_gone = [&] {
+    const std::vector<sites::SiloState> silos = door_.silos();
+    return met_ && std::all_of(silos.begin(), silos.end(),
+                               [&](const auto& silo) { return members_.is_lost(silo.silo); });
+  };
+  const bool gone = serve([&] { return now() >= ends_at || all_gone(); }, stop);
   if (gone) journal_.append({{"event", "end"}, {"round", max_steps()}});
   return gone;
 }

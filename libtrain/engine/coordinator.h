@@ -87,6 +87,7 @@ class Coordinator {
   std::vector<std::unique_ptr<MetricsSink>> sinks_;
   Stopwatch clock_;
   SiloMembers members_;
+  bool met_ = false;  // some silo has joined this process
   std::map<std::string, bool> validates_;
   std::set<std::string> budget_spent_;
   std::set<std::string> late_;  // did not answer in their last round, and nothing since

@@ -73,8 +73,11 @@ sites::Message Coordinator::welcome(const SiloRequest& request) {
   if (join.version != words::program_version())
     context_.log.warn("silo {} runs version {}, this is {}", request.silo,
                       printable(join.version, 40), words::program_version());
+  met_ = true;
   members_.leave(request.silo, "has joined and is not ready yet");
-  door_.order(request.silo, {.kind = words::kPrepare, .round = model_.state().round});
+  const bool is_over = step() >= max_steps();
+  door_.order(request.silo, {.kind = is_over ? std::string(sites::kGoodbyeKind) : words::kPrepare,
+                             .round = model_.state().round});
   context_.log.info("silo {} has joined", request.silo);
   const FederatedOptions& federated = *recipe_.federated;
   return {.kind = words::kWelcome,

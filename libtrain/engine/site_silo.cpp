@@ -55,9 +55,11 @@ std::string SiteSilo::at(const std::string& name) const { return options_.run_di
 
 int SiteSilo::run(StopSignal& stop) {
   try {
-    join();
+    enter();
     make_training();
-    obey(stop);
+    show_what_leaves();
+    if (!options_.dry_run) obey(stop);
+    if (options_.dry_run && is_chief()) say_goodbye("dry run");
     return 0;
   } catch (const ChiefTurn::Stopped&) {
     log_.info("stopped by a signal; started again it goes on");
@@ -70,7 +72,7 @@ int SiteSilo::run(StopSignal& stop) {
   }
 }
 
-void SiteSilo::join() {
+void SiteSilo::enter() {
   const std::string text = turn_.share("join", [&] {
     MOESAIC_CHECK(door_->silo() == options_.site.name, ErrorKind::kRecipe,
                   "the recipe is of silo {}, and the certificate of silo {}", options_.site.name,
@@ -125,15 +127,31 @@ void SiteSilo::make_training() {
   std::vector<std::string> names;
   for (const RoundModel::Entry& entry : model_.shared()) names.push_back(entry.name);
   require_may_leave(options_.allowance, names);
-  log_.info(
-      "leaves     the change of {} parameters a round, and its numbers of examples, tokens, "
-      "steps and loss",
-      names.size());
   training_ = std::make_unique<SiloTraining>(*recipe_, 0, *context_, model_, std::move(parts));
   if (!valid_) valid_ = open_validation(*recipe_, *context_);
   trained_ = 0;
   fetched_.clear();
   kept_ = kept_on_disk();
+}
+
+void SiteSilo::show_what_leaves() const {
+  const aggregate::Compression way = compression_of(*recipe_->federated);
+  std::int64_t total = 0;
+  for (const RoundModel::Entry& entry : model_.shared()) {
+    const Parameter& parameter = training_->parts().parameters->operator[](entry.index);
+    const auto values = static_cast<std::size_t>(parameter.numel());
+    const auto bytes =
+        way.type == "none"
+            ? parameter.numel() * static_cast<std::int64_t>(parameter.tensor.element_size())
+            : std::ssize(aggregate::compressed(way, std::vector<double>(values, 0.0)));
+    if (options_.dry_run)
+      log_.info("leaves    {} [{}], {} bytes", parameter.name, join(parameter.shape, ", "), bytes);
+    total += bytes;
+  }
+  log_.info(
+      "leaves    a round: the change of {} parameters in {} bytes, and how many examples, "
+      "targets and steps it was trained on, at which rates, with what loss",
+      model_.shared().size(), total);
 }
 
 void SiteSilo::obey(StopSignal& stop) {

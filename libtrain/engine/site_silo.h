@@ -23,6 +23,7 @@ class SiteSilo {
     SiteRecipe site;
     SiteAllowance allowance;
     std::string run_dir;
+    bool dry_run = false;  // joins, shows what would leave, and says goodbye
     /// Asks a person whether this recipe may be trained; empty: nobody is there to ask. The
     /// chief's.
     std::function<bool(const Recipe&)> ask = {};
@@ -53,10 +54,13 @@ class SiteSilo {
 
   /// Until the coordinator says goodbye.
   void obey(StopSignal& stop);
-  void join();
+  /// Joins, and makes the recipe of what is asked for and allowed.
+  void enter();
   Recipe allowed(const std::string& text) const;
   void require_known_recipe(const std::string& text) const;
   void make_training();
+  /// What leaves in each round, to the log: names, shapes and bytes.
+  void show_what_leaves() const;
   void say_ready();
   void take_part(const sites::Message& order, StopSignal& stop);
   void train(const sites::RoundOffer& offer, StopSignal& stop);

@@ -30,6 +30,7 @@ class SiloMembers {
   std::map<std::string, bool> look(const std::map<std::string, double>& silent_s,
                                    double patience_s);
 
+  bool is_lost(const std::string& silo) const { return lost_.contains(silo); }
   bool is_here(const std::string& silo) const { return here_.contains(silo); }
   const std::set<std::string>& here() const { return here_; }
   /// "" for one that is here, else why it is not.
