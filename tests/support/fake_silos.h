@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/recipe_reader.h"
 #include "config/silos.h"
 #include "core/fs.h"
 #include "core/secure_digest.h"
