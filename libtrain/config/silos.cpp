@@ -83,9 +83,6 @@ void require_done(const Recipe& recipe, const std::string& where) {
          format("{} is not done {}; average, frozen_a and svd are", rule.lora, where));
   refuse(rule.lora == "svd" && rule.learning_rate != 1, "aggregator.learning_rate",
          "does not go with lora svd, which replaces the factors");
-  refuse(rule.experts == "routed_tokens" && recipe.privacy && !recipe.privacy->log_loss,
-         "aggregator.experts",
-         "routed_tokens tells how many tokens each expert has got, which is not private");
   refuse(rule.experts != "uniform" && rule.type == "scaffold", "aggregator.experts",
          format("{} does not go with scaffold, which weighs all silos alike", rule.experts));
 }
@@ -153,6 +150,7 @@ Recipe silo_recipe(const Recipe& recipe, const SiloOptions& silo) {
   if (!alone.train.epochs)
     alone.train.max_steps = recipe.federated->local_steps.value_or(kLocalSteps);
   alone.parallel.ranks = silo.ranks;
+  // Each silo has a ledger of its own: other data, another budget.
   if (alone.privacy) {
     alone.privacy->ledger = silo_ledger(recipe, silo.name);
     alone.privacy->rounds = recipe.federated->rounds;

@@ -12,16 +12,20 @@ namespace moesaic {
 
 Json to_json(const SiloAnswer& answer) {
   const aggregate::SiloReport& report = answer.report;
-  return {{"silo", report.silo},         {"examples", report.examples},
-          {"tokens", report.tokens},     {"steps", report.steps},
-          {"rate_sum", report.rate_sum}, {"routed_tokens", report.routed_tokens},
-          {"loss", answer.loss},  // null where it is no number
-          {"bytes", answer.bytes}};
+  Json json = {{"silo", report.silo},         {"examples", report.examples},
+               {"tokens", report.tokens},     {"steps", report.steps},
+               {"rate_sum", report.rate_sum}, {"routed_tokens", report.routed_tokens},
+               {"loss", answer.loss},  // null where it is no number
+               {"bytes", answer.bytes}};
+  if (answer.epsilon) json["epsilon"] = *answer.epsilon;
+  return json;
 }
 
 SiloAnswer answer_from(const Json& json) {
   try {
     const Json& loss = json.at("loss");
+    std::optional<double> epsilon;
+    if (json.contains("epsilon")) epsilon = json.at("epsilon").get<double>();
     return {
         .report = {.silo = json.at("silo").get<std::string>(),
                    .examples = json.at("examples").get<double>(),
@@ -30,7 +34,8 @@ SiloAnswer answer_from(const Json& json) {
                    .rate_sum = json.at("rate_sum").get<double>(),
                    .routed_tokens = json.at("routed_tokens").get<std::map<std::string, double>>()},
         .loss = loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN(),
-        .bytes = json.at("bytes").get<std::int64_t>()};
+        .bytes = json.at("bytes").get<std::int64_t>(),
+        .epsilon = epsilon};
   } catch (const Json::exception& error) {
     throw Error(ErrorKind::kData, format("no answer of a silo: {}", json_reason(error.what())));
   }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ namespace moesaic {
 /// What a silo tells of its round beside its change.
 struct SiloAnswer {
   aggregate::SiloReport report;
-  double loss = 0;         // mean of its steps, which may be no number
+  double loss = 0;         // mean of its steps; no number where they were skipped or are hidden
   std::int64_t bytes = 0;  // of its change on the way
+  std::optional<double> epsilon = {};  // that its ledger says, of a silo in private
 };
 Json to_json(const SiloAnswer& answer);
 /// Error(kData) where it is none.

@@ -142,7 +142,7 @@ std::vector<FederatedRun::Answer> FederatedRun::exchange_answers(const std::vect
   for (const Trained& trained : mine) {
     if (!slot_.is_chief()) break;
     const SiloTraining::Round& round = trained.round;
-    told.push_back(to_json(SiloAnswer{round.report, round.loss, round.bytes}));
+    told.push_back(to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon}));
     told.back()["index"] = trained.silo;
     told.back()["data"] = trained.data;
   }

@@ -1,6 +1,8 @@
 #include "engine/federated_state.h"
 
 #include <algorithm>
+#include <cmath>
+#include <optional>
 #include <string>
 
 #include "config/name_pattern.h"
@@ -105,14 +107,19 @@ MetricsRow row_of_round(const FederatedState& state, const std::vector<SiloAnswe
   row.set("round", static_cast<double>(state.round));
   row.set("tokens", static_cast<double>(state.tokens));
   double loss = 0, tokens = 0, bytes = 0;
+  std::optional<double> epsilon;
   for (const SiloAnswer& answer : answers) {
     bytes += static_cast<double>(answer.bytes);
     loss += answer.loss * answer.report.tokens;
     tokens += answer.report.tokens;
+    if (answer.epsilon) epsilon = std::max(epsilon.value_or(0), *answer.epsilon);
   }
-  if (tokens > 0) row.set("loss", loss / tokens);
-  for (const SiloAnswer& answer : answers)
-    row.set(format("silo_{}_loss", answer.report.silo), answer.loss);
+  if (tokens > 0 && std::isfinite(loss)) row.set("loss", loss / tokens);
+  for (const SiloAnswer& answer : answers) {
+    if (std::isfinite(answer.loss))
+      row.set(format("silo_{}_loss", answer.report.silo), answer.loss);
+  }
+  if (epsilon) row.set("epsilon", *epsilon);  // data of different silos do not add up
   if (valid) {
     row.set("valid_loss", valid->loss);
     if (valid->accuracy) row.set("valid_accuracy", *valid->accuracy);

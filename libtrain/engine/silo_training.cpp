@@ -97,10 +97,7 @@ SiloTraining::Round SiloTraining::train(std::int64_t round, const aggregate::Ser
     result.report.rate_sum += report.step.learning_rate;
   }
   const auto count = static_cast<double>(done);
-  // An exact loss is no private number.
-  const bool tells_loss = !recipe_.privacy || recipe_.privacy->log_loss;
-  result.loss =
-      done > 0 && tells_loss ? result.loss / count : std::numeric_limits<double>::quiet_NaN();
+  result.loss = done > 0 ? result.loss / count : std::numeric_limits<double>::quiet_NaN();
   const OptimizerOptions& optimizer = recipe_.optimizer;
   const double momentum = optimizer.type == "sgd" ? optimizer.momentum : 0;
   result.report.steps = aggregate::fednova_length(count, momentum);

@@ -26,11 +26,11 @@ class SiloTraining {
   struct Round {
     aggregate::SiloReport report;
     double loss = 0;  // mean of the steps; NaN where all were skipped, and where it is hidden
-    std::optional<double> epsilon = {};  // that its ledger says, of a silo in private
-    std::vector<at::Tensor> change;      // RoundModel::change, as it arrives
-    std::int64_t bytes = 0;              // of the whole change on its way
+    std::optional<double> epsilon = {};     // that its ledger says, of a silo in private
+    std::vector<at::Tensor> change;         // RoundModel::change, as it arrives
+    std::int64_t bytes = 0;                 // of the whole change on its way
     CompressedChanges::Packed packed = {};  // what travels, where it is compressed
-    bool stopped = false;                // by a signal: the rest is not there
+    bool stopped = false;                   // by a signal: the rest is not there
   };
 
   /// `recipe` of the whole federation. `parts` are those that assemble() makes of silo_recipe();

@@ -214,7 +214,7 @@ void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
     write_shared_file(file, *context_, *training_->parts().parameters, model_,
                       {std::move(round.change), std::move(round.packed)});
     keep({offer.round, offer.model.digest,
-          to_json(SiloAnswer{round.report, round.loss, round.bytes})});
+          to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})});
     log_.info("round {}: trained, loss {:.4f}", offer.round, round.loss);
   }
   sites::Message told{

@@ -163,6 +163,7 @@ TEST(FederatedRun, EachSiloPaysIntoItsOwnLedgerAndShowsNoLoss) {
   ASSERT_EQ(run.rows.size(), 2U);
   for (const MetricsRow& row : run.rows) {
     EXPECT_EQ(row.find("valid_loss"), nullptr);  // of the training data
+    ASSERT_NE(row.find("epsilon"), nullptr);
     for (const char* name : {"loss", "silo_s0_loss", "silo_s1_loss"}) {
       const double* loss = row.find(name);
       EXPECT_TRUE(loss == nullptr || std::isnan(*loss)) << name;

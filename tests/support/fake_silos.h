@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/recipe_reader.h"
 #include "config/silos.h"
 #include "core/fs.h"
 #include "core/secure_digest.h"
@@ -58,7 +59,7 @@ class FakeSilo {
     const std::string bytes = read_file(path);
     return sites::Change{offer.round,
                          {secure_digest_of(bytes), bytes.size()},
-                         to_json(SiloAnswer{round.report, round.loss, round.bytes})}
+                         to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})}
         .message();
   }
 
