@@ -15,9 +15,13 @@ namespace fs = std::filesystem;
 namespace moesaic::cli {
 namespace {
 
-std::string gib(double bytes) { return format("{:.3g} GiB", bytes / (1024.0 * 1024.0 * 1024.0)); }
+std::string limit_gib(double bytes) {
+  return format("{:.3g} GiB", bytes / (1024.0 * 1024.0 * 1024.0));
+}
 
-void warn(const std::string& text) { std::fputs(("warning: " + text + "\n").c_str(), stderr); }
+void warn_of_limit(const std::string& text) {
+  std::fputs(("warning: " + text + "\n").c_str(), stderr);
+}
 
 double bytes_of_one(const Recipe& recipe) {
   Recipe alone = recipe;  // whose one rank holds everything
@@ -77,11 +81,12 @@ void warn_of_memory(const Recipe& recipe, const Machine& machine) {
   const double of_rank = plan_json(recipe).at("rank_memory_bytes").get<double>();
   const double needed = of_rank * static_cast<double>(ranks);
   if (free <= 0 || needed <= free) return;
-  warn(
+  warn_of_limit(
       format("memory: {} {} here need about {} ({} each), and {} are available: the run may be "
              "killed; train.checkpoint_activations, a smaller train.micro_batch_size, "
              "parallel.shard_optimizer or more machines help (docs/memory.md)",
-             ranks, ranks == 1 ? "rank" : "ranks", gib(needed), gib(of_rank), gib(free)));
+             ranks, ranks == 1 ? "rank" : "ranks", limit_gib(needed), limit_gib(of_rank),
+             limit_gib(free)));
 }
 
 void warn_of_disk(const Recipe& recipe) {
@@ -90,10 +95,11 @@ void warn_of_disk(const Recipe& recipe) {
   if (free < 0 || needed <= free) return;
   const double usable = free + bytes_below(recipe.run_dir + "/checkpoints");
   if (needed <= usable) return;
-  warn(format(
-      "disk: the checkpoints of the run take up to about {} ({} of {}), and {} are free for "
-      "{}: free some, or lower checkpoint.keep",
-      gib(needed), most_at_once(recipe), gib(bytes_of_one(recipe)), gib(usable), recipe.run_dir));
+  warn_of_limit(
+      format("disk: the checkpoints of the run take up to about {} ({} of {}), and {} are free for "
+             "{}: free some, or lower checkpoint.keep",
+             limit_gib(needed), most_at_once(recipe), limit_gib(bytes_of_one(recipe)),
+             limit_gib(usable), recipe.run_dir));
 }
 
 }  // namespace

@@ -102,15 +102,6 @@ at::Tensor number(std::int64_t value) {
 
 }  // namespace
 
-void Work::wait() {
-  if (!state_) return;
-  const Span span(span_name::kWait, label_);
-  const Stopwatch watch;
-  state_->wait();
-  *waited_ += watch.seconds();
-  state_.reset();
-}
-
 int Communicator::rank() const { return backend_->rank(); }
 int Communicator::size() const { return backend_->size(); }
 const std::string& Communicator::name() const { return backend_->name(); }

@@ -18,7 +18,7 @@ double middle_of(std::vector<double> values) {
   return *middle;
 }
 
-std::vector<RankTimes> gathered(const Communicator& world, const RankTimes& mine) {
+std::vector<RankTimes> times_of_all(const Communicator& world, const RankTimes& mine) {
   at::Tensor row = at::empty({1, 3}, at::kDouble);
   auto* value = row.mutable_data_ptr<double>();
   value[0] = mine.own_s;
@@ -32,7 +32,7 @@ std::vector<RankTimes> gathered(const Communicator& world, const RankTimes& mine
   return times;
 }
 
-std::string compared(double value, double median) {
+std::string ratio_text(double value, double median) {
   return median > 0 ? format("{:.2f} times", value / median) : "more than";
 }
 
@@ -72,7 +72,7 @@ RankTimes RankTimer::window() const {
 
 void RankTimer::finished(const RankContext& context, const Step& step) {
   if (step.number % kWindow != 0) return;
-  times_ = gathered(context.world, window());
+  times_ = times_of_all(context.world, window());
   own_s_.clear();
   wait_s_.clear();
   expert_rows_ = 0;
@@ -92,12 +92,12 @@ void RankTimer::tell(const RankContext& context, const Step& step,
     const double usual_rows = median_of_others(rows, slow.expert_rows);
     const std::string load = usual_rows > 0
                                  ? format("; its experts have {} the rows of the others'",
-                                          compared(slow.expert_rows, usual_rows))
+                                          ratio_text(slow.expert_rows, usual_rows))
                                  : std::string();
     context.log.warn(
         "step {}: rank {} on {} is slow: {:.1f} ms for a micro-batch, {} the median of the "
         "others; it waits {:.1f} ms{}",
-        step.number, number, hosts[rank], 1e3 * slow.own_s, compared(slow.own_s, median),
+        step.number, number, hosts[rank], 1e3 * slow.own_s, ratio_text(slow.own_s, median),
         1e3 * slow.wait_s, load);
   }
 }

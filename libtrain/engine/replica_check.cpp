@@ -18,7 +18,7 @@ using Side = std::vector<int>;
 
 bool has_replicas(const StateEntry& entry) { return !entry.spread; }
 
-std::vector<std::string> digests_of(const StateDict& state) {
+std::vector<std::string> replica_digests(const StateDict& state) {
   std::vector<std::string> digests;
   for (const StateEntry& entry : state) {
     if (!has_replicas(entry)) continue;
@@ -117,7 +117,7 @@ std::string ranks_text(const Side& ranks) {
 
 void require_equal_replicas(const RankContext& context, const StateDict& state,
                             const std::string& when) {
-  const std::vector<std::string> digests = digests_of(state);
+  const std::vector<std::string> digests = replica_digests(state);
   const std::string both = digest_of_scope(state, digests, Scope::kDense) +
                            digest_of_scope(state, digests, Scope::kExpert);
   std::vector<std::string> dense, experts;  // by rank
