@@ -4,7 +4,9 @@
 
 #include <ATen/ops/zeros.h>
 
+#include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -61,9 +63,28 @@ class FakeSilo {
         .message();
   }
 
+  /// Of a secure sum: keys, shares, and what is opened at the end.
+  sites::Message in_sum(const sites::Message& order, std::size_t threshold) {
+    const Json& label = order.body.at("label");
+    Json body = {{"label", label}};
+    if (order.kind == words::kSecureKeys) {
+      sum_.emplace(name(), label.get<std::string>());
+      body["key"] = aggregate::text_of(sum_->public_key());
+    } else if (order.kind == words::kSecureShares) {
+      aggregate::RoundKeys keys;
+      for (const auto& [silo, key] : order.body.at("keys").items())
+        keys[silo] = aggregate::public_key_from(key.get<std::string>());
+      body["sealed"] = sum_->seal(keys, threshold);
+    } else {
+      body["opened"] = sum_->open(sealed_, order.body.at("stayed").get<std::set<std::string>>(),
+                                  order.body.at("dropped").get<std::set<std::string>>());
+    }
+    return {.kind = order.kind, .round = order.round, .body = body};
+  }
   /// The file of a change becomes one of masked words; every silo weighs 1.
-  void mask(const aggregate::SecureSilo& sum, const std::set<std::string>& silos,
-            const std::string& path) {
+  void mask(const sites::RoundOffer& offer, const std::string& path) {
+    sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
+    const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
     const ParameterSet& parameters = *training_->parts().parameters;
     const aggregate::SumFormat format = format_of_sum(silos.size());
     SharedValues masked;
@@ -74,7 +95,7 @@ class FakeSilo {
             at::zeros({parameters[model_.shared()[place].index].numel()}, at::kDouble);
         file.read(place, 0, values);
         std::vector<std::uint64_t> words = aggregate::quantised(format, doubles_of(values));
-        sum.mask(format, silos, place, words);
+        sum_->mask(format, silos, place, words);
         masked.packed.push_back(bytes_of_words(words));
       }
     }
@@ -86,6 +107,8 @@ class FakeSilo {
   const RankContext& context_;
   RoundModel model_;
   std::unique_ptr<SiloTraining> training_;
+  std::optional<aggregate::SecureSilo> sum_;
+  std::map<std::string, std::string> sealed_;  // for it, by sender
 };
 
 }  // namespace moesaic::test

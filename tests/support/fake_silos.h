@@ -55,7 +55,7 @@ class FakeSilos : public SilosDoor {
   }
   void order(const std::string& silo, const sites::Message& order) override {
     if (order.kind.starts_with("secure_")) {
-      sum(silo, order);
+      sent_.push_back({silo, find(silo).in_sum(order, threshold), ""});
     } else if (order.kind == words::kPrepare) {
       Sent ready{silo, find(silo).ready(), ""};
       if (said_ready.contains(silo)) ready.message.body.update(said_ready[silo]);
@@ -88,33 +88,12 @@ class FakeSilos : public SilosDoor {
     if (sent.message.kind == sites::kJoinKind) joined_.insert(sent.silo);
     if (sent.message.kind == sites::kGoodbyeKind) joined_.erase(sent.silo);
   }
-  // Keys, shares, and what is opened at the end.
-  void sum(const std::string& silo, const sites::Message& order) {
-    const Json& label = order.body.at("label");
-    Json body = {{"label", label}};
-    if (order.kind == words::kSecureKeys) {
-      sums_.erase(silo);
-      sums_.emplace(silo, aggregate::SecureSilo(silo, label.get<std::string>()));
-      body["key"] = aggregate::text_of(sums_.at(silo).public_key());
-    } else if (order.kind == words::kSecureShares) {
-      aggregate::RoundKeys keys;
-      for (const auto& [name, key] : order.body.at("keys").items())
-        keys[name] = aggregate::public_key_from(key.get<std::string>());
-      body["sealed"] = sums_.at(silo).seal(keys, threshold);
-    } else {
-      body["opened"] = sums_.at(silo).open(sealed_.at(silo),
-                                           order.body.at("stayed").get<std::set<std::string>>(),
-                                           order.body.at("dropped").get<std::set<std::string>>());
-    }
-    sent_.push_back({silo, {.kind = order.kind, .round = order.round, .body = body}, ""});
-  }
   // A file for each sending: the coordinator moves it away.
   void train(const std::string& silo, const sites::RoundOffer& offer) {
     const std::string path = format("{}/{}-{}.safetensors", folder_, silo, ++files_);
     Sent sent{silo, find(silo).train(offer, published_.at(offer.model.digest), path), path};
     if (offer.rules.contains("label")) {
-      sealed_[silo] = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
-      find(silo).mask(sums_.at(silo), {offer.silos.begin(), offer.silos.end()}, path);
+      find(silo).mask(offer, path);
       sent.message.body["notes"]["label"] = offer.rules.at("label");
     }
     const auto fault = faults.find(silo);
@@ -128,8 +107,6 @@ class FakeSilos : public SilosDoor {
   std::deque<Sent> sent_;
   std::set<std::string> joined_;
   std::map<std::string, std::string> published_;
-  std::map<std::string, aggregate::SecureSilo> sums_;
-  std::map<std::string, std::map<std::string, std::string>> sealed_;  // by receiver, by sender
   int files_ = 0;
 };
 
