@@ -9,7 +9,8 @@
 namespace moesaic {
 
 /// Error(kRecipe), naming every key, when one differs that a resumed run must keep: all but the
-/// layout, run_dir, max_steps, epochs, federated.rounds, checkpoint_activations, on_nonfinite,
+/// layout, run_dir, max_steps, epochs, what may_change_on_the_way() of a
+/// federation, checkpoint_activations, on_nonfinite,
 /// data.cache, moe.placement, moe.diagnose_every and the blocks log, eval and checkpoint.
 void check_resumable(const Recipe& saved, const Recipe& current, const std::string& checkpoint);
 
