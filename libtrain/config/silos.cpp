@@ -1,8 +1,10 @@
 #include "config/silos.h"
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <numeric>
+#include <string_view>
 
 #include "config/name_pattern.h"
 #include "core/error.h"
@@ -105,6 +107,13 @@ void require_data_of_silos(const Recipe& recipe) {
       throw KeyError(format("federated.silos[{}].train", i),
                      "is missing: where all silos run together their data are named here");
   }
+}
+
+bool may_change_on_the_way(const std::string& key) {
+  constexpr std::array<std::string_view, 6> kKeys = {"federated.rounds",  "federated.deadline_s",
+                                                     "federated.quorum",  "federated.heartbeat_s",
+                                                     "federated.stall_s", "federated.drain_s"};
+  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
 }
 
 bool is_secure(const Recipe& recipe) {

@@ -41,6 +41,10 @@ void require_data_of_silos(const Recipe& recipe);
 /// The same of one across sites; Error(kRecipe) where there is no block federated.
 void require_across_sites(const Recipe& recipe);
 
+/// Whether a key says how long or for how many a federation goes on or waits, and nothing of what
+/// is trained: it may change while it runs.
+bool may_change_on_the_way(const std::string& key);
+
 /// Whether only the sum of the silos' changes is seen, and how many must stay for it.
 bool is_secure(const Recipe& recipe);
 std::size_t threshold_of(const Recipe& recipe);

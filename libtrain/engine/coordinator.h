@@ -14,9 +14,9 @@
 #include <utility>
 #include <vector>
 
-#include "aggregate/secure_silo.h"
 #include "core/clock.h"
 #include "engine/global_model.h"
+#include "engine/secure_values.h"
 #include "engine/site_doors.h"
 #include "engine/stop_signal.h"
 #include "federated/round_journal.h"
@@ -52,14 +52,6 @@ class Coordinator {
   struct Question {
     std::string kind;
     std::function<sites::Message(const std::string& silo)> order;
-  };
-  /// One try of a round with secure sums; a coordinator that begins anew begins another one.
-  struct SecureTry {
-    std::string label;
-    std::size_t threshold = 0;
-    aggregate::RoundKeys keys;
-    std::map<std::string, std::map<std::string, std::string>> sealed;  // by receiver, by sender
-    std::optional<aggregate::SecureCollector> collector;
   };
 
   /// Each true, or false when a signal came.

@@ -6,7 +6,6 @@
 #include "config/silos.h"
 #include "core/error.h"
 #include "engine/coordinator.h"
-#include "engine/secure_values.h"
 #include "engine/site_words.h"
 
 namespace moesaic {

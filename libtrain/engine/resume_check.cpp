@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "config/difference.h"
+#include "config/silos.h"
 #include "core/error.h"
 
 namespace moesaic {
@@ -16,9 +17,10 @@ bool may_change(const std::string& path) {
   static constexpr std::array kKeys = {
       "run_dir",        "train.max_steps",    "train.epochs",   "train.checkpoint_activations",
       "data.cache",     "train.on_nonfinite", "moe.placement",  "moe.diagnose_every",
-      "privacy.ledger", "federated.rounds",   "train.restarts", "train.restart_window_s"};
+      "privacy.ledger", "train.restarts",     "train.restart_window_s"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
-  return std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
+  return may_change_on_the_way(path) ||
+         std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||
          std::any_of(kSections.begin(), kSections.end(),
                      [&](const char* section) { return path.starts_with(section); });
 }

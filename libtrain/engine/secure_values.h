@@ -1,16 +1,28 @@
-// What both sides of a secure sum count in.
+// What both sides of a secure sum count in, and what the coordinator keeps of one.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
 #include "aggregate/aggregator.h"
-#include "aggregate/secure_sum.h"
+#include "aggregate/secure_silo.h"
 #include "config/recipe.h"
 
 namespace moesaic {
+
+/// One try of a round with secure sums; a coordinator that begins anew begins another one.
+struct SecureTry {
+  std::string label;
+  std::size_t threshold = 0;
+  aggregate::RoundKeys keys;
+  std::map<std::string, std::map<std::string, std::string>> sealed;  // by receiver, by sender
+  std::optional<aggregate::SecureCollector> collector;
+};
 
 /// Of a sum over so many silos: 32 bits, values to +-1, in the finest steps whose sum fits.
 aggregate::SumFormat format_of_sum(std::size_t silos);

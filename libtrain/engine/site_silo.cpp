@@ -109,7 +109,7 @@ void SiteSilo::require_known_recipe(const std::string& text) const {
   const Recipe before = recipe_from_yaml(read_file(path, ErrorKind::kCheckpoint, 16U << 20), path);
   std::string lines;
   for (const auto& [key, was, now] : differences(before, recipe_from_yaml(text, "the recipe"))) {
-    if (key != "federated.rounds")
+    if (!may_change_on_the_way(key))
       lines += format("\n  {}: accepted with {}, now {}", key, was, now);
   }
   if (lines.empty()) return;

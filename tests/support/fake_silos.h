@@ -2,8 +2,6 @@
 // is ordered is done at once, and the messages wait until the coordinator asks for the next.
 #pragma once
 
-#include <ATen/ops/zeros.h>
-
 #include <deque>
 #include <map>
 #include <memory>
@@ -12,83 +10,14 @@
 #include <utility>
 #include <vector>
 
-#include "config/recipe_reader.h"
-#include "config/silos.h"
 #include "core/fs.h"
 #include "core/secure_digest.h"
-#include "engine/assemble.h"
 #include "engine/coordinator.h"
-#include "engine/secure_values.h"
 #include "engine/site_words.h"
-#include "federated/doubles.h"
-#include "federated/shared_file.h"
+#include "support/fake_silo.h"
 #include "support/small_federation.h"
 
 namespace moesaic::test {
-
-/// One silo: SiloTraining, and files in place of uploads.
-class FakeSilo {
- public:
-  FakeSilo(const Recipe& recipe, std::size_t silo, const RankContext& context)
-      : recipe_(recipe), context_(context) {
-    const SiloOptions& options = recipe_.federated->silos.at(silo);
-    TrainingParts parts =
-        assemble(silo_recipe(recipe_, options), architecture_of(recipe_), context);
-    model_.take(*parts.parameters, kinds_of(recipe_, *parts.parameters));
-    training_ = std::make_unique<SiloTraining>(recipe_, silo, context_, model_, std::move(parts));
-    training_->load(recipe_.federated->rounds);
-  }
-
-  const std::string& name() const { return training_->name(); }
-  sites::Message ready() const {
-    return {.kind = words::kReady,
-            .body = {{"weights", starting_digest(recipe_, training_->parts(), context_)},
-                     {"tokenizer", digest_of_tokenizer(training_->parts())},
-                     {"valid_targets", 0}}};
-  }
-  /// The change of the round, in `path`.
-  sites::Message train(const sites::RoundOffer& offer, const std::string& model,
-                       const std::string& path) {
-    const SharedFile file({.path = model, .who = "model"}, *training_->parts().parameters, model_);
-    file.give_to(model_);
-    StopSignal stop;
-    SiloTraining::Round round = training_->train(offer.round, file.controls(), stop);
-    training_->save(offer.round);
-    write_shared_file(path, context_, *training_->parts().parameters, model_,
-                      {std::move(round.change), std::move(round.packed)});
-    const std::string bytes = read_file(path);
-    return sites::Change{offer.round,
-                         {secure_digest_of(bytes), bytes.size()},
-                         to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})}
-        .message();
-  }
-
-  /// The file of a change becomes one of masked words; every silo weighs 1.
-  void mask(const aggregate::SecureSilo& sum, const std::set<std::string>& silos,
-            const std::string& path) {
-    const ParameterSet& parameters = *training_->parts().parameters;
-    const aggregate::SumFormat format = format_of_sum(silos.size());
-    SharedValues masked;
-    {
-      const SharedFile file({.path = path, .who = "change"}, parameters, model_);
-      for (std::size_t place = 0; place < model_.shared().size(); ++place) {
-        const at::Tensor values =
-            at::zeros({parameters[model_.shared()[place].index].numel()}, at::kDouble);
-        file.read(place, 0, values);
-        std::vector<std::uint64_t> words = aggregate::quantised(format, doubles_of(values));
-        sum.mask(format, silos, place, words);
-        masked.packed.push_back(bytes_of_words(words));
-      }
-    }
-    write_shared_file(path, context_, parameters, model_, masked);
-  }
-
- private:
-  const Recipe recipe_;
-  const RankContext& context_;
-  RoundModel model_;
-  std::unique_ptr<SiloTraining> training_;
-};
 
 class FakeSilos : public SilosDoor {
  public:
@@ -126,7 +55,7 @@ class FakeSilos : public SilosDoor {
   }
   void order(const std::string& silo, const sites::Message& order) override {
     if (order.kind.starts_with("secure_")) {
-      sum(silo, order);
+      sent_.push_back({silo, find(silo).in_sum(order, threshold), ""});
     } else if (order.kind == words::kPrepare) {
       Sent ready{silo, find(silo).ready(), ""};
       if (said_ready.contains(silo)) ready.message.body.update(said_ready[silo]);
@@ -159,33 +88,12 @@ class FakeSilos : public SilosDoor {
     if (sent.message.kind == sites::kJoinKind) joined_.insert(sent.silo);
     if (sent.message.kind == sites::kGoodbyeKind) joined_.erase(sent.silo);
   }
-  // Keys, shares, and what is opened at the end.
-  void sum(const std::string& silo, const sites::Message& order) {
-    const Json& label = order.body.at("label");
-    Json body = {{"label", label}};
-    if (order.kind == words::kSecureKeys) {
-      sums_.erase(silo);
-      sums_.emplace(silo, aggregate::SecureSilo(silo, label.get<std::string>()));
-      body["key"] = aggregate::text_of(sums_.at(silo).public_key());
-    } else if (order.kind == words::kSecureShares) {
-      aggregate::RoundKeys keys;
-      for (const auto& [name, key] : order.body.at("keys").items())
-        keys[name] = aggregate::public_key_from(key.get<std::string>());
-      body["sealed"] = sums_.at(silo).seal(keys, threshold);
-    } else {
-      body["opened"] = sums_.at(silo).open(sealed_.at(silo),
-                                           order.body.at("stayed").get<std::set<std::string>>(),
-                                           order.body.at("dropped").get<std::set<std::string>>());
-    }
-    sent_.push_back({silo, {.kind = order.kind, .round = order.round, .body = body}, ""});
-  }
   // A file for each sending: the coordinator moves it away.
   void train(const std::string& silo, const sites::RoundOffer& offer) {
     const std::string path = format("{}/{}-{}.safetensors", folder_, silo, ++files_);
     Sent sent{silo, find(silo).train(offer, published_.at(offer.model.digest), path), path};
     if (offer.rules.contains("label")) {
-      sealed_[silo] = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
-      find(silo).mask(sums_.at(silo), {offer.silos.begin(), offer.silos.end()}, path);
+      find(silo).mask(offer, path);
       sent.message.body["notes"]["label"] = offer.rules.at("label");
     }
     const auto fault = faults.find(silo);
@@ -199,8 +107,6 @@ class FakeSilos : public SilosDoor {
   std::deque<Sent> sent_;
   std::set<std::string> joined_;
   std::map<std::string, std::string> published_;
-  std::map<std::string, aggregate::SecureSilo> sums_;
-  std::map<std::string, std::map<std::string, std::string>> sealed_;  // by receiver, by sender
   int files_ = 0;
 };
 
