@@ -72,7 +72,8 @@ void inspect_recipe(const InspectArguments& arguments) {
                   "recipe it takes KEY=VALUE, got '{}'",
                   text);
   const Json counts = inspect_data(require_recipe(arguments.recipe, arguments.given), Log());
-  std::fputs((arguments.json ? json_text(counts, 2) + "\n" : readable_data(counts)).c_str(), stdout);
+  std::fputs((arguments.json ? json_text(counts, 2) + "\n" : readable_data(counts)).c_str(),
+             stdout);
 }
 
 void add_inspect_verb(CLI::App& data, int& exit_code) {

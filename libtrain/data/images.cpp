@@ -56,9 +56,9 @@ Images::Source Images::open(const SourceOptions& source, const arch::Options& ar
                 .order = {},
                 .targets = std::move(choice.targets),
                 .allowed_V = at::ones({arch.vocab_size}, at::kBool)};
-  MOESAIC_CHECK(opened.items.empty() ||
-                    (opened.items.back() + 1) * width_ <= std::ssize(*opened.pixels),
-                ErrorKind::kData, "{} has changed while it was read", source.path);
+  MOESAIC_CHECK(
+      opened.items.empty() || (opened.items.back() + 1) * width_ <= std::ssize(*opened.pixels),
+      ErrorKind::kData, "{} has changed while it was read", source.path);
   if (source.permutation)
     opened.order = pixel_order(static_cast<std::uint32_t>(*source.permutation), width_);
   if (source.classes.empty()) return opened;

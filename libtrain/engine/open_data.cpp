@@ -33,10 +33,10 @@ Recipe recipe_of_old(const Recipe& recipe) {
 void require_apart(const Json& replay, const Json& valid) {
   const std::string shared = shared_source(replay, valid);
   if (shared.empty()) return;
-  throw Error(ErrorKind::kRecipe,
-              format("continual.replay.sources: {} has a file that is validation data, too",
-                     shared),
-              "replay old training data, and validate on other files");
+  throw Error(
+      ErrorKind::kRecipe,
+      format("continual.replay.sources: {} has a file that is validation data, too", shared),
+      "replay old training data, and validate on other files");
 }
 
 // Opens the parts of a run's data. What several of them take of a file of images is read once.

@@ -101,9 +101,9 @@ bool has_first_sections(const std::string& text) {
   const auto is_there = [&](const char* section) {
     return lines.find(format("\n{}:", section)) != std::string::npos;
   };
-  constexpr const char* kSections[] = {"name",     "seed",       "run_dir", "model",     "tokenizer",
-                                       "data",     "train",      "moe",     "optimizer", "schedule",
-                                       "parallel", "checkpoint", "eval",    "log"};
+  constexpr const char* kSections[] = {
+      "name", "seed",      "run_dir",  "model",    "tokenizer",  "data", "train",
+      "moe",  "optimizer", "schedule", "parallel", "checkpoint", "eval", "log"};
   return std::all_of(std::begin(kSections), std::end(kSections), is_there);
 }
 
@@ -127,8 +127,8 @@ bool has_all_of_run_alone(const std::string& run_dir) {
                                   [](const auto& one) { return one.sequence.has_value(); });
   if (!is_run) return false;
   std::vector<std::string> own = files_of_run(run_dir);
-  add_files(run_dir, [](const auto& name) { return name == ".lock" || name == "recipe.yaml"; },
-            own);
+  add_files(
+      run_dir, [](const auto& name) { return name == ".lock" || name == "recipe.yaml"; }, own);
   std::sort(own.begin(), own.end());
   return has_only(run_dir, own, run_dir + "/cache");
 }

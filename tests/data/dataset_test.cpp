@@ -26,8 +26,7 @@ Recipe recipe_of(const TemporaryFolder& folder) {
 }
 
 CorpusPaths built(const TemporaryFolder& folder, const Recipe& recipe) {
-  const auto corpora =
-      build_corpora(recipe, *byte_tokenizer(), folder.path() + "/cache", silent());
+  const auto corpora = build_corpora(recipe, *byte_tokenizer(), folder.path() + "/cache", silent());
   return CorpusPaths::unpacked(corpora.paths.packed());  // as the other ranks get them
 }
 
@@ -119,8 +118,8 @@ TEST(Dataset, IsDescribedByWhatItsSourcesHold) {
 }
 
 Json inspected(Recipe recipe) {
-  recipe.model.config = {{"model_type", "llama"}, {"vocab_size", 257}, {"hidden_size", 8},
-                         {"num_attention_heads", 2}};
+  recipe.model.config = {
+      {"model_type", "llama"}, {"vocab_size", 257}, {"hidden_size", 8}, {"num_attention_heads", 2}};
   return inspect_data(recipe, silent());
 }
 

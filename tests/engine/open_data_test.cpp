@@ -88,8 +88,7 @@ TEST(OpenData, RefusesToReplayWhatIsValidated) {
   const NewAndOld given;
   Recipe recipe = given.recipe(given.old, 5, 4);
   recipe.continual.emplace().replay = {.share = 0.5, .sources = {given.fresh}};
-  testing::expect_error(ErrorKind::kRecipe, "is validation data, too",
-                        [&] { given.open(recipe); });
+  testing::expect_error(ErrorKind::kRecipe, "is validation data, too", [&] { given.open(recipe); });
 }
 
 TEST(OpenData, GivesEachTaskItsOwn) {
@@ -99,10 +98,8 @@ TEST(OpenData, GivesEachTaskItsOwn) {
   Recipe recipe = given.recipe(given.fresh, 5, 2);
   ContinualOptions& continual = recipe.continual.emplace();
   for (const SourceOptions& source : {given.fresh, permuted})
-    continual.tasks.push_back({.name = "task",
-                               .train = {source},
-                               .valid = {source},
-                               .max_steps = kSteps});
+    continual.tasks.push_back(
+        {.name = "task", .train = {source}, .valid = {source}, .max_steps = kSteps});
   const RunData both = given.open(recipe);
   const RunData alone = given.open(given.recipe(permuted, 5, 2));
   ASSERT_EQ(both.max_steps, 2 * kSteps);
