@@ -23,6 +23,7 @@ void count_remembered(const ContinualOptions& continual, arch::CostOptions& size
   if (method == "none" || method == "lwf") return;
   const bool changes = !continual.tasks.empty() || continual.importance.size() > 1;
   const std::int64_t importances = method == "l2" ? 0 : 1;
+  // Synaptic Intelligence adds to the path of this task while those before pull.
   sizes.remembered = importances + 1 + (method == "si" ? 1 : 0);
   sizes.remembered_of_adapted = importances + (changes ? 1 : 0);
 }

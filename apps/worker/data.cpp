@@ -1,5 +1,7 @@
 #include <cstdio>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "common/without_effect.h"
 #include "config/recipe_reader.h"
@@ -55,33 +57,46 @@ void add_build(CLI::App& data) {
   });
 }
 
+struct InspectArguments {
+  std::vector<std::string> given;  // a token file, or KEY=VALUE for the recipe
+  std::string tokenizer;
+  std::string recipe;
+  bool json = false;
+};
+
+void inspect_recipe(const InspectArguments& arguments) {
+  warn_without_effect(!arguments.tokenizer.empty(), "--tokenizer", "the recipe names one");
+  for (const std::string& text : arguments.given)
+    MOESAIC_CHECK(text.find('=') != std::string::npos, ErrorKind::kUsage,
+                  "data inspect counts a token file or what --recipe names, not both: beside a "
+                  "recipe it takes KEY=VALUE, got '{}'",
+                  text);
+  const Json counts = inspect_data(require_recipe(arguments.recipe, arguments.given), Log());
+  std::fputs((arguments.json ? json_text(counts, 2) + "\n" : readable_data(counts)).c_str(),
+             stdout);
+}
+
 void add_inspect_verb(CLI::App& data, int& exit_code) {
-  auto path = std::make_shared<std::string>();
-  auto tokenizer = std::make_shared<std::string>();
-  auto recipe = std::make_shared<std::string>();
-  auto json = std::make_shared<bool>(false);
+  auto arguments = std::make_shared<InspectArguments>();
   CLI::App* verb =
       data.add_subcommand("inspect", "What a token file holds, or the training data of a recipe");
-  verb->add_option("path", *path, "Token file");
-  verb->add_option("--recipe", *recipe,
+  verb->add_option("FILE|KEY=VALUE", arguments->given,
+                   "Token file; with --recipe, settings that go before those of the recipe");
+  verb->add_option("--recipe", arguments->recipe,
                    "In place of a token file: the recipe whose data.train is counted, as the "
                    "recipe makes sequences of it");
-  verb->add_option("--tokenizer", *tokenizer,
+  verb->add_option("--tokenizer", arguments->tokenizer,
                    "That it was made with, to show how it begins as text: byte, a tokenizer.json, "
                    "or a folder with one");
-  verb->add_flag("--json", *json, "Machine output");
-  verb->callback([path, recipe, tokenizer, json, &exit_code] {
-    MOESAIC_CHECK(path->empty() != recipe->empty(), ErrorKind::kUsage,
-                  "data inspect needs a token file, or a recipe by --recipe, and not both");
-    if (!recipe->empty()) {
-      warn_without_effect(!tokenizer->empty(), "--tokenizer", "the recipe names one");
-      const Json counts = inspect_data(require_recipe(*recipe), Log());
-      std::fputs((*json ? json_text(counts, 2) + "\n" : readable_data(counts)).c_str(), stdout);
-      return;
-    }
-    const auto given = tokenizer->empty() ? nullptr : make_tokenizer(*tokenizer);
-    const Json inspected = inspect_token_file(*path, given.get());
-    print(inspected, *json);
+  verb->add_flag("--json", arguments->json, "Machine output");
+  verb->callback([arguments, &exit_code] {
+    if (!arguments->recipe.empty()) return inspect_recipe(*arguments);
+    MOESAIC_CHECK(arguments->given.size() == 1, ErrorKind::kUsage,
+                  "data inspect needs one token file, or a recipe by --recipe");
+    const auto tokenizer =
+        arguments->tokenizer.empty() ? nullptr : make_tokenizer(arguments->tokenizer);
+    const Json inspected = inspect_token_file(arguments->given.front(), tokenizer.get());
+    print(inspected, arguments->json);
     if (!inspected.at("digest_ok").get<bool>()) exit_code = static_cast<int>(ErrorKind::kData);
   });
 }

@@ -126,9 +126,10 @@ std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPath
   return open_sources(recipe.data.train, paths.train, recipe.data, vocab_size);
 }
 
-TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size) {
+TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size,
+                       const StreamOptions& stream) {
   return TokenStream(open_train_sources(recipe, paths, vocab_size), weights_of(recipe.data.train),
-                     StreamOptions::of(recipe));
+                     stream);
 }
 
 std::vector<Sequences> open_unit_sources(const Recipe& recipe, const CorpusPaths& paths,

@@ -46,7 +46,8 @@ std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPath
 /// nobody shares, which best_fit lays together in a step's micro-batches.
 std::vector<Sequences> open_unit_sources(const Recipe& recipe, const CorpusPaths& paths,
                                          std::int64_t vocab_size);
-TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
+TokenStream open_train(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size,
+                       const StreamOptions& stream);
 EvalBatches open_valid(const Recipe& recipe, const CorpusPaths& paths, std::int64_t vocab_size);
 
 }  // namespace moesaic

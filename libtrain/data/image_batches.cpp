@@ -8,10 +8,11 @@ namespace moesaic {
 namespace {
 
 Images images_of(const Recipe& recipe, const std::vector<SourceOptions>& sources,
-                 const arch::Options& arch) {
+                 const arch::Options& arch, ImageFiles& files) {
   return Images(sources, arch,
                 {.dtype = recipe.train.precision == "float64" ? at::kDouble : at::kFloat,
-                 .mask_classes = recipe.continual && recipe.continual->mask_classes});
+                 .mask_classes = recipe.continual && recipe.continual->mask_classes},
+                files);
 }
 
 }  // namespace
@@ -69,13 +70,15 @@ Batch ImageEval::micro_batch(std::int64_t index) const {
   return images_.batch(rows);
 }
 
-ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch) {
-  return ImageStream(images_of(recipe, recipe.data.train, arch), weights_of(recipe.data.train),
-                     StreamOptions::of(recipe));
+ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch,
+                              const StreamOptions& stream, ImageFiles& files) {
+  return ImageStream(images_of(recipe, recipe.data.train, arch, files),
+                     weights_of(recipe.data.train), stream);
 }
 
-ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch) {
-  return ImageEval(images_of(recipe, recipe.data.valid, arch), recipe.train.micro_batch_size);
+ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch, ImageFiles& files) {
+  return ImageEval(images_of(recipe, recipe.data.valid, arch, files),
+                   recipe.train.micro_batch_size);
 }
 
 }  // namespace moesaic

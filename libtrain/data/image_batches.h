@@ -47,8 +47,9 @@ class ImageEval : public EvalData {
   std::int64_t micro_batch_size_;
 };
 
-/// Those of a recipe.
-ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch);
-ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch);
+/// Those of a recipe, of `files`.
+ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch,
+                              const StreamOptions& stream, ImageFiles& files);
+ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch, ImageFiles& files);
 
 }  // namespace moesaic

@@ -9,9 +9,9 @@
 #include <numeric>
 #include <utility>
 
-#include "config/idx_file.h"
 #include "config/image_source.h"
 #include "core/digest.h"
+#include "core/error.h"
 #include "data/pixel_order.h"
 
 namespace moesaic {
@@ -19,35 +19,21 @@ namespace {
 
 constexpr int kWhite = 255;
 
-// The pixels of the chosen images, in the order that the source gives them.
-std::vector<std::uint8_t> pixels_of(const SourceOptions& source,
-                                    const std::vector<std::int64_t>& items) {
-  IdxFile file(source.path);
-  const auto width = static_cast<std::size_t>(file.item_values());
-  const std::vector<std::uint8_t> all = file.read();
-  std::vector<std::int64_t> order(width);
-  std::iota(order.begin(), order.end(), 0);
-  if (source.permutation)
-    order = pixel_order(static_cast<std::uint32_t>(*source.permutation), file.item_values());
-  std::vector<std::uint8_t> pixels;
-  pixels.reserve(items.size() * width);
-  for (const std::int64_t item : items) {
-    const std::uint8_t* const image = all.data() + static_cast<std::size_t>(item) * width;
-    for (const std::int64_t pixel : order) pixels.push_back(image[pixel]);
-  }
-  return pixels;
-}
-
+// Place i of a row has the pixel order[i], or pixel i where there is no order.
 template <class T>
-void scale(const std::uint8_t* pixels, std::int64_t count, T* features) {
-  for (std::int64_t i = 0; i < count; ++i) features[i] = static_cast<T>(pixels[i]) / kWhite;
+void scale(const std::uint8_t* pixels, const std::vector<std::int64_t>& order, std::int64_t count,
+           T* features) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const std::int64_t pixel = order.empty() ? i : order[static_cast<std::size_t>(i)];
+    features[i] = static_cast<T>(pixels[pixel]) / kWhite;
+  }
 }
 
-Json description_of(const SourceOptions& source) {
+Json description_of(const SourceOptions& source, ImageFiles& known) {
   Json files = Json::object();
   Digest all;
   for (const std::string& path : {source.path, source.labels.value_or("")}) {
-    const std::string digest = digest_of_file(path);
+    const std::string& digest = known.digest(path);
     files[path] = digest;
     all.update(digest);
   }
@@ -57,16 +43,24 @@ Json description_of(const SourceOptions& source) {
 }  // namespace
 
 Images::Images(const std::vector<SourceOptions>& sources, const arch::Options& arch,
-               const Options& options)
+               const Options& options, ImageFiles& files)
     : options_(options), width_(arch.input_size) {
-  for (const SourceOptions& source : sources) sources_.push_back(open(source, arch));
+  for (const SourceOptions& source : sources) sources_.push_back(open(source, arch, files));
 }
 
-Images::Source Images::open(const SourceOptions& source, const arch::Options& arch) const {
+Images::Source Images::open(const SourceOptions& source, const arch::Options& arch,
+                            ImageFiles& files) const {
   ImageChoice choice = choose_images(source, arch);
-  Source opened{.pixels = pixels_of(source, choice.items),
+  Source opened{.pixels = files.values(source.path),
+                .items = std::move(choice.items),
+                .order = {},
                 .targets = std::move(choice.targets),
                 .allowed_V = at::ones({arch.vocab_size}, at::kBool)};
+  MOESAIC_CHECK(
+      opened.items.empty() || (opened.items.back() + 1) * width_ <= std::ssize(*opened.pixels),
+      ErrorKind::kData, "{} has changed while it was read", source.path);
+  if (source.permutation)
+    opened.order = pixel_order(static_cast<std::uint32_t>(*source.permutation), width_);
   if (source.classes.empty()) return opened;
   opened.allowed_V = at::zeros({arch.vocab_size}, at::kBool);
   for (const std::int64_t output : choice.outputs) opened.allowed_V.select(0, output).fill_(true);
@@ -87,13 +81,14 @@ std::int64_t Images::size() const {
 at::Tensor Images::features(std::span<const Row> rows) const {
   at::Tensor features_TF = at::empty({std::ssize(rows), width_}, options_.dtype);
   for (std::size_t t = 0; t < rows.size(); ++t) {
-    const std::uint8_t* const pixels =
-        sources_[rows[t].source].pixels.data() + rows[t].image * width_;
+    const Source& source = sources_[rows[t].source];
+    const std::int64_t item = source.items[static_cast<std::size_t>(rows[t].image)];
+    const std::uint8_t* const pixels = source.pixels->data() + item * width_;
     const std::int64_t first = static_cast<std::int64_t>(t) * width_;
     if (options_.dtype == at::kDouble)
-      scale(pixels, width_, features_TF.mutable_data_ptr<double>() + first);
+      scale(pixels, source.order, width_, features_TF.mutable_data_ptr<double>() + first);
     else
-      scale(pixels, width_, features_TF.mutable_data_ptr<float>() + first);
+      scale(pixels, source.order, width_, features_TF.mutable_data_ptr<float>() + first);
   }
   return features_TF;
 }
@@ -125,11 +120,12 @@ Batch Images::batch(std::span<const Row> rows) const {
   return batch;
 }
 
-Json describe_images(const DataOptions& data) {
+Json describe_images(const DataOptions& data, ImageFiles& files) {
   Json description;
   const auto describe = [&](const char* key, const std::vector<SourceOptions>& sources) {
     description[key] = Json::array();
-    for (const SourceOptions& source : sources) description[key].push_back(description_of(source));
+    for (const SourceOptions& source : sources)
+      description[key].push_back(description_of(source, files));
   };
   describe("train", data.train);
   describe("valid", data.valid);

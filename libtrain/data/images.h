@@ -1,4 +1,4 @@
-// Images: the images of sources in IDX files, in memory, as batches of rows of features.
+// Images: the images of sources in IDX files as batches of rows of features.
 #pragma once
 
 #include <cstdint>
@@ -10,6 +10,7 @@
 #include "config/recipe.h"
 #include "core/json.h"
 #include "data/batch.h"
+#include "data/image_files.h"
 
 namespace moesaic {
 
@@ -25,9 +26,10 @@ class Images {
     std::int64_t example = 0;  // within the step
   };
 
-  /// Reads all of them. Errors as choose_images (config/image_source.h) and IdxFile::read have.
+  /// Takes of `files`, which reads what it has not yet, and keeps no copy. Errors as choose_images
+  /// (config/image_source.h) and ImageFiles::values have.
   Images(const std::vector<SourceOptions>& sources, const arch::Options& arch,
-         const Options& options);
+         const Options& options, ImageFiles& files);
 
   std::vector<std::int64_t> sizes() const;  // chosen images of each source
   std::int64_t size() const;                // of all
@@ -36,11 +38,13 @@ class Images {
 
  private:
   struct Source {
-    std::vector<std::uint8_t> pixels;   // row after row, in their order
-    std::vector<std::int64_t> targets;  // of each
+    ImageFiles::Values pixels;          // of the whole file
+    std::vector<std::int64_t> items;    // of the file: the chosen images
+    std::vector<std::int64_t> order;    // of the pixels in a row; empty: the file's
+    std::vector<std::int64_t> targets;  // of each chosen image
     at::Tensor allowed_V;               // bool
   };
-  Source open(const SourceOptions& source, const arch::Options& arch) const;
+  Source open(const SourceOptions& source, const arch::Options& arch, ImageFiles& files) const;
   at::Tensor features(std::span<const Row> rows) const;
   at::Tensor allowed(std::span<const Row> rows) const;
 
@@ -51,6 +55,6 @@ class Images {
 
 /// For a checkpoint, as BuiltCorpora::description: {"train": [{"path", "digest", "files"}, ...],
 /// "valid": [...]}.
-Json describe_images(const DataOptions& data);
+Json describe_images(const DataOptions& data, ImageFiles& files);
 
 }  // namespace moesaic

@@ -94,6 +94,45 @@ bool is_complete(const std::string& text, const std::string& path) {
   }
 }
 
+// What recipes of runs have always had, as complete as they were, and without a comment.
+bool has_first_sections(const std::string& text) {
+  const std::string lines = "\n" + text;
+  if (lines.find("\n#") != std::string::npos) return false;
+  const auto is_there = [&](const char* section) {
+    return lines.find(format("\n{}:", section)) != std::string::npos;
+  };
+  constexpr const char* kSections[] = {
+      "name", "seed",      "run_dir",  "model",    "tokenizer",  "data", "train",
+      "moe",  "optimizer", "schedule", "parallel", "checkpoint", "eval", "log"};
+  return std::all_of(std::begin(kSections), std::end(kSections), is_there);
+}
+
+// Whether all files below `folder` are of `own`, which is sorted, or in the folder `cache`.
+bool has_only(const std::string& folder, const std::vector<std::string>& own,
+              const std::string& cache) {
+  const std::vector<std::string> names = names_in(folder, kUnreadable);
+  return std::all_of(names.begin(), names.end(), [&](const std::string& name) {
+    const std::string path = folder + "/" + name;
+    if (link_target(path).empty() && is_folder(path, kUnreadable))
+      return path == cache || has_only(path, own, cache);
+    return std::binary_search(own.begin(), own.end(), path);
+  });
+}
+
+// Metrics, a whole checkpoint, and nothing that no run writes; a token cache may hold anything.
+bool has_all_of_run_alone(const std::string& run_dir) {
+  const std::vector<FoundCheckpoint> saved = list_checkpoints(run_dir + "/checkpoints");
+  const bool is_run = is_file(run_dir + "/metrics.jsonl", kUnreadable) &&
+                      std::any_of(saved.begin(), saved.end(),
+                                  [](const auto& one) { return one.sequence.has_value(); });
+  if (!is_run) return false;
+  std::vector<std::string> own = files_of_run(run_dir);
+  add_files(
+      run_dir, [](const auto& name) { return name == ".lock" || name == "recipe.yaml"; }, own);
+  std::sort(own.begin(), own.end());
+  return has_only(run_dir, own, run_dir + "/cache");
+}
+
 void add_data(const std::vector<SourceOptions>& sources, std::vector<std::string>& inputs) {
   const Log quiet({.console = false});
   for (const SourceOptions& source : sources) {
@@ -125,7 +164,8 @@ bool holds_run(const std::string& run_dir) {
   if (!is_file(path, kUnreadable)) return false;
   const std::string text = read_file(path, kUnreadable, 16U << 20);
   if (text.starts_with(kFirstLine)) return true;
-  return is_file(log_file(run_dir, 0), kUnreadable) && is_complete(text, path);
+  if (!is_file(log_file(run_dir, 0), kUnreadable)) return false;
+  return is_complete(text, path) || (has_first_sections(text) && has_all_of_run_alone(run_dir));
 }
 
 std::vector<std::string> files_of_run(const std::string& run_dir) {

@@ -18,7 +18,9 @@ std::string recipe_file(const std::string& run_dir);
 void write_run_recipe(const Recipe& recipe);
 
 /// Whether a run wrote the recipe that is in the folder. Of former versions, which wrote no such
-/// first line, it is known by being complete.
+/// first line, it is known by being complete; where keys have changed since, by having no comment
+/// and all sections that recipes have always had, beside metrics, a log and a whole checkpoint in a
+/// folder with no file that no run writes.
 bool holds_run(const std::string& run_dir);
 
 /// What runs have written in the folder, sorted; not the recipe, and not the token cache.

@@ -25,8 +25,10 @@ Json evaluate_images(const RankContext& context, const ImageEvalOptions& options
                           .world = context.world};
   std::unique_ptr<ImageEval> data;
   agreed(context.world, "eval: images", [&] {
+    ImageFiles files;
     Images images({options.source}, arch,
-                  {.dtype = computation.precision.master, .mask_classes = options.mask_classes});
+                  {.dtype = computation.precision.master, .mask_classes = options.mask_classes},
+                  files);
     data = std::make_unique<ImageEval>(std::move(images), options.batch);
   });
   const ParameterSet parameters(arch::parameter_table(arch), {.dtype = computation.precision.master,

@@ -88,6 +88,21 @@ TEST(Cost, OfFrozenParametersIsThatOfTheirMasters) {
             cost.parameter_bytes + 2 * kTrained);
 }
 
+TEST(Cost, HasRoomForAllExpertsOfWhichSomeAreChosen) {
+  ParameterTable some = table();
+  std::int64_t of_one_each = 0;
+  for (ParameterInfo& info : some) {
+    info.trainable = info.scope == Scope::kExpert;
+    if (!info.trainable) continue;
+    info.most_experts = 1;
+    of_one_each += info.numel() / info.shape[0];
+  }
+  const Cost cost = cost_of(tiny_olmoe(), some, {});
+  EXPECT_EQ(cost.trainable_parameters, of_one_each);
+  EXPECT_EQ(cost.gradient_bytes, 4.0 * kExperts);
+  EXPECT_EQ(cost.optimizer_bytes, 8.0 * kExperts);
+}
+
 // Beside layer 1's o_proj, of rank 2: backward goes through what follows it, and makes the
 // gradients of the factors alone.
 TEST(Cost, BackwardEndsAtTheLowestAdapter) {

@@ -26,8 +26,7 @@ Recipe recipe_of(const TemporaryFolder& folder) {
 }
 
 CorpusPaths built(const TemporaryFolder& folder, const Recipe& recipe) {
-  const auto corpora =
-      build_corpora(recipe, *byte_tokenizer(), folder.path() + "/cache", silent());
+  const auto corpora = build_corpora(recipe, *byte_tokenizer(), folder.path() + "/cache", silent());
   return CorpusPaths::unpacked(corpora.paths.packed());  // as the other ranks get them
 }
 
@@ -35,7 +34,7 @@ TEST(Dataset, OpensWhatTheChiefBuilt) {
   const TemporaryFolder folder;
   const Recipe recipe = recipe_of(folder);
   const auto paths = built(folder, recipe);
-  const TokenStream train = open_train(recipe, paths, 257);
+  const TokenStream train = open_train(recipe, paths, 257, StreamOptions::of(recipe));
   EXPECT_EQ(train.sequences(), 5 + 2);  // 11 ids, 5 ids, S = 2
   EXPECT_EQ(train.max_token_id(), 256);
   EXPECT_EQ(train.size(0).target_tokens, 16);
@@ -49,10 +48,10 @@ TEST(Dataset, WithoutPackingTextIsCutAndLongTokenLinesAreRefused) {
   Recipe recipe = recipe_of(folder);
   recipe.data.packing = false;
   const auto paths = built(folder, recipe);
-  EXPECT_EQ(open_train(recipe, paths, 257).sequences(), 5 + 2);
+  EXPECT_EQ(open_train(recipe, paths, 257, StreamOptions::of(recipe)).sequences(), 5 + 2);
   recipe.data.sequence_length = 1;
   expect_error(ErrorKind::kData, "b.jsonl: document 1 has 3 token ids, at most 2",
-               [&] { open_train(recipe, paths, 257); });
+               [&] { open_train(recipe, paths, 257, StreamOptions::of(recipe)); });
 }
 
 TEST(Dataset, LongLinesOfIdsAreRefusedWithoutAFormatToo) {
@@ -66,7 +65,7 @@ TEST(Dataset, LongLinesOfIdsAreRefusedWithoutAFormatToo) {
   EXPECT_FALSE(paths.train[1].of_text);
   EXPECT_TRUE(paths.any_of_text());
   expect_error(ErrorKind::kData, "b.jsonl: document 1 has 3 token ids, at most 2",
-               [&] { open_train(recipe, paths, 257); });
+               [&] { open_train(recipe, paths, 257, StreamOptions::of(recipe)); });
   recipe.data.train.erase(recipe.data.train.begin());
   recipe.data.valid.clear();
   EXPECT_FALSE(built(folder, recipe).any_of_text());
@@ -78,7 +77,7 @@ TEST(Dataset, IdsOutsideTheVocabularyNameTheirSource) {
   const auto paths = built(folder, recipe);
   expect_error(ErrorKind::kData,
                "a.txt: token id 256 is outside the model's vocabulary, vocab_size is 256",
-               [&] { open_train(recipe, paths, 256); });
+               [&] { open_train(recipe, paths, 256, StreamOptions::of(recipe)); });
   expect_error(ErrorKind::kData, "v.txt", [&] { open_valid(recipe, paths, 256); });
 }
 
@@ -119,8 +118,8 @@ TEST(Dataset, IsDescribedByWhatItsSourcesHold) {
 }
 
 Json inspected(Recipe recipe) {
-  recipe.model.config = {{"model_type", "llama"}, {"vocab_size", 257}, {"hidden_size", 8},
-                         {"num_attention_heads", 2}};
+  recipe.model.config = {
+      {"model_type", "llama"}, {"vocab_size", 257}, {"hidden_size", 8}, {"num_attention_heads", 2}};
   return inspect_data(recipe, silent());
 }
 

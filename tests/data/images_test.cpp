@@ -88,7 +88,8 @@ TEST(ChooseImages, KnowsWhatASourceCannotMean) {
 TEST(Images, AreRowsOfPixelsOver255) {
   Seven s;
   s.source.classes = {3, 9};  // images 3 and 6
-  const Images images({s.source}, model_of(4, 10), {.dtype = at::kDouble});
+  ImageFiles files;
+  const Images images({s.source}, model_of(4, 10), {.dtype = at::kDouble}, files);
   EXPECT_EQ(images.size(), 2);
   const Batch batch = images.batch(std::vector<Images::Row>{{0, 1, 4}, {0, 0, 7}});
   const at::Tensor wanted =
@@ -102,7 +103,7 @@ TEST(Images, AreRowsOfPixelsOver255) {
   EXPECT_EQ(batch.tokens(), 2);
   EXPECT_FALSE(batch.ids_T.defined());
   EXPECT_FALSE(batch.allowed_TV.defined());
-  const Images narrow({s.source}, model_of(4, 10), {});
+  const Images narrow({s.source}, model_of(4, 10), {}, files);
   EXPECT_TRUE(narrow.batch(std::vector<Images::Row>{{0, 1, 0}})
                   .features_TF.equal(wanted.narrow(0, 0, 1).to(at::kFloat)));
 }
@@ -110,7 +111,8 @@ TEST(Images, AreRowsOfPixelsOver255) {
 TEST(Images, HaveTheirPixelsInTheOrderOfTheSeed) {
   Seven s;
   s.source.permutation = 11;
-  const Images images({s.source}, model_of(4, 10), {.dtype = at::kDouble});
+  ImageFiles files;
+  const Images images({s.source}, model_of(4, 10), {.dtype = at::kDouble}, files);
   const at::Tensor row =
       images.batch(std::vector<Images::Row>{{0, 2, 0}}).features_TF.mul(255).round().flatten();
   const Ids order = pixel_order(11, 4);
@@ -123,11 +125,24 @@ TEST(Images, MayHaveTheOutputsOfTheirClassesAlone) {
   Seven s;
   SourceOptions some = s.source;
   some.classes = {2, 5};
-  const Images images({some, s.source}, model_of(4, 10), {.mask_classes = true});
+  ImageFiles files;
+  const Images images({some, s.source}, model_of(4, 10), {.mask_classes = true}, files);
   const Batch batch = images.batch(std::vector<Images::Row>{{0, 0, 0}, {1, 0, 1}});
   const at::Tensor allowed = batch.allowed_TV.to(at::kLong);
   EXPECT_EQ(values(allowed.select(0, 0)), (Ids{0, 0, 1, 0, 0, 1, 0, 0, 0, 0}));
   EXPECT_EQ(values(allowed.select(0, 1).contiguous()), Ids(10, 1));  // all classes are taken
+}
+
+TEST(Images, OfOneFileShareIt) {
+  Seven s;
+  ImageFiles files;
+  SourceOptions other = s.source;
+  other.classes = {2};
+  other.permutation = 3;
+  const Images two({s.source, other}, model_of(4, 10), {}, files);
+  const Images third({other}, model_of(4, 10), {}, files);
+  EXPECT_EQ(files.values(s.source.path).use_count(), 5);  // sources, `files`, and this one
+  EXPECT_EQ(files.values(s.source.path)->size(), 7U * 4);
 }
 
 Recipe recipe_of(const SourceOptions& source) {
@@ -141,7 +156,9 @@ Recipe recipe_of(const SourceOptions& source) {
 TEST(ImageStream, GivesEachImageOnceAnEpochByRandomAccess) {
   const Seven s;
   const Recipe recipe = recipe_of(s.source);
-  const ImageStream stream = open_train_images(recipe, model_of(4, 10));
+  ImageFiles files;
+  const ImageStream stream =
+      open_train_images(recipe, model_of(4, 10), StreamOptions::of(recipe), files);
   EXPECT_EQ(stream.size(0).target_tokens, 6);
   EXPECT_EQ(stream.size(0).micro_batches, 3);
   EXPECT_EQ(stream.size(0).documents, 6);
@@ -168,7 +185,9 @@ TEST(ImageStream, GoesThroughTheFileWithoutShuffling) {
   const Seven s;
   Recipe recipe = recipe_of(s.source);
   recipe.data.shuffle = false;
-  const ImageStream stream = open_train_images(recipe, model_of(4, 10));
+  ImageFiles files;
+  const ImageStream stream =
+      open_train_images(recipe, model_of(4, 10), StreamOptions::of(recipe), files);
   EXPECT_EQ(values(stream.micro_batch(0, 0).targets_T), (Ids{5, 2}));
   EXPECT_EQ(values(stream.micro_batch(1, 0).targets_T), (Ids{9, 5}));  // the next epoch begins
 }
@@ -180,7 +199,8 @@ TEST(ImageEval, GoesThroughAllSourcesInOrderAndEndsSmaller) {
   Recipe recipe = recipe_of(some);
   recipe.data.valid.push_back(s.source);
   recipe.train.micro_batch_size = 4;
-  const ImageEval eval = open_valid_images(recipe, model_of(4, 10));
+  ImageFiles files;
+  const ImageEval eval = open_valid_images(recipe, model_of(4, 10), files);
   EXPECT_TRUE(eval.has_labels());
   EXPECT_EQ(eval.sequences(), 9);
   ASSERT_EQ(eval.count(), 3);
@@ -193,11 +213,13 @@ TEST(ImageEval, GoesThroughAllSourcesInOrderAndEndsSmaller) {
 TEST(DescribeImages, ChangesWithEitherFile) {
   const Seven s;
   const Recipe recipe = recipe_of(s.source);
-  const Json before = describe_images(recipe.data);
+  ImageFiles known;
+  const Json before = describe_images(recipe.data, known);
   EXPECT_EQ(before.at("train"), before.at("valid"));
   EXPECT_EQ(before.at("train")[0].at("path"), s.source.path);
   s.folder.file("labels.idx.gz", "changed");
-  const Json after = describe_images(recipe.data);
+  ImageFiles anew;
+  const Json after = describe_images(recipe.data, anew);
   EXPECT_NE(before.at("train")[0].at("digest"), after.at("train")[0].at("digest"));
   EXPECT_EQ(before.at("train")[0].at("files").at(s.source.path),
             after.at("train")[0].at("files").at(s.source.path));

@@ -44,6 +44,16 @@ class PackedDocuments(RunTest):
         self.write_recipe(name, packing)
         return json.loads(self.moesaic("data", "inspect", "--recipe", self.recipe, "--json").stdout)
 
+    def test_what_is_counted_follows_the_command_line(self):
+        draw = random.Random(5)
+        self.write("lines", [chat(draw, length, True) for length in (40, 4, 41, 5)])
+        packed = self.inspected("lines", "best_fit")
+        self.write_recipe("lines", "false")
+        inspect = ("data", "inspect", "--recipe", self.recipe)
+        self.assertEqual(json.loads(self.moesaic(*inspect, "data.packing=best_fit", "--json").stdout), packed)
+        self.assertIn("data.packing", self.moesaic(*inspect, "data.packing=7", expect=3).stderr)
+        self.assertIn("KEY=VALUE", self.moesaic(*inspect, "lines.tokens", expect=2).stderr)
+
     def check(self, lines_of):
         """`lines_of(draw, length)`: a line of about that many bytes. Two documents share each sequence, a long one and a short."""
         draw = random.Random(3)

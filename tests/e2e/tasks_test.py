@@ -104,22 +104,35 @@ class Tasks(RunTest):
             self.assertEqual(self.rows("parts"), self.rows("whole"))
             self.assertEqual(self.digests("parts"), self.digests("whole"))
 
-    def test_killed_in_the_middle_of_the_second_task_it_goes_on_to_the_same_matrix(self):
-        self.recipe.write_text(self.recipe.read_text().replace("max_steps: 5}", "max_steps: 60}"))
+    def write_five_tasks(self):
+        """Each of its own letters, with importances; the third is long enough to be met in its middle."""
+        tasks = []
+        for letters, steps in (("abc", 6), ("0123", 5), ("!?;:", 60), ("XYZ", 4), ("(+)", 4)):
+            path = self.folder / f"text/{len(tasks)}.txt"
+            path.write_text("".join(letters[i * i % 7 % len(letters)] for i in range(600)))
+            tasks.append(f"    - {{name: of-{len(tasks)}, train: [{{path: {path}}}], valid: [{{path: {path}}}], max_steps: {steps}}}\n")
+        before = self.recipe.read_text().split("continual:")[0]
+        self.recipe.write_text(before + "continual:\n  method: online_ewc\n  lambda: 10\n  fisher: {examples: 8}\n  tasks:\n"
+                               + "".join(tasks))
+
+    def test_killed_in_the_middle_of_the_third_of_five_tasks_it_goes_on_to_the_same_matrix(self):
+        self.write_five_tasks()
         self.train(run="whole", ranks=2, expert=2)
         command = [MOESAIC, "train", str(self.recipe), "-n", "2", "parallel.expert=2", f"run_dir={self.folder}/killed"]
         job = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         metrics = self.folder / "killed/metrics.jsonl"
         deadline = time.time() + 60
-        while job.poll() is None and time.time() < deadline and not (metrics.exists() and metrics.read_text().count("\n") > 20):
+        while job.poll() is None and time.time() < deadline and not (metrics.exists() and metrics.read_text().count("\n") > 25):
             time.sleep(0.005)
         os.kill(ranks_of(self.folder / "killed")[0], signal.SIGKILL)
         errors = job.communicate(timeout=60)[1]
         self.assertEqual(job.returncode, 6, errors)
-        self.assertEqual(len(self.matrix("killed")["matrix"]), 2)
+        self.assertEqual(self.rows("killed")[-1]["task"], 3)
+        self.assertEqual(len(self.matrix("killed")["matrix"]), 3)
         self.assertIsNone(self.matrix("killed")["average"])
         self.train("--resume", "auto", run="killed", ranks=2, expert=2)
         self.assertEqual(self.matrix("killed"), self.matrix("whole"))
+        self.assertEqual(len(self.matrix("killed")["matrix"]), 6)
         self.assertEqual(self.digests("killed"), self.digests("whole"))
 
     def test_plan_and_validate_know_tasks(self):

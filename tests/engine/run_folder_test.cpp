@@ -8,6 +8,7 @@
 #include "core/error.h"
 #include "core/fs.h"
 #include "observe/temp_folder.h"
+#include "store/manifest.h"
 #include "support/tiny_parts.h"
 
 namespace moesaic {
@@ -168,6 +169,63 @@ TEST(RunFolder, OfAFormerVersionIsKnown) {
       complete.substr(0, line) + complete.substr(complete.find('\n', line + 1)));
   EXPECT_TRUE(holds_run(folder.path()));
   put(recipe_file(folder.path()), "# by hand\n" + complete);
+  EXPECT_FALSE(holds_run(folder.path()));
+}
+
+/// As a version left it whose recipes had other keys.
+void fill_of_old(const std::string& path) {
+  fill(path);
+  put(path + "/checkpoints/step-00000001/manifest.json",
+      seal_manifest({{"step", 1}, {"files", Json::object()}, {"datasets", Json::object()}}));
+  put(path + "/cache/a.tokens");
+  std::string recipe = to_yaml(test::small_recipe(path));
+  const std::string now = "\n  clip_norm:";
+  ASSERT_NE(recipe.find(now), std::string::npos);
+  put(recipe_file(path), recipe.replace(recipe.find(now), now.size(), "\n  old_name_of_it:"));
+}
+
+TEST(RunFolder, OfOtherKeysIsKnownByAllThatARunLeaves) {
+  const TempFolder folder;
+  fill_of_old(folder.path());
+  EXPECT_TRUE(holds_run(folder.path()));
+  EXPECT_NE(refusal(folder.path(), Mode::kFresh).find("already holds a run"), std::string::npos);
+  const RunFolder again(folder.path(), Mode::kOverwrite);
+  for (const char* gone : kOfARun) EXPECT_FALSE(has(folder.path(), gone)) << gone;
+  EXPECT_FALSE(has(folder.path(), "recipe.yaml"));
+  EXPECT_TRUE(has(folder.path(), "cache/a.tokens"));
+}
+
+TEST(RunFolder, OfOtherKeysIsNotKnownWithAFileOfOthers) {
+  for (const char* file : kOfOthers) {
+    const TempFolder folder;
+    fill_of_old(folder.path());
+    put(folder.file(file));
+    EXPECT_EQ(holds_run(folder.path()), std::string(file).starts_with("cache/")) << file;
+  }
+}
+
+TEST(RunFolder, OfOtherKeysIsNotKnownWithoutAWholeRun) {
+  for (const char* file : {"metrics.jsonl", "logs/rank-0.log", "checkpoints/step-00000001"}) {
+    const TempFolder folder;
+    fill_of_old(folder.path());
+    fs::remove_all(folder.file(file));
+    EXPECT_FALSE(holds_run(folder.path())) << file;
+  }
+  const TempFolder folder;
+  fill_of_old(folder.path());
+  put(folder.file("checkpoints/step-00000001/manifest.json"), "{}");
+  EXPECT_FALSE(holds_run(folder.path()));
+}
+
+TEST(RunFolder, WithARecipeByHandIsNotOfAFormerVersion) {
+  const TempFolder folder;
+  fill_of_old(folder.path());
+  const std::string recipe = read_file(recipe_file(folder.path()));
+  put(recipe_file(folder.path()), "# by hand\n" + recipe);
+  EXPECT_FALSE(holds_run(folder.path()));
+  const std::size_t section = recipe.find("\nschedule:");
+  ASSERT_NE(section, std::string::npos);
+  put(recipe_file(folder.path()), recipe.substr(0, section + 1));
   EXPECT_FALSE(holds_run(folder.path()));
 }
 

@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """Ids and targets of instruction data beside Transformers: `moesaic data build` of 200 conversations against apply_chat_template with its
-mask of what the assistant says, and of prompts with completions against the ids that Transformers gives. So are the training
-templates of DeepSeek and Qwen, where the package trl is there, which holds them."""
+mask of what the assistant says, and of prompts with completions against the ids that Transformers gives. Where the package trl is there its
+own functions give the same, and so do the training templates of DeepSeek and Qwen, which it holds."""
+import __future__
+import ast
 import importlib.util
 import itertools
 import json
@@ -11,6 +13,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import types
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
@@ -19,7 +22,7 @@ import moesaic  # noqa: E402
 
 try:
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedTokenizerFast, ProcessorMixin
 except ImportError:
     print("skipped: transformers is not installed (scripts/setup.sh --parity)")
     sys.exit(77)
@@ -40,6 +43,23 @@ def trl_templates():
         return {}
     folder = pathlib.Path(package.submodule_search_locations[0], "chat_templates")
     return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja")) if path.stem.startswith(FAMILIES)}
+
+
+def trl_functions():
+    """The functions by which TRL's SFTTrainer makes ids and masks of an example; empty without the package. They are taken out of its files:
+    to import these needs packages that have no part in it."""
+    package = importlib.util.find_spec("trl")
+    if package is None:
+        return {}
+    folder = pathlib.Path(package.submodule_search_locations[0])
+    names = {"data_utils.py": ("is_conversational", "_tokenize", "common_prefix_length"), "trainer/sft_trainer.py": ("add_eos", "tokenize_fn")}
+    found = {"json": json, "ProcessorMixin": ProcessorMixin, "logger": types.SimpleNamespace(warning_once=lambda text: None)}
+    for file, wanted in names.items():
+        nodes = [node for node in ast.walk(ast.parse((folder / file).read_text()))
+                 if isinstance(node, ast.FunctionDef) and node.name in wanted]
+        assert sorted(node.name for node in nodes) == sorted(wanted), (file, [node.name for node in nodes])
+        exec(compile(ast.Module(nodes, []), file, "exec", flags=__future__.annotations.compiler_flag), found)
+    return found
 
 
 def read_tokens(path):
@@ -121,6 +141,21 @@ class MaskTest(unittest.TestCase):
         shared = [{"conversations": [{"from": names[m["role"]], "value": m["content"]} for m in messages]} for messages in talks]
         self.check_same(self.build(shared), wanted)
 
+    def test_trl_has_the_same_ids_and_targets(self):
+        trl = trl_functions()
+        if not trl:
+            self.skipTest("trl is not installed (scripts/setup.sh --peers)")
+
+        def made(line, template, mask):
+            example = dict(line) if trl["is_conversational"](line) else trl["add_eos"](dict(line), "<|endoftext|>", "text")
+            found = trl["tokenize_fn"](example, self.tokenizer, "text", mask == "assistant_masks", template)
+            return list(found["input_ids"]), list(found[mask])
+
+        chats = [{"messages": messages} for messages in conversations()]
+        self.check_same([made(line, MARKED, "assistant_masks") for line in chats], self.build(chats))
+        for lines in (self.prompts(), self.prompts_of_messages()):
+            self.check_same([made(line, PLAIN, "completion_mask") for line in lines], self.build(lines))
+
     def test_templates_of_trl_mark_the_same(self):
         training = {name: text for name, text in trl_templates().items() if name.endswith("_training")}
         if not training:
@@ -147,22 +182,29 @@ class MaskTest(unittest.TestCase):
             self.assertEqual(answer.get("text"), text, (question["template"][:80], question["messages"], answer))
         self.assertGreater(sum(text is not None for text in texts), len(texts) // 2)
 
-    def test_prompts_and_completions(self):
+    @staticmethod
+    def prompts():
         r = random.Random(3)
-        lines, wanted = [], []
-        for messages in conversations():
-            prompt, completion = messages[-2]["content"] + r.choice(["", " ", "\n"]), messages[-1]["content"]
-            lines.append({"prompt": prompt, "completion": completion})
+        return [{"prompt": messages[-2]["content"] + r.choice(["", " ", "\n"]), "completion": messages[-1]["content"]}
+                for messages in conversations()]
+
+    @staticmethod
+    def prompts_of_messages():
+        return [{"prompt": messages[:-1], "completion": messages[-1:]} for messages in conversations()]
+
+    def test_prompts_and_completions(self):
+        wanted = []
+        for line in self.prompts():
+            prompt, completion = line["prompt"], line["completion"]
             before, ids = self.tokenizer(prompt)["input_ids"], self.tokenizer(prompt + completion + "<|endoftext|>")["input_ids"]
             wanted.append(self.after(before, ids))
-        self.check_same(self.build(lines), wanted)
-        lines, wanted = [], []
+        self.check_same(self.build(self.prompts()), wanted)
+        wanted = []
         for messages in conversations():
-            lines.append({"prompt": messages[:-1], "completion": messages[-1:]})
             ids = [self.tokenizer.apply_chat_template(m, chat_template=PLAIN, add_generation_prompt=ask, return_dict=True)["input_ids"]
                    for m, ask in ((messages[:-1], True), (messages, False))]
             wanted.append(self.after(*map(list, ids)))
-        self.check_same(self.build(lines), wanted)
+        self.check_same(self.build(self.prompts_of_messages()), wanted)
 
     @staticmethod
     def after(before, ids):
