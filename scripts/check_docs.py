@@ -32,7 +32,6 @@ SKIPPED = {
     ("install.md", "python3 -m venv venv"): "downloads the torch wheel once more",
     ("install.md", "cmake --preset release -DMOESAIC_VENV"): "needs the environment of the line before",
     ("privacy.md", "moesaic privacy audit"): "a recipe and letters that a reader has",
-    ("privacy.md", "moesaic privacy ledger"): "a ledger that a reader has",
     ("privacy.md", "python3 scripts/experiments/privacy.py"): "only measures, for many hours",
     ("privacy.md", "tests/bench/privacy.py"): "a peer's script, which is not part of this repository",
     ("running.md", "#SBATCH"): "a cluster",
