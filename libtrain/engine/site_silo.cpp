@@ -14,7 +14,7 @@
 #include "engine/global_model.h"
 #include "engine/site_words.h"
 #include "federated/shared_file.h"
-#include "sites/blob.h"
+#include "protocol/blob.h"
 #include "store/agreement.h"
 
 namespace moesaic {
