@@ -21,8 +21,8 @@
 namespace moesaic {
 namespace {
 
-constexpr double kLookSeconds = 0.5;
-constexpr double kPatienceSeconds = 5;  // for the end of the program
+constexpr double kAnswerLookSeconds = 0.5;
+constexpr double kEndPatienceSeconds = 5;  // for the end of the program
 constexpr const char* kSiteProgram = "moesaic-site";
 
 /// How the program is started. Not by fork(), which processes of MPI must not call: posix_spawn
@@ -96,7 +96,7 @@ SiteLink::SiteLink(int socket, pid_t process) : process_(process), socket_(socke
 SiteLink::~SiteLink() {
   socket_.close();
   int status = 0;
-  if (process_ == 0 || ends_within(process_, kPatienceSeconds, status)) return;
+  if (process_ == 0 || ends_within(process_, kEndPatienceSeconds, status)) return;
   ::kill(process_, SIGKILL);
   ::waitpid(process_, &status, 0);
 }
@@ -121,7 +121,7 @@ Json SiteLink::call(const Json& request, const std::function<void()>& alive) {
 
 Json SiteLink::answer(const std::function<void()>& alive) {
   for (;;) {
-    const std::optional<std::string> line = socket_.read(kLookSeconds);
+    const std::optional<std::string> line = socket_.read(kAnswerLookSeconds);
     if (line) return sites::object_from(*line, format("an answer of {}", kSiteProgram));
     if (alive) alive();
   }
