@@ -27,20 +27,20 @@ Json outcome_of(const std::function<std::string()>& work) {
 }  // namespace
 
 void ChiefTurn::alive() {
-  if (!is_on_) return;
+  if (label_.empty()) return;
   if (stop_.requested()) throw Stopped();
-  world_.broadcast(std::string(kWaiting), 0, "chief's turn");
+  world_.broadcast(std::string(kWaiting), 0, label_);
 }
 
 std::string ChiefTurn::share(const std::string& label, const std::function<std::string()>& work) {
   std::string text;
   if (world_.is_chief()) {
-    is_on_ = true;
+    label_ = label;
     text = json_text(outcome_of([&] {
       if (stop_.requested()) throw Stopped();
       return work();
     }));
-    is_on_ = false;
+    label_.clear();
     world_.broadcast(text, 0, label);
   } else {
     do {

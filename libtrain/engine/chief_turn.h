@@ -31,7 +31,7 @@ class ChiefTurn {
  private:
   Communicator world_;
   StopSignal& stop_;
-  bool is_on_ = false;
+  std::string label_;  // of the work under way; "" = none
 };
 
 }  // namespace moesaic

@@ -156,7 +156,8 @@ TEST_F(RecipeReader, NamesStragglersAboveTheOthersAloneAndNeedsReplicasToCompare
             "the others; above 1, or 0 for none");
   EXPECT_EQ(problems(kSmall, {"parallel.straggler_ratio=0"}), problems(kSmall));
   EXPECT_EQ(problem({"parallel.check_replicas_every=10"}),
-            "command line: parallel.check_replicas_every: has no effect: one rank has no replicas");
+            "command line: warning: parallel.check_replicas_every: has no effect: one rank has no "
+            "replicas");
   const std::vector<std::string> two = {"parallel.ranks=2", "parallel.check_replicas_every=10"};
   EXPECT_EQ(problems(kSmall, two), problems(kSmall));
 }

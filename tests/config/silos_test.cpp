@@ -72,7 +72,7 @@ TEST(SiloRecipe, HasALedgerOfItsOwnAndPaysForAllRounds) {
   EXPECT_NE(a.privacy->noise_seed, c.privacy->noise_seed);  // other noise in each
   const Recipe evaluated = evaluation_recipe(recipe);
   ASSERT_EQ(evaluated.data.train.size(), 2U);  // of these the validation must tell nothing
-  EXPECT_EQ(evaluated.data.train[1].path, "c.txt");
+  EXPECT_EQ(evaluated.data.train[1].path, absolute_path("c.txt"));
   EXPECT_EQ(evaluation_recipe(recipe_from_yaml(kRecipe, "recipe.yaml")).data.train.size(), 1U);
 }
 

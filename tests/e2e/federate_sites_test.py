@@ -20,7 +20,7 @@ data: {{sequence_length: 24}}
 train: {{global_batch_size: 4, micro_batch_size: 2, precision: float64}}
 optimizer: {{learning_rate: 0.01}}
 schedule: {{warmup_steps: 2}}
-parallel: {{timeout_s: 60}}
+parallel: {{timeout_s: 60, threads_per_rank: 1}}
 log: {{tensorboard: false}}
 federated:
   rounds: 3
@@ -35,7 +35,7 @@ federated:
 SILO = """
 name: {name}
 data: {{train: [{{path: {folder}/text/{train}.txt}}], valid: [{{path: {folder}/text/{valid}.txt}}]}}
-parallel: {{timeout_s: 60}}
+parallel: {{timeout_s: 60, threads_per_rank: 1}}
 """
 
 

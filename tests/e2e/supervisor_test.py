@@ -145,7 +145,7 @@ class Bits(RunTest):
         (line,) = [json.loads(line) for line in (folder / "restarts.jsonl").read_text().splitlines()]
         self.assertEqual(line["rank"], rank, line)
         self.assertGreaterEqual(line["step"], 11)
-        self.assertRegex(line["checkpoint"], "step-000000[1-9][05]")
+        self.assertRegex(line["checkpoint"], r"step-000000[1-7]\d")
         self.assertRegex((folder / "logs/rank-0.log").read_text(),
                          rf"restart 1 \(at most 3 within 3600 s\): rank {rank} failed in step \d+, last in '")
         return line, errors, seconds

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include "core/format.h"
 #include "support/temporary_folder.h"
 
 namespace moesaic {
@@ -14,7 +15,7 @@ constexpr const char* kFields =
 
 TEST(RankProcess, IsReadFromTheFilesOfTheSystem) {
   const testing::TemporaryFolder proc;
-  proc.file("42/stat", std::string("42 (moesaic-worker)") + kFields);
+  proc.file("42/stat", format("42 (moesaic-worker){}", kFields));
   proc.file("42/io", "rchar: 9\nread_bytes: 4096\nwrite_bytes: 8192\n");
   const auto process = rank_process(42, proc.path());
   ASSERT_TRUE(process);
@@ -28,7 +29,7 @@ TEST(RankProcess, IsReadFromTheFilesOfTheSystem) {
 
 TEST(RankProcess, IsNoOtherProgramAndNoneThatIsGone) {
   const testing::TemporaryFolder proc;
-  proc.file("1/stat", std::string("1 (a) moesaic-worker)") + kFields);
+  proc.file("1/stat", format("1 (a) moesaic-worker){}", kFields));
   proc.file("2/stat", "2 (moesaic-worker");
   proc.file("3/stat", "");
   for (int pid = 1; pid <= 4; ++pid) EXPECT_FALSE(rank_process(pid, proc.path())) << pid;

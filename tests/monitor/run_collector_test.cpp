@@ -44,7 +44,7 @@ class RunCollectorTest : public ::testing::Test {
 TEST_F(RunCollectorTest, LeavesOutTheRowsOfARunThatThisOneTakesThePlaceOf) {
   folder.file("metrics.jsonl", "{\"step\":9,\"loss\":1}\n");
   const RunCollector run(facts());
-  EXPECT_EQ(text_of(run).find("moesaic_loss"), std::string::npos);
+  EXPECT_EQ(text_of(run).find("\nmoesaic_loss{"), std::string::npos);
   EXPECT_FALSE(run.has_begun());
   folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n{\"step\":2,\"lo");
   EXPECT_TRUE(run.has_begun());

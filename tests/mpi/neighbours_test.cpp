@@ -249,16 +249,20 @@ TEST_F(Mistakes, ShuffledBatchesInPlaceOfDraws) {
                           SecretKey::from_seed(3));
     return draws.of_step(1);
   };
-  const auto shuffled = [](std::int64_t units) {
-    const RandomKey key(3, RandomStream::kShuffle);
-    Numbers batch;
-    for (std::uint64_t i = 6; i < 12; ++i)
-      batch.push_back(
-          static_cast<std::int64_t>(permuted(i, static_cast<std::uint64_t>(units), key)));
-    return batch;
-  };
   EXPECT_LE(change_of_a_step(model, drawn) / clip_norm, kBound);
-  EXPECT_GT(change_of_a_step(model, shuffled) / clip_norm, kBound);
+  double most = 0;
+  for (std::uint64_t seed = 1; seed <= 16; ++seed) {
+    const RandomKey key(seed, RandomStream::kShuffle);
+    const auto shuffled = [&key](std::int64_t units) {
+      Numbers batch;
+      for (std::uint64_t i = 0; i < 6; ++i)
+        batch.push_back(
+            static_cast<std::int64_t>(permuted(i, static_cast<std::uint64_t>(units), key)));
+      return batch;
+    };
+    most = std::max(most, change_of_a_step(model, shuffled) / clip_norm);
+  }
+  EXPECT_GT(most, kBound);
 }
 
 }  // namespace

@@ -95,7 +95,7 @@ TEST(Messages, LimitsAreCheckedOnTheWayIn) {
   refused(bad, "bytes of JSON");
   bad = good;
   bad.mutable_blob()->set_bytes(kMost + 1);
-  refused(bad, "at most");
+  refused(bad, "are allowed");
   bad = good;
   bad.mutable_blob()->set_digest(std::string(64, 'A'));
   refused(bad, "no SHA-256 digest");
