@@ -11,7 +11,7 @@ if(MOESAIC_SANITIZE)
 endif()
 
 # moesaic_module(NAME LIBRARIES...): the sources in libtrain/NAME as the static library moesaic_NAME.
-set(torch_free core arch accounting aggregate identity metrics config observe monitor sites)
+set(torch_free core arch accounting aggregate identity metrics config observe protocol monitor sites)
 function(moesaic_module name)
   file(GLOB sources CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/${name}/*.cpp")
   add_library(moesaic_${name} STATIC ${sources})

@@ -19,7 +19,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT = 1200  # seconds, of one command
-PROGRAMS = ("moesaic", "moesaic-worker", "mpirun", "srun", "cmake", "ctest", "python3", "checkpoint_speed", "tensorboard")
+PROGRAMS = ("moesaic", "moesaic-worker", "moesaic-site", "mpirun", "srun", "cmake", "ctest", "python3", "checkpoint_speed", "tensorboard")
 
 # (page, start of the command): why it is not run.
 SKIPPED = {

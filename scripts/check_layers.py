@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 ROWS = [
     ["core"],
     ["arch", "accounting", "aggregate", "identity", "metrics"],
-    ["config", "observe"],
+    ["config", "observe", "protocol"],
     ["monitor"],
     ["comm", "data", "sites"],
     ["parallel"],
@@ -23,7 +23,8 @@ ROWS = [
     ["engine", "inference"],
 ]
 ROW_OF = {module: row for row, modules in enumerate(ROWS) for module in modules}
-CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "identity", "metrics", "monitor"}
+CLI_SEES = {"core", "arch", "config", "observe", "accounting", "aggregate", "identity", "metrics", "monitor",
+            "protocol"}
 TORCH_FREE = CLI_SEES | {"sites"}
 
 # Header pattern -> the only places (path prefixes or whole paths) that may include it.
@@ -35,6 +36,7 @@ OWNERS = [
     (r"kissfft/", ["libtrain/accounting/fft.cpp"]),
     (r"openssl/", ["libtrain/identity/", "libtrain/sites/handshake.cpp", "tests/sites/"]),
     (r"grpc/|grpcpp/|wire.*\.pb\.h", ["libtrain/sites/", "tests/sites/"]),
+    (r"sites/.*", ["libtrain/sites/", "apps/site/", "tests/sites/", "tests/engine/site_doors_test.cpp"]),
     (r"prometheus/", ["libtrain/monitor/", "tests/monitor/"]),
     (r"CLI/", ["apps/"]),
     (r"hdf5\.h|H5.*\.h", ["libtrain/store/hdf5", "tests/tools/checkpoint_ways/"]),
@@ -43,6 +45,7 @@ OWNERS = [
     (r"torch/torch\.h|torch/nn/module\.h|torch/types\.h", []),
 ]
 LAUNCHER = ("apps/cli/", "apps/common/")  # see CLI_SEES only, and no torch, MPI or HDF5
+SITE = "apps/site/"  # sees the network, and none of them either
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -55,6 +58,8 @@ def may_include(path, target):
     module = module_of(path)
     if path.startswith(LAUNCHER):
         return target in CLI_SEES
+    if path.startswith(SITE):
+        return target in TORCH_FREE
     if module is None:  # worker and tests see everything
         return True
     return target == module or ROW_OF[target] < ROW_OF[module]
@@ -69,7 +74,7 @@ def problems_of(path, text):
         target = header.split("/")[0]
         if "/" in header and target in ROW_OF and not may_include(path, target):
             yield f"{path}: may not include {header}"
-        if module in TORCH_FREE or path.startswith(LAUNCHER):
+        if module in TORCH_FREE or path.startswith((*LAUNCHER, SITE)):
             if re.match(r"(torch|ATen|c10|mpi\.h|hdf5\.h)(/|$)", header):
                 yield f"{path}: sees no torch, MPI or HDF5 header, but includes {header}"
         for pattern, owners in OWNERS:

@@ -2,7 +2,7 @@
 # Installs what Moesaic needs: Debian packages, and LibTorch from the torch wheel in .venv. It knows Debian 12, Debian 13
 # and Ubuntu 24.04 (docs/install.md says what was tried), and ends before it installs anything where a package is missing.
 # Idempotent; a second call changes nothing and takes under a second.
-#   scripts/setup.sh            what moesaic and moesaic-worker are built from
+#   scripts/setup.sh            what the programs are built from
 #   scripts/setup.sh --tests    also what the tests are built from
 #   scripts/setup.sh --parity   also what they run: Python readers in .venv-parity, clang for the fuzz targets, Prometheus, a headless browser
 #   scripts/setup.sh --peers    also Transformers, PEFT and torch, which parity and speed are compared with (several GB)

@@ -20,6 +20,7 @@
 #include "config/site_recipe.h"
 #include "core/error.h"
 #include "core/fs.h"
+#include "core/path.h"
 #include "identity/keys.h"
 #include "launch_command.h"
 #include "launcher.h"

@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "core/error.h"
+#include "core/path.h"
 
 namespace moesaic::cli {
 namespace {

@@ -157,11 +157,6 @@ double available_memory_bytes() {
   return limited ? std::min(bytes, std::max(0.0, limit - used + cached)) : bytes;
 }
 
-std::string program_folder() {
-  std::error_code code;
-  return fs::read_symlink("/proc/self/exe", code).parent_path().string();
-}
-
 std::string find_on_path(const std::string& name) {
   const char* path = std::getenv("PATH");
   std::string folders = path == nullptr ? "/usr/bin:/bin" : path;

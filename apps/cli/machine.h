@@ -27,9 +27,6 @@ std::optional<std::string> task_of_a_job();
 /// Bytes of memory this process may still use: what is available, within the limit of its cgroup.
 double available_memory_bytes();
 
-/// The folder of this executable, where the worker programs are.
-std::string program_folder();
-
 /// Path of a program on PATH, "" when it is not there.
 std::string find_on_path(const std::string& name);
 

@@ -58,6 +58,10 @@ std::string link_target(const std::string& path) {
   return code ? "" : target.string();
 }
 
+std::string program_folder() {
+  return fs::path(link_target("/proc/self/exe")).parent_path().string();
+}
+
 std::uint64_t file_size(const std::string& path, ErrorKind kind) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) cannot(kind, "look at", path, errno);

@@ -31,6 +31,9 @@ std::vector<std::string> names_in(const std::string& folder, ErrorKind kind = Er
 /// "c" of "a/b/c".
 std::string file_name(const std::string& path);
 
+/// The folder of the program that runs, where its others are, too.
+std::string program_folder();
+
 /// Absolute, and with links followed as far as there is something.
 std::string canonical_path(const std::string& path, ErrorKind kind = ErrorKind::kData);
 /// Whether canonical `path` is the canonical `folder` or lies in it.

@@ -15,7 +15,6 @@ namespace moesaic {
 namespace {
 
 constexpr double kTickSeconds = 0.2;
-constexpr double kMissedBeats = 3;  // after which a silo counts as lost
 
 std::vector<std::string> names_of_silos(const Recipe& recipe) {
   std::vector<std::string> names;

@@ -14,6 +14,8 @@
 namespace moesaic {
 namespace {
 
+constexpr double kMissedBeats = 3;  // after which a silo counts as lost
+
 double number_in(const Json& body, const char* key) {
   const Json value = body.is_object() ? body.value(key, Json()) : Json();
   return value.is_number() ? value.get<double>() : std::nan("");

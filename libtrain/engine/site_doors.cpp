@@ -2,84 +2,100 @@
 
 #include <utility>
 
+#include "core/error.h"
+#include "protocol/json_form.h"
+
 namespace moesaic {
 namespace {
 
 class ListeningDoor : public SilosDoor {
  public:
-  explicit ListeningDoor(const sites::CoordinatorServer::Options& options) : server_(options) {}
+  ListeningDoor(const sites::ListenOptions& options, std::unique_ptr<SiteLink> link)
+      : link_(std::move(link)) {
+    link_->call({{"do", "listen"}, {"options", sites::json_of(options)}});
+  }
 
   std::optional<SiloRequest> next(double wait_s) override {
-    std::optional<sites::Request> got = server_.next(wait_s);
-    if (!got) return std::nullopt;
-    const auto request = std::make_shared<sites::Request>(std::move(*got));
-    return SiloRequest{request->silo(), request->message(), request->file(),
-                       [request](const sites::Message& reply) { request->answer(reply); },
-                       [request](const Error& error) { request->refuse(error); }};
+    const Json got = link_->call({{"do", "next"}, {"wait_s", wait_s}});
+    if (got.is_null()) return std::nullopt;
+    const std::uint64_t number = ++taken_;
+    const auto settle = [this, number](const Json& how) {
+      MOESAIC_ASSERT(number == taken_);
+      link_->call(how);
+    };
+    return SiloRequest{sites::text_of(got, "silo"),
+                       sites::message_from(sites::member_of(got, "message")),
+                       sites::text_of(got, "file"),
+                       [settle](const sites::Message& reply) {
+                         settle({{"do", "answer"}, {"message", sites::json_of(reply)}});
+                       },
+                       [settle](const Error& error) {
+                         settle({{"do", "refuse"}, {"error", sites::json_of(error)}});
+                       }};
   }
   void order(const std::string& silo, const sites::Message& order) override {
-    server_.order(silo, order);
+    link_->call({{"do", "order"}, {"silo", silo}, {"message", sites::json_of(order)}});
   }
-  sites::Blob publish(const std::string& path) override { return server_.publish(path); }
-  void withdraw(const sites::Blob& blob) override { server_.withdraw(blob); }
-  std::vector<sites::SiloState> silos() const override { return server_.silos(); }
+  sites::Blob publish(const std::string& path) override {
+    return sites::blob_from(link_->call({{"do", "publish"}, {"path", path}}));
+  }
+  void withdraw(const sites::Blob& blob) override {
+    link_->call({{"do", "withdraw"}, {"blob", sites::json_of(blob)}});
+  }
+  std::vector<sites::SiloState> silos() const override {
+    std::vector<sites::SiloState> states;
+    const Json list = link_->call(Json{{"do", "silos"}});
+    for (const Json& state : list) states.push_back(sites::state_from(state));
+    return states;
+  }
 
  private:
-  sites::CoordinatorServer server_;
+  std::unique_ptr<SiteLink> link_;
+  std::uint64_t taken_ = 0;  // requests
 };
 
-// How often its heart beats, and for how long a coordinator may be away, the coordinator says: what
-// it says in its welcome holds for a second client, which joins in place of the first.
 class ConnectedDoor : public CoordinatorDoor {
  public:
-  explicit ConnectedDoor(const sites::SiloClient::Options& options)
-      : options_(options), client_(std::make_unique<sites::SiloClient>(options)) {}
-
-  const std::string& silo() const override { return client_->silo(); }
-  sites::Message join(const sites::Join& join) override {
-    const sites::Message welcome = client_->join(join);
-    if (!take_times(welcome.body)) return welcome;
-    client_.reset();
-    client_ = std::make_unique<sites::SiloClient>(options_);
-    return client_->join(join);
+  ConnectedDoor(const sites::ConnectOptions& options, std::unique_ptr<SiteLink> link)
+      : alive_(options.alive), link_(std::move(link)) {
+    silo_ = sites::text_of(call({{"do", "connect"}, {"options", sites::json_of(options)}}), "silo");
   }
-  std::optional<sites::Message> wait(double seconds) override { return client_->wait(seconds); }
+
+  const std::string& silo() const override { return silo_; }
+  sites::Message join(const sites::Join& join) override {
+    return sites::message_from(call({{"do", "join"}, {"message", sites::json_of(join.message())}}));
+  }
+  std::optional<sites::Message> wait(double seconds) override {
+    const Json order = call({{"do", "wait"}, {"wait_s", seconds}});
+    if (order.is_null()) return std::nullopt;
+    return sites::message_from(order);
+  }
   sites::Message send(const sites::Message& message, const std::string& file) override {
-    return client_->send(message, file);
+    return sites::message_from(
+        call({{"do", "send"}, {"message", sites::json_of(message)}, {"file", file}}));
   }
   void fetch(const sites::Blob& blob, const std::string& path) override {
-    client_->fetch(blob, path);
+    call({{"do", "fetch"}, {"blob", sites::json_of(blob)}, {"path", path}});
   }
 
  private:
-  // Whether some time differs from what the client was made with.
-  bool take_times(const Json& body) {
-    bool changed = false;
-    const auto take = [&](const char* key, double& seconds) {
-      const Json value = body.is_object() ? body.value(key, Json()) : Json();
-      if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() == seconds)
-        return;
-      seconds = value.get<double>();
-      changed = true;
-    };
-    take("heartbeat_s", options_.heartbeat_s);
-    take("stall_s", options_.stall_s);
-    take("deadline_s", options_.deadline_s);
-    return changed;
-  }
+  Json call(const Json& request) { return link_->call(request, alive_); }
 
-  sites::SiloClient::Options options_;
-  std::unique_ptr<sites::SiloClient> client_;
+  std::function<void()> alive_;
+  std::unique_ptr<SiteLink> link_;
+  std::string silo_;
 };
 
 }  // namespace
 
-std::unique_ptr<SilosDoor> listen_for_silos(const sites::CoordinatorServer::Options& options) {
-  return std::make_unique<ListeningDoor>(options);
+std::unique_ptr<SilosDoor> listen_for_silos(const sites::ListenOptions& options,
+                                            std::unique_ptr<SiteLink> link) {
+  return std::make_unique<ListeningDoor>(options, std::move(link));
 }
 
-std::unique_ptr<CoordinatorDoor> connect_to_coordinator(const sites::SiloClient::Options& options) {
-  return std::make_unique<ConnectedDoor>(options);
+std::unique_ptr<CoordinatorDoor> connect_to_coordinator(const sites::ConnectOptions& options,
+                                                        std::unique_ptr<SiteLink> link) {
+  return std::make_unique<ConnectedDoor>(options, std::move(link));
 }
 
 }  // namespace moesaic

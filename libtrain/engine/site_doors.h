@@ -1,5 +1,6 @@
 // The doors between sites: what a coordinator does with its silos, and a silo with its coordinator.
-// Beyond them is the network (sites), or in a test the other side in the same process.
+// Beyond them is the network, to which a program of its own speaks (SiteLink), or in a test the
+// other side in the same process.
 #pragma once
 
 #include <functional>
@@ -8,12 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "sites/client.h"
-#include "sites/server.h"
+#include "engine/site_link.h"
+#include "protocol/messages.h"
+#include "protocol/site_options.h"
 
 namespace moesaic {
 
-/// One message of a silo, to be answered or refused once.
+/// One message of a silo, to be answered or refused once, before the next one is taken.
 struct SiloRequest {
   std::string silo;  // the name in its certificate
   sites::Message message;
@@ -44,8 +46,10 @@ class CoordinatorDoor {
   virtual void fetch(const sites::Blob& blob, const std::string& path) = 0;
 };
 
-/// Listens once it returns.
-std::unique_ptr<SilosDoor> listen_for_silos(const sites::CoordinatorServer::Options& options);
-std::unique_ptr<CoordinatorDoor> connect_to_coordinator(const sites::SiloClient::Options& options);
+/// Listens once it returns. Paths are as this process sees them.
+std::unique_ptr<SilosDoor> listen_for_silos(const sites::ListenOptions& options,
+                                            std::unique_ptr<SiteLink> link = SiteLink::start());
+std::unique_ptr<CoordinatorDoor> connect_to_coordinator(
+    const sites::ConnectOptions& options, std::unique_ptr<SiteLink> link = SiteLink::start());
 
 }  // namespace moesaic

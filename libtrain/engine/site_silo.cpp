@@ -14,31 +14,14 @@
 #include "engine/global_model.h"
 #include "engine/site_words.h"
 #include "federated/shared_file.h"
-#include "sites/blob.h"
+#include "protocol/blob.h"
+#include "protocol/json_form.h"
 #include "store/agreement.h"
 
 namespace moesaic {
 namespace {
 
 constexpr double kLookSeconds = 0.5;
-
-std::string text_of(const sites::Message& message) {
-  Json json = {{"kind", message.kind}, {"round", message.round}, {"body", message.body}};
-  if (message.blob)
-    json["blob"] = {{"digest", message.blob->digest}, {"bytes", message.blob->bytes}};
-  return json_text(json);
-}
-
-sites::Message message_from(const std::string& text) {
-  const Json json = Json::parse(text);
-  sites::Message message{.kind = json.at("kind").get<std::string>(),
-                         .round = json.at("round").get<std::int64_t>(),
-                         .body = json.at("body")};
-  if (json.contains("blob"))
-    message.blob = sites::Blob{json["blob"].at("digest").get<std::string>(),
-                               json["blob"].at("bytes").get<std::uint64_t>()};
-  return message;
-}
 
 }  // namespace
 
@@ -158,10 +141,10 @@ void SiteSilo::obey(StopSignal& stop) {
   for (;;) {
     const std::string text = turn_.share("order", [&] {
       const auto order = door_->wait(kLookSeconds);
-      return order ? text_of(*order) : std::string();
+      return order ? json_text(sites::json_of(*order)) : std::string();
     });
     if (text.empty()) continue;
-    const sites::Message order = message_from(text);
+    const sites::Message order = sites::message_from(Json::parse(text));
     if (order.kind == sites::kGoodbyeKind) {
       if (is_chief()) say_goodbye("");
       return;

@@ -1,4 +1,4 @@
-// Kinds of messages between a coordinator and its silos beside those of sites/messages.h. A silo
+// Kinds of messages between a coordinator and its silos beside those of protocol/messages.h. A silo
 // joins and is welcomed with the recipe (body "recipe"); told to prepare, it makes the model and
 // says what it has (Ready); then it does what it is ordered: a round, or an evaluation of the
 // model.

@@ -9,21 +9,14 @@
 #include <optional>
 #include <string>
 
-#include "sites/messages.h"
+#include "protocol/messages.h"
+#include "protocol/site_options.h"
 
 namespace moesaic::sites {
 
 class SiloClient {
  public:
-  struct Options {
-    std::string connect;  // HOST:PORT; HOST as the coordinator's certificate has it
-    std::string keys;     // folder DIR/<silo> of `federate keys`
-    std::uint64_t most_blob_bytes = std::uint64_t{1} << 42;  // of one file of the coordinator
-    double heartbeat_s = 10.0;
-    double stall_s = 60.0;  // a call or transfer in which nothing moves for so long is begun anew
-    double deadline_s = 600.0;    // for so long the coordinator may be away
-    std::function<void()> alive;  // called every half second and between pieces; may throw
-  };
+  using Options = ConnectOptions;
 
   /// Reads the keys; nothing is connected yet. Error(kData) for keys that cannot be used.
   explicit SiloClient(const Options& options);

@@ -9,7 +9,7 @@
 #include <mutex>
 #include <string>
 
-#include "sites/messages.h"
+#include "protocol/messages.h"
 #include "sites/part_file.h"
 
 namespace moesaic::sites {

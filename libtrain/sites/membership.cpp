@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "sites/messages.h"
+#include "protocol/messages.h"
 
 namespace moesaic::sites {
 

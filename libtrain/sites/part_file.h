@@ -8,7 +8,7 @@
 #include <string_view>
 
 #include "identity/sha256.h"
-#include "sites/messages.h"
+#include "protocol/messages.h"
 
 namespace moesaic::sites {
 

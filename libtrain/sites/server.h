@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "core/error.h"
-#include "sites/messages.h"
+#include "protocol/messages.h"
+#include "protocol/site_options.h"
 
 namespace moesaic::sites {
 
@@ -43,26 +44,9 @@ class Request {
   std::shared_ptr<PendingAnswer> pending_;
 };
 
-/// How a silo is doing. Seconds since it was last heard, and what it said about itself last.
-struct SiloState {
-  std::string silo;
-  double silent_s = 0.0;
-  Json progress = Json::object();
-  std::uint64_t bytes_in = 0;  // of files, also those sent again after a cut
-  std::uint64_t bytes_out = 0;
-};
-
 class CoordinatorServer {
  public:
-  struct Options {
-    std::string listen = "0.0.0.0:8443";  // HOST:PORT; port 0 = any free one
-    std::string keys;                     // folder DIR/coordinator of `federate keys`
-    std::string run;                      // what messages are bound to: 1 to 128 plain characters
-    std::string inbox;                    // folder for files under way and complete
-    std::uint64_t most_blob_bytes = 0;    // of one file of a silo; each has at most two at a time
-    double heartbeat_s = 10.0;
-    double stall_s = 60.0;  // a transfer in which nothing moves for so long is cut
-  };
+  using Options = ListenOptions;
 
   /// Listens once it returns. Error(kUsage) when the address is taken, Error(kData) for keys that
   /// cannot be used.

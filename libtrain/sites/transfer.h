@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "sites/blob.h"
+#include "protocol/blob.h"
 #include "sites/calls.h"
 
 namespace moesaic::sites {

@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "sites/messages.h"
+#include "protocol/messages.h"
 
 namespace moesaic::sites {
 

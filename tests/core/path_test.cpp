@@ -115,6 +115,11 @@ TEST_F(PathTest, LocksAFileOrAFolderForOneAtATime) {
   EXPECT_EQ(nowhere.error(), ENOENT);
 }
 
+TEST_F(PathTest, KnowsTheFolderOfTheProgramThatRuns) {
+  EXPECT_TRUE(is_file(program_folder() + "/" + file_name(link_target("/proc/self/exe"))));
+  EXPECT_TRUE(program_folder().starts_with("/"));
+}
+
 TEST(TextList, GivesBackAnyBytesButZero) {
   for (const std::vector<std::string>& texts :
        {std::vector<std::string>{}, {""}, {"a", "", "\xff\n/b"}, {"a"}}) {

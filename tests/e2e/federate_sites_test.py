@@ -6,7 +6,7 @@ import subprocess
 import time
 import unittest
 
-from moesaic import MOESAIC, RunTest, ranks_of
+from moesaic import BIN, MOESAIC, RunTest, ranks_of
 
 FEDERATION = """
 name: federation
@@ -43,6 +43,28 @@ def free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def sites_of(pids):
+    """Process ids of moesaic-site that these ranks have started."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{pid}/stat") as file:
+                name, words = file.read().split("(", 1)[1].rsplit(")", 1)
+        except OSError:
+            continue
+        if name == "moesaic-site" and int(words.split()[1]) in pids:
+            found.append(int(pid))
+    return found
+
+
+def is_running(pid):
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 class FederateSites(RunTest):
@@ -95,6 +117,43 @@ class FederateSites(RunTest):
     def kill_ranks(self, run):
         for pid in ranks_of(self.folder / run):
             os.kill(pid, signal.SIGKILL)
+
+    def wait_until_gone(self, pids):
+        end = time.monotonic() + 10
+        while any(map(is_running, pids)):
+            self.assertLess(time.monotonic(), end, "a process outlives its launcher")
+            time.sleep(0.02)
+
+    def test_the_worker_links_no_network_and_the_site_no_torch(self):
+        def libraries(program):
+            return subprocess.run(["ldd", BIN / program], capture_output=True, text=True, check=True).stdout
+
+        self.assertNotRegex(libraries("moesaic-worker"), "grpc|protobuf|libssl")
+        self.assertRegex(libraries("moesaic-site"), "grpc")
+        self.assertNotRegex(libraries("moesaic-site"), "torch|libmpi|hdf5")
+        alone = subprocess.run([BIN / "moesaic-site"], stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        self.assertEqual(alone.returncode, 2)
+        self.assertIn("hint: run `moesaic federate coordinator`", alone.stderr)
+
+    def test_a_side_ends_with_the_program_that_speaks_for_it_and_goes_on_when_started_again(self):
+        self.keys()
+        coordinator = self.coordinator("federated.rounds=12")
+        letters, digits = self.silo("letters"), self.silo("digits")
+        self.wait_for_rows(1)
+        ranks = {name: ranks_of(self.folder / name) for name in ("keys/coordinator", "digits", "letters")}
+        sites = {name: sites_of(pids) for name, pids in ranks.items()}
+        self.assertEqual([len(pids) for pids in sites.values()], [1, 1, 1])
+        for name, process in (("keys/coordinator", coordinator), ("digits", digits)):
+            os.kill(sites[name][0], signal.SIGKILL)
+            self.assertIn("the program that speaks to the network has ended", self.end_of(process, expect=6))
+        os.kill(letters.pid, signal.SIGKILL)  # the launcher
+        letters.communicate(timeout=60)
+        self.wait_until_gone(sum([*ranks.values(), *sites.values()], []))
+
+        again = [self.coordinator("federated.rounds=12"), self.silo("letters"), self.silo("digits")]
+        for process in again:
+            self.end_of(process)
+        self.assertEqual([row["round"] for row in self.rows()], list(range(1, 13)))
 
     def test_a_simulation_gives_the_bits_of_one_job(self):
         self.train("federated.aggregator.type=fedavgm", run="one", ranks=2)

@@ -1,4 +1,4 @@
-#include "sites/messages.h"
+#include "protocol/messages.h"
 
 #include <gtest/gtest.h>
 

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "sites/messages.h"
+#include "protocol/messages.h"
 
 namespace moesaic::sites {
 namespace {

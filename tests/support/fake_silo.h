@@ -23,7 +23,7 @@
 #include "engine/site_words.h"
 #include "federated/doubles.h"
 #include "federated/shared_file.h"
-#include "sites/messages.h"
+#include "protocol/messages.h"
 
 namespace moesaic::test {
 

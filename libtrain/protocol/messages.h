@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "core/json.h"
-#include "sites/blob.h"
+#include "protocol/blob.h"
 
 namespace moesaic::sites {
 
@@ -66,6 +66,15 @@ struct Change {
 
   Message message() const;
   static Change of(const Message& message);
+};
+
+/// How a silo is doing. Seconds since it was last heard, and what it said about itself last.
+struct SiloState {
+  std::string silo;
+  double silent_s = 0.0;
+  Json progress = Json::object();
+  std::uint64_t bytes_in = 0;  // of files, also those sent again after a cut
+  std::uint64_t bytes_out = 0;
 };
 
 /// Error(kData) for a malformed kind or a negative round.

@@ -1,4 +1,4 @@
-#include "sites/blob.h"
+#include "protocol/blob.h"
 
 #include <algorithm>
 

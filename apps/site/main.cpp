@@ -1,0 +1,39 @@
+// moesaic-site: the one program that speaks to the network, for one coordinator's or silo's job. It
+// has neither torch nor MPI. The first rank of the job starts it with a socket in the place of
+// stdin, and it ends with the job.
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "common/program.h"
+#include "core/error.h"
+#include "sites/job_end.h"
+
+namespace moesaic {
+namespace {
+
+bool is_socket(int descriptor) {
+  int type = 0;
+  socklen_t size = sizeof type;
+  return ::getsockopt(descriptor, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_STREAM;
+}
+
+int run() {
+  if (!is_socket(STDIN_FILENO)) {
+    throw Error(ErrorKind::kUsage, "moesaic-site is started by a job, with a socket to it",
+                "run `moesaic federate coordinator` or `moesaic federate silo`");
+  }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a job that died before shows in its socket
+  sites::LineSocket job(STDIN_FILENO, "the job");
+  sites::serve_job(job);
+  return 0;
+}
+
+}  // namespace
+}  // namespace moesaic
+
+int main() {
+  return moesaic::run_program([] { return moesaic::run(); });
+}
