@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up and builds one preset (default: release). Quick when nothing changed.
 #   scripts/build.sh [PRESET]               everything, with the tests
-#   scripts/build.sh [PRESET] --programs    moesaic, moesaic-worker and moesaic-site alone: all that training needs
+#   scripts/build.sh [PRESET] --programs    moesaic and moesaic-worker alone: all that training needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=release programs=0
@@ -22,7 +22,7 @@ configure() {
 }
 build() {
   if [ $programs = 0 ]; then cmake --build --preset "$preset"
-  else cmake --build --preset "$preset" --target moesaic moesaic-worker moesaic-site
+  else cmake --build --preset "$preset" --target moesaic moesaic-worker
   fi
 }
 
