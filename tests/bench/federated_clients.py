@@ -19,41 +19,50 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MOESAIC = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin")) / "moesaic"
 SIDE, CLASSES, IMAGES = 8, 10, 8
+RECIPE = """
+name: clients
+run_dir: run
+model: {{config: {{model_type: mlp, input_size: {points}, hidden_sizes: [], num_labels: {classes}}}}}
+train: {{global_batch_size: {images}, micro_batch_size: {images}, clip_norm: 0}}
+optimizer: {{type: sgd, learning_rate: 0.5, weight_decay: 0}}
+schedule: {{type: constant, warmup_steps: 0}}
+parallel: {{threads_per_rank: 1}}
+log: {{tensorboard: false}}
+federated:
+  rounds: {rounds}
+  local_steps: 2
+  clients_per_round: {drawn}
+  aggregator: {{type: {aggregator}}}
+  silos:
+{silos}"""
 
 
 def write_images(folder, name, labels, draw):
-    """Two IDX files: an image has its class's row of points bright, and noise."""
-    images = bytes(min(255, draw.randrange(120) + (120 if point % CLASSES == label else 0)) for label in labels for point in range(SIDE * SIDE))
-    (folder / f"{name}-images").write_bytes(struct.pack(">IIII", 0x803, len(labels), SIDE, SIDE) + images)
-    (folder / f"{name}-labels").write_bytes(struct.pack(">II", 0x801, len(labels)) + bytes(labels))
-    return {"path": str(folder / f"{name}-images"), "labels": str(folder / f"{name}-labels"), "format": "idx"}
+    """Two IDX files: an image has its class's points bright, and noise. A recipe's source, which is read in `folder`."""
+    images = bytes(draw.randrange(120) + (120 if point % CLASSES == label else 0) for label in labels for point in range(SIDE * SIDE))
+    (folder / f"{name}.x").write_bytes(struct.pack(">IIII", 0x803, len(labels), SIDE, SIDE) + images)
+    (folder / f"{name}.y").write_bytes(struct.pack(">II", 0x801, len(labels)) + bytes(labels))
+    return f"[{{path: {name}.x, labels: {name}.y, format: idx}}]"
 
 
 def write_recipe(folder, options):
+    """A client has one short line: a recipe may have 1 MB."""
     draw = random.Random(1)
-    data = folder / "data"
-    data.mkdir(parents=True, exist_ok=True)
-    silos = []
+    folder.mkdir(parents=True, exist_ok=True)
+    valid = write_images(folder, "valid", [draw.randrange(CLASSES) for _ in range(500)], draw)
+    lines = []
     for client in range(options.clients):
         two = draw.sample(range(CLASSES), 2)
-        silos.append({"name": f"client-{client}", "train": [write_images(data, f"client-{client}", [draw.choice(two) for _ in range(IMAGES)], draw)]})
-    silos[0]["valid"] = [write_images(data, "valid", [draw.randrange(CLASSES) for _ in range(500)], draw)]
+        train = write_images(folder, f"c{client}", [draw.choice(two) for _ in range(IMAGES)], draw)
+        lines.append(f"    - {{name: c{client}, train: {train}{'' if client else f', valid: {valid}'}}}\n")
     recipe = folder / "clients.yaml"
-    recipe.write_text(json.dumps({  # JSON is YAML
-        "name": "clients", "run_dir": str(folder / "run"),
-        "model": {"config": {"model_type": "mlp", "input_size": SIDE * SIDE, "hidden_sizes": [], "num_labels": CLASSES}},
-        "train": {"global_batch_size": IMAGES, "micro_batch_size": IMAGES, "clip_norm": 0},
-        "optimizer": {"type": "sgd", "learning_rate": 0.5, "weight_decay": 0.0},
-        "schedule": {"type": "constant", "warmup_steps": 0},
-        "parallel": {"threads_per_rank": 1}, "log": {"tensorboard": False},
-        "federated": {"rounds": options.rounds, "local_steps": 2, "clients_per_round": options.drawn,
-                      "aggregator": {"type": options.aggregator}, "silos": silos}}))
+    recipe.write_text(RECIPE.format(**vars(options), images=IMAGES, points=SIDE * SIDE, classes=CLASSES, silos="".join(lines)))
     return recipe
 
 
 def measure(folder, options):
     recipe = write_recipe(folder, options)
-    done = subprocess.run([MOESAIC, "train", recipe], capture_output=True, text=True)
+    done = subprocess.run([MOESAIC, "train", recipe], cwd=folder, capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stdout[-1000:] + done.stderr[-2000:])
     rows = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
