@@ -15,11 +15,11 @@ constexpr std::size_t kMostSets = 200;   // that differ beyond ASCII
 constexpr char32_t kFirstSymbol = 0x80;  // ASCII stands for itself
 constexpr const char* kEmpty = "(?!)";   // matches nowhere
 
-struct Piece {
+struct PatternPart {
   std::string text;
   std::optional<CharacterSet> set;  // instead of text
 };
-using Pieces = std::vector<Piece>;
+using PatternParts = std::vector<PatternPart>;
 
 CharacterSet beyond_ascii(const CharacterSet& set) {
   return set & CharacterSet({{kFirstSymbol, kEndOfCharacters}});
@@ -30,7 +30,7 @@ class Translator {
  public:
   explicit Translator(PatternText& text) : text_(text) { groups_.push_back(Group{}); }
 
-  Pieces translate() {
+  PatternParts translate() {
     while (text_.more()) element(text_.next());
     if (groups_.size() != 1) text_.fail("a group without )");
     write(std::string(groups_.back().extra, ')'));
@@ -86,7 +86,7 @@ class Translator {
     return c == '#' || c == ' ' || (c >= '\t' && c <= '\r');
   }
 
-  void write(std::string text) { pieces_.push_back(Piece{std::move(text), std::nullopt}); }
+  void write(std::string text) { pieces_.push_back(PatternPart{std::move(text), std::nullopt}); }
 
   void begin_atom() {
     atom_ = pieces_.size();
@@ -98,7 +98,7 @@ class Translator {
   }
   void atom(CharacterSet set) {
     begin_atom();
-    pieces_.push_back(Piece{"", std::move(set)});
+    pieces_.push_back(PatternPart{"", std::move(set)});
   }
   void character(char32_t c) { atom(options_.any_case ? of_any_case(one(c)) : one(c)); }
 
@@ -126,7 +126,7 @@ class Translator {
     begin_atom();
     const auto look = [&](const char* how) {
       write(how);
-      pieces_.push_back(Piece{"", word});
+      pieces_.push_back(PatternPart{"", word});
     };
     look("(?:(?<=");
     look(just_one ? ")(?!" : ")(?=");
@@ -157,7 +157,7 @@ class Translator {
   void repeat(const std::string& how, bool takes_suffix) {
     if (repeated_) {
       pieces_.insert(pieces_.begin() + static_cast<std::ptrdiff_t>(atom_),
-                     Piece{"(?:", std::nullopt});
+                     PatternPart{"(?:", std::nullopt});
       write(")");
     }
     write(how);
@@ -229,7 +229,7 @@ class Translator {
   }
 
   PatternText& text_;
-  Pieces pieces_;
+  PatternParts pieces_;
   Options options_;
   std::vector<Group> groups_;  // those that are open; the first is the whole pattern
   std::size_t atom_ = 0;       // where what would be repeated begins
@@ -256,9 +256,9 @@ std::string class_of(const std::vector<bool>& symbols) {
 }
 
 // The sets of the pieces, without ASCII; each once.
-std::vector<CharacterSet> distinct_sets(const Pieces& pieces, const PatternText& text) {
+std::vector<CharacterSet> distinct_sets(const PatternParts& pieces, const PatternText& text) {
   std::vector<CharacterSet> out;
-  for (const Piece& piece : pieces) {
+  for (const PatternPart& piece : pieces) {
     if (!piece.set) continue;
     const CharacterSet set = beyond_ascii(*piece.set);
     if (std::find(out.begin(), out.end(), set) == out.end()) out.push_back(set);
@@ -271,7 +271,7 @@ std::vector<CharacterSet> distinct_sets(const Pieces& pieces, const PatternText&
 
 BytePattern byte_pattern(const std::string& pattern, const std::string& where) {
   PatternText text(pattern, where);
-  const Pieces pieces = Translator(text).translate();
+  const PatternParts pieces = Translator(text).translate();
   const std::vector<CharacterSet> sets = distinct_sets(pieces, text);
   std::map<Membership, unsigned> symbol_of;
   CharacterMap symbols(sets, [&](const Membership& in) {
@@ -281,7 +281,7 @@ BytePattern byte_pattern(const std::string& pattern, const std::string& where) {
     return static_cast<std::uint8_t>(symbol);
   });
   std::string out;
-  for (const Piece& piece : pieces) {
+  for (const PatternPart& piece : pieces) {
     out += piece.text;
     if (!piece.set) continue;
     std::vector<bool> in(256);
