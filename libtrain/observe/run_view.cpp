@@ -49,6 +49,10 @@ void RunView::update() {
     tasks_ = read_task_matrix(path);
     tasks_file_ = read_json(path);
   });
+  attempt([this] {
+    restarts_ = {};
+    restarts_ = read_restarts(folder_);
+  });
   log_ = read_run_log(folder_);
 }
 
@@ -56,6 +60,7 @@ std::string RunView::name() const { return file_name(absolute_path(folder_)); }
 
 std::vector<std::string> RunView::remarks() const {
   std::vector<std::string> all = remarks_;
+  all.insert(all.end(), restarts_.remarks.begin(), restarts_.remarks.end());
   for (std::string& remark : metrics_.remarks()) all.push_back(std::move(remark));
   return all;
 }

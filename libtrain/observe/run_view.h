@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "metrics/continual.h"
+#include "observe/restart_log.h"
 #include "observe/run_log.h"
 #include "observe/run_metrics.h"
 
@@ -27,6 +28,7 @@ class RunView {
   std::string name() const;
   const RunMetrics& metrics() const { return metrics_; }
   const RunLog& log() const { return log_; }
+  const std::vector<Restart>& restarts() const { return restarts_.restarts; }
   /// Of tasks.json, and its content; nothing and null where there is none.
   const std::optional<TaskMatrix>& tasks() const { return tasks_; }
   const Json& tasks_file() const { return tasks_file_; }
@@ -46,6 +48,7 @@ class RunView {
   std::string folder_;
   RunMetrics metrics_;
   RunLog log_;
+  RestartLog restarts_;
   std::optional<TaskMatrix> tasks_;
   Json tasks_file_;
   std::string recipe_;
