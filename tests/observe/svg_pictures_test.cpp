@@ -60,8 +60,8 @@ TEST(ReportCharts, GiveRunsColorsAndKeysDashes) {
   const std::string name = data.at("runs")[1].at("name").get<std::string>();
   EXPECT_EQ(series[3].at("label"), name + " valid_loss");
   EXPECT_EQ(chart_of(data, "Loss of each silo")->at("series").size(), 4U);
-  for (const char* name : {"silo_loss", "silo__loss"})
-    EXPECT_EQ(chart_of(data, name)->at("section"), kOtherValues) << name;
+  for (const char* other : {"silo_loss", "silo__loss"})
+    EXPECT_EQ(chart_of(data, other)->at("section"), kOtherValues) << other;
   EXPECT_EQ(chart_of(data, "mine")->at("series")[0].at("label"), data.at("runs")[0].at("name"));
   EXPECT_EQ(chart_of(data, "Epsilon spent"), nullptr);
 }
