@@ -42,7 +42,7 @@ void run_report(const ReportArguments& arguments) {
   std::vector<std::string> recipes;
   for (const std::string& folder : arguments.runs) {
     RunView& run = runs.emplace_back(folder);
-    run.last_step = last_step_of(run.recipe());
+    take_recipe_facts(run);
     recipes.push_back(run.recipe());
     warn_of(run);
   }

@@ -65,11 +65,17 @@ std::vector<std::string> RunView::remarks() const {
   return all;
 }
 
+bool RunView::restart_is_due() const {
+  return is_supervised && log_.end == RunLog::End::kFailed && !log_.given_up;
+}
+
 bool RunView::has_ended() const {
+  if (restart_is_due()) return false;
   return log_.end != RunLog::End::kNone || (last_step && metrics_.newest().step >= *last_step);
 }
 
 std::string RunView::state() const {
+  if (restart_is_due()) return "failed, a restart is due";
   if (log_.end == RunLog::End::kFailed) return "failed";
   if (log_.end == RunLog::End::kStopped) return "stopped";
   return has_ended() ? "finished" : "runs, or was killed";

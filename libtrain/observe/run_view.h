@@ -39,12 +39,16 @@ class RunView {
 
   /// How many steps, or rounds, the run is to have; the caller finds it in the recipe.
   std::optional<std::int64_t> last_step;
+  /// Whether its launcher starts it again after a failure; likewise.
+  bool is_supervised = false;
 
-  /// "runs, or was killed", "finished", "stopped", "failed"
+  /// "runs, or was killed", "finished", "stopped", "failed", "failed, a restart is due"
   std::string state() const;
   bool has_ended() const;
 
  private:
+  bool restart_is_due() const;
+
   std::string folder_;
   RunMetrics metrics_;
   RunLog log_;

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import statistics
 import subprocess
 import sys
@@ -25,7 +26,7 @@ from side_by_side import row, spread
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 MOESAIC = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin")) / "moesaic"
 WARMUP = 3  # steps
-SETTINGS = ["checkpoint.every_steps=0", "checkpoint.final=false", "eval.every_steps=0", "log.every_steps=1", "log.tensorboard=false"]
+SETTINGS = ["checkpoint.every_steps=0", "checkpoint.final=false", "data.valid=[]", "log.every_steps=1", "log.tensorboard=false"]
 
 
 class Costs(typing.NamedTuple):
@@ -68,7 +69,12 @@ def train(folder, options, restarts):
         command += ["-n", options.ranks]
     with open(folder / "said", "w") as said:
         process = subprocess.Popen([str(word) for word in command], stdout=said, stderr=said)
-        processor_s, launcher_s = wait_for(process, folder / "run/metrics.jsonl")
+        try:
+            processor_s, launcher_s = wait_for(process, folder / "run/metrics.jsonl")
+        finally:
+            if process.returncode is None:  # this program is asked to end
+                process.terminate()
+                process.wait()
     if process.returncode != 0:
         sys.exit((folder / "said").read_text())
     rows = [json.loads(line) for line in (folder / "run/metrics.jsonl").read_text().splitlines()]
@@ -94,6 +100,7 @@ def main():
     parser.add_argument("--steps", type=int, default=30, help="that are measured, of each run")
     parser.add_argument("--ranks", type=int, default=0, help="instead of the recipe's")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="moesaic-supervisor-") as work:
         found = list(pairs(pathlib.Path(work), options))
     print("| what | goal | result |\n| --- | --- | --- |", flush=True)

@@ -69,5 +69,24 @@ TEST(RestartLog, IsPartOfTheViewOfARun) {
   EXPECT_TRUE(view.remarks().empty());
 }
 
+// What fails under a supervisor has not ended before that gives up.
+TEST(RunView, WaitsForTheRestartOfARunThatLooksAfterItself) {
+  const RunFolderFiles run;
+  run.write_metrics(3);
+  run.write("logs/rank-0.log", "2026 rank 0 info: run       x\n");
+  run.write("logs/error.rank-1.json", R"({"rank":1,"message":"lost"})");
+  RunView view(run.path());
+  EXPECT_EQ(view.state(), "failed");
+  EXPECT_TRUE(view.has_ended());
+  view.is_supervised = true;
+  EXPECT_EQ(view.state(), "failed, a restart is due");
+  EXPECT_FALSE(view.has_ended());
+  run.write("logs/rank-0.log",
+            "2026 rank 0 info: run       x\n2026 rank 0 warning: no restart: used up\n");
+  view.update();
+  EXPECT_EQ(view.state(), "failed");
+  EXPECT_TRUE(view.has_ended());
+}
+
 }  // namespace
 }  // namespace moesaic

@@ -40,7 +40,7 @@ function summaryTable(runs) {
     ];
     return html(
         'tr', {}, html('td', {title: run.folder}, swatch(i), run.name),
-        html('td', {class: run.state === 'failed' ? 'error' : ''}, run.state),
+        html('td', {class: run.state.startsWith('failed') ? 'error' : ''}, run.state),
         ...values.map(value => html('td', {class: 'number'}, value)));
   });
   return html(
