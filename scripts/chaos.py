@@ -2,10 +2,13 @@
 """Runs trainings under a drawn schedule of faults, and checks their end: `moesaic train` with train.restarts brings each to the
 bits of a run without faults; no process is left, no checkpoint is lost, and each fault is seen in its time.
 
-    scripts/chaos.py [--minutes 5 | --faults N] [--seed S] [--only kill,stop] [RECIPE [KEY=VALUE ...]]
+    scripts/chaos.py [--minutes 5 | --faults N] [--seed S] [--only kill,stop] [--results FILE] [RECIPE [KEY=VALUE ...]]
+    scripts/chaos.py --results FILE --page
 
 Without RECIPE a tiny mixture of experts is trained on made-up text. With one, steps (train.max_steps), data and model are its own.
-Exit status 1 if anything was wrong; the last lines are a table of the faults (Markdown). docs/reliability.md says more.
+Exit status 1 if anything was wrong; the last lines are a table of the faults (Markdown). Many faults can be had in parts: each
+call appends its runs to the file of --results, and goes on after those that are there with the same seed; --page runs nothing
+and writes the table of all into docs/results/reliability.md. docs/reliability.md says more.
 """
 import argparse
 import collections
@@ -18,11 +21,13 @@ import re
 import resource
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
+
+import chaos_results
+from chaos_results import Fault, Trial
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BIN = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
@@ -195,10 +200,8 @@ class Chaos:
         self.arguments = arguments
         self.work = work
         self.recipe = arguments.recipe or self.tiny()
-        self.wholes = {}   # layout -> folder of the run without faults
-        self.seen = []     # (fault, seconds until it was seen, seconds until training again)
-        self.wrong = []
-        self.trials = 0
+        self.wholes = {}  # layout -> folder of the run without faults
+        self.trials = []  # of this call
 
     def tiny(self):
         words = random.Random(1)
@@ -220,32 +223,32 @@ class Chaos:
         return self.wholes[layout]
 
     def trial(self, number):
-        """One run with a few faults; True when all was right."""
+        """One run with a few faults."""
         chance = random.Random(f"{self.arguments.seed} {number}")
         layout = chance.choice(LAYOUTS)
         steps = self.last_step(self.whole(layout))
         faults = sorted((chance.randint(3, max(3, steps - 2)), chance.choice(self.arguments.only)) for _ in range(chance.randint(1, 3)))
-        background = chance.random() < 0.5
+        trial = Trial(self.arguments.seed, number, *layout, chance.random() < 0.5, self.arguments.timeout_s)
         folder = self.work / f"run-{number}"
-        run = Run(folder, self.command(layout, folder, "train.restarts=1000000", f"checkpoint.async={str(background).lower()}"))
-        told = f"trial {number}, {layout[0]} ranks, expert {layout[1]}{', async' if background else ''}:"
+        run = Run(folder, self.command(layout, folder, "train.restarts=1000000", f"checkpoint.async={str(trial.background).lower()}"))
+        told = f"trial {number}, {trial.ranks} ranks, expert {trial.expert}{', async' if trial.background else ''}:"
         try:
             for step, name in faults:
                 told += f" {name} at {step}"
-                if not self.disturb(run, step, name, chance):
+                if not self.disturb(run, step, name, chance, trial):
                     told += " (the run was over)"
-            self.check_end(run, layout)
+            self.check_end(run, layout, trial)
+            print(told, flush=True)
         except Wrong as wrong:
-            self.wrong.append(f"{told}: {wrong}")
-            print(f"WRONG {told}: {wrong}\n{run.said()[-4000:]}", flush=True)
-            return False
+            trial.wrong = f"{told}: {wrong}"
+            print(f"WRONG {trial.wrong}\n{run.said()[-4000:]}", flush=True)
         finally:
             run.end()
-        print(told, flush=True)
-        shutil.rmtree(folder)
-        return True
+        if not trial.wrong:
+            shutil.rmtree(folder)
+        return trial
 
-    def disturb(self, run, step, name, chance):
+    def disturb(self, run, step, name, chance, trial):
         """One fault, once the training is in that step, and what must follow it. False when the run was over before."""
         if run.wait_for(lambda: min((rank.step for rank in run.ranks().values()), default=0) >= step, 300, f"step {step}") is None:
             return False
@@ -256,46 +259,55 @@ class Chaos:
             FAULTS[name](run, ranks, chance)
         except ProcessLookupError:  # it ended by itself meanwhile
             return False
+        fault = Fault(name)
+        trial.faults.append(fault)
         if name not in RESTARTS:
             return True
+        if name == "truncate":  # the one that was cut is none
+            newest = max(run.checkpoints(), default=0)
         bound = self.arguments.timeout_s if name == "stop" else CRASH_S
         late = 60 if name == "full" else 0  # nothing is seen of it before a file grows
-        seconds = run.wait_for(lambda: len(run.restarts()) > before, bound + late + AGAIN_S, f"{name}: a restart")
-        if seconds is None:
+        fault.seen_s = run.wait_for(lambda: len(run.restarts()) > before, bound + late + AGAIN_S, f"{name}: a restart")
+        if fault.seen_s is None:
+            trial.faults.pop()
             return False
         old = {rank.pid for rank in ranks.values()}
-        again = run.wait_for(lambda: any(rank.step > 0 and rank.pid not in old for rank in run.ranks().values()), 120, "training again")
-        self.seen.append((name, seconds, again))
-        if again is not None:
-            self.check_restart(name, run, run.restarts()[before], newest, seconds - bound - late, again)
+        fault.again_s = run.wait_for(lambda: any(rank.step > 0 and rank.pid not in old for rank in run.ranks().values()), 120, "training again")
+        self.check_restart(fault, run, run.restarts()[before], newest, fault.seen_s - bound - late)
         return True
 
-    def check_restart(self, name, run, line, newest, over, again):
-        kind = "hang" if name == "stop" else "crash"
+    def check_restart(self, fault, run, line, newest, over):
+        name, kind = fault.kind, "hang" if fault.kind == "stop" else "crash"
         if line["kind"] != kind:
             raise Wrong(f"{name} was taken for a {line['kind']}: {line['message']}")
         if over > (10 if kind == "hang" else 0):  # a hang's stacks are read before it is told
             raise Wrong(f"{name} was seen {over:.1f} s late")
-        if again > AGAIN_S * self.arguments.patience:
-            raise Wrong(f"training again only {again:.1f} s after {name} was seen")
+        if fault.again_s is None:  # the last step was saved before: the run was over at once
+            return
+        if fault.again_s > AGAIN_S * self.arguments.patience:
+            raise Wrong(f"training again only {fault.again_s:.1f} s after {name} was seen")
         found = run.resumed_after()
-        if found < newest and name != "truncate":
+        if found < newest:
+            fault.lost = 1
             raise Wrong(f"step {newest} was saved, and the run went on from step {found}")
 
-    def check_end(self, run, layout):
+    def check_end(self, run, layout, trial):
         whole = self.whole(layout)
         run.wait_for(run.is_over, 600, "the end")
+        trial.left = len(run.left())
         if run.process.returncode != 0:
             raise Wrong(f"exit code {run.process.returncode}")
-        if run.left():
+        if trial.left:
             raise Wrong(f"processes are left: {run.left()}")
         latest = run.folder / "checkpoints/latest"
         inspected = subprocess.run([BIN / "moesaic", "inspect", latest, "--json"], capture_output=True, text=True)
         if inspected.returncode != 0:
             raise Wrong(f"the last checkpoint is not whole: {inspected.stderr}")
-        if self.digests(run.folder) != self.digests(whole):
+        same_bits, same_rows = self.digests(run.folder) == self.digests(whole), self.rows(run.folder) == self.rows(whole)
+        trial.equal_bits = same_bits and same_rows
+        if not same_bits:
             raise Wrong("the last checkpoint has other bits than that of the run without faults")
-        if self.rows(run.folder) != self.rows(whole):
+        if not same_rows:
             raise Wrong("the rows of metrics are not those of the run without faults")
 
     @staticmethod
@@ -311,29 +323,24 @@ class Chaos:
         return self.rows(folder)[-1]["step"]
 
     def run(self):
-        begun = time.monotonic()
-        while True:
-            self.trials += 1
-            self.trial(self.trials)
-            done = len(self.seen) >= self.arguments.faults if self.arguments.faults else False
-            if done or (not self.arguments.faults and time.monotonic() - begun > 60 * self.arguments.minutes):
-                break
-        print(self.table())
-        return 1 if self.wrong else 0
+        begun, path = time.monotonic(), self.arguments.results
+        first = 1 + max((trial.number for trial in chaos_results.read(path) if trial.seed == self.arguments.seed), default=0)
+        while not self.is_enough(time.monotonic() - begun):
+            self.trials.append(self.trial(first + len(self.trials)))
+            if path:
+                chaos_results.append(path, self.trials[-1])
+        wrong = [trial.wrong for trial in self.trials if trial.wrong]
+        print(f"\nSeed {self.arguments.seed}: {len(self.trials)} runs, {self.restarts()} faults with a restart, {len(wrong)} wrong.\n")
+        print("\n".join([chaos_results.summary(self.trials), *(f"WRONG: {words}" for words in wrong)]))
+        return 1 if wrong else 0
 
-    def table(self):
-        lines = ["", f"Seed {self.arguments.seed}: {self.trials} runs, {len(self.seen)} faults with a restart, {len(self.wrong)} wrong.", "",
-                 "| fault | times | seen after, median and most (s) | training again after, median and most (s) |", "| --- | --- | --- | --- |"]
-        for name in FAULTS:
-            times = [(seen, again) for fault, seen, again in self.seen if fault == name]
-            if not times:
-                continue
-            columns = []
-            for values in zip(*times):
-                known = [value for value in values if value is not None]
-                columns.append(f"{statistics.median(known):.1f}, {max(known):.1f}" if known else "-")
-            lines.append(f"| {name} | {len(times)} | {columns[0]} | {columns[1]} |")
-        return "\n".join(lines + [f"WRONG: {wrong}" for wrong in self.wrong])
+    def restarts(self):
+        return sum(trial.restarts() for trial in self.trials)
+
+    def is_enough(self, seconds):
+        if not self.trials:
+            return False
+        return self.restarts() >= self.arguments.faults if self.arguments.faults else seconds > 60 * self.arguments.minutes
 
 
 def names_of_faults(text):
@@ -354,8 +361,15 @@ def main():
     parser.add_argument("--only", type=names_of_faults, default=list(FAULTS), help=f"of {','.join(FAULTS)}")
     parser.add_argument("--timeout-s", type=float, default=10, help="parallel.timeout_s of the runs: the bound of a hang")
     parser.add_argument("--patience", type=float, default=1, help="a slow machine has so many times the seconds to train again")
+    parser.add_argument("--results", type=pathlib.Path, help="a file (JSON lines) that the runs of this call are added to")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page of results from --results")
     parser.add_argument("--keep", action="store_true", help="leave the folder with the runs")
     arguments = parser.parse_args()
+    if arguments.page:
+        trials = chaos_results.read(arguments.results)
+        if not trials:
+            parser.error("--page needs the file of --results, with runs in it")
+        return chaos_results.page(trials)
     work = pathlib.Path(tempfile.mkdtemp(prefix="moesaic-chaos-"))
     try:
         return Chaos(arguments, work).run()

@@ -37,6 +37,8 @@ SKIPPED = {
     ("privacy.md", "moesaic privacy audit"): "a recipe and letters that a reader has",
     ("privacy.md", "python3 scripts/experiments/privacy.py"): "only measures, for many hours",
     ("privacy.md", "tests/bench/privacy.py"): "a peer's script, which is not part of this repository",
+    ("reliability.md", "scripts/chaos.py"): "only measures, for an hour",
+    ("reliability.md", "tests/bench/supervisor.py"): "only measures, for minutes",
     ("running.md", "#SBATCH"): "a cluster",
     ("running.md", "moesaic train recipe.yaml -n 16"): "a cluster",
     ("running.md", "trap"): "a cluster",

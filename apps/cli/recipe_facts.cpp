@@ -41,6 +41,11 @@ std::optional<std::int64_t> last_step_of(const std::string& recipe) {
   return number_at(tree, "train.max_steps");
 }
 
+void take_recipe_facts(RunView& run) {
+  run.last_step = last_step_of(run.recipe());
+  run.is_supervised = number_at(tree_of(run.recipe()), "train.restarts").value_or(0) > 0;
+}
+
 std::vector<RecipeDifference> recipe_differences(const std::vector<std::string>& recipes) {
   std::vector<std::string> keys;  // in the order in which they come
   std::map<std::string, std::vector<std::string>> values;

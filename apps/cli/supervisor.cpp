@@ -176,6 +176,7 @@ class Supervisor {
 
   void record(const RestartDecision& decision, const Failure& failure, const JobState& job,
               const std::optional<HangReport>& hang, const std::string& from) const {
+    const std::string stacks = hang ? file_name(hang->stacks) : "";
     const Json line = {{"time", utc_time()},
                        {"restart", decision.number},
                        {"kind", hang ? "hang" : "crash"},
@@ -187,7 +188,7 @@ class Supervisor {
                        {"message", failure.message},
                        {"same_again", decision.same_again},
                        {"checkpoint", from.empty() ? Json(nullptr) : Json(from)},
-                       {"stacks", hang ? Json(file_name(hang->stacks)) : Json(nullptr)}};
+                       {"stacks", stacks.empty() ? Json(nullptr) : Json(stacks)}};
     try {
       AppendFile(launch_.run_dir + "/restarts.jsonl")
           .append(line.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n");

@@ -44,7 +44,7 @@ void print_frame(const RunView& run) {
 
 void update(RunView& run) {
   run.update();
-  run.last_step = last_step_of(run.recipe());
+  take_recipe_facts(run);
 }
 
 // Until the run ends or its watcher does.

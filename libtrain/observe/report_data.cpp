@@ -3,16 +3,17 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <limits>
 #include <map>
 
 #include "core/version.h"
+#include "observe/report_charts.h"
 
 namespace moesaic {
 namespace {
 
 constexpr std::string_view kLevels =
     "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-constexpr double kMostPower = 3;  // of two, at the ends of the scale
 constexpr double kLevelsPerPower = 10;
 
 // Seven digits are more than a screen shows.
@@ -50,6 +51,19 @@ Json log_json(const RunLog& log) {
   return lines;
 }
 
+Json restarts_json(const std::vector<Restart>& restarts) {
+  Json all = Json::array();
+  for (const Restart& restart : restarts)
+    all.push_back({{"time", restart.time},
+                   {"kind", restart.kind},
+                   {"step", restart.step},
+                   {"rank", restart.rank},
+                   {"host", restart.host},
+                   {"message", restart.message},
+                   {"checkpoint", restart.checkpoint}});
+  return all;
+}
+
 // Names of folders; equal ones get numbers.
 std::vector<std::string> names_of(const std::vector<RunView>& runs) {
   std::map<std::string, int> seen;
@@ -85,6 +99,7 @@ class RunJson {
              {"rows", run.metrics().rows()},
              {"starts", run.log().starts},
              {"resumed", run.log().resumed_after},
+             {"restarts", restarts_json(run.restarts())},
              {"recipe", shown_recipe(run, limits_.recipe_bytes, remarks_)},
              {"loads", loads_json(run.metrics(), limits_.load_cells)},
              {"log", log_json(run.log())}};
@@ -120,15 +135,25 @@ class RunJson {
 
 }  // namespace
 
+char level_of_load(double times) {
+  if (!(times > 0)) return kLevels[0];
+  const double power = std::clamp(std::log2(times), -kMostLoadPower, kMostLoadPower);
+  return kLevels[1 +
+                 static_cast<std::size_t>(std::lround((power + kMostLoadPower) * kLevelsPerPower))];
+}
+
+double power_of_level(char level) {
+  const std::size_t place = kLevels.find(level);
+  if (place == 0 || place == std::string_view::npos)
+    return -std::numeric_limits<double>::infinity();
+  return static_cast<double>(place - 1) / kLevelsPerPower - kMostLoadPower;
+}
+
 std::string load_cells(const LoadHistory::Column& column) {
   std::string cells;
   for (const std::vector<double>& shares : column) {
-    for (const double share : shares) {
-      const double power = std::log2(std::max(share, 0.0) * static_cast<double>(shares.size()));
-      const double level =
-          (std::clamp(power, -kMostPower, kMostPower) + kMostPower) * kLevelsPerPower;
-      cells += share > 0 ? kLevels[1 + static_cast<std::size_t>(std::lround(level))] : kLevels[0];
-    }
+    for (const double share : shares)
+      cells += level_of_load(share * static_cast<double>(shares.size()));
   }
   return cells;
 }
@@ -145,6 +170,7 @@ Json report_data(const std::vector<RunView>& runs, const std::vector<RecipeDiffe
   const std::vector<std::string> names = names_of(runs);
   for (std::size_t i = 0; i < runs.size(); ++i)
     data["runs"].push_back(RunJson(runs[i], names[i], each).take());
+  data["charts"] = report_charts(data["runs"]);
   for (const RecipeDifference& difference : differences) {
     Json values = Json::array();
     for (const std::string& value : difference.values)

@@ -1,10 +1,12 @@
-// What a report shows, as JSON: the page's script draws it.
+// What a report shows, as JSON: the page's script and svg_pictures() draw it.
 //
-//   {"version", "runs": [{"name", "folder", "state", "step", "last_step", "rows", "starts",
-//   "resumed",
+//   {"version",
+//    "runs": [{"name", "folder", "state", "step", "last_step", "rows", "starts", "resumed",
+//     "restarts": [{"time", "kind", "step", "rank", "host", "message", "checkpoint"}],
 //     "remarks", "recipe", "curves": [{"name", "steps", "values", "lost": [count, first step]}],
 //     "loads": {"last", "layers", "experts", "columns", "cells"} | null, "tasks": {..} | null,
 //     "log": [{"time", "level", "text"}]}],
+//    "charts": as report_charts() makes them,
 //    "differences": [{"key", "values": [text | null of each run]}]}
 #pragma once
 
@@ -37,5 +39,12 @@ Json report_data(const std::vector<RunView>& runs, const std::vector<RecipeDiffe
 /// others from an eighth of the even share ('1') by its double, in steps of a tenth of a power of
 /// two, to eight times as much ('z').
 std::string load_cells(const LoadHistory::Column& column);
+
+/// The character of a load that is `times` the even share; and the power of two that a character
+/// stands for, which is -infinity for '0'.
+char level_of_load(double times);
+double power_of_level(char level);
+
+inline constexpr double kMostLoadPower = 3;  // at the ends of the scale
 
 }  // namespace moesaic

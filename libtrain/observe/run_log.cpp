@@ -44,6 +44,7 @@ bool follow(const LogLine& line, RunLog& log) {
   if (text.starts_with("run       ")) {
     ++log.starts;
     log.end = RunLog::End::kNone;
+    log.given_up = false;
     return true;
   }
   if (text.starts_with("resumed from ")) {
@@ -52,6 +53,7 @@ bool follow(const LogLine& line, RunLog& log) {
     if (step) log.resumed_after.push_back(*step);
     return true;
   }
+  if (text.starts_with("no restart: ")) log.given_up = true;
   if (text.starts_with("stopped by a signal")) {
     log.end = RunLog::End::kStopped;
     return true;

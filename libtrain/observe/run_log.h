@@ -25,6 +25,7 @@ struct RunLog {
   std::vector<std::int64_t> resumed_after;  // steps of the checkpoints they have gone on from
   std::vector<LogLine> lines;               // starts, ends, warnings and errors, the newest last
   End end = End::kNone;
+  bool given_up = false;  // the launcher has said that it will not start the run again
 };
 
 /// Of a run folder: logs/rank-0.log and what ranks that failed have left. Empty where there is

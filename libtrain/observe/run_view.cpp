@@ -49,6 +49,10 @@ void RunView::update() {
     tasks_ = read_task_matrix(path);
     tasks_file_ = read_json(path);
   });
+  attempt([this] {
+    restarts_ = {};
+    restarts_ = read_restarts(folder_);
+  });
   log_ = read_run_log(folder_);
 }
 
@@ -56,15 +60,22 @@ std::string RunView::name() const { return file_name(absolute_path(folder_)); }
 
 std::vector<std::string> RunView::remarks() const {
   std::vector<std::string> all = remarks_;
+  all.insert(all.end(), restarts_.remarks.begin(), restarts_.remarks.end());
   for (std::string& remark : metrics_.remarks()) all.push_back(std::move(remark));
   return all;
 }
 
+bool RunView::restart_is_due() const {
+  return is_supervised && log_.end == RunLog::End::kFailed && !log_.given_up;
+}
+
 bool RunView::has_ended() const {
+  if (restart_is_due()) return false;
   return log_.end != RunLog::End::kNone || (last_step && metrics_.newest().step >= *last_step);
 }
 
 std::string RunView::state() const {
+  if (restart_is_due()) return "failed, a restart is due";
   if (log_.end == RunLog::End::kFailed) return "failed";
   if (log_.end == RunLog::End::kStopped) return "stopped";
   return has_ended() ? "finished" : "runs, or was killed";

@@ -9,6 +9,7 @@
 
 #include "core/json.h"
 #include "metrics/continual.h"
+#include "observe/restart_log.h"
 #include "observe/run_log.h"
 #include "observe/run_metrics.h"
 
@@ -27,6 +28,7 @@ class RunView {
   std::string name() const;
   const RunMetrics& metrics() const { return metrics_; }
   const RunLog& log() const { return log_; }
+  const std::vector<Restart>& restarts() const { return restarts_.restarts; }
   /// Of tasks.json, and its content; nothing and null where there is none.
   const std::optional<TaskMatrix>& tasks() const { return tasks_; }
   const Json& tasks_file() const { return tasks_file_; }
@@ -37,15 +39,20 @@ class RunView {
 
   /// How many steps, or rounds, the run is to have; the caller finds it in the recipe.
   std::optional<std::int64_t> last_step;
+  /// Whether its launcher starts it again after a failure; likewise.
+  bool is_supervised = false;
 
-  /// "runs, or was killed", "finished", "stopped", "failed"
+  /// "runs, or was killed", "finished", "stopped", "failed", "failed, a restart is due"
   std::string state() const;
   bool has_ended() const;
 
  private:
+  bool restart_is_due() const;
+
   std::string folder_;
   RunMetrics metrics_;
   RunLog log_;
+  RestartLog restarts_;
   std::optional<TaskMatrix> tasks_;
   Json tasks_file_;
   std::string recipe_;

@@ -95,6 +95,7 @@ class Frame {
     add_number("task", "task");
     add_number("round", "round");
     if (run_.log().starts > 1) text += format("  starts {}", run_.log().starts);
+    if (!run_.restarts().empty()) text += format("  restarts {}", run_.restarts().size());
     if (quiet_s && *quiet_s > kQuiet && !run_.has_ended())
       text += format("  no row for {}", readable_duration(*quiet_s));
     return metrics().rows() == 0 ? "no row of metrics yet" : text;

@@ -76,6 +76,13 @@ SHAPES = [
 ]
 
 
+def write_ids(folder):
+    draw = random.Random(0)
+    with open(folder / "ids.jsonl", "w") as file:
+        for _ in range(64):
+            file.write(json.dumps({"ids": [draw.randrange(8192) for _ in range(4096)]}) + "\n")
+
+
 def recipe(folder, one, steps):
     keys = {"name": "memory", "run_dir": f"{folder}/run", "model": {"config": one["config"]},
             "data": {"train": [{"path": f"{folder}/ids.jsonl", "format": "tokens"}], "cache": f"{folder}/cache",
@@ -115,10 +122,7 @@ def main():
     arguments = parser.parse_args()
     found, failed = [], 0
     with tempfile.TemporaryDirectory(prefix="moesaic-memory-") as folder:
-        draw = random.Random(0)
-        with open(f"{folder}/ids.jsonl", "w") as file:
-            for _ in range(64):
-                file.write(json.dumps({"ids": [draw.randrange(8192) for _ in range(4096)]}) + "\n")
+        write_ids(pathlib.Path(folder))
         print("| shape | predicted MiB | measured MiB | ratio | step s |\n| --- | --- | --- | --- | --- |")
         for one in SHAPES:
             if not re.search(arguments.only, one["name"]):

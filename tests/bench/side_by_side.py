@@ -32,8 +32,8 @@ def row(name, goal, result):
     print(f"| {name} | {goal} | {result} |", flush=True)
 
 
-def spread(values):
-    return f"{statistics.median(values):.2f} ({min(values):.2f} to {max(values):.2f})"
+def spread(values, digits=2):
+    return f"{statistics.median(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
 def pairs(count, name, goal, first, second):

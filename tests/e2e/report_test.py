@@ -44,6 +44,16 @@ class RunFolders(RunTest):
         return folder
 
 
+RESTARTS = [{"time": "2026-01-31T12:30:00.000Z", "restart": 1, "kind": "crash", "step": 101, "rank": 1, "host": "n1",
+             "message": HOSTILE, "checkpoint": "step-00000100", "same_again": False, "stacks": None},
+            {"time": "2026-01-31T12:45:00.000Z", "restart": 2, "kind": "hang", "step": 150, "rank": -1, "host": "",
+             "message": "no sign of life", "checkpoint": None, "same_again": False, "stacks": "stacks-1.txt"}]
+
+
+def write_restarts(run, tail=""):
+    (run / "restarts.jsonl").write_text("".join(json.dumps(line) + "\n" for line in RESTARTS) + tail)
+
+
 class Report(RunFolders):
     def test_says_what_is_wrong(self):
         good = self.run_folder("good")
@@ -67,6 +77,27 @@ class Report(RunFolders):
         self.assertEqual(result.stdout, f"{writing}/report.html\n")
         for words in ("has no end", "no row of metrics", "tasks.json"):
             self.assertIn(words, result.stderr)
+        write_restarts(writing, '{"restart": 3, "st')
+        self.assertIn("1 lines of", self.moesaic("report", writing).stderr)
+
+    def test_writes_its_pictures_as_svg(self):
+        first, second, pictures = self.run_folder("first"), self.run_folder("second", silo_a_loss=1.0), self.folder / "made/pictures"
+        write_restarts(first)
+        result = self.moesaic("report", first, second, "-o", self.folder / "page.html", "--svg", pictures)
+        page, *files = result.stdout.splitlines()
+        self.assertEqual(page, f"{self.folder}/page.html")
+        self.assertEqual(sorted(files), sorted(str(path) for path in pictures.iterdir()))
+        roots = {path.name: xml.etree.ElementTree.parse(path).getroot() for path in pictures.iterdir()}
+        for name in ("Loss.svg", "Gradient-norm.svg", "Loss-of-each-silo.svg", "Load-of-the-experts-of-first.svg",
+                     "Load-of-the-experts-of-second.svg", "tokens.svg"):
+            self.assertEqual(roots[name].tag, "{http://www.w3.org/2000/svg}svg")
+        marks = [element.get("class") for element in roots["Loss.svg"].iter()]
+        self.assertEqual([marks.count(kind) for kind in ("curve", "restart", "resumed")], [4, 2, 2])
+        text = (pictures / "Loss.svg").read_text()
+        self.assertNotIn("<script", text)
+        self.assertNotIn("href", text)
+        self.assertIn("/proc/pictures", self.moesaic("report", first, "--svg", "/proc/pictures", expect=7).stderr)
+        self.assertIn(str(self.recipe), self.moesaic("report", first, "--svg", self.recipe, expect=7).stderr)
 
 
 @unittest.skipUnless(browser.PROGRAM, "no Chromium here (scripts/setup.sh --parity)")
@@ -92,10 +123,14 @@ class Page(RunFolders):
         tasks = {"tasks": ["law", "tax"], "metric": "accuracy", "matrix": [[0.1, 0.2], [0.9, 0.2], [0.5, 0.8]], "forgetting": 0.4}
         first, second = self.run_folder("first"), self.run_folder(HOSTILE.replace("/", "|"), silo_a_loss=1.0, silo_b_loss=None, epsilon=2.0)
         (first / "tasks.json").write_text(json.dumps(tasks))
+        write_restarts(first)
         self.open(first, second)
         self.count(".charts path.curve", 2 * 7 + 2)  # loss, valid_loss and five others of both; epsilon and a silo of one
         self.count("image.panel", 4)
         self.count("line.resumed", 2 * 6 + 1)
+        self.count("line.restart", 2 * 6)
+        self.count("table.restarts", 1)
+        self.count("table.restarts td", 2 * 6)
         self.count("table.matrix td", 6)
         self.count("table.matrix td.learned", 2)
         self.count("#summary tbody tr", 2)

@@ -35,6 +35,14 @@ TEST(RunLog, TellsStartsWarningsAndTheEnd) {
   EXPECT_EQ(found.lines[1].time.size(), std::string("2026-01-31T12:00:00.123Z").size());
 }
 
+TEST(RunLog, KnowsWhenTheLauncherGivesUp) {
+  const std::string begins = "2026 rank 0 info: run       x\n";
+  const std::string gives_up = "2026 rank 0 warning: no restart: step 1 was not done\n";
+  EXPECT_FALSE(parse_run_log(begins).given_up);
+  EXPECT_TRUE(parse_run_log(begins + gives_up).given_up);
+  EXPECT_FALSE(parse_run_log(begins + gives_up + begins).given_up);
+}
+
 TEST(RunLog, NamesTheRankThatFailed) {
   const testing::TempFolder folder;
   std::filesystem::create_directory(folder.file("logs"));

@@ -46,6 +46,13 @@ TEST_F(WatchFrame, ShowsTheWayTheRestAndTheCurves) {
   EXPECT_NE(all.find("load, layer 1     █   "), std::string::npos);
 }
 
+TEST_F(WatchFrame, CountsRestarts) {
+  run.write_metrics(3);
+  EXPECT_EQ(text().find("restarts"), std::string::npos);
+  run.write("restarts.jsonl", "{\"step\":2}\n{\"step\":3}\n");
+  EXPECT_NE(text().find("  restarts 2"), std::string::npos) << text();
+}
+
 TEST_F(WatchFrame, FitsEveryTerminal) {
   run.write_metrics(100);
   run.write("logs/rank-0.log", "2026 rank 0 warning: " + std::string(500, 'w') + "\n");

@@ -1,10 +1,10 @@
 // Chart: curves over the steps as SVG. Drag = zoom, double click = all again.
 
 class Chart extends Picture {
-  // series: [{label, color, steps, values, dash, lost, marks}]; options: {log, legend}
-  constructor(title, series, options = {}) {
+  // series: [{label, color, steps, values, dash, lost, resumed, restarts}]
+  constructor(title, series, log) {
     super(title);
-    Object.assign(this, {series, log: Boolean(options.log), view: null, width: 600, height: 280});
+    Object.assign(this, {series, log, view: null, width: 600, height: 280});
     const turn = () => {
       this.log = !this.log;
       this.draw();
@@ -12,7 +12,7 @@ class Chart extends Picture {
     this.logButton = html('button', {onclick: turn, title: 'logarithmic axis'}, 'log');
     this.resetButton =
         html('button', {onclick: () => this.zoom(null), title: 'show all steps'}, 'all');
-    const legend = options.legend ? [legendOf(series)] : [];
+    const legend = series.length > 1 ? [legendOf(series)] : [];
     this.figure = this.frame([this.resetButton, this.logButton], ...legend);
   }
 
@@ -86,17 +86,27 @@ class Chart extends Picture {
     const inside = svg('rect', {x: x.from, y: 0, width: x.to - x.from, height: y.from + 1});
     const group = svg('g', {'clip-path': `url(#${id})`});
     for (const curve of this.series) {
-      for (const mark of curve.marks || []) this.drawResumed(group, curve, mark);
+      for (const step of curve.resumed)
+        this.drawMark(group, step, `${curve.label}: resumed after step ${step}`, {
+          stroke: colorOf(curve.color),
+          'stroke-dasharray': '1 4',
+          class: 'resumed'
+        });
+      for (const restart of curve.restarts)
+        this.drawMark(group, restart.step, `${curve.label}: ${wordsOf(restart)}`, {
+          stroke: theme().restart,
+          'stroke-dasharray': '4 2',
+          class: 'restart'
+        });
       this.drawCurve(group, curve);
     }
     this.svg.append(svg('clipPath', {id}, inside), group);
   }
 
-  drawResumed(group, curve, step) {
+  drawMark(group, step, words, look) {
     const {x, y} = this, at = x.place(step);
-    const title = svg('title', {}, `${curve.label}: resumed after step ${step}`);
-    const look = {stroke: colorOf(curve.color), 'stroke-dasharray': '1 4', class: 'resumed'};
-    group.append(svg('line', {x1: at, x2: at, y1: y.to, y2: y.from, ...look}, title));
+    const place = {x1: at, x2: at, y1: y.to, y2: y.from};
+    group.append(svg('line', {...place, ...look}, svg('title', {}, words)));
   }
 
   drawCurve(group, curve) {

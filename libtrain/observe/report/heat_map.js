@@ -9,9 +9,9 @@ function shareOf(character) {
 }
 
 function colorOfShare(character) {
-  const level = levels.indexOf(character), {even, nothing} = theme();
+  const level = levels.indexOf(character), {even, nothing, above, below} = theme();
   if (level === 0) return nothing;
-  const power = (level - 31) / 30, end = power > 0 ? [214, 40, 40] : [37, 99, 235];
+  const power = (level - 31) / 30, end = power > 0 ? above : below;
   return even.map((from, i) => Math.round(from + Math.abs(power) * (end[i] - from)));
 }
 

@@ -26,7 +26,7 @@ function middleOf(run, name) {
 
 function summaryTable(runs) {
   const numbers =
-      ['steps', 'loss', 'lowest validation loss', 'tokens/s (median)', 'memory, MB', 'starts'];
+      ['steps', 'loss', 'lowest validation loss', 'tokens/s (median)', 'memory, MB', 'starts', 'restarts'];
   const head = html(
       'tr', {}, html('th', {}, 'run'), html('th', {}, 'state'),
       ...numbers.map(name => html('th', {class: 'number'}, name)));
@@ -35,11 +35,12 @@ function summaryTable(runs) {
         (run.last_step ? ` of ${run.last_step.toLocaleString('en')}` : '');
     const values = [
       steps, shown(lastOf(run, 'loss')), bestOf(run, 'valid_loss'),
-      shown(middleOf(run, 'tokens_per_s')), shown(lastOf(run, 'memory_peak_mb')), run.starts || '–'
+      shown(middleOf(run, 'tokens_per_s')), shown(lastOf(run, 'memory_peak_mb')), run.starts || '–',
+      run.restarts.length || '–'
     ];
     return html(
         'tr', {}, html('td', {title: run.folder}, swatch(i), run.name),
-        html('td', {class: run.state === 'failed' ? 'error' : ''}, run.state),
+        html('td', {class: run.state.startsWith('failed') ? 'error' : ''}, run.state),
         ...values.map(value => html('td', {class: 'number'}, value)));
   });
   return html(
@@ -92,7 +93,7 @@ function logTable(run) {
   const bad = run.log.filter(line => line.level === 'warning' || line.level === 'error').length;
   const rows = run.log.map(
       line => html(
-          'tr', {class: line.level}, html('td', {}, line.time.replace('T', ' ').slice(0, 19)),
+          'tr', {class: line.level}, html('td', {}, shownTime(line.time)),
           html('td', {}, line.level), html('td', {}, line.text)));
   const details = html(
       'details', {},
@@ -100,6 +101,32 @@ function logTable(run) {
       html('div', {class: 'scroll'}, html('table', {}, ...rows)));
   details.open = run.log.some(line => line.level === 'error');
   return details;
+}
+
+function wordsOf(restart) {
+  const who = restart.rank < 0 ? 'the job' : `rank ${restart.rank}`;
+  return `started again after a ${restart.kind || 'failure'} of ${who} in step ${restart.step}` +
+      (restart.message ? `: ${restart.message}` : '');
+}
+
+function shownTime(time) { return time.replace('T', ' ').slice(0, 19); }
+
+function restartTable(run) {
+  if (!run.restarts.length) return [];
+  const names = ['time', 'kind', 'rank', 'step', 'message', 'newest checkpoint'];
+  const rows = run.restarts.map(restart => {
+    const rank = restart.rank < 0 ? '–' : `${restart.rank}${restart.host ? ` on ${restart.host}` : ''}`;
+    const values = [
+      shownTime(restart.time), restart.kind, rank, restart.step.toLocaleString('en'),
+      restart.message, restart.checkpoint || '–'
+    ];
+    return html('tr', {}, ...values.map(value => html('td', {}, value)));
+  });
+  const head = html('tr', {}, ...names.map(name => html('th', {}, name)));
+  return [
+    html('h3', {}, `Restarts of ${run.name}`),
+    html('div', {class: 'scroll'}, html('table', {class: 'restarts'}, head, ...rows))
+  ];
 }
 
 function differenceTable(runs, differences) {

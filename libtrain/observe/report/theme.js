@@ -1,28 +1,5 @@
-// Colors of what is drawn. They are attributes of the pictures, so that a saved one keeps them.
-
-const themes = {
-  light: {
-    paper: '#ffffff',
-    ink: '#1b1f24',
-    faint: '#5f6873',
-    line: '#d5dae0',
-    even: [255, 255, 255],
-    nothing: [0, 0, 0],
-    series:
-        ['#1f6fb9', '#c2410c', '#0f7b54', '#9333a8', '#946800', '#0e7490', '#be185d', '#4d5662'],
-  },
-  dark: {
-    paper: '#1d2228',
-    ink: '#e6e9ed',
-    faint: '#9aa4b0',
-    line: '#363d46',
-    even: [45, 51, 59],
-    nothing: [245, 217, 10],
-    series:
-        ['#5ca0e2', '#f08a4b', '#4cc38a', '#c98be0', '#d9b13b', '#4fc3d9', '#f277a8', '#aab4c0'],
-  },
-};
-const dashes = ['', '6 3', '2 3', '8 3 2 3'];
+// Colors of what is drawn (themes.json). They are attributes of the pictures, so that a saved one
+// keeps them.
 
 const pictures = [];  // each has draw()
 
@@ -32,8 +9,6 @@ function colorOf(index) {
   const series = theme().series;
   return series[index % series.length];
 }
-
-function dashOf(index) { return dashes[Math.floor(index / theme().series.length) % dashes.length]; }
 
 function drawAll() {
   for (const picture of pictures) picture.draw();
