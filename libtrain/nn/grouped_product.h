@@ -35,8 +35,8 @@ void add_grouped_product_of_rows(const at::Tensor& a_RM, const at::Tensor& b_RN,
                                  const at::Tensor& sum_eMN,
                                  const std::function<void()>& progress = {});
 
-/// The first and the last of them in one call for all groups, on any device: bfloat16, or what else the kernel
-/// takes.
+/// The first and the last of them in one call for all groups, on any device: bfloat16, or what else
+/// the kernel takes.
 namespace in_one_call {
 at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool transposed,
                            const GroupOffsets& offsets);

@@ -29,9 +29,7 @@ at::Tensor Linear::matrix(const ForwardContext& context, at::ScalarType dtype) c
   // What the map makes of the unit vectors, which nobody learns from.
   const at::NoGradGuard no_gradients;
   const at::Tensor unit_KK = at::eye(w_NK.size(1), w_NK.options());
-  const auto map = [&](const at::Tensor&) {
-    return w_NK.t().clone(at::MemoryFormat::Contiguous);
-  };
+  const auto map = [&](const at::Tensor&) { return w_NK.t().clone(at::MemoryFormat::Contiguous); };
   return adapter_->apply(without_gradients(context), unit_KK, map).t();
 }
 

@@ -13,8 +13,8 @@
 
 namespace moesaic {
 
-/// What a map makes of rows by itself, in the graph: a new tensor, and a new one for the gradient of
-/// the rows.
+/// What a map makes of rows by itself, in the graph: a new tensor, and a new one for the gradient
+/// of the rows.
 using MapOfRows = std::function<at::Tensor(const at::Tensor& x)>;
 
 /// What stands beside a linear map and is linear itself (low-rank adaptation, Hu et al. 2021, arXiv
@@ -22,8 +22,8 @@ using MapOfRows = std::function<at::Tensor(const at::Tensor& x)>;
 class LinearAdapter {
  public:
   virtual ~LinearAdapter() = default;
-  /// x_TK, the map's input -> what takes the place of its output, map(x_TK). It calls `map` once, on
-  /// the values of x_TK.
+  /// x_TK, the map's input -> what takes the place of its output, map(x_TK). It calls `map` once,
+  /// on the values of x_TK.
   virtual at::Tensor apply(const ForwardContext& context, const at::Tensor& x_TK,
                            const MapOfRows& map) const = 0;
 };

@@ -16,18 +16,19 @@ ProductWeight factor_of(const ForwardContext& context, const Parameter& factor, 
 
 void hand_over_rows(const ForwardContext& context, const Parameter& factor, const at::Tensor& input,
                     const at::Tensor& dy, const std::optional<RowGroups>& groups) {
-  using Kind = ParameterUse::Kind;
-  if (groups)
-    context.hand_over({Kind::kGrouped, factor, input, dy, groups->example_R, groups->offsets});
-  else
-    context.hand_over({Kind::kLinear, factor, input, dy, context.batch.example_id_T});
+  context.hand_over({.kind = groups ? ParameterUse::Kind::kGrouped : ParameterUse::Kind::kLinear,
+                     .parameter = factor,
+                     .input = input,
+                     .output_gradient = dy,
+                     .example_R = groups ? groups->example_R : context.batch.example_id_T,
+                     .offsets = groups ? groups->offsets : GroupOffsets()});
 }
 
 }  // namespace
 
 // Where x asks for no gradient it goes to the map as it is, which then makes none.
 LowRankInput times_a(const ForwardContext& context, const Parameter& a, double scale,
-                const at::Tensor& x_RK, const std::optional<RowGroups>& groups) {
+                     const at::Tensor& x_RK, const std::optional<RowGroups>& groups) {
   const Span span("lora_A");
   const bool wanted = context.open(a), asked = x_RK.requires_grad();
   const ProductWeight a_rK = factor_of(context, a, x_RK, groups);

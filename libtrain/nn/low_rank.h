@@ -21,7 +21,7 @@ struct LowRankInput {
 
 /// `a` [r, K], or with `groups` [e, r, K], one for each group of rows.
 LowRankInput times_a(const ForwardContext& context, const Parameter& a, double scale,
-                const at::Tensor& x_RK, const std::optional<RowGroups>& groups = std::nullopt);
+                     const at::Tensor& x_RK, const std::optional<RowGroups>& groups = std::nullopt);
 
 /// y + B h, written where y was: a new tensor, as maps give it, that nobody else has or keeps.
 /// `b` [N, r], or with `groups` [e, N, r].

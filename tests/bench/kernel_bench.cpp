@@ -277,9 +277,7 @@ MOESAIC_BENCH_OP(linear_forward);
 MOESAIC_BENCH_OP(linear_input_gradient);
 MOESAIC_BENCH_OP(linear_weight_gradient);
 BENCHMARK(pairs_forward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
-BENCHMARK(pairs_backward)
-    ->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})
-    ->Unit(benchmark::kMicrosecond);
+BENCHMARK(pairs_backward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
 BENCHMARK(expert_forward)->ArgsProduct({{0, 1}, {1, 16, 37, 512}})->Unit(benchmark::kMicrosecond);
 MOESAIC_BENCH_OP(attention_forward);
 MOESAIC_BENCH_OP(attention_backward);

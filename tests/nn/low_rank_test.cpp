@@ -1,4 +1,4 @@
-// A pair of factors beside a map: values and gradients by LibTorch's own autograd, and where they lie.
+// A pair of factors beside a map: values, gradients by LibTorch's own autograd, and where they lie.
 #include "nn/low_rank.h"
 
 #include <ATen/core/grad_mode.h>
