@@ -9,7 +9,7 @@
 #include "adapt/dropout.h"
 #include "config/lora_targets.h"
 #include "config/name_pattern.h"
-#include "nn/ops.h"
+#include "nn/low_rank.h"
 
 namespace moesaic {
 namespace {
@@ -24,22 +24,35 @@ struct LoraPair {
   bool biased = false;  // the map's output has a bias in it
 };
 
+// What takes the place of map(x). Rows of one matrix, or with `groups` of one for each group.
+at::Tensor adapted(const ForwardContext& context, const LoraPair& pair, const at::Tensor& x,
+                   const std::optional<RowGroups>& groups, const MapOfRows& map) {
+  const at::Tensor in =
+      pair.dropout.apply(context, x, groups ? groups->place_R : context.batch.place_T);
+  const bool whole = in.is_same(x);  // nothing is left out
+  const LowRankInput low = times_a(context, pair.a, pair.scale, in, groups);
+  const at::Tensor y = map(whole ? low.x : x);
+  if (!pair.dora) return add_times_b(context, pair.b, low.h, y, groups);
+  const auto turned = [&](const at::Tensor& base) {
+    const at::Tensor u = add_times_b(context, pair.b, low.h, base, groups);
+    return groups ? with_magnitudes(context, *pair.dora, u, groups->example_R, groups->offsets)
+                  : with_magnitudes(context, *pair.dora, u, context.batch.example_id_T);
+  };
+  if (whole && !pair.biased) return turned(y);
+  // As in PEFT, what the magnitudes change is W of what dropout leaves, without the bias.
+  const at::Tensor base = groups ? grouped_linear(context, pair.weight, low.x, *groups)
+                                 : linear(context, pair.weight, nullptr, low.x);
+  const at::Tensor rest = y.sub(base);  // before base is written over
+  return rest.add(turned(base));
+}
+
 class PlainLora : public LinearAdapter {
  public:
   explicit PlainLora(LoraPair pair) : pair_(std::move(pair)) {}
 
   at::Tensor apply(const ForwardContext& context, const at::Tensor& x_TK,
-                   const at::Tensor& y_TN) const override {
-    const at::Tensor in_TK = pair_.dropout.apply(context, x_TK, context.batch.place_T);
-    const at::Tensor h_Tr = linear(context, pair_.a, nullptr, in_TK);
-    const at::Tensor change_TN = linear(context, pair_.b, nullptr, h_Tr);
-    if (!pair_.dora) return y_TN.add(change_TN, pair_.scale);
-    // As in PEFT, what the magnitudes change is W of what dropout leaves, without the bias.
-    const bool other = pair_.biased || !in_TK.is_same(x_TK);
-    const at::Tensor base_TN = other ? linear(context, pair_.weight, nullptr, in_TK) : y_TN;
-    const at::Tensor turned_TN = with_magnitudes(
-        context, *pair_.dora, base_TN.add(change_TN, pair_.scale), context.batch.example_id_T);
-    return other ? y_TN.sub(base_TN).add(turned_TN) : turned_TN;
+                   const MapOfRows& map) const override {
+    return adapted(context, pair_, x_TK, std::nullopt, map);
   }
 
  private:
@@ -51,17 +64,8 @@ class GroupedLora : public GroupedLinearAdapter {
   explicit GroupedLora(LoraPair pair) : pair_(std::move(pair)) {}
 
   at::Tensor apply(const ForwardContext& context, const at::Tensor& x_RK, const RowGroups& groups,
-                   const at::Tensor& y_RN) const override {
-    const at::Tensor in_RK = pair_.dropout.apply(context, x_RK, groups.place_R);
-    const at::Tensor h_Rr = grouped_linear(context, pair_.a, in_RK, groups);
-    const at::Tensor change_RN = grouped_linear(context, pair_.b, h_Rr, groups);
-    if (!pair_.dora) return y_RN.add(change_RN, pair_.scale);
-    const bool other = !in_RK.is_same(x_RK);
-    const at::Tensor base_RN = other ? grouped_linear(context, pair_.weight, in_RK, groups) : y_RN;
-    const at::Tensor turned_RN =
-        with_magnitudes(context, *pair_.dora, base_RN.add(change_RN, pair_.scale), groups.example_R,
-                        groups.offsets);
-    return other ? y_RN.sub(base_RN).add(turned_RN) : turned_RN;
+                   const MapOfRows& map) const override {
+    return adapted(context, pair_, x_RK, groups, map);
   }
 
  private:

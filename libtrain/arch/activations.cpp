@@ -118,20 +118,17 @@ double network_transient(const Options& o, const ActivationOptions& s, bool moe,
   return gradient + std::max(backward, s.recomputed ? results : 0.0);
 }
 
-// Beside an adapted map in backward: its output's gradient times the scale, and the gradient of its
-// input twice, through the weight and through the adapter.
-double adapter_transient(const MapTraining& maps, double out, double in,
-                         const ActivationOptions& s) {
-  return maps.ranks > 0 ? (out + 2 * in) * s.compute_bytes : 0;
+// Beside an adapted map in backward: the gradient of its input, which the adapter adds to that of
+// the weight where it lies; with dropout each has its own.
+double adapter_transient(const MapTraining& maps, double in, const ActivationOptions& s) {
+  return maps.ranks > 0 ? (s.adapter_dropout ? 2 : 1) * in * s.compute_bytes : 0;
 }
 
 double network_adapters(const Options& o, const ActivationOptions& s, bool moe,
                         const LayerTraining& training) {
   const double copies = moe ? d(o.num_experts_per_tok) : 1;
-  const double inner = moe ? d(o.moe_intermediate_size) : d(o.intermediate_size);
   const Group group = moe ? Group::kExperts : Group::kDense;
-  return copies *
-         adapter_transient(training.maps(group, MapPlace::kIn), inner, d(o.hidden_size), s);
+  return copies * adapter_transient(training.maps(group, MapPlace::kIn), d(o.hidden_size), s);
 }
 
 // While the experts that were not chosen run forward: their rows, and gate, up and product.
@@ -255,7 +252,7 @@ double activation_peak(const Options& o, const ActivationOptions& s,
     const double before = staying;
     staying += s.recomputed && training.output() ? input : kept;
     const double query_adapter =
-        adapter_transient(training.maps(Group::kAttention, MapPlace::kIn), w.query, w.hidden, s);
+        adapter_transient(training.maps(Group::kAttention, MapPlace::kIn), w.hidden, s);
     const double passing =
         std::max(network_transient(o, s, moe, training) + network_adapters(o, s, moe, training),
                  moe ? missing_transient(o, s) : 0.0);

@@ -85,6 +85,21 @@ at::Tensor grouped_product(const at::Tensor& x, const QuantisedWeight& w_eNK, bo
                             });
 }
 
+void add_grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool transposed,
+                         const GroupOffsets& offsets, MatmulKernel kernel, const at::Tensor& sum,
+                         const std::function<void()>& progress) {
+  if (fits_one_call(x, w_eNK)) {
+    sum.add_(in_one_call::grouped_product(x, w_eNK, transposed, offsets));
+    return;
+  }
+  for_each_group(offsets, progress, [&](std::int64_t e, std::int64_t begin, std::int64_t rows) {
+    if (rows == 0) return;
+    const at::Tensor w = w_eNK.select(0, e);
+    add_product(x.narrow(0, begin, rows), transposed ? w.t() : w, kernel,
+                sum.narrow(0, begin, rows));
+  });
+}
+
 void add_grouped_product_of_rows(const at::Tensor& a_RM, const at::Tensor& b_RN,
                                  const GroupOffsets& offsets, MatmulKernel kernel,
                                  const at::Tensor& sum_eMN, const std::function<void()>& progress) {

@@ -24,14 +24,19 @@ at::Tensor grouped_product(const at::Tensor& x, const QuantisedWeight& w_eNK, bo
                            const GroupOffsets& offsets, MatmulKernel kernel,
                            const std::function<void()>& progress = {});
 
+/// The first product added to `sum`, row-major and in the dtype of x.
+void add_grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool transposed,
+                         const GroupOffsets& offsets, MatmulKernel kernel, const at::Tensor& sum,
+                         const std::function<void()>& progress = {});
+
 /// sum_eMN[e] += a_RM^T b_RN over the rows of group e: the gradient of the weights.
 void add_grouped_product_of_rows(const at::Tensor& a_RM, const at::Tensor& b_RN,
                                  const GroupOffsets& offsets, MatmulKernel kernel,
                                  const at::Tensor& sum_eMN,
                                  const std::function<void()>& progress = {});
 
-/// Both of them in one call for all groups, on any device: bfloat16, or what else the kernel
-/// takes.
+/// The first and the last of them in one call for all groups, on any device: bfloat16, or what else
+/// the kernel takes.
 namespace in_one_call {
 at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool transposed,
                            const GroupOffsets& offsets);

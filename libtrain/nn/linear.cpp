@@ -19,8 +19,8 @@ ForwardContext without_gradients(const ForwardContext& context) {
 }  // namespace
 
 at::Tensor Linear::forward(const ForwardContext& context, const at::Tensor& x_TK) const {
-  const at::Tensor y_TN = linear(context, *weight_, bias_, x_TK);
-  return adapter_ ? adapter_->apply(context, x_TK, y_TN) : y_TN;
+  const auto map = [&](const at::Tensor& x) { return linear(context, *weight_, bias_, x); };
+  return adapter_ ? adapter_->apply(context, x_TK, map) : map(x_TK);
 }
 
 at::Tensor Linear::matrix(const ForwardContext& context, at::ScalarType dtype) const {
@@ -29,7 +29,8 @@ at::Tensor Linear::matrix(const ForwardContext& context, at::ScalarType dtype) c
   // What the map makes of the unit vectors, which nobody learns from.
   const at::NoGradGuard no_gradients;
   const at::Tensor unit_KK = at::eye(w_NK.size(1), w_NK.options());
-  return adapter_->apply(without_gradients(context), unit_KK, w_NK.t().contiguous()).t();
+  const auto map = [&](const at::Tensor&) { return w_NK.t().clone(at::MemoryFormat::Contiguous); };
+  return adapter_->apply(without_gradients(context), unit_KK, map).t();
 }
 
 std::vector<const Parameter*> Linear::parameters() const {
@@ -46,16 +47,20 @@ at::Tensor GroupedLinear::forward_one_each(const ForwardContext& context,
   const auto numbers = x.options().dtype(at::kLong);
   const RowGroups one_each{GroupOffsets(at::ones({x.size(0)}, numbers)),
                            at::zeros({x.size(0)}, numbers)};
-  const at::Tensor y_eN = weight_->storage == arch::Storage::kMaster
-                              ? weight_->tensor.bmm(x.unsqueeze(2)).squeeze(2)
-                              : grouped_linear(alone, *weight_, x, one_each);
-  return adapter_ ? adapter_->apply(alone, x, one_each, y_eN) : y_eN;
+  const auto map = [&](const at::Tensor& rows) {
+    return weight_->storage == arch::Storage::kMaster
+               ? weight_->tensor.bmm(rows.unsqueeze(2)).squeeze(2)
+               : grouped_linear(alone, *weight_, rows, one_each);
+  };
+  return adapter_ ? adapter_->apply(alone, x, one_each, map) : map(x);
 }
 
 at::Tensor GroupedLinear::forward(const ForwardContext& context, const at::Tensor& x_RK,
                                   const RowGroups& groups) const {
-  const at::Tensor y_RN = grouped_linear(context, *weight_, x_RK, groups);
-  return adapter_ ? adapter_->apply(context, x_RK, groups, y_RN) : y_RN;
+  const auto map = [&](const at::Tensor& x) {
+    return grouped_linear(context, *weight_, x, groups);
+  };
+  return adapter_ ? adapter_->apply(context, x_RK, groups, map) : map(x_RK);
 }
 
 }  // namespace moesaic

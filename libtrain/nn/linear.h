@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -12,15 +13,19 @@
 
 namespace moesaic {
 
+/// What a map makes of rows by itself, in the graph: a new tensor, and a new one for the gradient
+/// of the rows.
+using MapOfRows = std::function<at::Tensor(const at::Tensor& x)>;
+
 /// What stands beside a linear map and is linear itself (low-rank adaptation, Hu et al. 2021, arXiv
 /// 2106.09685). Local.
 class LinearAdapter {
  public:
   virtual ~LinearAdapter() = default;
-  /// x_TK, the map's input, and y_TN, its output, both in the graph -> what takes the output's
-  /// place.
+  /// x_TK, the map's input -> what takes the place of its output, map(x_TK). It calls `map` once,
+  /// on the values of x_TK.
   virtual at::Tensor apply(const ForwardContext& context, const at::Tensor& x_TK,
-                           const at::Tensor& y_TN) const = 0;
+                           const MapOfRows& map) const = 0;
 };
 
 /// As LinearAdapter, beside the maps of all experts of this rank.
@@ -28,7 +33,7 @@ class GroupedLinearAdapter {
  public:
   virtual ~GroupedLinearAdapter() = default;
   virtual at::Tensor apply(const ForwardContext& context, const at::Tensor& x_RK,
-                           const RowGroups& groups, const at::Tensor& y_RN) const = 0;
+                           const RowGroups& groups, const MapOfRows& map) const = 0;
 };
 
 /// Gives the linear maps of a model their adapters, while it is made.

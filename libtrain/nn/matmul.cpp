@@ -28,6 +28,36 @@ at::Tensor row_major(const at::Tensor& x) {
   return x.size(0) == 1 || (pairs && apart) ? x : x.clone(at::MemoryFormat::Contiguous);
 }
 
+void multiply_few_rows(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN,
+                       bool add) {
+  const at::Tensor rows = add ? at::empty(out_MN.sizes(), out_MN.options()) : out_MN;
+  cpu::row_product(a_MK, b_NK, rows);
+  if (add) out_MN.add_(rows);
+}
+
+// out = a b^T, or out += a b^T when `add`.
+void multiply(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
+              at::Tensor out_MN, bool add) {
+  if (a_MK.numel() == 0 || b_NK.numel() == 0) {
+    if (!add) out_MN.zero_();
+  } else if (widens_right(a_MK, b_NK) ||
+             (a_MK.scalar_type() == b_NK.scalar_type() && cpu::has_row_product(a_MK, b_NK))) {
+    multiply_few_rows(a_MK, b_NK, out_MN, add);
+  } else if (!is_blocked(a_MK, kernel) || !has_pairs(a_MK)) {
+    const at::Tensor b_KN = b_NK.to(a_MK.scalar_type()).t();
+    if (add)
+      out_MN.addmm_(a_MK, b_KN);
+    else
+      at::mm_out(out_MN, a_MK, b_KN);
+  } else if (!rounds_right(a_MK.scalar_type(), b_NK, kernel)) {
+    multiply(a_MK, b_NK.to(a_MK.scalar_type()), kernel, out_MN, add);
+  } else if (b_NK.stride(1) != 1 && b_NK.stride(0) == 1) {
+    cpu::product_plain(row_major(a_MK), b_NK.t(), out_MN, add);
+  } else {
+    cpu::product_transposed(row_major(a_MK), row_major(b_NK), out_MN, add);
+  }
+}
+
 }  // namespace
 
 MatmulKernel choose_matmul(const std::string& requested) {
@@ -65,21 +95,12 @@ at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel 
 
 void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
                   const at::Tensor& out_MN) {
-  at::Tensor out = out_MN;
-  if (a_MK.numel() == 0 || b_NK.numel() == 0) {
-    out.zero_();
-  } else if (widens_right(a_MK, b_NK) ||
-             (a_MK.scalar_type() == b_NK.scalar_type() && cpu::has_row_product(a_MK, b_NK))) {
-    cpu::row_product(a_MK, b_NK, out_MN);
-  } else if (!is_blocked(a_MK, kernel) || !has_pairs(a_MK)) {
-    at::mm_out(out, a_MK, b_NK.to(a_MK.scalar_type()).t());
-  } else if (!rounds_right(a_MK.scalar_type(), b_NK, kernel)) {
-    product_into(a_MK, b_NK.to(a_MK.scalar_type()), kernel, out_MN);
-  } else if (b_NK.stride(1) != 1 && b_NK.stride(0) == 1) {
-    cpu::product_plain(row_major(a_MK), b_NK.t(), out_MN);
-  } else {
-    cpu::product_transposed(row_major(a_MK), row_major(b_NK), out_MN);
-  }
+  multiply(a_MK, b_NK, kernel, out_MN, false);
+}
+
+void add_product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
+                 const at::Tensor& sum_MN) {
+  multiply(a_MK, b_NK, kernel, sum_MN, true);
 }
 
 void add_product_of_rows(const at::Tensor& a_TM, const at::Tensor& b_TN, MatmulKernel kernel,

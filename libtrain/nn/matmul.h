@@ -36,6 +36,10 @@ at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel 
 void product_into(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
                   const at::Tensor& out_MN);
 
+/// sum_MN += a_MK b_NK^T, `sum` in the dtype of a; its rows may lie apart.
+void add_product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel,
+                 const at::Tensor& sum_MN);
+
 /// sum_MN += a_TM^T b_TN: the gradient of a weight. `sum` may be wider than the operands (float32
 /// and bfloat16).
 void add_product_of_rows(const at::Tensor& a_TM, const at::Tensor& b_TN, MatmulKernel kernel,

@@ -6,40 +6,12 @@
 
 #include "comm/trace_span.h"
 #include "nn/autograd.h"
-#include "nn/grouped_product.h"
+#include "nn/product_weight.h"
 
 namespace moesaic {
 namespace {
 
 using Kind = ParameterUse::Kind;
-
-// A weight as the products of one operation take it: as it is, or in their dtype, of codes where it
-// is quantised. Made anew where it is asked for again, so that backward keeps no copy of it.
-class ProductWeight {
- public:
-  ProductWeight(const ForwardContext& context, const Parameter& weight, at::ScalarType dtype,
-                bool as_it_is)
-      : context_(context), weight_(weight), dtype_(dtype), as_it_is_(as_it_is) {}
-
-  at::Tensor get() const {
-    return as_it_is_ ? weight_.tensor : context_.weights.get(weight_, dtype_);
-  }
-
-  /// grouped_product() with this weight.
-  at::Tensor grouped(const at::Tensor& x, bool transposed, const GroupOffsets& offsets) const {
-    const auto progress = [this] { context_.world.progress(); };
-    return weight_.quantised.defined()
-               ? grouped_product(x, weight_.quantised, transposed, offsets, context_.matmul,
-                                 progress)
-               : grouped_product(x, get(), transposed, offsets, context_.matmul, progress);
-  }
-
- private:
-  const ForwardContext& context_;
-  const Parameter& weight_;
-  at::ScalarType dtype_;
-  bool as_it_is_;
-};
 
 }  // namespace
 
@@ -64,11 +36,10 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
   const at::ScalarType dtype = x_TK.scalar_type();
   const bool wanted = context.open(weight);
   const bool bias_wanted = bias != nullptr && context.open(*bias);
-  const ProductWeight w_NK(context, weight, dtype, widens_right(x_TK, weight.tensor));
+  const ProductWeight w_NK(context, weight, x_TK);
   at::Tensor x = x_TK.detach();
-  at::Tensor y_TN = product(x, w_NK.get(), context.matmul);
+  const at::Tensor y_TN = w_NK.times(x, false);
   if (bias != nullptr) y_TN.add_(bias->tensor);
-  context.world.progress();
   if (!wanted) x = at::Tensor();
   const bool asked = x_TK.requires_grad();
   return record(
@@ -80,7 +51,7 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
         if (wanted) context.hand_over({Kind::kLinear, weight, x, dy_TN, example_T});
         if (bias_wanted) context.hand_over({Kind::kBias, *bias, {}, dy_TN, example_T});
         if (!asked) return {at::Tensor()};
-        return {product(dy_TN, w_NK.get().t(), context.matmul)};
+        return {w_NK.times(dy_TN, true)};
       },
       beyond_if(wanted || bias_wanted));
 }
@@ -94,11 +65,9 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
   const Span span("grouped_linear");
   const at::ScalarType dtype = x_RK.scalar_type();
   const bool wanted = context.open(weight);
-  const bool as_it_is =
-      context.weights.converts(weight, dtype) || rounds_right(dtype, weight.tensor, context.matmul);
-  const ProductWeight w_eNK(context, weight, dtype, as_it_is);
+  const ProductWeight w_eNK(context, weight, x_RK, groups.offsets);
   at::Tensor x = x_RK.detach();
-  const at::Tensor y_RN = w_eNK.grouped(x, false, groups.offsets);
+  const at::Tensor y_RN = w_eNK.times(x, false);
   if (!wanted) x = at::Tensor();
   const bool asked = x_RK.requires_grad();
   return record(
@@ -108,7 +77,7 @@ at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight
         if (wanted)
           context.hand_over({Kind::kGrouped, weight, x, dy_RN, groups.example_R, groups.offsets});
         if (!asked) return {at::Tensor()};
-        return {w_eNK.grouped(dy_RN, true, groups.offsets)};
+        return {w_eNK.times(dy_RN, true)};
       },
       beyond_if(wanted));
 }

@@ -6,7 +6,8 @@
 The model is the OLMoE of recipes/pretrain/olmoe-90m.yaml with random weights; adapters have rank 16. Both sides of a pair
 run one after the other, one thread each, and the next pair turns them round; a row has the median of the pairs' ratios.
 Time is that of the processor, not of the clock, so that other work on the machine counts little: of a run of 1 + N steps
-less that of a run of 1 step, and in the peers around each step. Memory is the largest resident one of a rank (10^6 bytes).
+less that of a run of 1 step, and in the peers around each step. Both runs log, and draw the picture of the routing, once.
+Memory is the largest resident one of a rank (10^6 bytes).
 """
 import argparse
 import json
@@ -62,7 +63,8 @@ class Bench:
     def settings(self, steps, keys, ranks=1):
         return [ROOT / "recipes/pretrain/olmoe-90m.yaml", "-n", ranks, "parallel.expert=1", "parallel.threads_per_rank=1",
                 f"data.train=[{{path: {self.folder}/ids.jsonl, format: tokens}}]", f"data.cache={self.folder}/cache",
-                f"train.max_steps={steps}", f"train.global_batch_size={a.batch * ranks}", f"train.micro_batch_size={a.batch}", *keys]
+                f"train.max_steps={steps}", f"log.every_steps={steps}", f"train.global_batch_size={a.batch * ranks}",
+                f"train.micro_batch_size={a.batch}", *keys]
 
     def train(self, steps, keys, run=None, *more, ranks=1):
         """Seconds of the processor that a run takes, and the peak of a rank in 10^6 bytes."""

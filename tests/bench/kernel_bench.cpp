@@ -3,6 +3,7 @@
 // copy in memory for what only moves and maps values. Build with -D MOESAIC_BENCH=ON.
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
@@ -22,6 +23,7 @@
 #include "nn/cpu/rows.h"
 #include "nn/cpu/swiglu.h"
 #include "nn/cpu/token_loss.h"
+#include "nn/grouped_product.h"
 #include "nn/matmul.h"
 #include "optim/optimizer.h"
 #include "support/parameters.h"
@@ -127,6 +129,59 @@ void expert_forward(benchmark::State& state) {  // of so many rows
           [&] { product_into(x, w, kKernel, y); });
 }
 
+// Adapters of rank 16 beside 16 experts of so many rows each, without the experts' own products:
+// added where the map's result lies (1), or as a sum of two tensors of full width (0).
+constexpr std::int64_t kExperts = 16, kRank = 16;
+
+struct Pairs {
+  GroupOffsets offsets;
+  at::Tensor x, y, dy, dx, a, b, h;
+  at::Tensor da = at::zeros({kExperts, kRank, kHidden}), db = at::zeros({kExperts, kHidden, kRank});
+  double flops;
+
+  explicit Pairs(const benchmark::State& state)
+      : offsets(at::full({kExperts}, state.range(1), at::kLong)),
+        flops(2.0 * kExperts * static_cast<double>(state.range(1)) * kHidden * kRank) {
+    const std::int64_t rows = kExperts * state.range(1);
+    for (at::Tensor* wide : {&x, &y, &dy, &dx}) *wide = random(state, {rows, kHidden});
+    h = random(state, {rows, kRank});
+    a = random(state, {kExperts, kRank, kHidden}), b = random(state, {kExperts, kHidden, kRank});
+  }
+  at::Tensor times(const at::Tensor& rows, const at::Tensor& w, bool transposed) const {
+    return grouped_product(rows, w, transposed, offsets, kKernel);
+  }
+  void add_times(const at::Tensor& rows, const at::Tensor& w, bool transposed,
+                 const at::Tensor& sum) const {
+    add_grouped_product(rows, w, transposed, offsets, kKernel, sum);
+  }
+};
+
+void pairs_forward(benchmark::State& state) {
+  const Pairs p(state);
+  measure(state, 2 * p.flops, 0, [&] {
+    if (state.range(2) == 1)
+      p.add_times(p.times(p.x, p.a, false).mul_(0.5), p.b, false, p.y);
+    else
+      p.y.add(p.times(p.times(p.x, p.a, false), p.b, false), 0.5);
+  });
+}
+
+void pairs_backward(benchmark::State& state) {
+  const Pairs p(state);
+  measure(state, 4 * p.flops, 0, [&] {
+    const bool in_place = state.range(2) == 1;
+    const at::Tensor dy = in_place ? p.dy : p.dy.mul(0.5);
+    add_grouped_product_of_rows(dy, p.h, p.offsets, kKernel, p.db);
+    const at::Tensor dh = p.times(dy, p.b, true);
+    if (in_place) dh.mul_(0.5);
+    add_grouped_product_of_rows(dh, p.x, p.offsets, kKernel, p.da);
+    if (in_place)
+      p.add_times(dh, p.a, true, p.dx);
+    else
+      p.dx.add_(p.times(dh, p.a, true));
+  });
+}
+
 // Products of the causal half: two forward, five backward.
 constexpr double kHalf = kTokens * kHeads * 512.0 * kWidth;  // multiply-adds of one, x 2 / 2
 
@@ -221,6 +276,8 @@ void adamw(benchmark::State& state) {  // 16 M parameters; always float32
 MOESAIC_BENCH_OP(linear_forward);
 MOESAIC_BENCH_OP(linear_input_gradient);
 MOESAIC_BENCH_OP(linear_weight_gradient);
+BENCHMARK(pairs_forward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
+BENCHMARK(pairs_backward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
 BENCHMARK(expert_forward)->ArgsProduct({{0, 1}, {1, 16, 37, 512}})->Unit(benchmark::kMicrosecond);
 MOESAIC_BENCH_OP(attention_forward);
 MOESAIC_BENCH_OP(attention_backward);

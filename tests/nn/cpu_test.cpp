@@ -19,6 +19,7 @@
 #include <ATen/ops/silu.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -150,6 +151,18 @@ TEST(BlockedProduct, EqualsMmForEveryRestOfABlock) {
           expect_near(room.narrow(1, 3, n), wanted, rounding, "transposed " + what);
           cpu::product_plain(a, b.t().contiguous(), room.narrow(1, 3, n));
           expect_near(room.narrow(1, 3, n), wanted, rounding, "plain " + what);
+          const auto before = at::randn({m, n + 7}).to(dtype);
+          const auto sums = wanted.add(before.narrow(1, 3, n).to(at::kDouble));
+          for (const bool plain : {false, true}) {
+            room.copy_(before);
+            if (plain)
+              cpu::product_plain(a, b.t().contiguous(), room.narrow(1, 3, n), true);
+            else
+              cpu::product_transposed(a, b, room.narrow(1, 3, n), true);
+            expect_near(room.narrow(1, 3, n), sums, 2 * rounding, "added " + what);
+            EXPECT_TRUE(at::equal(room.narrow(1, 0, 3), before.narrow(1, 0, 3))) << what;
+          }
+          cpu::product_plain(a, b.t().contiguous(), room.narrow(1, 3, n));
           if (dtype == at::kBFloat16) {
             const auto same = at::empty({m, n}, dtype);
             cpu::product_plain(a, b.t().to(at::kFloat).contiguous(), same);
@@ -191,6 +204,25 @@ TEST(Product, TakesAnyNumberOfColumnsRowsAndStridesInBFloat16) {
       const double allowed = cpu::has_blocked_product(at::kBFloat16) ? 1e-5 : 4e-3;
       expect_near(sum, at::mm(a.t().to(at::kDouble), a.to(at::kDouble)), allowed, "sum over rows");
     }
+}
+
+// Rows of adapters: few columns one way, few to add up the other way.
+TEST(Product, IsAddedToWhatIsThere) {
+  for (const auto kernel : {MatmulKernel::kMkl, MatmulKernel::kOneDnn})
+    for (const auto dtype : kDtypes)
+      for (const std::int64_t rows : {0, 1, 4, 37})
+        for (const bool transposed : {false, true}) {
+          const auto a = random({rows, 16}, dtype);
+          const auto b = transposed ? random({16, 40}, dtype).t() : random({40, 16}, dtype);
+          const auto sum = random({rows, 44}, dtype), before = sum.clone();
+          add_product(a, b, kernel, sum.narrow(1, 0, 40));
+          const auto wanted = before.to(at::kDouble);
+          wanted.narrow(1, 0, 40).add_(at::mm(a.to(at::kDouble), b.t().to(at::kDouble)));
+          if (rows > 0) expect_near(sum, wanted, tolerance(dtype), format("{} rows", rows));
+          const auto same = sum.clone();
+          add_product(a, at::zeros_like(b), kernel, sum.narrow(1, 0, 40));
+          EXPECT_TRUE(at::equal(sum, same)) << "zeros change a bit";
+        }
 }
 
 TEST(Exponential, IsThatOfTheMathLibraryToAFewUnits) {

@@ -30,6 +30,15 @@ TEST(GroupedProduct, InOneCallGivesTheProductsOfEachGroup) {
     EXPECT_TRUE(at::allclose(y, loop(x, false), close, close));
     EXPECT_TRUE(at::allclose(dx, loop(dy, true), close, close));
 
+    for (const bool transposed : {false, true}) {
+      const auto& rows = transposed ? dy : x;
+      const auto there = at::randn({kRows, transposed ? kIn : kOut}).to(dtype);
+      const auto added = there.clone();
+      add_grouped_product(rows, w, transposed, offsets, MatmulKernel::kMkl, added);
+      EXPECT_TRUE(at::allclose(added.to(at::kFloat),
+                               there.to(at::kFloat).add(loop(rows, transposed)), close, close));
+    }
+
     const auto sum = at::randn({kGroups, kOut, kIn}), expected = sum.clone();
     in_one_call::add_grouped_product_of_rows(dy, x, offsets, sum);
     add_grouped_product_of_rows(dy, x, offsets, MatmulKernel::kMkl, expected);

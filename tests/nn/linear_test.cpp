@@ -20,8 +20,8 @@ class LowRank : public LinearAdapter {
  public:
   LowRank(const Parameter& a, const Parameter& b) : a_(a), b_(b) {}
   at::Tensor apply(const ForwardContext& context, const at::Tensor& x_TK,
-                   const at::Tensor& y_TN) const override {
-    return y_TN.add(b_.forward(context, a_.forward(context, x_TK)).mul(2));
+                   const MapOfRows& map) const override {
+    return map(x_TK).add(b_.forward(context, a_.forward(context, x_TK)).mul(2));
   }
 
  private:
@@ -32,8 +32,8 @@ class GroupedLowRank : public GroupedLinearAdapter {
  public:
   GroupedLowRank(const Parameter& a, const Parameter& b) : a_(a), b_(b) {}
   at::Tensor apply(const ForwardContext& context, const at::Tensor& x_RK, const RowGroups& groups,
-                   const at::Tensor& y_RN) const override {
-    return y_RN.add(b_.forward(context, a_.forward(context, x_RK, groups), groups).mul(2));
+                   const MapOfRows& map) const override {
+    return map(x_RK).add(b_.forward(context, a_.forward(context, x_RK, groups), groups).mul(2));
   }
 
  private:

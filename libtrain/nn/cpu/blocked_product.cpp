@@ -72,31 +72,32 @@ std::int64_t padded_depth(std::int64_t n) {
   return kNarrow<T> ? (n + 63) / 64 * 64 : n;
 }
 
-// One block of columns of out = a b, a piece of the depth at a time.
+// One block of columns of out = a b, or out += a b, a piece of the depth at a time.
 template <class T>
 class ColumnBlock {
  public:
-  ColumnBlock(const Matrix<T>& a, const Matrix<T>& out, Piece columns)
+  ColumnBlock(const Matrix<T>& a, const Matrix<T>& out, Piece columns, bool add)
       : a_(a),
         out_(out),
         columns_(columns),
+        add_(add),
         sums_(kNarrow<T> && a.columns > kDepth<T> ? a.rows * columns.size : 0) {}
 
   /// b: right operand of this piece.
-  void add(Piece depth, const T* b, std::int64_t ldb) const {
+  void multiply(Piece depth, const T* b, std::int64_t ldb) const {
     const auto blocks = (a_.rows + kRows - 1) / kRows;
     at::parallel_for(0, blocks, 4, [&](std::int64_t first, std::int64_t last) {
       const TileRegion region;
       const Buffer<float> own(kNarrow<T> ? kRows * kColumns<T> : 0);
       const std::int64_t begin = first * kRows;
       for_each_piece(std::min(last * kRows, a_.rows) - begin, kRows, [&](Piece rows) {
-        add_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
+        multiply_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
       });
     });
   }
 
  private:
-  void add_tile(Piece rows, Piece depth, const T* b, std::int64_t ldb, float* own) const {
+  void multiply_tile(Piece rows, Piece depth, const T* b, std::int64_t ldb, float* own) const {
     const TileShape shape{rows.size, columns_.size, depth.size, a_.ld, ldb, out_.ld};
     const T* const a = a_.at(rows.begin, depth.begin);
     T* const out = out_.at(rows.begin, columns_.begin);
@@ -106,47 +107,48 @@ class ColumnBlock {
       const bool one_piece = a_.columns <= kDepth<T>;
       float* const sum = one_piece ? own : sums_() + rows.begin * columns_.size;
       tile_product(summed, a, b, sum, depth.begin > 0);
-      if (depth.begin + depth.size == a_.columns)
-        round_tile(rows.size, columns_.size, sum, columns_.size, out, out_.ld);
+      if (depth.begin + depth.size < a_.columns) return;
+      (add_ ? add_tile : round_tile)(rows.size, columns_.size, sum, columns_.size, out, out_.ld);
     } else {
-      tile_product(shape, a, b, out, depth.begin > 0);
+      tile_product(shape, a, b, out, add_ || depth.begin > 0);
     }
   }
 
   const Matrix<T>&a_, &out_;
   Piece columns_;
+  bool add_;
   Buffer<float> sums_;  // of all rows, where they do not fit the result
 };
 
 // Calls multiply(block, columns, depth) for all blocks of columns and pieces of the depth.
 template <class T, class Multiply>
-void for_each_block(const Matrix<T>& a, const Matrix<T>& out, const Multiply& multiply) {
+void for_each_block(const Matrix<T>& a, const Matrix<T>& out, bool add, const Multiply& multiply) {
   for_each_piece(out.columns, kColumns<T>, [&](Piece columns) {
-    const ColumnBlock<T> block(a, out, columns);
+    const ColumnBlock<T> block(a, out, columns, add);
     for_each_depth<T>(a.columns, kDepth<T>, [&](Piece depth) { multiply(block, columns, depth); });
   });
 }
 
 template <class T, class B>
-void multiply_transposed(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out) {
+void multiply_transposed(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out, bool add) {
   const Buffer<T> panel(kDepth<T> * kColumns<T>);
-  for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
+  for_each_block(a, out, add, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
     pack_right_transposed(columns.size, depth.size, b.at(columns.begin, depth.begin), b.ld, panel(),
                           columns.size);
-    block.add(depth, panel(), columns.size);
+    block.multiply(depth, panel(), columns.size);
   });
 }
 
 template <class T, class B>
-void multiply_plain(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out) {
+void multiply_plain(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out, bool add) {
   const Buffer<T> panel(kNarrow<T> ? kDepth<T> * kColumns<T> : 0);
-  for_each_block(a, out, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
+  for_each_block(a, out, add, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
     const B* const rows = b.at(depth.begin, columns.begin);
     if constexpr (kNarrow<T>) {
       pack_right(depth.size, columns.size, depth.size, rows, b.ld, panel(), columns.size);
-      block.add(depth, panel(), columns.size);
+      block.multiply(depth, panel(), columns.size);
     } else {
-      block.add(depth, rows, b.ld);
+      block.multiply(depth, rows, b.ld);
     }
   });
 }
@@ -208,17 +210,19 @@ bool has_blocked_product(at::ScalarType dtype) {
   return dtype == at::kFloat || (dtype == at::kBFloat16 && has_bfloat16_tiles());
 }
 
-void product_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN) {
+void product_transposed(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN,
+                        bool add) {
   with_operands(a_MK, b_NK, [&](auto a, auto b) {
     using T = decltype(a);
-    multiply_transposed(Matrix<T>(a_MK), Matrix<decltype(b)>(b_NK), Matrix<T>(out_MN));
+    multiply_transposed(Matrix<T>(a_MK), Matrix<decltype(b)>(b_NK), Matrix<T>(out_MN), add);
   });
 }
 
-void product_plain(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN) {
+void product_plain(const at::Tensor& a_MK, const at::Tensor& b_KN, const at::Tensor& out_MN,
+                   bool add) {
   with_operands(a_MK, b_KN, [&](auto a, auto b) {
     using T = decltype(a);
-    multiply_plain(Matrix<T>(a_MK), Matrix<decltype(b)>(b_KN), Matrix<T>(out_MN));
+    multiply_plain(Matrix<T>(a_MK), Matrix<decltype(b)>(b_KN), Matrix<T>(out_MN), add);
   });
 }
 

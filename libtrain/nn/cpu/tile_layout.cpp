@@ -39,6 +39,11 @@ void copy_rows(std::int64_t rows, std::int64_t n, std::int64_t k, const T* in, s
   for (std::int64_t r = rows; r < k; ++r) std::fill_n(out + r * out_ld, n, T{0});
 }
 
+MOESAIC_SIMD void add_row(const float* in, std::int64_t n, BFloat16* out) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < n; ++i) out[i] = narrow<BFloat16>(widen(out[i]) + in[i]);
+}
+
 // out[i] = (a[i], b[i]), or (a[i], 0) where b is null
 MOESAIC_SIMD void interleave(const BFloat16* a, const BFloat16* b, std::int64_t n, BFloat16* out) {
   auto* pair = reinterpret_cast<std::uint32_t*>(out);
@@ -145,6 +150,11 @@ void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* 
 void round_tile(std::int64_t rows, std::int64_t columns, const float* in, std::int64_t in_ld,
                 BFloat16* out, std::int64_t out_ld) {
   for (std::int64_t r = 0; r < rows; ++r) round_row(in + r * in_ld, columns, out + r * out_ld);
+}
+
+void add_tile(std::int64_t rows, std::int64_t columns, const float* in, std::int64_t in_ld,
+              BFloat16* out, std::int64_t out_ld) {
+  for (std::int64_t r = 0; r < rows; ++r) add_row(in + r * in_ld, columns, out + r * out_ld);
 }
 
 }  // namespace moesaic::cpu

@@ -50,5 +50,8 @@ void pack_right(std::int64_t rows, std::int64_t n, std::int64_t k, const float* 
 /// out = in, rounded.
 void round_tile(std::int64_t rows, std::int64_t columns, const float* in, std::int64_t in_ld,
                 c10::BFloat16* out, std::int64_t out_ld);
+/// out += in, rounded once.
+void add_tile(std::int64_t rows, std::int64_t columns, const float* in, std::int64_t in_ld,
+              c10::BFloat16* out, std::int64_t out_ld);
 
 }  // namespace moesaic::cpu

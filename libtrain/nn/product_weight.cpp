@@ -1,0 +1,62 @@
+#include "nn/product_weight.h"
+
+#include <utility>
+
+#include "core/error.h"
+#include "nn/cpu/row_product.h"
+#include "nn/grouped_product.h"
+
+namespace moesaic {
+namespace {
+
+// A weight that is converted for each product is converted piece by piece where a product can do
+// that. Products of few rows take no pieces.
+bool goes_as_it_is(const ForwardContext& context, const Parameter& weight, const at::Tensor& x,
+                   bool grouped) {
+  const at::ScalarType dtype = x.scalar_type();
+  const bool converts = context.weights.converts(weight, dtype);
+  const bool rounds = rounds_right(dtype, weight.tensor, context.matmul);
+  if (grouped) return converts || rounds;
+  if (weight.quantised.defined()) return false;
+  return x.size(0) > cpu::kFewRows ? converts && rounds : widens_right(x, weight.tensor);
+}
+
+}  // namespace
+
+ProductWeight::ProductWeight(const ForwardContext& context, const Parameter& weight,
+                             const at::Tensor& x, std::optional<GroupOffsets> offsets)
+    : context_(context),
+      weight_(weight),
+      offsets_(std::move(offsets)),
+      dtype_(x.scalar_type()),
+      as_it_is_(goes_as_it_is(context, weight, x, offsets_.has_value())) {}
+
+at::Tensor ProductWeight::get() const {
+  return as_it_is_ ? weight_.tensor : context_.weights.get(weight_, dtype_);
+}
+
+at::Tensor ProductWeight::times(const at::Tensor& x, bool transposed) const {
+  const auto progress = [this] { context_.world.progress(); };
+  if (!offsets_) {
+    const at::Tensor w = get();
+    const at::Tensor y = product(x, transposed ? w.t() : w, context_.matmul);
+    progress();
+    return y;
+  }
+  return weight_.quantised.defined()
+             ? grouped_product(x, weight_.quantised, transposed, *offsets_, context_.matmul,
+                               progress)
+             : grouped_product(x, get(), transposed, *offsets_, context_.matmul, progress);
+}
+
+void ProductWeight::add_times(const at::Tensor& x, bool transposed, const at::Tensor& sum) const {
+  MOESAIC_ASSERT(!weight_.quantised.defined());
+  const auto progress = [this] { context_.world.progress(); };
+  const at::Tensor w = get();
+  if (offsets_)
+    return add_grouped_product(x, w, transposed, *offsets_, context_.matmul, sum, progress);
+  add_product(x, transposed ? w.t() : w, context_.matmul, sum);
+  progress();
+}
+
+}  // namespace moesaic
