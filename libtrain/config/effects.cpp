@@ -4,6 +4,7 @@
 
 #include "config/check.h"
 #include "config/schema.h"
+#include "config/tasks.h"
 #include "core/error.h"
 
 namespace moesaic {
@@ -60,10 +61,11 @@ void check_completions(const Recipe& recipe, const EffectCheck& check) {
     return source.format == "auto" || source.format == "prompt_completion" ||
            source.format == "chat";
   };
-  const auto any = [&](const std::vector<SourceOptions>& sources) {
-    return std::any_of(sources.begin(), sources.end(), may_have_some);
+  const auto any = [&](const SourceList& list) {
+    return std::any_of(list.sources.begin(), list.sources.end(), may_have_some);
   };
-  if (any(recipe.data.train) || any(recipe.data.valid)) return;
+  const std::vector<SourceList> lists = source_lists(recipe);
+  if (std::any_of(lists.begin(), lists.end(), any)) return;
   check.unused("data.chat_template", "no source has format chat or prompt_completion");
 }
 

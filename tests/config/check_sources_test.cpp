@@ -46,6 +46,30 @@ TEST(CheckSources, ImagesGoWithAClassifierAlone) {
                   "tokens; those of type mlp read images"});
 }
 
+TEST(CheckSources, ConversationsNeedATemplate) {
+  const std::string chat = "{path: a.jsonl, format: chat}";
+  EXPECT_EQ(problems(kTokens, {"data.train=[{path: b.txt}, " + chat + "]"}),
+            Lines{"data.train[1].format: is chat, which needs a chat template, and the tokenizer "
+                  "byte has none: name a file with one in data.chat_template"});
+  const testing::TemporaryFolder folder;
+  const std::string given = "data.chat_template=" + folder.file("t.jinja", "{{ messages }}");
+  EXPECT_EQ(problems(kTokens, {"data.train=[" + chat + "]", given}), Lines{});
+}
+
+// Wherever the sources are.
+TEST(CheckSources, ATemplateHasItsEffectInReplayToo) {
+  const testing::TemporaryFolder folder;
+  const std::string given = "data.chat_template=" + folder.file("t.jinja", "{{ messages }}");
+  const auto with = [&](const std::string& kind) {
+    const std::string source = "{path: b.jsonl, format: " + kind + "}";
+    return problems(kTokens, {given, "continual={method: none, replay: {share: 0.5, sources: [" +
+                                         source + "]}}"});
+  };
+  EXPECT_EQ(with("chat"), Lines{});
+  ASSERT_EQ(with("jsonl").size(), 1U);
+  EXPECT_NE(with("jsonl")[0].find("data.chat_template: has no effect"), std::string::npos);
+}
+
 TEST(CheckSources, KeysOfImagesAreRightOrHaveNoEffect) {
   const std::string no_warmup = "schedule.warmup_steps=0";
   const auto with = [&](const std::string& keys) {
