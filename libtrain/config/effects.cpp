@@ -145,7 +145,8 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
   const EffectCheck check(recipe, places, problems);
   if (recipe.model.upcycle.num_experts == 0)
     check.unused("model.upcycle", "model.upcycle.num_experts is 0");
-  if (!is_moe) check.unused("moe", "the model is dense");
+  for (const char* key : {"moe", "adapt.lora.router"})
+    if (!is_moe) check.unused(key, "the model is dense");
   if (is_moe) check_moe(recipe, check);
   if (recipe.optimizer.type == "sgd") {
     for (const char* key : {"optimizer.betas", "optimizer.eps"})
@@ -156,6 +157,8 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
   if (recipe.schedule.type == "constant")
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
+  if (recipe.eval.every_steps == 0)
+    check.unused("eval.patience", "eval.every_steps is 0: there is one evaluation, at the end");
   if (recipe.train.restarts == 0) check.unused("train.restart_window_s", "train.restarts is 0");
   check_weights(recipe, check);
   if (options.reads_features()) {

@@ -1,6 +1,8 @@
 // Which sources go with which model.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "config/recipe_reader.h"
 #include "support/temporary_folder.h"
 
@@ -68,6 +70,18 @@ TEST(CheckSources, ATemplateHasItsEffectInReplayToo) {
   EXPECT_EQ(with("chat"), Lines{});
   ASSERT_EQ(with("jsonl").size(), 1U);
   EXPECT_NE(with("jsonl")[0].find("data.chat_template: has no effect"), std::string::npos);
+}
+
+TEST(Effects, OfPatienceAndRoutersNeedEvaluationsAndExperts) {
+  EXPECT_EQ(problems(kTokens, {"data.valid=[{path: v.txt}]", "eval={every_steps: 0, patience: 2}"}),
+            Lines{"warning: eval.patience: has no effect: eval.every_steps is 0: there is one "
+                  "evaluation, at the end"});
+  const Lines dense = problems(kTokens, {"adapt={lora: {router: lora}}"});
+  EXPECT_EQ(std::count(dense.begin(), dense.end(),
+                       "warning: adapt.lora.router: has no effect: the model is dense"),
+            1);
+  const Lines frozen = problems(kTokens, {"adapt={lora: {router: frozen}}"});
+  EXPECT_EQ(frozen.size() + 1, dense.size());
 }
 
 TEST(CheckSources, KeysOfImagesAreRightOrHaveNoEffect) {
