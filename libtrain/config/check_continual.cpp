@@ -88,9 +88,8 @@ bool keeps_anchors_of_changes(const Recipe& recipe) {
   const ContinualOptions& continual = *recipe.continual;
   if (!continual.tasks.empty() || continual.importance.size() > 1) return true;
   if (!recipe.adapt || !recipe.adapt->lora) return false;
-  // PiSSA's factors are not 0 where the run starts, nor are those that l2 goes on from.
-  const bool from_starting_weights = continual.method == "l2" && continual.importance.empty();
-  return recipe.adapt->lora->is_pissa() || (from_starting_weights && recipe.adapt->from);
+  // Then the factors are not 0 where the run starts.
+  return recipe.adapt->lora->is_pissa() || recipe.adapt->from;
 }
 
 void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,

@@ -2,7 +2,6 @@
 
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
@@ -52,8 +51,6 @@ std::vector<LowRankPair> low_rank_pairs(const Recipe& recipe, const arch::Option
     const Parameter* b = parameters.find(lora_b_name(target.weight));
     if (a == nullptr || b == nullptr) continue;  // trained in full
     pairs.push_back({*parameters.find(target.weight), *a, *b, target.scale,
-                     parameters.find(lora_a_start_name(target.weight)),
-                     parameters.find(lora_b_start_name(target.weight)),
                      parameters.find(lora_magnitude_name(target.weight))});
   }
   return pairs;
@@ -61,12 +58,6 @@ std::vector<LowRankPair> low_rank_pairs(const Recipe& recipe, const arch::Option
 
 at::Tensor change_of(const LowRankPair& pair) {
   return at::matmul(pair.b.tensor, pair.a.tensor).mul_(pair.scale);
-}
-
-at::Tensor change_at_start(const LowRankPair& pair) {
-  if (pair.a_start == nullptr)
-    return at::zeros(pair.weight.tensor.sizes(), pair.a.tensor.options());
-  return at::matmul(pair.b_start->tensor, pair.a_start->tensor).mul_(pair.scale);
 }
 
 void merge(const LowRankPair& pair, at::Tensor whole) {

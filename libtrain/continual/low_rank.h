@@ -18,9 +18,6 @@ struct LowRankPair {
   const Parameter& a;  // [r, K] or [e, r, K]
   const Parameter& b;  // [N, r] or [e, N, r]
   double scale = 1;
-  /// Of PiSSA, what was taken out of the weight: it was weight + scale B_start A_start.
-  const Parameter* a_start = nullptr;
-  const Parameter* b_start = nullptr;
   /// [N] or [e, N]: DoRA brings the rows of weight + scale B A to these lengths.
   const Parameter* magnitude = nullptr;
 };
@@ -31,8 +28,6 @@ std::vector<LowRankPair> low_rank_pairs(const Recipe& recipe, const arch::Option
 
 /// scale B A, shaped like the weight.
 at::Tensor change_of(const LowRankPair& pair);
-/// Of the weight of the model that the run starts from: scale B_start A_start, or 0.
-at::Tensor change_at_start(const LowRankPair& pair);
 /// `whole`, which holds the values of the weight, becomes what the pair makes of it.
 void merge(const LowRankPair& pair, at::Tensor whole);
 

@@ -1,6 +1,5 @@
 #include "continual/make_continual.h"
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -37,13 +36,13 @@ void recall(const ContinualSubject& subject, const RankContext& context, Remembe
     return read_importances(context, paths[i], subject.parameters,
                             last ? std::optional<std::string>(subject.digest) : std::nullopt);
   };
-  const auto& pairs = remembered.pairs();
-  const bool rounded = std::any_of(pairs.begin(), pairs.end(), [](const LowRankPair& pair) {
-    return pair.weight.storage != arch::Storage::kMaster;
-  });
-  const Importance newest = rounded && !paths.empty() ? read(paths.size() - 1) : Importance();
+  if (paths.empty()) return;
+  // Weights that are kept in fewer bits, or without what PiSSA took out, only the file has whole.
+  const bool relative = !remembered.pairs().empty() && keeps_anchors_of_changes(subject.recipe);
+  const Importance newest = relative ? read(paths.size() - 1) : Importance();
   for (std::size_t i = 0; i < paths.size(); ++i) {
-    remembered.join(context, read(i), newest);
+    const bool have = relative && i + 1 == paths.size();
+    remembered.join(context, have ? newest : read(i), newest);
     context.log.info("importances from {}", paths[i]);
   }
 }

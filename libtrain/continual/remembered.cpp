@@ -79,10 +79,9 @@ void Remembered::keep(const LowRankPair& pair) {
 
 at::Tensor Remembered::change_to(const LowRankPair& pair, const at::Tensor& anchor,
                                  const Importance& newest) {
-  if (pair.weight.storage == arch::Storage::kMaster) return anchor.sub(pair.weight.tensor);
-  const at::Tensor& base = newest.at(static_cast<std::size_t>(pair.weight.index)).anchor;
-  MOESAIC_ASSERT(base.defined());
-  return anchor.sub(base).add_(change_at_start(pair));
+  if (newest.empty()) return anchor.sub(pair.weight.tensor);
+  const at::Tensor& now = newest.at(static_cast<std::size_t>(pair.weight.index)).anchor;
+  return now.defined() ? anchor.sub(now).add_(change_of(pair)) : change_of(pair);
 }
 
 const Remembered::Of* Remembered::find(const Parameter& parameter) const {

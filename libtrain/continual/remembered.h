@@ -54,8 +54,8 @@ class Remembered {
   /// anchors become the weights. Collective over world. A sum of terms
   /// F (w - a)^2 + f (w - b)^2 is (F + f)(w - mean)^2 + what does not depend on w, so that the
   /// state does not grow with the tasks (cf. Huszar 2017, arXiv 1712.03847).
-  /// `newest`: importances with the anchors of the model that the run starts from, for weights with
-  /// a pair that are kept in fewer bits, and so are not what they were.
+  /// `newest`: importances whose anchors are the model as it is now, before the first step, with
+  /// what its adapters change. Without them the weights with a pair are the anchors without it.
   void join(const RankContext& context, const Importance& learned, const Importance& newest = {});
 
   /// Whether there is something to be kept: until then nothing is pulled.

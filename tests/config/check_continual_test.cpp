@@ -75,7 +75,6 @@ TEST(AnchorsOfChanges, AreKeptWhereTheyAreNotZero) {
   recipe.continual->importance = {"old.h5", "new.h5"};
   EXPECT_TRUE(keeps_anchors_of_changes(recipe));
   recipe.continual->importance.clear();
-  recipe.continual->method = "l2";
   EXPECT_FALSE(keeps_anchors_of_changes(recipe));
   recipe.adapt->from = "adapter";
   EXPECT_TRUE(keeps_anchors_of_changes(recipe));

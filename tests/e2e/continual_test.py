@@ -91,6 +91,18 @@ class ContinualTest(RunTest):
                 self.train(*arguments, "--overwrite", run="split", ranks=2, expert=2)
                 self.assertLess(self.worst(losses, self.losses("split", f"loss_{method}")), 1e-9, (method, lora))
 
+    def test_a_run_that_goes_on_from_an_adapter_starts_at_the_model_with_it(self):
+        self.train(*STEPS, "train.max_steps=2", "adapt={lora: {r: 4}}", run="first")
+        self.moesaic("importance", "--model", self.folder / "old", "--adapter", self.folder / "first", "--recipe",
+                     self.folder / "old.yaml", "--output", self.folder / "first.h5")
+        arguments = (*STEPS, "train.max_steps=2", f"adapt={{from: {self.folder}/first}}")
+        self.train(*arguments, self.continual(method="ewc", **{"lambda": 100, "importance": [str(self.folder / "first.h5")]}))
+        losses = self.losses("run", "loss_ewc")
+        self.assertLess(losses[0], 1e-9)
+        self.assertGreater(losses[1], 0)
+        wrong = self.train(*arguments, self.continual(method="ewc"), run="wrong", expect=3).stderr
+        self.assertIn("are of another model", wrong)
+
     def test_experts_that_are_not_chosen_stay_as_they_are(self):
         self.train(*STEPS, "adapt={esft: {share: 0.3, sample_tokens: 200}}", self.continual(method="ewc", **{"lambda": 10}))
         manifest = json.loads((self.folder / "run/checkpoints/latest/manifest.json").read_text())
