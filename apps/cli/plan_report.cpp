@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arch/cost.h"
+#include "config/check.h"
 #include "config/recipe_reader.h"
 #include "config/silos.h"
 #include "config/tasks.h"
@@ -17,15 +18,14 @@ namespace moesaic::cli {
 namespace {
 
 // What the block continual keeps.
-void count_remembered(const ContinualOptions& continual, arch::CostOptions& sizes) {
-  const std::string& method = continual.method;
+void count_remembered(const Recipe& recipe, arch::CostOptions& sizes) {
+  const std::string& method = recipe.continual->method;
   sizes.old_model = method == "lwf";
   if (method == "none" || method == "lwf") return;
-  const bool changes = !continual.tasks.empty() || continual.importance.size() > 1;
   const std::int64_t importances = method == "l2" ? 0 : 1;
   // Synaptic Intelligence adds to the path of this task while those before pull.
   sizes.remembered = importances + 1 + (method == "si" ? 1 : 0);
-  sizes.remembered_of_adapted = importances + (changes ? 1 : 0);
+  sizes.remembered_of_adapted = importances + (keeps_anchors_of_changes(recipe) ? 1 : 0);
 }
 
 // Of a federation those of one silo.
@@ -59,7 +59,7 @@ arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
       recipe.adapt && recipe.adapt->lora && recipe.adapt->lora->lora_dropout > 0;
   sizes.missing_experts =
       recipe.moe.gate_gradient == "dense_mixer" || recipe.moe.diagnose_every > 0;
-  if (recipe.continual) count_remembered(*recipe.continual, sizes);
+  if (recipe.continual) count_remembered(recipe, sizes);
   return sizes;
 }
 

@@ -12,6 +12,7 @@
 #include "config/recipe_reader.h"
 #include "config/tasks.h"
 #include "core/error.h"
+#include "core/path.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -51,8 +52,20 @@ void look_at_source(const LoadedRecipe& loaded, const SourceOptions& source, con
   }
 }
 
+void look_at_template(const LoadedRecipe& loaded, ProblemList& found) {
+  const char* const key = "data.chat_template";
+  const std::optional<std::string>& path = loaded.recipe.data.chat_template;
+  const Place place = place_of(loaded.places, key);
+  try {
+    if (path && !path_exists(*path)) found.warning(place, key, format("there is no {}", *path));
+  } catch (const Error& error) {
+    found.warning(place, key, error.what());
+  }
+}
+
 std::vector<Problem> look_at_data(const LoadedRecipe& loaded) {
   ProblemList found;
+  look_at_template(loaded, found);
   for (const auto& [name, sources] : source_lists(loaded.recipe)) {
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const SourceOptions& source = sources[i];

@@ -187,6 +187,21 @@ bool holds_text(const SourceOptions& source) {
   }
 }
 
+// Conversations become text by a template, of which the tokenizer of bytes has none.
+void check_template(const Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (recipe.data.chat_template || recipe.tokenizer != "byte") return;
+  for (const SourceList& list : source_lists(recipe)) {
+    for (std::size_t i = 0; i < list.sources.size(); ++i) {
+      if (list.sources[i].format != "chat") continue;
+      const std::string source = format("{}[{}].format", list.key, i);
+      problems.error(place_of(places, source), source,
+                     "is chat, which needs a chat template, and the tokenizer byte has none: name "
+                     "a file with one in data.chat_template");
+      return;
+    }
+  }
+}
+
 void check_tokens(const Recipe& recipe, const arch::Options& options, const Places& places,
                   ProblemList& problems) {
   constexpr std::int64_t kByteTokens = 257;  // 256 bytes and end of text
@@ -196,6 +211,7 @@ void check_tokens(const Recipe& recipe, const arch::Options& options, const Plac
                    format("'{}' is neither byte nor a tokenizer.json nor a folder with one",
                           recipe.tokenizer));
   }
+  check_template(recipe, places, problems);
   if (text && recipe.tokenizer == "byte" && options.vocab_size < kByteTokens) {
     problems.error(place_of(places, "model.config.vocab_size"), "model.config.vocab_size",
                    format("is {}; the byte tokenizer needs {}", options.vocab_size, kByteTokens));

@@ -47,6 +47,9 @@ void check_federated(const Recipe& recipe, const Places& places, ProblemList& pr
 /// What is wrong with a run by a method that has neither importances nor tasks.
 std::string nothing_to_pull_to(const std::string& method);
 
+/// Whether the anchors of what adapters change are kept; else they are 0, as adapters begin.
+bool keeps_anchors_of_changes(const Recipe& recipe);
+
 /// Warnings for keys that were set and change nothing.
 void warn_without_effect(const Recipe& recipe, const arch::Options& options, const Places& places,
                          ProblemList& problems);

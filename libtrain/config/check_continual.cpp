@@ -84,6 +84,14 @@ std::string nothing_to_pull_to(const std::string& method) {
       method);
 }
 
+bool keeps_anchors_of_changes(const Recipe& recipe) {
+  const ContinualOptions& continual = *recipe.continual;
+  if (!continual.tasks.empty() || continual.importance.size() > 1) return true;
+  if (!recipe.adapt || !recipe.adapt->lora) return false;
+  // Then the factors are not 0 where the run starts.
+  return recipe.adapt->lora->is_pissa() || recipe.adapt->from;
+}
+
 void check_continual(const Recipe& recipe, const arch::Options& options, const Places& places,
                      ProblemList& problems) {
   if (!recipe.continual || problems.has_error("continual")) return;

@@ -4,6 +4,7 @@
 
 #include "config/check.h"
 #include "config/schema.h"
+#include "config/tasks.h"
 #include "core/error.h"
 
 namespace moesaic {
@@ -60,10 +61,11 @@ void check_completions(const Recipe& recipe, const EffectCheck& check) {
     return source.format == "auto" || source.format == "prompt_completion" ||
            source.format == "chat";
   };
-  const auto any = [&](const std::vector<SourceOptions>& sources) {
-    return std::any_of(sources.begin(), sources.end(), may_have_some);
+  const auto any = [&](const SourceList& list) {
+    return std::any_of(list.sources.begin(), list.sources.end(), may_have_some);
   };
-  if (any(recipe.data.train) || any(recipe.data.valid)) return;
+  const std::vector<SourceList> lists = source_lists(recipe);
+  if (std::any_of(lists.begin(), lists.end(), any)) return;
   check.unused("data.chat_template", "no source has format chat or prompt_completion");
 }
 
@@ -143,7 +145,8 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
   const EffectCheck check(recipe, places, problems);
   if (recipe.model.upcycle.num_experts == 0)
     check.unused("model.upcycle", "model.upcycle.num_experts is 0");
-  if (!is_moe) check.unused("moe", "the model is dense");
+  for (const char* key : {"moe", "adapt.lora.router"})
+    if (!is_moe) check.unused(key, "the model is dense");
   if (is_moe) check_moe(recipe, check);
   if (recipe.optimizer.type == "sgd") {
     for (const char* key : {"optimizer.betas", "optimizer.eps"})
@@ -154,6 +157,8 @@ void warn_without_effect(const Recipe& recipe, const arch::Options& options, con
   if (recipe.schedule.type == "constant")
     check.unused("schedule.min_ratio", "the schedule is constant");
   if (recipe.data.valid.empty()) check.unused("eval.every_steps", "there is no data.valid");
+  if (recipe.eval.every_steps == 0)
+    check.unused("eval.patience", "eval.every_steps is 0: there is one evaluation, at the end");
   if (recipe.train.restarts == 0) check.unused("train.restart_window_s", "train.restarts is 0");
   check_weights(recipe, check);
   if (options.reads_features()) {

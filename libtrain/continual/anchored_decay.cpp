@@ -19,7 +19,11 @@ class DecayingToAnchors : public Optimizer {
       const Remembered::Of* of = remembered_.find(parameter);
       const double decay = parameter.weight_decay.value_or(weight_decay_);
       if (of == nullptr || !parameter.decay || decay == 0) continue;
-      entry.weight().add_(of->anchor, learning_rate * parameter.learning_rate_ratio * decay);
+      const double rate = learning_rate * parameter.learning_rate_ratio * decay;
+      const auto weights = entry.updated_of(entry.weight());
+      const auto anchors = entry.updated_of(of->anchor);
+      for (std::size_t i = 0; i < weights.size(); ++i)
+        at::Tensor(weights[i]).add_(anchors[i], rate);
     }
   }
 

@@ -32,11 +32,10 @@ void keep_pieces(const HandOverAgain& again, std::vector<ParameterUse>& whole) {
 FisherSink::FisherSink(const ParameterSet& parameters, const Options& options)
     : parameters_(parameters), options_(options), states_(parameters.size()) {
   std::int64_t most = 0;
-  at::TensorOptions numbers(options.dtype);
+  const at::TensorOptions numbers = parameters.master_options().dtype(options.dtype);
   for (const Parameter& parameter : parameters) {
     if (!parameter.trainable) continue;
     State& state = at(parameter);
-    numbers = numbers.device(parameter.tensor.device());
     state.sum = at::zeros(parameter.tensor.sizes(), numbers);
     if (parameter.scope == Scope::kExpert)
       state.reached = at::zeros({parameter.tensor.size(0)}, at::kLong);

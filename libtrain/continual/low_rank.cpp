@@ -1,5 +1,6 @@
 #include "continual/low_rank.h"
 
+#include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/zeros_like.h>
 
@@ -49,13 +50,22 @@ std::vector<LowRankPair> low_rank_pairs(const Recipe& recipe, const arch::Option
     const Parameter* a = parameters.find(lora_a_name(target.weight));
     const Parameter* b = parameters.find(lora_b_name(target.weight));
     if (a == nullptr || b == nullptr) continue;  // trained in full
-    pairs.push_back({*parameters.find(target.weight), *a, *b, target.scale});
+    pairs.push_back({*parameters.find(target.weight), *a, *b, target.scale,
+                     parameters.find(lora_magnitude_name(target.weight))});
   }
   return pairs;
 }
 
 at::Tensor change_of(const LowRankPair& pair) {
   return at::matmul(pair.b.tensor, pair.a.tensor).mul_(pair.scale);
+}
+
+void merge(const LowRankPair& pair, at::Tensor whole) {
+  whole.add_(change_of(pair));
+  if (pair.magnitude == nullptr) return;
+  at::Tensor length = at::linalg_vector_norm(whole, 2, at::IntArrayRef{-1}, /*keepdim=*/true);
+  length.masked_fill_(length.eq(0), 1);  // of a row of zeros, which stays one
+  whole.div_(length).mul_(pair.magnitude->tensor.unsqueeze(-1));
 }
 
 LowRankPull low_rank_pull(const LowRankPair& pair, const at::Tensor& importance,

@@ -18,6 +18,8 @@ struct LowRankPair {
   const Parameter& a;  // [r, K] or [e, r, K]
   const Parameter& b;  // [N, r] or [e, N, r]
   double scale = 1;
+  /// [N] or [e, N]: DoRA brings the rows of weight + scale B A to these lengths.
+  const Parameter* magnitude = nullptr;
 };
 
 /// Those of a recipe's run. `parameters`, made from its training_table, must outlive them. Local.
@@ -26,6 +28,8 @@ std::vector<LowRankPair> low_rank_pairs(const Recipe& recipe, const arch::Option
 
 /// scale B A, shaped like the weight.
 at::Tensor change_of(const LowRankPair& pair);
+/// `whole`, which holds the values of the weight, becomes what the pair makes of it.
+void merge(const LowRankPair& pair, at::Tensor whole);
 
 struct LowRankPull {
   at::Tensor d_a, d_b;  // gradients with respect to A and B

@@ -13,13 +13,14 @@
 namespace moesaic {
 namespace {
 
-Remembered::Options remembering(const ContinualOptions& o, const std::string& digest) {
+Remembered::Options remembering(const Recipe& recipe, const std::string& digest) {
+  const ContinualOptions& o = *recipe.continual;
   Remembered::Options options{
       .joining = o.method == "ewc"  ? Joining::kTerm
                  : o.method == "l2" ? Joining::kAnchor
                                     : Joining::kRunning,
       .decay = o.method == "online_ewc" ? o.fisher.decay : 1.0,
-      .changes = !o.tasks.empty() || o.importance.size() > 1,
+      .changes = keeps_anchors_of_changes(recipe),
   };
   // Weights that were drawn know nothing; but where there is one task, the pull is all that l2
   // does.
@@ -30,11 +31,18 @@ Remembered::Options remembering(const ContinualOptions& o, const std::string& di
 // The oldest first; the last one is of the model that the run starts from.
 void recall(const ContinualSubject& subject, const RankContext& context, Remembered& remembered) {
   const auto& paths = subject.recipe.continual->importance;
-  for (std::size_t i = 0; i < paths.size(); ++i) {
+  const auto read = [&](std::size_t i) {
     const bool last = i + 1 == paths.size();
-    remembered.join(context, read_importances(
-                                 context, paths[i], subject.parameters,
-                                 last ? std::optional<std::string>(subject.digest) : std::nullopt));
+    return read_importances(context, paths[i], subject.parameters,
+                            last ? std::optional<std::string>(subject.digest) : std::nullopt);
+  };
+  if (paths.empty()) return;
+  // Weights that are kept in fewer bits, or without what PiSSA took out, only the file has whole.
+  const bool relative = !remembered.pairs().empty() && keeps_anchors_of_changes(subject.recipe);
+  const Importance newest = relative ? read(paths.size() - 1) : Importance();
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    const bool have = relative && i + 1 == paths.size();
+    remembered.join(context, have ? newest : read(i), newest);
     context.log.info("importances from {}", paths[i]);
   }
 }
@@ -45,7 +53,7 @@ void add_penalty(const ContinualSubject& subject, const RankContext& context, Co
     throw Error(ErrorKind::kRecipe, "continual.method: " + nothing_to_pull_to(o.method));
   run.remembered = std::make_unique<Remembered>(
       subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters),
-      subject.ownership, remembering(o, subject.digest));
+      subject.ownership, remembering(subject.recipe, subject.digest));
   recall(subject, context, *run.remembered);
   auto penalty = std::make_unique<Penalty>(*run.remembered,
                                            Penalty::Options{o.method, o.lambda, o.router_lambda});

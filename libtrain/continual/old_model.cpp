@@ -14,9 +14,16 @@ ParameterSet room_like(const ParameterSet& live, const RankContext& context,
   const auto table = arch::parameter_table(arch);
   return ParameterSet(table, {.dtype = master,
                               .initialise = false,
-                              .device = live[0].tensor.device(),
+                              .device = live.master_options().device(),
                               .rank = context.rank(),
                               .plan = context.plan});
+}
+
+void copy_values(const Parameter& from, const Parameter& to) {
+  if (!from.quantised.defined()) return void(at::Tensor(to.tensor).copy_(from.tensor));
+  const at::ScalarType dtype = to.tensor.scalar_type();
+  for (std::int64_t i = 0; i < from.matrices(); ++i)
+    to.matrix(i, dtype).copy_(from.matrix(i, dtype));
 }
 
 }  // namespace
@@ -37,9 +44,8 @@ OldModel::OldModel(const ParameterSet& parameters, std::vector<LowRankPair> pair
 }
 
 void OldModel::take() {
-  for (const Parameter& own : own_) at::Tensor(own.tensor).copy_(live_.find(own.name)->tensor);
-  for (const LowRankPair& pair : pairs_)
-    at::Tensor(own_.find(pair.weight.name)->tensor).add_(change_of(pair));
+  for (const Parameter& own : own_) copy_values(*live_.find(own.name), own);
+  for (const LowRankPair& pair : pairs_) merge(pair, own_.find(pair.weight.name)->tensor);
   computation_.weights.invalidate();
   knows_.fill_(1);
 }

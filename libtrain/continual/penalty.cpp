@@ -1,5 +1,7 @@
 #include "continual/penalty.h"
 
+#include <ATen/ops/zeros_like.h>
+
 #include <algorithm>
 #include <map>
 
@@ -11,6 +13,11 @@ namespace {
 
 void add_of_scope(double value, Scope scope, PartialSums& sums) {
   (scope == Scope::kDense ? sums.dense : sums.experts) += value;
+}
+
+void add_updated(const at::Tensor& pull, const GradientEntry& entry) {
+  const auto from = entry.updated_of(pull), to = entry.updated_of(entry.gradient);
+  for (std::size_t i = 0; i < to.size(); ++i) at::Tensor(to[i]).add_(from[i]);
 }
 
 }  // namespace
@@ -28,8 +35,10 @@ PartialSums Penalty::pull_weights(Gradients& gradients) const {
     const Remembered::Of* of = remembered_.find(entry.parameter);
     const double lambda = lambda_of(entry.parameter);
     if (of == nullptr || lambda == 0 || entry.gradient.numel() == 0) continue;
+    const at::Tensor gradient = entry.updated ? at::zeros_like(entry.gradient) : entry.gradient;
     const double sum = add_quadratic_pull(entry.weight(), of->fisher, of->anchor,
-                                          lambda / gradients.scale, entry.gradient);
+                                          lambda / gradients.scale, gradient);
+    if (entry.updated) add_updated(gradient, entry);  // what stays as it is has a loss alone
     add_of_scope(lambda / 2 * sum, entry.parameter.scope, sums);
   }
   return sums;

@@ -69,11 +69,19 @@ void Remembered::keep(const Parameter& parameter) {
 void Remembered::keep(const LowRankPair& pair) {
   Of& of = of_[pair.weight.index];
   const auto add = [&](const std::string& part) {
-    state_.push_back(entry_like(pair.weight, part, at::zeros_like(pair.weight.tensor)));
+    const at::Tensor zeros = at::zeros(pair.weight.tensor.sizes(), pair.a.tensor.options());
+    state_.push_back(entry_like(pair.weight, part, zeros));
     return state_.back().tensor;
   };
   if (options_.joining != Joining::kAnchor) of.fisher = add("fisher");
-  if (options_.changes) of.anchor = add("anchor");
+  if (options_.changes) of.anchor = add("anchor").copy_(change_of(pair));
+}
+
+at::Tensor Remembered::change_to(const LowRankPair& pair, const at::Tensor& anchor,
+                                 const Importance& newest) {
+  if (newest.empty()) return anchor.sub(pair.weight.tensor);
+  const at::Tensor& now = newest.at(static_cast<std::size_t>(pair.weight.index)).anchor;
+  return now.defined() ? anchor.sub(now).add_(change_of(pair)) : change_of(pair);
 }
 
 const Remembered::Of* Remembered::find(const Parameter& parameter) const {
@@ -95,7 +103,8 @@ double Remembered::join(const Of& of, const at::Tensor& fisher, const at::Tensor
   return 0;
 }
 
-void Remembered::join(const RankContext& context, const Importance& learned) {
+void Remembered::join(const RankContext& context, const Importance& learned,
+                      const Importance& newest) {
   MOESAIC_ASSERT(learned.size() == parameters_.size());
   const bool spread = ownership_.has_value();
   PartialSums others, routers;
@@ -121,7 +130,7 @@ void Remembered::join(const RankContext& context, const Importance& learned) {
     const Of& of = of_.at(pair.weight.index);
     at::Tensor change;
     if (of.anchor.defined())
-      change = anchor.defined() ? anchor.sub(pair.weight.tensor) : change_of(pair);
+      change = anchor.defined() ? change_to(pair, anchor, newest) : change_of(pair);
     const double rest = join(of, fisher, change);
     if (counts_here(context, pair.weight.scope, spread)) count(pair.weight, rest);
   }

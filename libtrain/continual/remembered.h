@@ -36,8 +36,8 @@ class Remembered {
     bool knows = false;
   };
 
-  /// Nothing yet: F is 0 (kAnchor: not there), the anchors are the weights as they are. `ownership`
-  /// as for optimizers. Local. The parameters must outlive it.
+  /// Nothing yet: F is 0 (kAnchor: not there), the anchors are the weights as they are, and the
+  /// changes that there are. `ownership` as for optimizers. Local. The parameters must outlive it.
   Remembered(const ParameterSet& parameters, std::vector<LowRankPair> pairs,
              const Ownership* ownership, const Options& options);
 
@@ -54,7 +54,9 @@ class Remembered {
   /// anchors become the weights. Collective over world. A sum of terms
   /// F (w - a)^2 + f (w - b)^2 is (F + f)(w - mean)^2 + what does not depend on w, so that the
   /// state does not grow with the tasks (cf. Huszar 2017, arXiv 1712.03847).
-  void join(const RankContext& context, const Importance& learned);
+  /// `newest`: importances whose anchors are the model as it is now, before the first step, with
+  /// what its adapters change. Without them the weights with a pair are the anchors without it.
+  void join(const RankContext& context, const Importance& learned, const Importance& newest = {});
 
   /// Whether there is something to be kept: until then nothing is pulled.
   bool knows() const;
@@ -69,6 +71,9 @@ class Remembered {
  private:
   void keep(const Parameter& parameter);
   void keep(const LowRankPair& pair);
+  /// What the anchor of a weight is as a change of it.
+  static at::Tensor change_to(const LowRankPair& pair, const at::Tensor& anchor,
+                              const Importance& newest);
   RowRange rows(const Parameter& parameter) const;
   const Ownership* ownership() const { return ownership_ ? &*ownership_ : nullptr; }
   /// -> what does not depend on w.

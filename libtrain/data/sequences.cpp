@@ -109,9 +109,9 @@ void Sequences::require_targets() const {
     if (targets(i) > 0) return;
   }
   throw Error(ErrorKind::kData,
-              format("{}: none of its {} sequences has a target, the token file says so of all ids",
-                     name(), size_),
-              "make the token file again, with the ids that are to be learned as targets");
+              format("{}: none of its {} sequences has a target", name(), size_),
+              "no id in them may be learned: look for answers with \"train\": false, or that "
+              "data.too_long or the end of the packing cuts off; a token file was made so");
 }
 
 void Sequences::copy_ids(std::int64_t index, std::int64_t* out) const {

@@ -52,7 +52,7 @@ std::string add_model(const Recipe& recipe, const arch::Options& arch, const Ran
   parts.origin = weights.load(*parts.parameters, context);
   load_starting_adapter(recipe, arch, parts.base, *parts.parameters, context);
   begin_adapters(recipe, arch, *parts.parameters, context);
-  return recipe.continual ? weights.digest(context) : "";
+  return recipe.continual ? weights.digest(recipe, context) : "";
 }
 
 AccumulatingSink& make_sink(const Recipe& recipe, const RankContext& context,

@@ -25,7 +25,7 @@ std::string exchange_folder(const std::string& run_dir) { return run_dir + "/exc
 std::string starting_digest(const Recipe& recipe, const TrainingParts& parts,
                             const RankContext& context) {
   if (!parts.base.is_null()) return parts.base.at("digest").get<std::string>();
-  return StartingWeights(recipe, architecture_of(recipe), context).digest(context);
+  return StartingWeights(recipe, architecture_of(recipe), context).digest(recipe, context);
 }
 
 std::string digest_of_tokenizer(const TrainingParts& parts) {

@@ -1,6 +1,7 @@
 #include "engine/starting_weights.h"
 
 #include "core/error.h"
+#include "store/adapted_source.h"
 #include "store/adapter_checkpoint.h"
 #include "store/upcycled_source.h"
 
@@ -16,13 +17,17 @@ std::set<std::string> lacking(const arch::Options& arch, const arch::Options& we
   return names;
 }
 
+std::unique_ptr<ModelSource> open_source(const Recipe& recipe, const RankContext& context) {
+  return upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle,
+                  recipe.seed);
+}
+
 }  // namespace
 
 StartingWeights::StartingWeights(const Recipe& recipe, const arch::Options& arch,
                                  const RankContext& context) {
   if (!recipe.model.from) return;
-  source_ =
-      upcycled(ModelSource::open(context, *recipe.model.from), recipe.model.upcycle, recipe.seed);
+  source_ = open_source(recipe, context);
   anew_ = lacking(arch, source_->arch());
   if (!recipe.adapt || !recipe.adapt->lora) return;
   base_ = AdapterBase{source_->path(), source_->digest(context)}.to_json();
@@ -35,8 +40,10 @@ StartingWeights::StartingWeights(const Recipe& recipe, const arch::Options& arch
   }
 }
 
-std::string StartingWeights::digest(const RankContext& context) const {
+std::string StartingWeights::digest(const Recipe& recipe, const RankContext& context) const {
   if (!source_) return {};
+  if (recipe.adapt && recipe.adapt->lora && recipe.adapt->from)
+    return adapted(context, open_source(recipe, context), *recipe.adapt->from)->digest(context);
   return base_.is_null() ? source_->digest(context) : base_.at("digest").get<std::string>();
 }
 

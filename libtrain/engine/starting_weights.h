@@ -23,8 +23,9 @@ class StartingWeights {
   /// What adapters of the run belong to, for its checkpoints; null where they hold all weights.
   const Json& base() const { return base_; }
 
-  /// ModelSource::digest; "" without model.from. Collective over world.
-  std::string digest(const RankContext& context) const;
+  /// ModelSource::digest of the model that the run of `recipe` starts from, with the adapter at
+  /// adapt.from; "" without model.from. Collective over world.
+  std::string digest(const Recipe& recipe, const RankContext& context) const;
 
   /// Fills what they have of `parameters`; the rest keeps its values, and the log says so. ->
   /// what the weights brought along. Collective over world.

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <numeric>
 #include <utility>
 
@@ -93,6 +94,14 @@ void ParameterSet::add(Parameter parameter) {
 const Parameter* ParameterSet::find(const std::string& name) const {
   const auto found = index_of_.find(name);
   return found == index_of_.end() ? nullptr : &parameters_[found->second];
+}
+
+at::TensorOptions ParameterSet::master_options() const {
+  const auto master = std::find_if(begin(), end(), [](const Parameter& parameter) {
+    return parameter.storage == arch::Storage::kMaster;
+  });
+  MOESAIC_ASSERT(master != end());  // embedding and norms are
+  return master->tensor.options().requires_grad(false);
 }
 
 std::int64_t ParameterSet::global_count() const {

@@ -67,6 +67,9 @@ class ParameterSet {
 
   const Parameter* find(const std::string& name) const;  // nullptr when absent
   std::int64_t global_count() const;  // values over all parameters, each counted once
+  /// Dtype and device of the masters, and so of what is kept beside any parameter, also beside one
+  /// that is itself kept in fewer bits.
+  at::TensorOptions master_options() const;
 
  private:
   void add(Parameter parameter);

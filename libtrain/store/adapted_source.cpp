@@ -95,7 +95,7 @@ HubOrigin AdaptedSource::origin(const RankContext& context) const {
 }
 
 std::string AdaptedSource::digest_here(const std::function<void()>& alive) const {
-  if (own_) return adapter_->digest();  // which has that of the base
+  if (adapter_->names_base()) return adapter_->digest();
   return Digest().update(base_->digest_here(alive)).update(adapter_->digest()).hex();
 }
 

@@ -48,8 +48,9 @@ class AdapterRows {
   /// Rows [first, first + count) of whole values.
   virtual at::Tensor saved(const std::string& weight, std::int64_t first,
                            std::int64_t count) const = 0;
-  /// Of all values.
+  /// Of all values; with names_base() also of the model that they belong to.
   virtual std::string digest() const = 0;
+  virtual bool names_base() const { return false; }
 
   Adapter whole() const;
 

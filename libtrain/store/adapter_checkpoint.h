@@ -48,6 +48,7 @@ class AdapterCheckpoint : public AdapterRows {
     return rows_.rows(weight, first, count);
   }
   std::string digest() const override { return digest_; }
+  bool names_base() const override { return true; }
 
  private:
   CheckpointRows rows_;

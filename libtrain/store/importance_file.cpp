@@ -1,7 +1,6 @@
 #include "store/importance_file.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -99,13 +98,13 @@ void check_datasets(const Hdf5File& file, const ParameterSet& parameters) {
                            "make them of this model with moesaic importance");
 }
 
-// This rank's rows.
+// This rank's rows, as in the file.
 at::Tensor read_value(const Hdf5File& file, const std::string& name, const Parameter& parameter) {
   const Hdf5Dataset dataset = file.dataset(name);
   const at::Tensor values = at::empty(parameter.tensor.sizes(), dataset.spec().dtype);
   if (values.numel() > 0)
     dataset.read_rows(parameter.offset, values.size(0), values.mutable_data_ptr());
-  return values.to(parameter.tensor.options().requires_grad(false));
+  return values;
 }
 
 Importance read_values(const Hdf5File& file, const ParameterSet& parameters) {
@@ -117,7 +116,7 @@ Importance read_values(const Hdf5File& file, const ParameterSet& parameters) {
       const std::string name = importance_name(part, parameter);
       if (!names.contains(name)) continue;
       importance[static_cast<std::size_t>(parameter.index)].*part.value =
-          read_value(file, name, parameter);
+          read_value(file, name, parameter).to(parameters.master_options());
     }
   }
   return importance;
@@ -212,7 +211,7 @@ Importance read_state_importances(const RankContext& context, const std::string&
       for (const ImportancePart& part : kImportanceParts) {
         if (!datasets.contains(importance_name(part, parameter))) continue;
         at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
-        value = at::empty_like(parameter.tensor, at::TensorOptions(at::kCPU));
+        value = at::empty(parameter.tensor.sizes(), parameters.master_options().device(at::kCPU));
         content.state.push_back(entry_like(parameter, part.group, value));
       }
     }
@@ -226,7 +225,7 @@ Importance read_state_importances(const RankContext& context, const std::string&
   for (const Parameter& parameter : parameters) {
     for (const ImportancePart& part : kImportanceParts) {
       at::Tensor& value = importance[static_cast<std::size_t>(parameter.index)].*part.value;
-      if (value.defined()) value = value.to(parameter.tensor.device());
+      if (value.defined()) value = value.to(parameters.master_options());
     }
   }
   return importance;

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "config/check.h"
 #include "config/recipe_reader.h"
 #include "core/fs.h"
 
@@ -60,6 +61,23 @@ TEST_F(ContinualKeys, RefusesWhatDoesNotFit) {
       "{method: si, tasks: [{name: a, train: [{path: a.txt}], valid: [{path: a.txt}], "
       "max_steps: 1, steps: 3}]}",
       "steps: unknown key");
+}
+
+TEST(AnchorsOfChanges, AreKeptWhereTheyAreNotZero) {
+  Recipe recipe;
+  recipe.continual.emplace();
+  recipe.continual->importance = {"old.h5"};
+  recipe.adapt.emplace().lora.emplace();
+  EXPECT_FALSE(keeps_anchors_of_changes(recipe));
+  recipe.adapt->lora->init_lora_weights = "pissa";
+  EXPECT_TRUE(keeps_anchors_of_changes(recipe));
+  recipe.adapt->lora->init_lora_weights = "default";
+  recipe.continual->importance = {"old.h5", "new.h5"};
+  EXPECT_TRUE(keeps_anchors_of_changes(recipe));
+  recipe.continual->importance.clear();
+  EXPECT_FALSE(keeps_anchors_of_changes(recipe));
+  recipe.adapt->from = "adapter";
+  EXPECT_TRUE(keeps_anchors_of_changes(recipe));
 }
 
 TEST_F(ContinualKeys, SaysWhatHasNoEffect) {

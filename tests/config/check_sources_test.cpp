@@ -1,6 +1,8 @@
 // Which sources go with which model.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "config/recipe_reader.h"
 #include "support/temporary_folder.h"
 
@@ -44,6 +46,42 @@ TEST(CheckSources, ImagesGoWithAClassifierAlone) {
   EXPECT_EQ(problems(kTokens, {"data.train=[{path: a.idx, labels: b.idx, format: idx}]"}),
             Lines{"data.train[0].format: is idx, which is images, and a model of type llama reads "
                   "tokens; those of type mlp read images"});
+}
+
+TEST(CheckSources, ConversationsNeedATemplate) {
+  const std::string chat = "{path: a.jsonl, format: chat}";
+  EXPECT_EQ(problems(kTokens, {"data.train=[{path: b.txt}, " + chat + "]"}),
+            Lines{"data.train[1].format: is chat, which needs a chat template, and the tokenizer "
+                  "byte has none: name a file with one in data.chat_template"});
+  const testing::TemporaryFolder folder;
+  const std::string given = "data.chat_template=" + folder.file("t.jinja", "{{ messages }}");
+  EXPECT_EQ(problems(kTokens, {"data.train=[" + chat + "]", given}), Lines{});
+}
+
+// Wherever the sources are.
+TEST(CheckSources, ATemplateHasItsEffectInReplayToo) {
+  const testing::TemporaryFolder folder;
+  const std::string given = "data.chat_template=" + folder.file("t.jinja", "{{ messages }}");
+  const auto with = [&](const std::string& kind) {
+    const std::string source = "{path: b.jsonl, format: " + kind + "}";
+    return problems(kTokens, {given, "continual={method: none, replay: {share: 0.5, sources: [" +
+                                         source + "]}}"});
+  };
+  EXPECT_EQ(with("chat"), Lines{});
+  ASSERT_EQ(with("jsonl").size(), 1U);
+  EXPECT_NE(with("jsonl")[0].find("data.chat_template: has no effect"), std::string::npos);
+}
+
+TEST(Effects, OfPatienceAndRoutersNeedEvaluationsAndExperts) {
+  EXPECT_EQ(problems(kTokens, {"data.valid=[{path: v.txt}]", "eval={every_steps: 0, patience: 2}"}),
+            Lines{"warning: eval.patience: has no effect: eval.every_steps is 0: there is one "
+                  "evaluation, at the end"});
+  const Lines dense = problems(kTokens, {"adapt={lora: {router: lora}}"});
+  EXPECT_EQ(std::count(dense.begin(), dense.end(),
+                       "warning: adapt.lora.router: has no effect: the model is dense"),
+            1);
+  const Lines frozen = problems(kTokens, {"adapt={lora: {router: frozen}}"});
+  EXPECT_EQ(frozen.size() + 1, dense.size());
 }
 
 TEST(CheckSources, KeysOfImagesAreRightOrHaveNoEffect) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "models/make_model.h"
+#include "support/tiny_lora.h"
 #include "support/tiny_model.h"
 
 namespace moesaic {
@@ -74,6 +75,30 @@ TEST(Distillation, IsZeroAtTheOldModelAndNothingBeforeItKnows) {
   EXPECT_FALSE(unknowing.knows());
   unknowing.take();
   EXPECT_TRUE(unknowing.knows());
+}
+
+// With what adapters make of the weights: magnitudes, too, beside a base that is kept as codes.
+TEST(Distillation, ItsOldModelSaysWhatTheAdaptedModelSays) {
+  for (const bool dora : {false, true}) {
+    for (const char* base : {"master", "nf4"}) {
+      LoraOptions lora = test::rank(2, 4);
+      lora.use_dora = dora;
+      lora.base = base;
+      const arch::Options arch = tiny_olmoe();
+      TinyRun run(alone(), arch, three_documents(), {.target_tokens = 20, .micro_batches = 1},
+                        keep_activations, test::tiny_lora(lora, arch));
+      OldModel old(
+          run.parameters, low_rank_pairs(test::lora_recipe(lora), arch, run.parameters), alone(),
+          arch, run.computation,
+          [&](const ParameterSet& p) { return make_model({.arch = arch}, p, alone()); }, true);
+      const at::NoGradGuard none;
+      const ForwardContext mine = run.computation.forward(run.batch);
+      const ForwardContext its = old.context(run.batch);
+      EXPECT_TRUE(
+          at::allclose(old.hidden(its), run.model.forward(mine).hidden_TD, 1e-8, 1e-10))
+          << base << (dora ? ", magnitudes" : "");
+    }
+  }
 }
 
 TEST(Distillation, IsTheDivergenceAtTheTemperaturePerTargetToken) {

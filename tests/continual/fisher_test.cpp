@@ -119,11 +119,14 @@ TEST(Fisher, ThatKnowsOfRoutingIsTheMeanOverTheExamplesThatReachedAnExpert) {
   EXPECT_TRUE(differ);  // else the test shows nothing
 }
 
-TEST(Fisher, OfFullWeightsUnderAdaptersIsThatOfTheMergedWeights) {
+class FisherUnderAdapters : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(FisherUnderAdapters, IsThatOfTheMergedWeights) {
   const RankContext context = RankContext::single();
   const arch::Options arch = test::fisher_arch("olmoe");
   LoraOptions lora;
   lora.r = 2;
+  lora.base = GetParam();
   const test::TinyAdapters adapters = test::tiny_lora(lora, arch);
   const ParameterSet trained = test::parameters_of(adapters.table, context);
   const ParameterSet full = in_full(trained);
@@ -135,7 +138,10 @@ TEST(Fisher, OfFullWeightsUnderAdaptersIsThatOfTheMergedWeights) {
 
   FisherRun merged(context, arch);
   for (const Parameter& p : merged.parameters) {
-    p.tensor.copy_(trained.find(p.name)->tensor);
+    const Parameter& own = *trained.find(p.name);
+    if (own.storage == arch::Storage::kMaster) p.tensor.copy_(own.tensor);
+    for (std::int64_t i = 0; own.storage != arch::Storage::kMaster && i < own.matrices(); ++i)
+      p.matrix(i, at::kDouble).copy_(own.matrix(i, at::kDouble));
     const Parameter* a = trained.find(lora_a_name(p.name));
     if (a == nullptr) continue;
     const double scale = lora.lora_alpha / static_cast<double>(lora.r);
@@ -154,6 +160,8 @@ TEST(Fisher, OfFullWeightsUnderAdaptersIsThatOfTheMergedWeights) {
     EXPECT_FALSE(estimate.importance[static_cast<std::size_t>(p.index)].fisher.defined());
   }
 }
+INSTANTIATE_TEST_SUITE_P(Bases, FisherUnderAdapters,
+                         ::testing::Values("master", "bfloat16", "int8", "nf4"));
 
 /// y = W x + b, whose importances are known in closed form.
 class Regression : public Model {

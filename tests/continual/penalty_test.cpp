@@ -9,6 +9,10 @@
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include "continual/anchored_decay.h"
 #include "support/parameters.h"
 
@@ -217,11 +221,100 @@ TEST(Penalty, OfAdaptersRemembersTheChangeThatATaskHasLeft) {
   Remembered remembered(adapted.set, adapted.all_pairs(), nullptr,
                         {.joining = Joining::kAnchor, .changes = true, .knows = true});
   Penalty penalty(remembered, {"l2", 2.0});
-  const double before = adapted.change(0, 0.7).square().sum().item<double>() +
-                        adapted.change(3, 1.5).square().sum().item<double>();
-  EXPECT_NEAR(pull(penalty, adapted.set).loss, before, 1e-10);
+  EXPECT_NEAR(pull(penalty, adapted.set).loss, 0, 1e-20) << "the anchor is where the run starts";
+  const at::Tensor dense = adapted.change(0, 0.7), experts = adapted.change(3, 1.5);
+  for (const std::size_t b : {2U, 5U}) at::Tensor(adapted.set[b].tensor).mul_(3);
+  const double moved =
+      dense.mul(2).square().sum().item<double>() + experts.mul(2).square().sum().item<double>();
+  EXPECT_NEAR(pull(penalty, adapted.set).loss, moved, 1e-10);
   remembered.join(RankContext::single(), Importance(adapted.set.size()));
   EXPECT_NEAR(pull(penalty, adapted.set).loss, 0, 1e-20);
+}
+
+// Of files, the anchor of the newest is what the model was before its weights were rounded.
+TEST(Penalty, OfAdaptersBesideCodesIsOnTheChangeFromTheWeightsBeforeThem) {
+  const at::Tensor weight = normal({2, 8, 64});
+  std::vector<Parameter> parameters = {
+      test::quantised_of("e.weight", arch::Storage::kNf4, weight),
+      test::expert_of("e.a", normal({2, 2, 64}), 0, 2),
+      test::expert_of("e.b", normal({2, 8, 2}), 0, 2)};
+  for (const std::size_t i : {1U, 2U}) parameters[i].adapter = true;
+  const ParameterSet set(std::move(parameters));
+  Remembered remembered(set, {{set[0], set[1], set[2], 0.5}}, nullptr,
+                        {.joining = Joining::kTerm, .changes = true});
+  const auto importances = [&](const at::Tensor& anchor) {
+    Importance importance(set.size());
+    importance[0] = {positive(anchor.sizes()), anchor};
+    return importance;
+  };
+  const Importance older = importances(normal({2, 8, 64})), newest = importances(weight);
+  for (const Importance& file : {older, newest})
+    remembered.join(RankContext::single(), file, newest);
+  Penalty penalty(remembered, {"ewc", 2.0});
+  const at::Tensor start = at::matmul(set[2].tensor, set[1].tensor).mul(0.5);
+  at::Tensor(set[1].tensor).mul_(3);
+  const at::Tensor whole = weight.add(start, 2);  // on the way from where it was, `weight`
+  EXPECT_NEAR(pull(penalty, set).loss, distance(older[0], whole) + distance(newest[0], whole),
+              1e-9);
+  expect_gradient_of_loss(penalty, set);
+}
+
+// PiSSA keeps what is left of the weight: its factors are no change of the model.
+TEST(Penalty, OfPissaIsZeroWhereTheRunStarts) {
+  const at::Tensor a = normal({2, 4}), b = normal({5, 2}), weight = normal({5, 4});
+  std::vector<Parameter> parameters = {
+      test::parameter_of("w.weight", weight.sub(at::matmul(b, a), 0.7)),
+      test::parameter_of("w.a", a.clone()), test::parameter_of("w.b", b)};
+  for (Parameter& parameter : parameters)
+    parameter.adapter = parameter.trainable = parameter.name != "w.weight";
+  const ParameterSet set(std::move(parameters));
+  const LowRankPair pair{set[0], set[1], set[2], 0.7};
+  Remembered remembered(set, {pair}, nullptr, {.joining = Joining::kTerm, .changes = true});
+  Importance importance(set.size());
+  importance[0] = {positive({5, 4}), weight};
+  remembered.join(RankContext::single(), importance, importance);
+  Penalty penalty(remembered, {"ewc", 2.0});
+  EXPECT_NEAR(pull(penalty, set).loss, 0, 1e-20);
+  at::Tensor(set[1].tensor).mul_(2);
+  EXPECT_NEAR(pull(penalty, set).loss,
+              importance[0].fisher.mul(at::matmul(b, a).mul(0.7).square()).sum().item<double>(),
+              1e-10);
+}
+
+TEST(Penalty, DoesNotPullWhatIsNotUpdated) {
+  const ParameterSet set = weight_and_router();
+  Remembered remembered(set, {}, nullptr, {.joining = Joining::kTerm});
+  remembered.join(RankContext::single(), learned(set));
+  const auto gradient_of = [&](std::optional<std::vector<RowRange>> updated) {
+    Gradients gradients{{{.parameter = set[0],
+                          .gradient = at::zeros({4, 3}, at::kDouble),
+                          .updated = std::move(updated)}}};
+    MetricsRow report;
+    Penalty penalty(remembered, {"ewc", 2.0});
+    penalty.apply(RankContext::single(), {}, gradients, report);
+    return std::pair(gradients.entries[0].gradient, penalty.loss());
+  };
+  const auto [all, loss_of_all] = gradient_of(std::nullopt);
+  const auto [some, loss] = gradient_of(std::vector<RowRange>{{1, 2}});
+  EXPECT_EQ(loss, loss_of_all);
+  EXPECT_TRUE(at::equal(some.narrow(0, 1, 2), all.narrow(0, 1, 2)));
+  EXPECT_EQ(some[0].abs().sum().item<double>() + some[3].abs().sum().item<double>(), 0);
+}
+
+TEST(AnchoredDecay, LeavesAloneWhatIsNotUpdated) {
+  const ParameterSet set = weight_and_router();
+  Remembered remembered(set, {}, nullptr, {.joining = Joining::kTerm});
+  remembered.join(RankContext::single(), learned(set));
+  const auto optimizer =
+      decaying_to_anchors(make_adamw(set, {.weight_decay = 0.5}), remembered, 0.5);
+  const at::Tensor start = set[0].tensor.clone();
+  Gradients gradients{{{.parameter = set[0],
+                        .gradient = at::zeros({4, 3}, at::kDouble),
+                        .updated = std::vector<RowRange>{{1, 2}}}}};
+  optimizer->step(gradients, 1, 0.1);
+  const at::Tensor way = set[0].tensor.sub(start).abs().sum(1);
+  EXPECT_EQ(way[0].item<double>() + way[3].item<double>(), 0);
+  EXPECT_GT(way[1].item<double>(), 0);
 }
 
 TEST(AnchoredDecay, DecaysToTheAnchorOnceSomethingIsKnown) {

@@ -79,6 +79,39 @@ class ContinualTest(RunTest):
         self.assertLess(self.worst(self.losses("ewc", "loss_ewc"), self.losses("grid", "loss_ewc")), 1e-10)
         self.assertLess(self.rows("ewc")[-1]["valid_loss"], self.rows("plain")[-1]["valid_loss"])
 
+    def test_every_adapter_on_every_base_begins_where_it_is_pulled_to(self):
+        for method, lora in (("ewc", "base: nf4"), ("ewc", "init_lora_weights: pissa"), ("ewc", "base: int8, init_lora_weights: pissa"),
+                             ("l2", "init_lora_weights: pissa"), ("lwf", "base: nf4"), ("lwf", "use_dora: true")):
+            arguments = (*STEPS, "train.max_steps=2", f"adapt={{lora: {{r: 4, {lora}}}}}", self.continual(method=method, **{"lambda": 100}))
+            self.train(*arguments, "--overwrite", run="one")
+            losses = self.losses("one", f"loss_{method}")
+            self.assertLess(abs(losses[0]), 1e-6, (method, lora))
+            self.assertGreater(losses[1], 0, (method, lora))
+            if "nf4" in lora:
+                self.train(*arguments, "--overwrite", run="split", ranks=2, expert=2)
+                self.assertLess(self.worst(losses, self.losses("split", f"loss_{method}")), 1e-9, (method, lora))
+
+    def test_a_run_that_goes_on_from_an_adapter_starts_at_the_model_with_it(self):
+        self.train(*STEPS, "train.max_steps=2", "adapt={lora: {r: 4}}", run="first")
+        self.moesaic("importance", "--model", self.folder / "old", "--adapter", self.folder / "first", "--recipe",
+                     self.folder / "old.yaml", "--output", self.folder / "first.h5")
+        arguments = (*STEPS, "train.max_steps=2", f"adapt={{from: {self.folder}/first}}")
+        self.train(*arguments, self.continual(method="ewc", **{"lambda": 100, "importance": [str(self.folder / "first.h5")]}))
+        losses = self.losses("run", "loss_ewc")
+        self.assertLess(losses[0], 1e-9)
+        self.assertGreater(losses[1], 0)
+        wrong = self.train(*arguments, self.continual(method="ewc"), run="wrong", expect=3).stderr
+        self.assertIn("are of another model", wrong)
+
+    def test_experts_that_are_not_chosen_stay_as_they_are(self):
+        self.train(*STEPS, "adapt={esft: {share: 0.3, sample_tokens: 200}}", self.continual(method="ewc", **{"lambda": 10}))
+        manifest = json.loads((self.folder / "run/checkpoints/latest/manifest.json").read_text())
+        before, after = self.digests("old"), manifest["datasets"]
+        for layer, chosen in enumerate(manifest["training"]["esft"]):
+            name = f"model.layers.{layer}.mlp.experts.up_proj.weight"
+            moved = [expert for expert, (a, b) in enumerate(zip(before[name], after[name])) if a != b]
+            self.assertEqual(moved, chosen)
+
     def test_distillation_begins_at_zero_and_is_the_same_on_every_layout(self):
         block = 'continual={"method": "lwf", "lambda": 2}'
         self.train(*STEPS, block, run="one")

@@ -125,6 +125,9 @@ class Validate(CliTest):
         self.assertEqual(len(lines), 3)
         self.assertTrue(lines[0].startswith(f"{path}:3:"), lines[0])
         self.assertEqual(lines[2], f"{path}: valid, 2 doubts about the data")
+        path = self.write("extends: base.yaml\ndata: {chat_template: none.jinja}\n")
+        found = json.loads(self.run_cli("validate", path, "--json"))["data"]
+        self.assertEqual([p["key"] for p in found if "none.jinja" in p["message"]], ["data.chat_template"])
 
     def test_the_resolved_recipe_is_complete_and_resolves_to_itself(self):
         resolved = self.run_cli("validate", self.small(), "--resolved")

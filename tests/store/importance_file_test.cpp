@@ -64,6 +64,17 @@ TEST_F(ImportanceFile, GivesBackWhatItGotAlsoInAnotherType) {
   EXPECT_TRUE(at::equal(wider[0].fisher, part[0].fisher.to(at::kDouble)));
 }
 
+TEST_F(ImportanceFile, GivesWeightsThatAreKeptAsCodesWhatTheyWere) {
+  write(whole());
+  const Parameter& b = parameters[1];
+  std::vector<Parameter> rounded = {parameters[0],
+                                    test::quantised_of(b.name, arch::Storage::kInt8, b.tensor)};
+  const ParameterSet kept(std::move(rounded));
+  const Importance read_back = read_importances(context, path, kept, "of the model");
+  EXPECT_TRUE(at::equal(read_back[1].anchor, b.tensor));
+  EXPECT_TRUE(at::equal(read_back[1].fisher, b.tensor.square()));
+}
+
 TEST_F(ImportanceFile, ReplacesAFileAndNoFolder) {
   write(whole());
   write(whole());
