@@ -102,9 +102,18 @@ TEST(SiteRecipe, IsLaidOverWhatTheCoordinatorOffers) {
   EXPECT_EQ(recipe.seed, federation().seed);
 }
 
-void expect_not_allowed(const SiteAllowance& allowance, const std::string& words) {
+TEST(SiteRecipe, ABudgetIsForTrainingThatIsChargedToIt) {
+  const SiteRecipe site{.name = "a", .privacy = {.budget = PrivacyBudgetOptions{.epsilon = 3}}};
+  Recipe offered = federation();
+  EXPECT_THROW(recipe_of_site(offered, site, "/runs/here"), Error);
+  offered.privacy.emplace();
+  EXPECT_EQ(recipe_of_site(offered, site, "/runs/here").privacy->budget->epsilon, 3);
+}
+
+void expect_not_allowed(const SiteAllowance& allowance, const std::string& words,
+                        const Recipe& recipe = federation()) {
   try {
-    allowed_recipe(allowance, federation());
+    allowed_recipe(allowance, recipe);
     FAIL() << "it was allowed";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kRecipe);
@@ -121,6 +130,21 @@ TEST(SiteAllowance, RefusesMoreThanItAllows) {
   expect_not_allowed({.privacy = true}, "without record-level privacy");
   EXPECT_NO_THROW(
       allowed_recipe({.aggregators = {"fedavg"}, .rounds = 7, .local_steps = 5}, federation()));
+}
+
+TEST(SiteAllowance, PrivacyThatHidesNothingIsNone) {
+  Recipe recipe = federation();
+  recipe.privacy.emplace().noise_multiplier = 1;
+  EXPECT_NO_THROW(allowed_recipe({.privacy = true}, recipe));
+  recipe.privacy->allow_no_privacy = true;
+  expect_not_allowed({.privacy = true}, "privacy.allow_no_privacy", recipe);
+  EXPECT_NO_THROW(allowed_recipe({}, recipe));
+  recipe.privacy->allow_no_privacy = false;
+  recipe.privacy->noise_seed = 4;
+  expect_not_allowed({.privacy = true}, "privacy.noise_seed", recipe);
+  recipe.privacy->noise_seed.reset();
+  recipe.privacy->log_loss = true;
+  expect_not_allowed({.privacy = true}, "privacy.log_loss", recipe);
 }
 
 TEST(SiteAllowance, PutsBaseAndTokenizerWhereTheyAreHere) {
