@@ -98,6 +98,10 @@ Recipe recipe_of_site(const Recipe& offered, const SiteRecipe& site, const std::
   }
   Recipe recipe = offered;
   recipe.run_dir = run_dir;
+  recipe.data.train.clear();  // what is read and written here no coordinator says
+  recipe.data.valid.clear();
+  recipe.data.cache.reset();
+  recipe.log = {};
   recipe.parallel = site.parallel;
   recipe.federated->silos = {{.name = site.name,
                               .ranks = site.parallel.ranks,

@@ -102,6 +102,21 @@ TEST(SiteRecipe, IsLaidOverWhatTheCoordinatorOffers) {
   EXPECT_EQ(recipe.seed, federation().seed);
 }
 
+// A coordinator names no file that a silo reads or writes.
+TEST(SiteRecipe, ItsDataAreItsOwn) {
+  const SiteRecipe site{.name = "a", .data = {.train = {{.path = "/a.txt"}}, .valid = {}}};
+  Recipe offered = federation();
+  offered.data.train = offered.data.valid = {{.path = "/secret.txt"}};
+  offered.data.cache = "/etc";
+  const Recipe recipe = recipe_of_site(offered, site, "/runs/here");
+  EXPECT_TRUE(recipe.data.train.empty());
+  EXPECT_TRUE(recipe.data.valid.empty());
+  EXPECT_FALSE(recipe.data.cache.has_value());
+  EXPECT_NO_THROW(require_across_sites(offered));
+  offered.continual.emplace().replay = {.share = 0.5, .sources = {{.path = "/secret.txt"}}};
+  EXPECT_THROW(require_across_sites(offered), KeyError);
+}
+
 TEST(SiteRecipe, ABudgetIsForTrainingThatIsChargedToIt) {
   const SiteRecipe site{.name = "a", .privacy = {.budget = PrivacyBudgetOptions{.epsilon = 3}}};
   Recipe offered = federation();
