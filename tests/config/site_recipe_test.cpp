@@ -106,15 +106,16 @@ TEST(SiteRecipe, IsLaidOverWhatTheCoordinatorOffers) {
 TEST(SiteRecipe, ItsDataAreItsOwn) {
   const SiteRecipe site{.name = "a", .data = {.train = {{.path = "/a.txt"}}, .valid = {}}};
   Recipe offered = federation();
-  offered.data.train = offered.data.valid = {{.path = "/secret.txt"}};
+  offered.data.train.push_back({.path = "/secret.txt"});
+  offered.data.valid = offered.data.train;
   offered.data.cache = "/etc";
   const Recipe recipe = recipe_of_site(offered, site, "/runs/here");
   EXPECT_TRUE(recipe.data.train.empty());
   EXPECT_TRUE(recipe.data.valid.empty());
   EXPECT_FALSE(recipe.data.cache.has_value());
   EXPECT_NO_THROW(require_across_sites(offered));
-  offered.continual.emplace().replay = {.share = 0.5, .sources = {{.path = "/secret.txt"}}};
-  EXPECT_THROW(require_across_sites(offered), KeyError);
+  offered.continual.emplace().replay.share = 0.5;
+  EXPECT_THROW(require_across_sites(offered), Error);
 }
 
 TEST(SiteRecipe, ABudgetIsForTrainingThatIsChargedToIt) {
