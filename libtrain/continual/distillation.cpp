@@ -48,8 +48,8 @@ TermValue Distillation::evaluate(const StepView& view) {
     if (weight_T.defined()) weigh_rows(weight_T.narrow(0, begin, count), logits, loss_T);
   };
   const double scale = units ? 1.0 : per_target(view.step);
-  TermValue value = logit_loss("distillation", view, view.output.hidden_TD, scale,
-                               options_.lambda, rows);
+  TermValue value =
+      logit_loss("distillation", view, view.output.hidden_TD, scale, options_.lambda, rows);
   value.metric *= options_.lambda;
   return value;
 }

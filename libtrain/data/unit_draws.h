@@ -20,7 +20,7 @@ class UnitDraws {
     std::int64_t turns = 0;
     std::uint64_t seed = 0;
     std::vector<std::uint64_t> names = {};  // UnitList::distinct_fingerprints
-    std::int64_t slots = 1;  // most units of a step: those above it are left out
+    std::int64_t slots = 1;                 // most units of a step: those above it are left out
   };
 
   /// Poisson draws are a function of (key, step, unit): nobody without the key knows them.

@@ -12,8 +12,9 @@
 namespace moesaic {
 
 /// A unit of a step is an example of its batch, numbered in the order of the units, and whole in
-/// one micro-batch. Its places are made of its own tokens. How units are laid into micro-batches depends on the draw alone, on no layout.
-/// The sizes of a step are public numbers, but for how many micro-batches it has.
+/// one micro-batch. Its places are made of its own tokens. How units are laid into micro-batches
+/// depends on the draw alone, on no layout. The sizes of a step are public numbers, but for how
+/// many micro-batches it has.
 class UnitStream : public StepData {
  public:
   struct Options {

@@ -155,9 +155,9 @@ void Coordinator::take_validation(const SiloRequest& request) {
   Validated of{number_in(message.body, "loss"), number_in(message.body, "targets"), {}};
   if (!std::isfinite(of.loss) || !(of.targets > 0 && of.targets < 1e18)) {
     poll_->give_up(request.silo, "sent a validation that cannot be used");
-    throw Error(ErrorKind::kData,
-                format("silo {}: a validation without targets, or whose loss is not finite",
-                       request.silo));
+    throw Error(
+        ErrorKind::kData,
+        format("silo {}: a validation without targets, or whose loss is not finite", request.silo));
   }
   if (message.body.contains("accuracy") && message.body["accuracy"].is_number())
     of.accuracy = message.body["accuracy"].get<double>();

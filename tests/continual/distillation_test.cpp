@@ -92,7 +92,8 @@ TEST(Distillation, IsTheDivergenceAtTheTemperaturePerTargetToken) {
 // In a private run a unit's part is the mean over its own targets, whatever else is in the step.
 TEST(Distillation, OfUnitsIsTheMeanOverEachOnesTargets) {
   Pair pair;
-  pair.distillation = Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
+  pair.distillation =
+      Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
   const at::Tensor old = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
   pair.move();
   const at::Tensor now = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
@@ -112,7 +113,8 @@ TEST_P(GradientOfDistillation, IsThatOfFiniteDifferences) {
   constexpr double kStep = 1e-5;
   Pair pair;
   if (GetParam())
-    pair.distillation = Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
+    pair.distillation =
+        Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
   pair.move();
   pair.evaluate(true);
   std::vector<at::Tensor> gradients;  // before the next evaluation empties them

@@ -98,8 +98,8 @@ std::vector<std::uint64_t> names(std::uint64_t count) {
 }
 
 TEST(UnitDraws, UnitsInTurnComeBackAfterAsManySteps) {
-  const UnitDraws draws(
-      {.units = 100, .turns = 5, .seed = 3, .names = names(100), .slots = 100}, key());
+  const UnitDraws draws({.units = 100, .turns = 5, .seed = 3, .names = names(100), .slots = 100},
+                        key());
   std::map<std::int64_t, std::int64_t> turn;
   for (std::int64_t step = 0; step < 15; ++step) {
     for (const std::int64_t unit : draws.of_step(step)) {
