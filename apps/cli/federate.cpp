@@ -65,7 +65,8 @@ int start_silo(SiloArguments arguments, std::optional<std::int64_t> ranks) {
   refuse_inside_a_job("federate silo " + arguments.recipe);
   const SiteRecipe site = require_site_recipe(arguments.recipe, arguments.overrides, ranks);
   if (!arguments.allow.empty()) require_allowance(arguments.allow);
-  arguments.ask = arguments.ask || (arguments.allow.empty() && ::isatty(STDIN_FILENO) != 0);
+  const bool at_terminal = arguments.allow.empty() && ::isatty(STDIN_FILENO) != 0;
+  arguments.ask = !arguments.dry_run && (arguments.ask || at_terminal);
   return run_site_job(
       {.run_dir = run_folder_of(arguments, site.name),
        .less_memory = "use more ranks",

@@ -170,6 +170,12 @@ int run_audit(const AuditArguments& arguments) {
                 format("{} has no block privacy: there is nothing to audit", arguments.recipe.path),
                 "add one, or audit a recipe that has one");
   }
+  if (recipe.federated) {
+    throw Error(ErrorKind::kRecipe,
+                format("{} is of a federation: an audit puts canaries into the data of one run",
+                       arguments.recipe.path),
+                "audit the recipe of one silo: its data in data.train, without federated");
+  }
   return Audit(arguments, std::move(recipe)).run();
 }
 

@@ -29,6 +29,8 @@ void add_silo_arguments(CLI::App& verb, SiloArguments& arguments) {
   verb.add_option("--allow", arguments.allow,
                   "What the coordinator may ask for (default: what it asks for at first)");
   verb.add_option("--run-dir", arguments.run_dir, "Run folder (default: runs/NAME)");
+  verb.add_flag("--dry-run", arguments.dry_run,
+                "Join, list what would leave this site with its bytes, and leave");
   verb.add_flag(
       "--ask", arguments.ask,
       "Ask at the terminal what to accept at first (without --allow: where there is one)");

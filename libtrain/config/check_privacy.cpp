@@ -64,6 +64,7 @@ class PrivacyCheck {
     check_bound();
     check_noise();
     check_sampling();
+    check_files();
     check_unit();
     check_experts();
     check_decisions();
@@ -146,6 +147,28 @@ class PrivacyCheck {
              "is not 1: each unit of the data is drawn with the same probability, whatever its "
              "source");
     });
+  }
+
+  // What is there twice counts twice, and is charged once.
+  void check_files() const {
+    std::set<std::string> of_all;
+    for (const SourceList& list : lists_of(recipe_, "train")) {
+      std::set<std::string> own;
+      for (std::size_t i = 0; i < list.sources.size(); ++i) {
+        for (const std::string& file : files_of_sources({list.sources[i]})) {
+          refuse(!own.insert(file).second, format("{}[{}].path", list.key, i),
+                 format("has {}, as an earlier source does: what is in the data twice changes a "
+                        "step by twice clip_norm",
+                        file));
+        }
+      }
+      for (const std::string& file : own) {
+        if (!of_all.insert(file).second)
+          warn(list.key, format("has {}, as another silo does: for its units the epsilons of both "
+                                "add up",
+                                file));
+      }
+    }
   }
 
   void check_unit() const {

@@ -131,6 +131,10 @@ void require_across_sites(const Recipe& recipe) {
     throw Error(ErrorKind::kRecipe, "the recipe has no block federated",
                 "name the silos and the rounds there (docs/federated.md)");
   require_done(recipe, "across sites");
+  if (recipe.continual && recipe.continual->replay.share > 0)
+    throw KeyError("continual.replay.share",
+                   "is above 0: the coordinator's recipe would name files of the silos, whose data "
+                   "are their own across sites");
 }
 
 aggregate::Compression compression_of(const FederatedOptions& federated) {

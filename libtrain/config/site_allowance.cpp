@@ -38,6 +38,19 @@ void refuse(const std::string& key, const std::string& asked, const std::string&
       "talk to whoever runs the coordinator, or change the file of --allow");
 }
 
+// A block privacy that hides nothing, or shows what it should hide, is none.
+void require_privacy(const Recipe& offered) {
+  const std::string allowed = "none without";
+  if (!offered.privacy) refuse("privacy", "training without record-level privacy", allowed);
+  const PrivacyOptions& privacy = *offered.privacy;
+  if (privacy.allow_no_privacy)
+    refuse("privacy", "privacy.allow_no_privacy, with which there may be no noise", allowed);
+  if (privacy.noise_seed)
+    refuse("privacy", "privacy.noise_seed, with which it knows the noise", allowed);
+  if (privacy.log_loss)
+    refuse("privacy", "privacy.log_loss, which tells it losses without noise", allowed);
+}
+
 void require_one_of(const std::string& key, const std::string& asked,
                     const std::vector<std::string>& allowed) {
   if (allowed.empty() || std::find(allowed.begin(), allowed.end(), asked) != allowed.end()) return;
@@ -86,8 +99,7 @@ Recipe allowed_recipe(const SiteAllowance& allowance, Recipe offered) {
       refuse("local_steps", format("{} local steps a round", steps),
              format("{}", *allowance.local_steps));
   }
-  if (allowance.privacy && !offered.privacy)
-    refuse("privacy", "training without record-level privacy", "none without");
+  if (allowance.privacy) require_privacy(offered);
   if (allowance.model && offered.model.from) offered.model.from = allowance.model;
   if (allowance.tokenizer) offered.tokenizer = *allowance.tokenizer;
   return offered;

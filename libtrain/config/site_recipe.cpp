@@ -90,8 +90,18 @@ Recipe offered_recipe(const Recipe& recipe) {
 }
 
 Recipe recipe_of_site(const Recipe& offered, const SiteRecipe& site, const std::string& run_dir) {
+  if (!offered.privacy && site.privacy.budget) {
+    throw Error(ErrorKind::kRecipe,
+                "this silo has a privacy.budget, and the coordinator asks for training without "
+                "record-level privacy: nothing would be charged",
+                "talk to whoever runs the coordinator, or take privacy.budget out");
+  }
   Recipe recipe = offered;
   recipe.run_dir = run_dir;
+  recipe.data.train.clear();  // what is read and written here no coordinator says
+  recipe.data.valid.clear();
+  recipe.data.cache.reset();
+  recipe.log = {};
   recipe.parallel = site.parallel;
   recipe.federated->silos = {{.name = site.name,
                               .ranks = site.parallel.ranks,

@@ -37,6 +37,7 @@ std::string to_yaml(const SiteRecipe& site);
 Recipe offered_recipe(const Recipe& recipe);
 
 /// The recipe of one silo's job in `run_dir`: `offered` with the silo's data, layout and ledger.
+/// Error(kRecipe) where the silo has a budget and `offered` no privacy that would be charged to it.
 Recipe recipe_of_site(const Recipe& offered, const SiteRecipe& site, const std::string& run_dir);
 
 }  // namespace moesaic

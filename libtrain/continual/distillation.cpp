@@ -32,7 +32,9 @@ TermValue Distillation::evaluate(const StepView& view) {
   const Batch& batch = view.context.batch;
   const ForwardContext context = old_->context(batch);
   const at::Tensor old_TD = old_->hidden(context);
-  const RowLosses rows = [this, context, old_TD, targets_T = batch.targets_T](
+  const auto& units = options_.units;
+  const at::Tensor weight_T = units ? units->of_targets(batch) : at::Tensor();
+  const RowLosses rows = [this, context, old_TD, weight_T, targets_T = batch.targets_T](
                              std::int64_t begin, const at::Tensor& logits, double factor,
                              const at::Tensor& loss_T) {
     const std::int64_t count = logits.size(0);
@@ -43,9 +45,11 @@ TermValue Distillation::evaluate(const StepView& view) {
                             loss_T.narrow(0, first, here));
     };
     for_each_logit_block(context, old_->head(), old_TD.narrow(0, begin, count), compare);
+    if (weight_T.defined()) weigh_rows(weight_T.narrow(0, begin, count), logits, loss_T);
   };
-  TermValue value = logit_loss("distillation", view, view.output.hidden_TD, per_target(view.step),
-                               options_.lambda, rows);
+  const double scale = units ? 1.0 : per_target(view.step);
+  TermValue value =
+      logit_loss("distillation", view, view.output.hidden_TD, scale, options_.lambda, rows);
   value.metric *= options_.lambda;
   return value;
 }

@@ -3,20 +3,24 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <utility>
 
 #include "continual/old_model.h"
 #include "loss/loss_term.h"
+#include "loss/unit_mean.h"
 
 namespace moesaic {
 
 /// lambda T^2 KL(old || new) of the distributions at temperature T (Hinton et al. 2015, arXiv
-/// 1503.02531), summed over target tokens and divided by the target tokens of the step.
+/// 1503.02531), summed over target tokens and divided by the target tokens of the step; with
+/// `units` the mean over each unit's target tokens.
 class Distillation : public LossTerm {
  public:
   struct Options {
     double lambda = 0;
     double temperature = 2;
+    std::optional<UnitMean> units = {};
   };
 
   /// Nothing is computed until the old model has learned something.

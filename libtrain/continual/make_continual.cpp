@@ -82,8 +82,10 @@ void add_distillation(const ContinualSubject& subject, const RankContext& contex
   const auto old = std::make_shared<OldModel>(
       subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters), context,
       subject.arch, subject.computation, make, !subject.digest.empty() || o.tasks.empty());
+  std::optional<UnitMean> units;
+  if (subject.recipe.privacy) units = UnitMean{subject.recipe.privacy->expected_batch_size};
   run.distillation =
-      std::make_unique<Distillation>(old, Distillation::Options{o.lambda, o.temperature});
+      std::make_unique<Distillation>(old, Distillation::Options{o.lambda, o.temperature, units});
   if (o.tasks.empty()) return;  // model.from has it
   run.part = saving(old);
   run.end = renewing(old);

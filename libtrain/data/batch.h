@@ -14,7 +14,8 @@ namespace moesaic {
 /// Target value of a position that has no target.
 inline constexpr std::int64_t kNoTarget = -100;
 
-/// place = example id * 2^kPlaceBits + number of the token within its example.
+/// place = example id * 2^kPlaceBits + number of the token within its example; where examples are
+/// units of privacy, a number made of the unit's tokens in place of the id.
 inline constexpr int kPlaceBits = 32;
 
 struct Batch {
@@ -22,7 +23,7 @@ struct Batch {
   at::Tensor targets_T;     // int64, the next token, or the label, or kNoTarget
   at::Tensor positions_T;   // int64, that the rotary embedding turns by: from 0 in each document
   at::Tensor example_id_T;  // int64, within the step: whose gradient the row's part belongs to
-  at::Tensor place_T;       // int64, that no other token of the step has: what a draw is keyed by
+  at::Tensor place_T;       // int64, what a draw is keyed by: no other example's, but by chance
   std::vector<std::int64_t> attention_offsets = {0};  // into T: spans that attention stays inside
   std::vector<std::int64_t> document_offsets = {0};   // into T: documents, which balance terms of
                                                       // sequences and looking ahead stay inside

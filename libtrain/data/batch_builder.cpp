@@ -26,6 +26,8 @@ void BatchBuilder::add(std::span<const std::int64_t> ids, const Document& docume
   const bool example_goes_on = !examples_.empty() && examples_.back() == document.example;
   MOESAIC_ASSERT(rows >= 1 && (may_be_target.empty() || may_be_target.size() == ids.size()));
   MOESAIC_ASSERT(document.example >= 0 && document.example >> (63 - kPlaceBits) == 0);
+  const std::int64_t draws = document.draws < 0 ? document.example : document.draws;
+  MOESAIC_ASSERT(draws >> (63 - kPlaceBits) == 0);
   MOESAIC_ASSERT(!document.joins_previous || example_goes_on);
   std::int64_t& before = rows_of_example_[document.example];
   MOESAIC_ASSERT((before + rows) >> kPlaceBits == 0);
@@ -40,7 +42,7 @@ void BatchBuilder::add(std::span<const std::int64_t> ids, const Document& docume
   std::iota(positions, positions + rows, document.position);
   std::fill_n(grow(examples_, rows), rows, document.example);
   std::int64_t* places = grow(places_, rows);
-  std::iota(places, places + rows, (document.example << kPlaceBits) + before);
+  std::iota(places, places + rows, (draws << kPlaceBits) + before);
   before += rows;
 
   const std::int64_t end = std::ssize(ids_);

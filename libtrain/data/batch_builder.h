@@ -18,6 +18,7 @@ class BatchBuilder {
     bool last_is_input = false;   // the last id goes in, too, and has no target
     bool has_targets = true;      // false: only what goes in matters
     bool joins_previous = false;  // attention reaches the document added before, of one example
+    std::int64_t draws = -1;      // in its places in the place of the example; -1: the example
   };
 
   /// Adds a row for each id that goes in: all but the last, which is a target only, or all of them.

@@ -23,6 +23,7 @@ UnitDraws::UnitDraws(const Options& options, const SecretKey& key)
     : options_(options), key_(draws_key(key)) {
   MOESAIC_ASSERT(options.units >= 1 && options.slots >= 1 && options.turns >= 0);
   MOESAIC_ASSERT(options.rate > 0 && options.rate <= 1);
+  MOESAIC_ASSERT(options.turns == 0 || std::ssize(options.names) == options.units);
 }
 
 void UnitDraws::renew(const SecretKey& key) { key_ = draws_key(key); }
@@ -60,7 +61,7 @@ std::vector<std::int64_t> UnitDraws::in_turn(std::int64_t step) const {
   const auto turns = static_cast<std::uint64_t>(options_.turns);
   std::vector<std::int64_t> drawn;
   for (std::int64_t unit = 0; unit < options_.units; ++unit) {
-    if (key.bits(static_cast<std::uint64_t>(unit)) % turns ==
+    if (key.bits(options_.names[static_cast<std::size_t>(unit)]) % turns ==
         static_cast<std::uint64_t>(step) % turns)
       drawn.push_back(unit);
   }

@@ -14,11 +14,13 @@ class UnitDraws {
     std::int64_t units = 1;
     /// Poisson: of each unit in each step, independent of all others. 0 < rate <= 1.
     double rate = 1;
-    /// Cyclic: in place of a rate, a unit comes every so many steps, in a turn of its own that was
-    /// drawn from `seed` alone: units that are added or removed move no other. 0 = Poisson.
+    /// Cyclic: in place of a rate, a unit comes every so many steps, in a turn of its own that is
+    /// drawn from `seed` by its name in `names`: units that are added or removed move no other.
+    /// 0 = Poisson.
     std::int64_t turns = 0;
     std::uint64_t seed = 0;
-    std::int64_t slots = 1;  // most units of a step: those above it are left out
+    std::vector<std::uint64_t> names = {};  // UnitList::distinct_fingerprints
+    std::int64_t slots = 1;                 // most units of a step: those above it are left out
   };
 
   /// Poisson draws are a function of (key, step, unit): nobody without the key knows them.

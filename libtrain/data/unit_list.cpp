@@ -1,8 +1,12 @@
 #include "data/unit_list.h"
 
 #include <map>
+#include <string_view>
+#include <unordered_map>
 
 #include "core/error.h"
+#include "core/format.h"
+#include "core/random.h"
 #include "data/token_file.h"
 
 namespace moesaic {
@@ -93,6 +97,29 @@ std::span<const SequencePlace> UnitList::sequences(std::int64_t unit) const {
   const auto first = static_cast<std::size_t>(firsts_[static_cast<std::size_t>(unit)]);
   const auto end = static_cast<std::size_t>(firsts_[static_cast<std::size_t>(unit) + 1]);
   return std::span(places_).subspan(first, end - first);
+}
+
+std::uint64_t UnitList::fingerprint(std::int64_t unit,
+                                    const std::vector<Sequences>& sources) const {
+  std::vector<std::int64_t> ids;
+  for (const SequencePlace& place : sequences(unit)) {
+    const Sequences& source = sources.at(place.source);
+    const std::size_t before = ids.size();
+    ids.resize(before + static_cast<std::size_t>(source.length(place.index)));
+    source.copy_ids(place.index, ids.data() + before);
+  }
+  return hash_name({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
+}
+
+std::vector<std::uint64_t> UnitList::distinct_fingerprints(
+    const std::vector<Sequences>& sources) const {
+  std::unordered_map<std::uint64_t, std::int64_t> before;
+  std::vector<std::uint64_t> all;
+  for (std::int64_t unit = 0; unit < size(); ++unit) {
+    const std::uint64_t own = fingerprint(unit, sources);
+    all.push_back(hash_name(format("{} {}", own, before[own]++)));
+  }
+  return all;
 }
 
 }  // namespace moesaic

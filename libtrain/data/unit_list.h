@@ -28,6 +28,13 @@ class UnitList {
   /// The sequences of a unit, one at least, ascending.
   std::span<const SequencePlace> sequences(std::int64_t unit) const;
 
+  /// A number that is made of the unit's tokens alone, whatever other units there are: what draws
+  /// of it are keyed by, which then change for no unit when another one comes or goes.
+  std::uint64_t fingerprint(std::int64_t unit, const std::vector<Sequences>& sources) const;
+  /// Of all units, where equal ones are told apart by how many came before: which of them comes or
+  /// goes makes no difference. Reads all tokens.
+  std::vector<std::uint64_t> distinct_fingerprints(const std::vector<Sequences>& sources) const;
+
  private:
   std::vector<std::int64_t> firsts_;  // of each unit, in places_; and their number
   std::vector<SequencePlace> places_;

@@ -79,14 +79,24 @@ StepSize UnitStream::size(std::int64_t step) const {
           .documents = std::llround(units)};
 }
 
+// Dropout and jitter of a unit depend on it alone: were they keyed by its number in the step, one
+// unit more would change the gradients of all after it.
+std::int64_t UnitStream::draws_of_unit(std::int64_t unit) const {
+  constexpr int kBits = 24;  // that draws by place look at (nn/token_uniform.cpp)
+  return static_cast<std::int64_t>(units_.fingerprint(unit, sources_) >> (64 - kBits));
+}
+
 Batch UnitStream::micro_batch(std::int64_t step, std::int64_t index) const {
   const DrawnStep& now = drawn(step);
   MOESAIC_ASSERT(index >= 0 && index + 1 < std::ssize(now.firsts));
   BatchBuilder batch;
   for (std::size_t i = now.firsts[static_cast<std::size_t>(index)];
        i < now.firsts[static_cast<std::size_t>(index) + 1]; ++i) {
+    BatchBuilder::Document document;
+    document.example = static_cast<std::int64_t>(i);
+    document.draws = draws_of_unit(now.units[i]);
     for (const SequencePlace& place : units_.sequences(now.units[i]))
-      sources_[place.source].add_to(batch, place.index, {.example = static_cast<std::int64_t>(i)});
+      sources_[place.source].add_to(batch, place.index, document);
   }
   return batch.build();
 }

@@ -12,8 +12,9 @@
 namespace moesaic {
 
 /// A unit of a step is an example of its batch, numbered in the order of the units, and whole in
-/// one micro-batch. How units are laid into micro-batches depends on the draw alone, on no layout.
-/// The sizes of a step are public numbers, but for how many micro-batches it has.
+/// one micro-batch. Its places are made of its own tokens. How units are laid into micro-batches
+/// depends on the draw alone, on no layout. The sizes of a step are public numbers, but for how
+/// many micro-batches it has.
 class UnitStream : public StepData {
  public:
   struct Options {
@@ -44,6 +45,7 @@ class UnitStream : public StepData {
 
   std::int64_t room() const;
   std::int64_t size_of_unit(std::int64_t unit) const;  // in what room() counts
+  std::int64_t draws_of_unit(std::int64_t unit) const;
   void require_room() const;
   const DrawnStep& drawn(std::int64_t step) const;
 

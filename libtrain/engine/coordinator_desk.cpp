@@ -153,8 +153,12 @@ void Coordinator::take_validation(const SiloRequest& request) {
     return;
   if (!poll_->asks(request.silo)) return;
   Validated of{number_in(message.body, "loss"), number_in(message.body, "targets"), {}};
-  MOESAIC_CHECK(of.targets > 0 && of.targets < 1e18, ErrorKind::kData,
-                "silo {}: a validation without targets", request.silo);
+  if (!std::isfinite(of.loss) || !(of.targets > 0 && of.targets < 1e18)) {
+    poll_->give_up(request.silo, "sent a validation that cannot be used");
+    throw Error(
+        ErrorKind::kData,
+        format("silo {}: a validation without targets, or whose loss is not finite", request.silo));
+  }
   if (message.body.contains("accuracy") && message.body["accuracy"].is_number())
     of.accuracy = message.body["accuracy"].get<double>();
   validated_[request.silo] = of;

@@ -59,14 +59,17 @@ void check_slots(const PrivacyOptions& privacy, const UnitDraws::Options& draws,
                      accounting::slots_for(draws.units, draws.rate, privacy.delta / 1e6)));
 }
 
-UnitDraws::Options draws_of(const Recipe& recipe, std::int64_t units) {
+UnitDraws::Options draws_of(const Recipe& recipe, const UnitList& list,
+                            const std::vector<Sequences>& sources) {
   const PrivacyOptions& privacy = *recipe.privacy;
+  const std::int64_t units = list.size();
   check_number_of_units(privacy, units);
   UnitDraws::Options draws{.units = units,
                            .rate = privacy.expected_batch_size / static_cast<double>(units),
                            .seed = recipe.seed};
   if (privacy.sampling == "cyclic") {
     draws.turns = turns_of(privacy, units);
+    draws.names = list.distinct_fingerprints(sources);
     draws.rate = 1 / static_cast<double>(draws.turns);
   }
   const double bound = privacy.delta / 1e6;
@@ -117,7 +120,7 @@ RunData open_units(const Recipe& recipe, const CorpusPaths& paths, std::int64_t 
     std::vector<Sequences> sources = open_unit_sources(recipe, paths, vocab_size);
     for (const Sequences& source : sources) data.train_sequences += source.size();
     UnitList units(privacy.unit, sources);
-    const UnitDraws draws(draws_of(recipe, units.size()), key);
+    const UnitDraws draws(draws_of(recipe, units, sources), key);
     data.max_steps = steps_of(recipe, units.size());
     auto stream = std::make_unique<UnitStream>(std::move(sources), std::move(units), draws,
                                                stream_options(recipe));

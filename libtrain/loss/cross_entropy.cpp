@@ -112,10 +112,8 @@ TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
                                           double factor, const at::Tensor& loss) {
                       const std::int64_t rows = logits.size(0);
                       losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor, loss);
-                      if (!weight_T.defined()) return;
-                      const at::Tensor weight = weight_T.narrow(0, begin, rows);
-                      at::Tensor(loss).mul_(weight.to(loss.scalar_type()));
-                      at::Tensor(logits).mul_(weight.to(logits.scalar_type()).unsqueeze(1));
+                      if (weight_T.defined())
+                        weigh_rows(weight_T.narrow(0, begin, rows), logits, loss);
                     });
 }
 

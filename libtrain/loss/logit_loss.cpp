@@ -33,6 +33,11 @@ TermValue logit_loss(const char* name, const StepView& view, const at::Tensor& h
   return {loss, value};
 }
 
+void weigh_rows(const at::Tensor& weight_T, at::Tensor logits, at::Tensor loss_T) {
+  loss_T.mul_(weight_T.to(loss_T.scalar_type()));
+  logits.mul_(weight_T.to(logits.scalar_type()).unsqueeze(1));
+}
+
 double per_target(const StepSize& step) {
   return 1.0 / static_cast<double>(std::max<std::int64_t>(1, step.target_tokens));
 }

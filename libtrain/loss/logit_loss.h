@@ -23,6 +23,9 @@ using RowLosses = std::function<void(std::int64_t begin, const at::Tensor& logit
 TermValue logit_loss(const char* name, const StepView& view, const at::Tensor& hidden_TD,
                      double scale, double coefficient, const RowLosses& rows);
 
+/// Each row's loss and gradient times its weight.
+void weigh_rows(const at::Tensor& weight_T, at::Tensor logits, at::Tensor loss_T);
+
 /// 1 / the target tokens of the step.
 double per_target(const StepSize& step);
 

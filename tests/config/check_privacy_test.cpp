@@ -81,6 +81,14 @@ TEST_F(PrivacyKeys, RefusesWhatIsSeenWithoutNoise) {
   refuses({"log.profile_steps=[2]"}, "how many units and tokens each step has");
 }
 
+TEST_F(PrivacyKeys, AFileIsInTheDataOnce) {
+  refuses({"data.train=[{path: a.jsonl, format: jsonl}, {path: a.jsonl, format: jsonl}]"},
+          "data.train[1].path: has a.jsonl, as an earlier source does");
+  EXPECT_EQ(
+      problems({"data.train=[{path: a.jsonl, format: jsonl}, {path: b.jsonl, format: jsonl}]"}),
+      "");
+}
+
 TEST_F(PrivacyKeys, ChosenExpertsNeedExactScores) {
   const std::string text = problems({"adapt={esft: {share: 0.5}}"});
   EXPECT_NE(text.find("adapt.esft: chooses experts by exact scores"), std::string::npos) << text;

@@ -102,9 +102,34 @@ TEST(SiteRecipe, IsLaidOverWhatTheCoordinatorOffers) {
   EXPECT_EQ(recipe.seed, federation().seed);
 }
 
-void expect_not_allowed(const SiteAllowance& allowance, const std::string& words) {
+// A coordinator names no file that a silo reads or writes.
+TEST(SiteRecipe, ItsDataAreItsOwn) {
+  const SiteRecipe site{.name = "a", .data = {.train = {{.path = "/a.txt"}}, .valid = {}}};
+  Recipe offered = federation();
+  offered.data.train.push_back({.path = "/secret.txt"});
+  offered.data.valid = offered.data.train;
+  offered.data.cache = "/etc";
+  const Recipe recipe = recipe_of_site(offered, site, "/runs/here");
+  EXPECT_TRUE(recipe.data.train.empty());
+  EXPECT_TRUE(recipe.data.valid.empty());
+  EXPECT_FALSE(recipe.data.cache.has_value());
+  EXPECT_NO_THROW(require_across_sites(offered));
+  offered.continual.emplace().replay.share = 0.5;
+  EXPECT_THROW(require_across_sites(offered), Error);
+}
+
+TEST(SiteRecipe, ABudgetIsForTrainingThatIsChargedToIt) {
+  const SiteRecipe site{.name = "a", .privacy = {.budget = PrivacyBudgetOptions{.epsilon = 3}}};
+  Recipe offered = federation();
+  EXPECT_THROW(recipe_of_site(offered, site, "/runs/here"), Error);
+  offered.privacy.emplace();
+  EXPECT_EQ(recipe_of_site(offered, site, "/runs/here").privacy->budget->epsilon, 3);
+}
+
+void expect_not_allowed(const SiteAllowance& allowance, const std::string& words,
+                        const Recipe& recipe = federation()) {
   try {
-    allowed_recipe(allowance, federation());
+    allowed_recipe(allowance, recipe);
     FAIL() << "it was allowed";
   } catch (const Error& error) {
     EXPECT_EQ(error.kind(), ErrorKind::kRecipe);
@@ -121,6 +146,21 @@ TEST(SiteAllowance, RefusesMoreThanItAllows) {
   expect_not_allowed({.privacy = true}, "without record-level privacy");
   EXPECT_NO_THROW(
       allowed_recipe({.aggregators = {"fedavg"}, .rounds = 7, .local_steps = 5}, federation()));
+}
+
+TEST(SiteAllowance, PrivacyThatHidesNothingIsNone) {
+  Recipe recipe = federation();
+  recipe.privacy.emplace().noise_multiplier = 1;
+  EXPECT_NO_THROW(allowed_recipe({.privacy = true}, recipe));
+  recipe.privacy->allow_no_privacy = true;
+  expect_not_allowed({.privacy = true}, "privacy.allow_no_privacy", recipe);
+  EXPECT_NO_THROW(allowed_recipe({}, recipe));
+  recipe.privacy->allow_no_privacy = false;
+  recipe.privacy->noise_seed = 4;
+  expect_not_allowed({.privacy = true}, "privacy.noise_seed", recipe);
+  recipe.privacy->noise_seed.reset();
+  recipe.privacy->log_loss = true;
+  expect_not_allowed({.privacy = true}, "privacy.log_loss", recipe);
 }
 
 TEST(SiteAllowance, PutsBaseAndTokenizerWhereTheyAreHere) {

@@ -114,9 +114,32 @@ TEST(Distillation, IsTheDivergenceAtTheTemperaturePerTargetToken) {
   EXPECT_NEAR(value.loss.item<double>(), value.metric, 1e-12);
 }
 
-TEST(Distillation, ItsGradientIsThatOfFiniteDifferences) {
+// In a private run a unit's part is the mean over its own targets, whatever else is in the step.
+TEST(Distillation, OfUnitsIsTheMeanOverEachOnesTargets) {
+  Pair pair;
+  pair.distillation =
+      Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
+  const at::Tensor old = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
+  pair.move();
+  const at::Tensor now = at::log_softmax(pair.logits(pair.run.model).div(2), 1);
+  const at::Tensor distance =
+      old.exp().mul(old.sub(now)).sum(1).masked_fill(pair.run.batch.targets_T.lt(0), 0);
+  double expected = 0;  // the documents have 3, 3 and 5 rows, the second one a target less
+  expected += distance.slice(0, 0, 3).sum().item<double>() / 3;
+  expected += distance.slice(0, 3, 6).sum().item<double>() / 2;
+  expected += distance.slice(0, 6, 11).sum().item<double>() / 5;
+  EXPECT_NEAR(pair.evaluate(false).metric, 0.7 * 4 * expected / 4.0, 1e-12);
+}
+
+class GradientOfDistillation : public ::testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Distillation, GradientOfDistillation, ::testing::Bool());
+
+TEST_P(GradientOfDistillation, IsThatOfFiniteDifferences) {
   constexpr double kStep = 1e-5;
   Pair pair;
+  if (GetParam())
+    pair.distillation =
+        Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
   pair.move();
   pair.evaluate(true);
   std::vector<at::Tensor> gradients;  // before the next evaluation empties them

@@ -90,8 +90,16 @@ TEST(UnitDraws, ARateOfOneTakesAllAndSlotsAreTheMost) {
   EXPECT_EQ(UnitDraws({.units = 4, .rate = 1, .slots = 3}, key()).of_step(9).size(), 3U);
 }
 
+/// Those of units that come in turn: 1000, 1001 ...
+std::vector<std::uint64_t> names(std::uint64_t count) {
+  std::vector<std::uint64_t> list;
+  for (std::uint64_t i = 0; i < count; ++i) list.push_back(1000 + i);
+  return list;
+}
+
 TEST(UnitDraws, UnitsInTurnComeBackAfterAsManySteps) {
-  const UnitDraws draws({.units = 100, .turns = 5, .seed = 3, .slots = 100}, key());
+  const UnitDraws draws({.units = 100, .turns = 5, .seed = 3, .names = names(100), .slots = 100},
+                        key());
   std::map<std::int64_t, std::int64_t> turn;
   for (std::int64_t step = 0; step < 15; ++step) {
     for (const std::int64_t unit : draws.of_step(step)) {
@@ -100,13 +108,16 @@ TEST(UnitDraws, UnitsInTurnComeBackAfterAsManySteps) {
     }
   }
   EXPECT_EQ(turn.size(), 100U);
-  // A unit more moves no other, and the key is nothing to turns: a run that is resumed keeps them.
-  const UnitDraws more({.units = 101, .turns = 5, .seed = 3, .slots = 101},
+  // A unit less moves no other, and the key is nothing to turns: a run that is resumed keeps them.
+  std::vector<std::uint64_t> fewer = names(100);
+  fewer.erase(fewer.begin() + 40);
+  const UnitDraws less({.units = 99, .turns = 5, .seed = 3, .names = fewer, .slots = 99},
                        SecretKey::from_seed(1));
   for (std::int64_t step = 0; step < 5; ++step) {
-    auto drawn = more.of_step(step);
-    std::erase(drawn, 100);
-    EXPECT_EQ(drawn, draws.of_step(step));
+    auto expected = draws.of_step(step);
+    std::erase(expected, 40);
+    for (std::int64_t& unit : expected) unit -= unit > 40 ? 1 : 0;
+    EXPECT_EQ(less.of_step(step), expected);
   }
 }
 
@@ -140,6 +151,21 @@ TEST(UnitList, AUserHasOneNameInAllSources) {
   const std::vector<Sequences> nobodys = {of_documents(tokens_of(folder, {{1, 2}}, "plain"))};
   expect_error(ErrorKind::kData, "plain: its documents have no users",
                [&] { UnitList("user", nobodys); });
+}
+
+TEST(UnitList, AUnitsFingerprintIsMadeOfItsTokensAlone) {
+  const TemporaryFolder folder;
+  const std::vector<Sequences> all = {
+      of_documents(tokens_of(folder, {{1, 2}, counting(6, 10), {3, 4}, {1, 2}}, "a"), 2)};
+  const std::vector<Sequences> fewer = {of_documents(tokens_of(folder, {{3, 4}, {1, 2}}, "b"), 2)};
+  const UnitList many("document", all), few("document", fewer);
+  EXPECT_EQ(many.fingerprint(2, all), few.fingerprint(0, fewer));
+  EXPECT_EQ(many.fingerprint(0, all), many.fingerprint(3, all));
+  EXPECT_NE(many.fingerprint(0, all), many.fingerprint(2, all));
+  const auto of_many = many.distinct_fingerprints(all), of_few = few.distinct_fingerprints(fewer);
+  EXPECT_EQ(std::set<std::uint64_t>(of_many.begin(), of_many.end()).size(), 4U);
+  EXPECT_EQ(of_many[2], of_few[0]);
+  EXPECT_EQ(of_many[0], of_few[1]);  // the first of its kind in both
 }
 
 /// 60 documents of 2 to 5 ids, two for each user.
@@ -214,6 +240,29 @@ TEST(UnitStream, BestFitCountsInputs) {
     EXPECT_LE(stream.micro_batch(1, i).tokens(), 16);
   const UnitStream counted = stream_of(folder, {.micro_batch_size = 2, .unit = "document"});
   EXPECT_LT(stream.size(1).micro_batches, counted.size(1).micro_batches);
+}
+
+// What dropout and jitter are keyed by: a unit more before it would else change its gradient.
+TEST(UnitStream, TheDrawsOfAUnitDoNotDependOnTheOthers) {
+  const TemporaryFolder folder;
+  const auto places_of_ids = [&](const testing::Documents& documents, const std::string& name) {
+    std::vector<Sequences> sources = {of_documents(tokens_of(folder, documents, name))};
+    UnitList units("document", sources);
+    const UnitDraws draws({.units = units.size(), .rate = 1, .slots = units.size()}, key());
+    const UnitStream stream(std::move(sources), std::move(units), draws, {.micro_batch_size = 9});
+    const Batch batch = stream.micro_batch(0, 0);
+    std::map<std::int64_t, std::int64_t> places;
+    for (std::int64_t t = 0; t < batch.tokens(); ++t)
+      places[batch.ids_T[t].item<std::int64_t>()] = batch.place_T[t].item<std::int64_t>();
+    return places;
+  };
+  const auto with = places_of_ids({{1, 2, 3}, {4, 5}, {6, 7, 8}}, "with");
+  const auto without = places_of_ids({{4, 5}, {6, 7, 8}}, "without");
+  ASSERT_EQ(without.size(), 3U);
+  for (const auto& [id, place] : without) EXPECT_EQ(place, with.at(id)) << id;
+  std::set<std::int64_t> places;
+  for (const auto& [id, place] : with) places.insert(place);
+  EXPECT_EQ(places.size(), with.size());
 }
 
 TEST(UnitStream, AStepMayHaveNoUnit) {

@@ -200,6 +200,13 @@ class FederateSites(RunTest):
         self.assertNotIn("silo_digits_loss", self.rows()[-1])
         self.assertEqual(len(self.rows()), 6)
 
+    def test_a_dry_run_lists_what_would_leave(self):
+        self.keys()
+        self.coordinator("federated.deadline_s=5")
+        text = self.end_of(self.silo("letters", "--dry-run"))
+        self.assertRegex(text, r"leaves +lm_head.weight \[272, 32\], 69632 bytes")
+        self.assertFalse((self.folder / "letters/accepted.yaml").exists())
+
     def test_a_silo_allows_what_its_file_says(self):
         self.keys()
         self.coordinator("federated.deadline_s=5")

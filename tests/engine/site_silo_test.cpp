@@ -172,6 +172,7 @@ TEST(SiteSilo, TrainsNothingInADryRun) {
   EXPECT_EQ(one.run(door, {}, /*dry_run=*/true), 0);
   ASSERT_EQ(door.told.size(), 1U);
   EXPECT_EQ(door.told[0].kind, sites::kGoodbyeKind);
+  EXPECT_FALSE(std::filesystem::exists(one.folder.file("silo") + "/accepted.yaml"));
 }
 
 // Whoever it joined first cannot ask for more later.
