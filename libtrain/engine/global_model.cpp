@@ -91,7 +91,7 @@ void GlobalModel::require_change(const std::string& silo, const std::string& pat
   }
 }
 
-void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
+void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t refused) {
   std::vector<aggregate::SiloReport> reports;
   std::map<std::string, HeldChange> held;
   for (const ArrivedChange& change : changes) {
@@ -99,7 +99,7 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
     reports.push_back(change.told.report);
     held[silo].file = open(silo, change.file);
   }
-  finish(std::move(reports), std::move(held), changes);
+  finish(std::move(reports), std::move(held), changes, refused);
 }
 
 // To the aggregator the mean is the change of one silo.
@@ -131,8 +131,8 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
 
 void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
                          std::map<std::string, HeldChange> changes,
-                         const std::vector<ArrivedChange>& arrived) {
-  aggregator_.begin_round(std::move(reports));
+                         const std::vector<ArrivedChange>& arrived, std::size_t refused) {
+  aggregator_.begin_round(std::move(reports), refused);
   std::vector<HeldChange> held;
   for (const aggregate::SiloReport& report : aggregator_.reports())
     held.push_back(std::move(changes.at(report.silo)));
