@@ -105,10 +105,13 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t re
 // To the aggregator the mean is the change of one silo.
 void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
                               const aggregate::SumFormat& format, const Unmask& unmask) {
-  double parts = 0;
+  const bool by_length = recipe_.federated->aggregator.type == "fednova";
+  double parts = 0, lengths = 0;  // of the silos' paths, each times its part
   std::vector<std::shared_ptr<const SharedFile>> files;
   for (const ArrivedChange& change : changes) {
-    parts += part_in_sum(recipe_, change.told.report);
+    const double part = part_in_sum(recipe_, change.told.report);
+    parts += part;
+    lengths += part * change.told.report.steps;
     files.push_back(open(change.told.report.silo, change.file));
   }
   MOESAIC_CHECK(parts > 0, ErrorKind::kData, "the silos of the round have trained on nothing");
@@ -124,6 +127,7 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
     mean.push_back(at::empty(like.sizes(), at::kDouble));
     std::copy(values.begin(), values.end(), doubles_of(mean.back()).begin());
     mean.back().div_(parts);
+    if (by_length) mean.back().mul_(lengths / parts);
   }
   finish({{.silo = "sum", .examples = 1, .tokens = 1, .steps = 1, .rate_sum = 1}}, std::move(held),
          changes);
