@@ -219,11 +219,9 @@ std::set<std::string> Coordinator::refused_in(std::int64_t round) const {
 // A silo that was refused is one of the hostile ones that the rule stands.
 std::size_t Coordinator::needed_in(std::int64_t round) const {
   const FederatedOptions& federated = *recipe_.federated;
-  const auto rule =
-      aggregate::without_refused(federated.aggregator, refused_in(round).size());
+  const auto rule = aggregate::without_refused(federated.aggregator, refused_in(round).size());
   const auto fewest = static_cast<std::size_t>(aggregate::fewest_silos(rule));
-  const std::size_t needed =
-      answers_needed(federated.quorum, names_in_round(round).size(), fewest);
+  const std::size_t needed = answers_needed(federated.quorum, names_in_round(round).size(), fewest);
   return is_secure(recipe_) ? std::max(needed, threshold_of(recipe_)) : needed;
 }
 

@@ -18,7 +18,8 @@ class RoutedTokens : public StepPart {
 
   /// Since the last call, to each expert, by what stands before ".experts." in its parameters'
   /// names. Collective over the silo's world.
-  std::map<std::string, std::vector<double>> take(const RankContext& context, const ParameterSet& parameters);
+  std::map<std::string, std::vector<double>> take(const RankContext& context,
+                                                  const ParameterSet& parameters);
 
  private:
   RoutingStats stats_;
