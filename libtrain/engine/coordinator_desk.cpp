@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregate/options.h"
 #include "config/recipe_reader.h"
+#include "config/silos.h"
 #include "config/site_recipe.h"
 #include "core/error.h"
 #include "core/fs.h"
