@@ -235,7 +235,7 @@ TEST(Coordinator, GoesOnWithoutAChangeThatCannotBeUsed) {
 /// The last value of the file is no number.
 Sent with_a_value_that_is_not_finite(const Sent& sent) {
   std::string bytes = read_file(sent.file);
-  bytes.replace(bytes.size() - 8, 8, 8, '\xff');
+  std::fill(bytes.end() - 8, bytes.end(), '\xff');
   write_file_atomic(sent.file, bytes);
   return sent;
 }
