@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <bit>
+#include <charconv>
 #include <cmath>
 #include <cstdint>
+#include <string_view>
 #include <utility>
 
 #include "aggregate/robust.h"
@@ -37,6 +39,18 @@ void add_scaled(std::span<const double> values, double factor, std::span<double>
   for (std::size_t i = 0; i < out.size(); ++i) out[i] += factor * values[i];
 }
 
+// Tokens of the expert whose parameter this is, "<layer>.experts.<number>....".
+double routed_to(const SiloReport& report, const std::string& name) {
+  constexpr std::string_view kExperts = ".experts.";
+  const std::size_t place = name.find(kExperts);
+  if (place == std::string::npos) return 0;
+  const auto layer = report.routed_tokens.find(name.substr(0, place));
+  if (layer == report.routed_tokens.end()) return 0;
+  std::size_t expert = layer->second.size();
+  std::from_chars(name.data() + place + kExperts.size(), name.data() + name.size(), expert);
+  return expert < layer->second.size() ? layer->second[expert] : 0;
+}
+
 // Of each element the `of` of the values of the silos that count.
 template <class Of>
 void by_element(Rows rows, const std::vector<double>& scales, std::span<double> out, Of of) {
@@ -62,10 +76,15 @@ std::int64_t fewest_silos(const AggregatorOptions& options) {
   return options.type == "bulyan" ? 4 * options.f + 3 : 1;
 }
 
+AggregatorOptions without_refused(AggregatorOptions options, std::size_t refused) {
+  options.f = std::max<std::int64_t>(0, options.f - static_cast<std::int64_t>(refused));
+  return options;
+}
+
 Aggregator::Aggregator(AggregatorOptions options, std::size_t all_silos)
     : options_(std::move(options)), all_silos_(all_silos) {}
 
-void Aggregator::begin_round(std::vector<SiloReport> reports) {
+void Aggregator::begin_round(std::vector<SiloReport> reports, std::size_t refused) {
   std::sort(reports.begin(), reports.end(),
             [](const SiloReport& a, const SiloReport& b) { return a.silo < b.silo; });
   for (std::size_t i = 0; i < reports.size(); ++i) {
@@ -73,10 +92,12 @@ void Aggregator::begin_round(std::vector<SiloReport> reports) {
     MOESAIC_CHECK(i == 0 || reports[i].silo != reports[i - 1].silo, ErrorKind::kData,
                   "silo {} has answered twice in one round", reports[i].silo);
   }
-  const auto least = static_cast<std::size_t>(fewest_silos(options_));
+  const AggregatorOptions rule = without_refused(options_, refused);
+  const auto least = static_cast<std::size_t>(fewest_silos(rule));
   MOESAIC_CHECK(reports.size() >= least, ErrorKind::kData,
-                "{} silos have answered; {} with f {} needs {}", reports.size(), options_.type,
-                options_.f, least);
+                "{} silos have answered; {} with f {} needs {}", reports.size(), rule.type, rule.f,
+                least);
+  hostile_ = static_cast<std::size_t>(rule.f);
   reports_ = std::move(reports);
   scales_.assign(reports_.size(), 1.0);
   look_sums_.clear();
@@ -107,7 +128,7 @@ void Aggregator::look(const std::string& name, Rows rows) {
 
 void Aggregator::end_look() {
   const std::size_t n = reports_.size();
-  const auto f = static_cast<std::size_t>(options_.f);
+  const std::size_t f = hostile_;
   std::vector<double> sums(n * n, 0.0);
   for (const auto& [name, of_parameter] : look_sums_) add_scaled(of_parameter, 1.0, sums);
   if (options_.type == "norm_bound") {
@@ -132,8 +153,7 @@ std::vector<double> Aggregator::weights_of(const std::string& name) const {
     amounts.push_back(uniform                        ? 1.0
                       : options_.weights == "tokens" ? report.tokens
                                                      : report.examples);
-    const auto tokens = report.routed_tokens.find(name);
-    routed.push_back(tokens == report.routed_tokens.end() ? 0.0 : tokens->second);
+    routed.push_back(routed_to(report, name));
   }
   const bool by_tokens = options_.experts == "routed_tokens" &&
                          std::any_of(routed.begin(), routed.end(), [](double t) { return t > 0; });
@@ -147,7 +167,7 @@ void Aggregator::combine(const std::string& name, Rows rows, std::span<double> o
   if (type == "trimmed_mean")
     return by_element(rows, scales_, out, [&](auto& v) { return trimmed_mean(v, options_.trim); });
   if (type == "bulyan") {
-    const std::size_t near = reports_.size() - 4 * static_cast<std::size_t>(options_.f);
+    const std::size_t near = reports_.size() - 4 * hostile_;
     return by_element(rows, scales_, out, [&](auto& v) { return mean_near_median(v, near); });
   }
   std::vector<double> weights = is_robust(type) ? shares(scales_) : weights_of(name);
@@ -191,7 +211,8 @@ void Aggregator::step(const std::string& name, std::size_t first, Rows rows,
 void require_report(const AggregatorOptions& options, const SiloReport& report) {
   bool good = is_amount(report.examples) && is_amount(report.tokens) && is_amount(report.steps) &&
               is_amount(report.rate_sum);
-  for (const auto& [name, tokens] : report.routed_tokens) good = good && is_amount(tokens);
+  for (const auto& [layer, tokens] : report.routed_tokens)
+    good = good && std::all_of(tokens.begin(), tokens.end(), is_amount);
   MOESAIC_CHECK(good, ErrorKind::kData,
                 "silo {} reports an amount of its training that is negative or not finite",
                 report.silo);

@@ -29,7 +29,8 @@ struct SiloReport {
   double tokens = 0;    // targets that it trained on
   double steps = 0;     // fednova: length of its path, see fednova_length(); else optimizer steps
   double rate_sum = 0;  // scaffold: sum of the learning rates of its local steps
-  std::map<std::string, double> routed_tokens = {};  // by name of a parameter of an expert
+  /// To each expert, by what stands before ".experts." in its parameters' names.
+  std::map<std::string, std::vector<double>> routed_tokens = {};
 };
 
 /// One block: the values of each silo, in the order of Aggregator::reports(), all of one length.
@@ -49,8 +50,9 @@ class Aggregator {
   Aggregator(AggregatorOptions options, std::size_t all_silos);
 
   /// A round with these silos, which are put in the order of their names. Error(kData) when a name
-  /// comes twice, a number is not finite or negative, or they are too few for the rule.
-  void begin_round(std::vector<SiloReport> reports);
+  /// comes twice, a number is not finite or negative, or they are too few for the rule. `refused`:
+  /// silos of the round whose changes were refused before.
+  void begin_round(std::vector<SiloReport> reports, std::size_t refused = 0);
   const std::vector<SiloReport>& reports() const { return reports_; }
 
   /// Whether all blocks must be looked at before the first step: krum, multi_krum, bulyan,
@@ -86,6 +88,7 @@ class Aggregator {
 
   AggregatorOptions options_;
   std::size_t all_silos_;
+  std::size_t hostile_ = 0;  // silos that the rule stands in this round
   std::vector<SiloReport> reports_;
   std::vector<double> scales_;
   LookSums look_sums_;

@@ -1,6 +1,7 @@
 // The keys of federated.aggregator.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -36,5 +37,9 @@ bool is_robust(const std::string& type);
 /// The fewest silos that the rule is defined for: 2 f + 3 (krum, multi_krum), 4 f + 3 (bulyan),
 /// else 1.
 std::int64_t fewest_silos(const AggregatorOptions& options);
+
+/// For a round from which silos were refused before their changes met: each of them is one of the f
+/// hostile ones, and the rule stands as many fewer among those that are left.
+AggregatorOptions without_refused(AggregatorOptions options, std::size_t refused);
 
 }  // namespace moesaic::aggregate

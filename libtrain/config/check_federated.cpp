@@ -167,8 +167,7 @@ class FederatedCheck {
            format("does not go with {}, which compares the changes: only their sum can be seen; "
                   "norm_bound, whose silos clip before they mask, does",
                   type));
-    refuse(type == "fednova" || type == "scaffold", key,
-           format("does not go with {}, which needs each silo's change", type));
+    refuse(type == "scaffold", key, "does not go with scaffold, which needs each silo's change");
     refuse(is_compressed(), key,
            "does not go with compression: masked values are uniform numbers, of which nothing can "
            "be left out");

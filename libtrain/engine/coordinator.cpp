@@ -98,8 +98,7 @@ bool Coordinator::next_round(StopSignal& stop) {
   const std::int64_t round = model_.state().round + 1;
   const double ends_at = now() + federated.deadline_s;
   std::vector<std::string> asked = names_in_round(round);
-  const auto fewest = static_cast<std::size_t>(aggregate::fewest_silos(federated.aggregator));
-  const std::size_t needed = answers_needed(federated.quorum, asked.size(), fewest);
+  const std::size_t needed = needed_in(round);
   context_.log.info("round {} of {}: {}", round, max_steps(), join(asked, ", "));
   if (is_secure(recipe_) && !agree_on_keys(asked, needed, ends_at, stop)) return false;
   sites::RoundOffer offer{
@@ -109,8 +108,7 @@ bool Coordinator::next_round(StopSignal& stop) {
     own.rules = secure_rules(silo);
     return own.message();
   };
-  const std::size_t least = std::max(needed, secure_ ? secure_->threshold : 0);
-  if (!ask({round, asked, least, ends_at}, {std::string(sites::kOfferKind), order_of}, stop))
+  if (!ask({round, asked, needed, ends_at}, {std::string(sites::kOfferKind), order_of}, stop))
     return false;
   if (poll_->status(members_, now()) == SiloPoll::Status::kFailed) fail_round();
   if (secure_ && !open_shares(stop)) return false;
@@ -157,11 +155,21 @@ void Coordinator::close_in_journal() {
     silos.push_back(silo);
     remove_tree(file_of(round, silo));
   }
-  journal_.append({{"event", "close"},
-                   {"round", round},
-                   {"silos", silos},
-                   {"file", file_name(model_.file())},
-                   {"digest", digest_of_file(model_.file())}});
+  Json close = {{"event", "close"},
+                {"round", round},
+                {"silos", silos},
+                {"file", file_name(model_.file())},
+                {"digest", digest_of_file(model_.file())}};
+  if (const std::set<std::string> refused = refused_in(round); !refused.empty()) {
+    const auto rule = aggregate::without_refused(recipe_.federated->aggregator, refused.size());
+    const bool has_f = aggregate::fewest_silos(recipe_.federated->aggregator) > 1;
+    close["refused"] = refused;
+    if (has_f) close["f"] = rule.f;
+    if (has_f)
+      context_.log.info("round {}: {} with f {}, as {} of its silos are refused already", round,
+                        rule.type, rule.f, refused.size());
+  }
+  journal_.append(std::move(close));
 }
 
 bool Coordinator::finish_row(StopSignal& stop) {
@@ -183,7 +191,9 @@ bool Coordinator::finish_row(StopSignal& stop) {
     answers.push_back(answer_from(event.at("told")));
   double seconds = 0;
   for (const Json& event : journal_.find("time", round)) seconds = event.at("seconds");
-  const MetricsRow row = row_of_round(model_.state(), answers, validation(), seconds);
+  MetricsRow row = row_of_round(model_.state(), answers, validation(), seconds);
+  if (const std::size_t refused = refused_in(round).size(); refused > 0)
+    row.set("silos_refused", static_cast<double>(refused));
   for (const auto& sink : sinks_) sink->write(row);
   journal_.append({{"event", "row"}, {"round", round}});
   return true;

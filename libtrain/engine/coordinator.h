@@ -83,6 +83,10 @@ class Coordinator {
   bool counts_already(const sites::Change& change, const std::string& silo) const;
   /// What the journal has of a round, by silo.
   std::map<std::string, Json> answers_of(std::int64_t round) const;
+  /// Silos whose change of a round could not be taken, and who gave no other one since.
+  std::set<std::string> refused_in(std::int64_t round) const;
+  /// Answers that a round needs.
+  std::size_t needed_in(std::int64_t round) const;
   std::string file_of(std::int64_t round, const std::string& silo) const;
   void count_answers_on_disk();
   void close_in_journal();

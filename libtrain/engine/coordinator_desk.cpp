@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "aggregate/options.h"
 #include "config/recipe_reader.h"
+#include "config/silos.h"
 #include "config/site_recipe.h"
 #include "core/error.h"
 #include "core/fs.h"
@@ -132,6 +134,7 @@ void Coordinator::take_change(const SiloRequest& request) {
                      {"round", change.round},
                      {"silo", silo},
                      {"digest", change.blob.digest}});
+    poll_->need(needed_in(change.round));
     throw;
   }
   publish(request.file, file_of(change.round, silo));
@@ -142,6 +145,7 @@ void Coordinator::take_change(const SiloRequest& request) {
                    {"bytes", change.blob.bytes},
                    {"told", change.notes}});
   poll_->count(silo, change.blob.digest);
+  poll_->need(needed_in(change.round));
   context_.log.info("round {}: {} has answered, {} of {}; {:.0f} s are left", change.round, silo,
                     poll_->answered().size(), poll_->options().asked.size(),
                     std::max(0.0, poll_->options().ends_at - now()));
@@ -206,6 +210,25 @@ std::map<std::string, Json> Coordinator::answers_of(std::int64_t round) const {
     if (event.at("event") == "answer") answers[event.at("silo").get<std::string>()] = event;
   }
   return answers;
+}
+
+std::set<std::string> Coordinator::refused_in(std::int64_t round) const {
+  std::set<std::string> refused;
+  const auto answers = answers_of(round);
+  for (const Json& event : journal_.find("refused", round)) {
+    const auto silo = event.at("silo").get<std::string>();
+    if (!answers.contains(silo)) refused.insert(silo);
+  }
+  return refused;
+}
+
+// A silo that was refused is one of the hostile ones that the rule stands.
+std::size_t Coordinator::needed_in(std::int64_t round) const {
+  const FederatedOptions& federated = *recipe_.federated;
+  const auto rule = aggregate::without_refused(federated.aggregator, refused_in(round).size());
+  const auto fewest = static_cast<std::size_t>(aggregate::fewest_silos(rule));
+  const std::size_t needed = answers_needed(federated.quorum, names_in_round(round).size(), fewest);
+  return is_secure(recipe_) ? std::max(needed, threshold_of(recipe_)) : needed;
 }
 
 std::string Coordinator::file_of(std::int64_t round, const std::string& silo) const {

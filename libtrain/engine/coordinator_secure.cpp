@@ -35,10 +35,9 @@ bool Coordinator::agree_on_keys(std::vector<std::string>& asked, std::size_t nee
   secure_ = SecureTry{.label = format("{} round {} try {}", journal_.run(), round, tries),
                       .threshold = threshold};
   journal_.append({{"event", "try"}, {"round", round}, {"label", secure_->label}});
-  const std::size_t least = std::max(needed, threshold);
   const auto phase = [&](const std::string& kind, const Json& body) {
     const sites::Message order{.kind = kind, .round = round, .body = body};
-    if (!ask({round, asked, least, ends_at}, {kind, [order](const auto&) { return order; }}, stop))
+    if (!ask({round, asked, needed, ends_at}, {kind, [order](const auto&) { return order; }}, stop))
       return false;
     if (poll_->status(members_, now()) == SiloPoll::Status::kFailed) fail_round();
     asked = names_of(poll_->answered());
@@ -110,7 +109,7 @@ void Coordinator::take_secure(const SiloRequest& request) {
 }
 
 void Coordinator::next_model(const std::vector<ArrivedChange>& changes) {
-  if (!secure_) return model_.next(changes);
+  if (!secure_) return model_.next(changes, refused_in(model_.state().round + 1).size());
   const SecureTry done = std::move(*secure_);
   secure_.reset();
   std::vector<std::string> stayed;

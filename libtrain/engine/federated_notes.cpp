@@ -12,9 +12,12 @@ namespace moesaic {
 
 Json to_json(const SiloAnswer& answer) {
   const aggregate::SiloReport& report = answer.report;
-  Json json = {{"silo", report.silo},         {"examples", report.examples},
-               {"tokens", report.tokens},     {"steps", report.steps},
-               {"rate_sum", report.rate_sum}, {"routed_tokens", report.routed_tokens},
+  // Whole numbers: the shortest text of the counts of a model with many experts.
+  std::map<std::string, std::vector<std::int64_t>> counts;
+  for (const auto& [layer, tokens] : report.routed_tokens)
+    for (const double count : tokens) counts[layer].push_back(static_cast<std::int64_t>(count));
+  Json json = {{"silo", report.silo},   {"examples", report.examples}, {"tokens", report.tokens},
+               {"steps", report.steps}, {"rate_sum", report.rate_sum}, {"routed_tokens", counts},
                {"loss", answer.loss},  // null where it is no number
                {"bytes", answer.bytes}};
   if (answer.epsilon) json["epsilon"] = *answer.epsilon;
@@ -32,7 +35,8 @@ SiloAnswer answer_from(const Json& json) {
                    .tokens = json.at("tokens").get<double>(),
                    .steps = json.at("steps").get<double>(),
                    .rate_sum = json.at("rate_sum").get<double>(),
-                   .routed_tokens = json.at("routed_tokens").get<std::map<std::string, double>>()},
+                   .routed_tokens =
+                       json.at("routed_tokens").get<std::map<std::string, std::vector<double>>>()},
         .loss = loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN(),
         .bytes = json.at("bytes").get<std::int64_t>(),
         .epsilon = epsilon};

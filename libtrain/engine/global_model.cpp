@@ -91,7 +91,7 @@ void GlobalModel::require_change(const std::string& silo, const std::string& pat
   }
 }
 
-void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
+void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t refused) {
   std::vector<aggregate::SiloReport> reports;
   std::map<std::string, HeldChange> held;
   for (const ArrivedChange& change : changes) {
@@ -99,16 +99,19 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes) {
     reports.push_back(change.told.report);
     held[silo].file = open(silo, change.file);
   }
-  finish(std::move(reports), std::move(held), changes);
+  finish(std::move(reports), std::move(held), changes, refused);
 }
 
 // To the aggregator the mean is the change of one silo.
 void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
                               const aggregate::SumFormat& format, const Unmask& unmask) {
-  double parts = 0;
+  const bool by_length = recipe_.federated->aggregator.type == "fednova";
+  double parts = 0, lengths = 0;  // of the silos' paths, each times its part
   std::vector<std::shared_ptr<const SharedFile>> files;
   for (const ArrivedChange& change : changes) {
-    parts += part_in_sum(recipe_, change.told.report);
+    const double part = part_in_sum(recipe_, change.told.report);
+    parts += part;
+    lengths += part * change.told.report.steps;
     files.push_back(open(change.told.report.silo, change.file));
   }
   MOESAIC_CHECK(parts > 0, ErrorKind::kData, "the silos of the round have trained on nothing");
@@ -124,6 +127,7 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
     mean.push_back(at::empty(like.sizes(), at::kDouble));
     std::copy(values.begin(), values.end(), doubles_of(mean.back()).begin());
     mean.back().div_(parts);
+    if (by_length) mean.back().mul_(lengths / parts);
   }
   finish({{.silo = "sum", .examples = 1, .tokens = 1, .steps = 1, .rate_sum = 1}}, std::move(held),
          changes);
@@ -131,8 +135,8 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
 
 void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
                          std::map<std::string, HeldChange> changes,
-                         const std::vector<ArrivedChange>& arrived) {
-  aggregator_.begin_round(std::move(reports));
+                         const std::vector<ArrivedChange>& arrived, std::size_t refused) {
+  aggregator_.begin_round(std::move(reports), refused);
   std::vector<HeldChange> held;
   for (const aggregate::SiloReport& report : aggregator_.reports())
     held.push_back(std::move(changes.at(report.silo)));

@@ -48,7 +48,8 @@ class GlobalModel {
   /// Error(kData), naming silo and parameter, for a change that cannot be taken.
   void require_change(const std::string& silo, const std::string& path) const;
   /// The next round's model, by the aggregator; it is saved as a checkpoint and as file().
-  void next(const std::vector<ArrivedChange>& changes);
+  /// `refused`: silos of the round whose changes could not be taken.
+  void next(const std::vector<ArrivedChange>& changes, std::size_t refused = 0);
   /// The same where only the sum of the changes is seen: `unmask` takes the masks from the sum of a
   /// parameter, the `nonce`-th.
   using Unmask = std::function<void(std::uint64_t nonce, std::span<std::uint64_t> sum)>;
@@ -57,7 +58,7 @@ class GlobalModel {
 
  private:
   void finish(std::vector<aggregate::SiloReport> reports, std::map<std::string, HeldChange> changes,
-              const std::vector<ArrivedChange>& arrived);
+              const std::vector<ArrivedChange>& arrived, std::size_t refused = 0);
   std::shared_ptr<const SharedFile> open(const std::string& silo, const std::string& path) const;
 
   const Recipe& recipe_;

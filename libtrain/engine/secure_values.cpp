@@ -26,6 +26,12 @@ double part_in_sum(const Recipe& recipe, const aggregate::SiloReport& report) {
   return std::min(1.0, (weights == "examples" ? report.examples : report.tokens) / most);
 }
 
+double factor_in_sum(const Recipe& recipe, const aggregate::SiloReport& report) {
+  const double part = part_in_sum(recipe, report);
+  const bool by_length = recipe.federated->aggregator.type == "fednova" && report.steps > 0;
+  return by_length ? part / report.steps : part;
+}
+
 std::vector<std::uint8_t> bytes_of_words(const std::vector<std::uint64_t>& words) {
   std::vector<std::uint8_t> bytes(4 * words.size());
   for (std::size_t i = 0; i < words.size(); ++i) {

@@ -27,9 +27,12 @@ struct SecureTry {
 /// Of a sum over so many silos: 32 bits, values to +-1, in the finest steps whose sum fits.
 aggregate::SumFormat format_of_sum(std::size_t silos);
 
-/// What a silo's change is multiplied by before it is summed: 1, or with weights examples or tokens
-/// its share of the most that a round can have; the mean is the sum over the sum of these.
+/// What a silo weighs in the sum: 1, or with weights examples or tokens its share of the most that
+/// a round can have; the mean is the sum over the sum of these.
 double part_in_sum(const Recipe& recipe, const aggregate::SiloReport& report);
+/// The same, with fednova divided by the length of the silo's path: its mean is of changes over
+/// lengths, times the mean of the lengths, which the silos tell.
+double factor_in_sum(const Recipe& recipe, const aggregate::SiloReport& report);
 
 /// Words of 32 bits as they travel, little endian, and back.
 std::vector<std::uint8_t> bytes_of_words(const std::vector<std::uint64_t>& words);

@@ -88,7 +88,7 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
   const ParameterSet& parameters = *training_->parts().parameters;
   const SharedFile file({.path = at("exchange/change.safetensors"), .who = "the change"},
                         parameters, model_);
-  double factor = part_in_sum(*recipe_, answer_from(kept_->told).report);
+  double factor = factor_in_sum(*recipe_, answer_from(kept_->told).report);
   if (recipe_->federated->aggregator.type == "norm_bound") {
     double squares = 0;
     for (std::size_t place = 0; place < model_.shared().size(); ++place)

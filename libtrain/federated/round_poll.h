@@ -71,6 +71,8 @@ class SiloPoll {
   void count(const std::string& silo, const std::string& digest);
   /// Nothing is waited for from this silo any more: its answer cannot be used.
   void give_up(const std::string& silo, const std::string& why);
+  /// Other answers are needed than before.
+  void need(std::size_t answers) { options_.needed = answers; }
   /// A silo that has begun anew may answer again, unless its answer counts.
   void ask_again(const std::string& silo) { given_up_.erase(silo); }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "loss/step_part.h"
 #include "moe/routing_stats.h"
@@ -15,9 +16,10 @@ class RoutedTokens : public StepPart {
  public:
   void after_forward(const ModelOutput& output) override { stats_.add(output.routers); }
 
-  /// Since the last call, by the hub's name of each expert's parameters. Collective over the silo's
-  /// world.
-  std::map<std::string, double> take(const RankContext& context, const ParameterSet& parameters);
+  /// Since the last call, to each expert, by what stands before ".experts." in its parameters'
+  /// names. Collective over the silo's world.
+  std::map<std::string, std::vector<double>> take(const RankContext& context,
+                                                  const ParameterSet& parameters);
 
  private:
   RoutingStats stats_;

@@ -39,7 +39,8 @@ const std::map<std::string, std::string>& known_meanings() {
       {"sync_wait_s", "Time that steps waited for sums of gradients, since the row before."},
       {"checkpoint_s", "Time that the training waited for checkpoints, since the row before."},
       {"memory_peak_mb", "Most memory that rank 0 has had."},
-      {"change_bytes", "Bytes of the changes that the silos sent in the round."}};
+      {"change_bytes", "Bytes of the changes that the silos sent in the round."},
+      {"silos_refused", "Silos whose change could not be taken in the round."}};
   return meanings;
 }
 

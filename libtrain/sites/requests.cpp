@@ -104,11 +104,18 @@ void Requests::forget(const std::string& silo, const std::string& digest) {
 std::optional<Request> Requests::next(double wait_s) {
   std::unique_lock lock(mutex_);
   arrived_.wait_for(lock, std::chrono::duration<double>(wait_s),
-                    [&] { return !queue_.empty() || stopped_; });
+                    [&] { return !queue_.empty() || failure_ || stopped_; });
+  if (failure_) throw Error(*failure_);
   if (queue_.empty()) return std::nullopt;
   Request request = std::move(queue_.front());
   queue_.pop_front();
   return request;
+}
+
+void Requests::fail(const Error& error) {
+  const std::lock_guard lock(mutex_);
+  if (!failure_) failure_ = error;
+  arrived_.notify_all();
 }
 
 void Requests::stop() {

@@ -47,6 +47,8 @@ class Requests {
              std::function<void(bool accepted)> settle);
 
   std::optional<Request> next(double wait_s);
+  /// This side cannot go on: next() throws it from now on.
+  void fail(const Error& error);
 
   /// Drops what is in the queue and all that comes.
   void stop();
@@ -64,6 +66,7 @@ class Requests {
   std::condition_variable arrived_;
   std::deque<Request> queue_;
   std::map<std::string, std::deque<Known>> known_;  // per silo, the newest last
+  std::optional<Error> failure_;
   bool stopped_ = false;
 };
 

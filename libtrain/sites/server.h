@@ -62,7 +62,7 @@ class CoordinatorServer {
   /// is its "join": answered, it has joined; refused, it has not. Of messages that are the same
   /// (silo, kind, round, body and file) only the first comes out, the others get its answer. A silo
   /// that joins again, after its end or this program's, comes out again. One whose "goodbye" is
-  /// answered has left.
+  /// answered has left. Error(kCheckpoint) once a file of a silo could not be written.
   std::optional<Request> next(double wait_s);
 
   /// From now on the order of this silo, in place of an earlier one: a silo that was away gets the

@@ -62,7 +62,9 @@ grpc::Status Service::guarded(const Work& work) {
   } catch (const Refused& error) {
     return refused(error, error.advice());
   } catch (const Error& error) {
-    return refused(error, wire::Refusal::NONE);
+    if (error.kind() != ErrorKind::kCheckpoint) return refused(error, wire::Refusal::NONE);
+    requests_.fail(error);  // this side's disk: the silo waits for a coordinator that goes on
+    return {grpc::StatusCode::UNAVAILABLE, "the coordinator cannot write to its disk"};
   } catch (const std::exception& error) {
     return refused(Error(ErrorKind::kInternal, error.what()), wire::Refusal::NONE);
   }

@@ -46,11 +46,14 @@ TEST(Aggregator, FedAvgWeighsByExamplesTokensOrNothing) {
 
 TEST(Aggregator, AnExpertWeighsByTheTokensRoutedToIt) {
   Aggregator rule({.experts = "routed_tokens"}, 2);
-  const std::vector<SiloReport> reports = {
-      {.silo = "a", .examples = 1, .routed_tokens = {{"w", 9}}},
-      {.silo = "b", .examples = 1, .routed_tokens = {{"w", 1}}}};
-  EXPECT_EQ(round_of(rule, {{10}, {0}}, reports), (std::vector<double>{9}));
-  EXPECT_EQ(rule.weights_of("other"), (std::vector<double>{0.5, 0.5}));
+  rule.begin_round({{.silo = "a", .examples = 1, .routed_tokens = {{"layers.0", {0, 9}}}},
+                    {.silo = "b", .examples = 1, .routed_tokens = {{"layers.0", {5, 1}}}}});
+  using Shares = std::vector<double>;
+  EXPECT_EQ(rule.weights_of("layers.0.experts.1.up"), (Shares{0.9, 0.1}));
+  EXPECT_EQ(rule.weights_of("layers.0.experts.0.up"), (Shares{0, 1}));
+  for (const char* other : {"layers.0.experts.2.up", "layers.1.experts.1.up", "layers.0.up",
+                            "layers.0.experts.up", "layers.0.experts.-1.up"})
+    EXPECT_EQ(rule.weights_of(other), (Shares{0.5, 0.5})) << other;
 }
 
 TEST(Aggregator, TheOrderOfAnswersAndTheBlocksDoNotMatter) {
@@ -184,6 +187,31 @@ TEST(Aggregator, RobustRulesStandAHostileSilo) {
   }
   changes[3] = {1e3, -1e3};
   EXPECT_GT(once({}, changes)[0], 100);
+}
+
+// A silo that was refused before is one of the hostile ones: what is left needs to stand fewer.
+TEST(Aggregator, RefusedSilosCountAmongTheHostileOnes) {
+  const auto left = [](const std::string& type, std::size_t refused, std::size_t silos) {
+    Aggregator rule({.type = type, .f = 1}, 7);
+    Changes changes;
+    for (std::size_t k = 0; k < silos; ++k) changes.push_back({1.0 + 0.01 * double(k)});
+    std::vector<SiloReport> reports;
+    for (std::size_t k = 0; k < silos; ++k) reports.push_back({.silo = format("s{}", k)});
+    rule.begin_round(reports, refused);
+    const std::vector<std::span<const double>> rows(changes.begin(), changes.end());
+    if (rule.looks_first()) rule.look("w", rows), rule.end_look();
+    std::vector<double> out(1);
+    rule.step("w", 0, rows, out);
+    return out[0];
+  };
+  EXPECT_NEAR(left("krum", 1, 4), 1.0, 0.1);
+  EXPECT_NEAR(left("multi_krum", 1, 4), 1.015, 1e-12);  // n - f: all that are left
+  EXPECT_NEAR(left("bulyan", 1, 6), 1.025, 1e-12);
+  EXPECT_NEAR(left("krum", 2, 3), 1.0, 0.1);  // f is not below 0
+  EXPECT_THROW(left("krum", 0, 4), Error);
+  EXPECT_THROW(left("krum", 1, 2), Error);
+  EXPECT_EQ(without_refused({.type = "krum", .f = 3}, 2).f, 1);
+  EXPECT_EQ(without_refused({.type = "krum", .f = 1}, 2).f, 0);
 }
 
 TEST(Aggregator, NormBoundClipsAWholeChange) {

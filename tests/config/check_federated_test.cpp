@@ -38,6 +38,8 @@ TEST(CheckFederated, TakesWhatFits) {
   recipe.federated->aggregator = {.type = "norm_bound"};
   recipe.federated->secure_aggregation = SecureAggregationOptions{.threshold = 7};
   EXPECT_EQ(problems_of(recipe), "");
+  recipe.federated->aggregator = {.type = "fednova"};
+  EXPECT_EQ(problems_of(recipe), "");
 }
 
 TEST(CheckFederated, RulesNeedTheirSilos) {

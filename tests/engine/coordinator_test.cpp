@@ -17,7 +17,7 @@ namespace {
 using test::FakeSilos;
 using Sent = FakeSilos::Sent;
 
-/// Three silos, and a coordinator that begins anew with each start().
+/// Silos, and a coordinator that begins anew with each start().
 struct Sites {
   testing::TempFolder folder;
   RankContext context = RankContext::single();
@@ -26,9 +26,9 @@ struct Sites {
   std::map<std::string, std::vector<std::string>> refused;
   std::vector<at::Tensor> model;
 
-  Sites() {
-    test::write_silos(folder.path(), 3);
-    recipe = test::small_federation(folder.path(), 3);
+  explicit Sites(int silos = 3) {
+    test::write_silos(folder.path(), silos);
+    recipe = test::small_federation(folder.path(), silos);
     recipe.federated->drain_s = 1;
     recipe.federated->deadline_s = 20;
   }
@@ -232,6 +232,71 @@ TEST(Coordinator, GoesOnWithoutAChangeThatCannotBeUsed) {
   EXPECT_TRUE(sites.is_that_of_one_job(two));
 }
 
+/// The last value of the file is no number.
+Sent with_a_value_that_is_not_finite(const Sent& sent) {
+  std::string bytes = read_file(sent.file);
+  std::fill(bytes.end() - 8, bytes.end(), '\xff');
+  write_file_atomic(sent.file, bytes);
+  return sent;
+}
+
+// Krum with f = 1 needs five silos. One that is refused is the hostile one: four others and f = 0.
+TEST(Coordinator, CountsARefusedSiloAmongTheHostileOnes) {
+  for (const char* type : {"krum", "multi_krum"}) {
+    Sites sites(5);
+    sites.recipe.federated->aggregator.type = type;
+    sites.recipe.federated->rounds = 1;
+    sites.recipe.federated->quorum = 0.8;
+    sites.start([](FakeSilos& silos) {
+      silos.faults["s4"] = [](const Sent& sent) {
+        return std::vector<Sent>{with_a_value_that_is_not_finite(sent)};
+      };
+    });
+    ASSERT_EQ(sites.refused["s4"].size(), 1U);
+    EXPECT_NE(sites.refused["s4"][0].find("is not finite"), std::string::npos);
+    Recipe four = sites.recipe;
+    four.federated->silos.pop_back();
+    four.federated->aggregator.f = 0;
+    EXPECT_TRUE(sites.is_that_of_one_job(four)) << type;
+    const RoundJournal journal(rounds_folder(sites.recipe.run_dir) + "/journal.jsonl");
+    const Json close = journal.find("close", 1).at(0);
+    EXPECT_EQ(close.at("refused"), Json::array({"s4"}));
+    EXPECT_EQ(close.at("f"), 0);
+    ASSERT_NE(sites.rows.at(0).find("silos_refused"), nullptr);
+    EXPECT_EQ(*sites.rows.at(0).find("silos_refused"), 1);
+  }
+}
+
+// What is refused is remembered by the journal: a coordinator that begins anew goes on as before.
+TEST(Coordinator, KnowsWhoWasRefusedBeforeItWasKilled) {
+  Sites sites(5);
+  sites.recipe.federated->aggregator.type = "krum";
+  sites.recipe.federated->rounds = 1;
+  sites.recipe.federated->deadline_s = 3;
+  const auto hostile = [](FakeSilos& silos) {
+    silos.faults["s0"] = [](const Sent& sent) {
+      return std::vector<Sent>{with_a_value_that_is_not_finite(sent)};
+    };
+  };
+  const auto refused = [&] {
+    const RoundJournal journal(rounds_folder(sites.recipe.run_dir) + "/journal.jsonl");
+    return journal.find("refused", 1).size();
+  };
+  for (int after = 10; refused() == 0; ++after) {
+    ASSERT_LT(after, 40);
+    EXPECT_THROW(sites.start([&](FakeSilos& silos) {
+      hostile(silos);
+      silos.dies_after = after;
+    }),
+                 std::runtime_error);
+  }
+  sites.start([](FakeSilos& silos) {  // now it is silent
+    silos.faults["s0"] = [](const Sent&) { return std::vector<Sent>(); };
+  });
+  ASSERT_EQ(sites.rows.size(), 1U);
+  EXPECT_EQ(sites.rows[0].find("silo_s0_loss"), nullptr);
+}
+
 struct SecureSites : Sites {
   explicit SecureSites(std::int64_t threshold) {
     recipe.federated->secure_aggregation = SecureAggregationOptions{threshold};
@@ -241,8 +306,9 @@ struct SecureSites : Sites {
 
 // 2^31 / 3 levels to 1: the mean is right to 2e-9.
 TEST(Coordinator, FindsTheMeanOfWhichItSeesTheSumAlone) {
-  for (const char* type : {"fedavg", "fedadam"}) {
+  for (const char* type : {"fedavg", "fedadam", "fednova"}) {
     SecureSites sites(2);
+    sites.recipe.federated->local_steps = 2;
     sites.recipe.federated->aggregator.type = type;
     sites.recipe.federated->aggregator.tau = 1;  // else a rounding error counts much
     sites.start();

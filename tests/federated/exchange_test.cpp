@@ -62,10 +62,9 @@ TEST(Exchange, WeighsEachExpertByTheTokensRoutedToIt) {
   silos.add(
       {test::expert_of("mlp.experts.up_proj.weight", values({0, 0, 0, 0}).view({2, 2}), 0, 2)});
   silos.change(values({4, 4, 4, 4}).view({2, 2}), values({8, 8, 8, 8}).view({2, 2}));
-  const std::string first = "mlp.experts.0.up_proj.weight", second = "mlp.experts.1.up_proj.weight";
   silos.apply({.experts = "routed_tokens"},
-              {.silo = "a", .examples = 1, .routed_tokens = {{first, 3}, {second, 0}}},
-              {.silo = "b", .examples = 1, .routed_tokens = {{first, 1}, {second, 5}}});
+              {.silo = "a", .examples = 1, .routed_tokens = {{"mlp", {3, 0}}}},
+              {.silo = "b", .examples = 1, .routed_tokens = {{"mlp", {1, 5}}}});
   EXPECT_TRUE(at::allclose(silos.value(0), values({5, 5, 8, 8}).view({2, 2}), 0, 1e-12));
 }
 

@@ -82,6 +82,18 @@ TEST(SiloPoll, GoesOnWithoutAnAnswerThatCannotBeUsed) {
   EXPECT_EQ(poll.status(members, 1), Status::kOpen);
 }
 
+// A rule that stands f hostile silos needs fewer answers once one of them was refused.
+TEST(SiloPoll, CanComeToNeedFewerAnswers) {
+  const SiloMembers members = three_here();
+  SiloPoll poll = poll_of(3);
+  poll.count("a", "x");
+  poll.count("b", "y");
+  poll.give_up("c", "sent what cannot be used");
+  EXPECT_EQ(poll.status(members, 1), Status::kFailed);
+  poll.need(2);
+  EXPECT_EQ(poll.status(members, 1), Status::kDone);
+}
+
 TEST(SiloMembers, KnowsWhoIsOfTheFederation) {
   SiloMembers members({"a", "b"});
   EXPECT_THROW(members.require("x"), Error);

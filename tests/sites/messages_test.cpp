@@ -103,6 +103,15 @@ TEST(Messages, LimitsAreCheckedOnTheWayIn) {
                Error);
 }
 
+// Counts of a silo's tokens, of 94 layers with 512 experts: no limit is in their way.
+TEST(Messages, ABodyHoldsACountForEachExpertOfALargeModel) {
+  Json layers = Json::object();
+  for (int layer = 0; layer < 94; ++layer)
+    layers[format("model.layers.{}.mlp", layer)] = std::vector<std::int64_t>(512, 123'456'789);
+  const Message told{.kind = "change", .round = 1, .body = {{"routed_tokens", layers}}};
+  EXPECT_EQ(sent(told).body, told.body);
+}
+
 TEST(Messages, ARefusalKeepsKindMessageAndHint) {
   const Error error(ErrorKind::kBudget, "the budget is spent", "ask for more");
   const auto refusal = refusal_of(status_of(error, wire::Refusal::NONE, "i"));

@@ -41,11 +41,23 @@ class TestCoordinator {
     const auto found = counts_.find(kind);
     return found == counts_.end() ? 0 : found->second;
   }
+  /// What ended it, "" while it goes on.
+  std::string failure() const {
+    const std::lock_guard lock(mutex_);
+    return failure_;
+  }
 
  private:
   void run() {
     while (!ended_) {
-      std::optional<Request> request = server_.next(0.02);
+      std::optional<Request> request;
+      try {
+        request = server_.next(0.02);
+      } catch (const Error& error) {
+        const std::lock_guard lock(mutex_);
+        failure_ = error.what();
+        return;
+      }
       if (!request) continue;
       {
         const std::lock_guard lock(mutex_);
@@ -59,6 +71,7 @@ class TestCoordinator {
   AnswerTo answer_;
   mutable std::mutex mutex_;
   std::map<std::string, int> counts_;
+  std::string failure_;
   std::atomic<bool> ended_ = false;
   std::thread thread_;
 };

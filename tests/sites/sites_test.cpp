@@ -160,6 +160,27 @@ TEST_F(SiteTest, AFileThatChangesWhileItIsSentIsNoChange) {
   EXPECT_EQ(coordinator->count("change"), 0);
 }
 
+// The silo waits for a coordinator that can write again.
+TEST_F(SiteTest, ADiskThatTakesNothingEndsTheCoordinatorAndNotTheSilo) {
+  auto coordinator = this->coordinator();
+  auto options = server_options();
+  options.listen = "127.0.0.1:" + std::to_string(coordinator->server().port());
+  const std::string path = folder_.file("change", content(100));
+  folder_.file("inbox/north", "a file in the way of its folder");
+  SiloClient north(silo_options(coordinator->server().port()));
+  north.join({});
+  std::thread later([&] {
+    EXPECT_TRUE(soon([&] { return !coordinator->failure().empty(); }));
+    EXPECT_NE(coordinator->failure().find("inbox/north"), std::string::npos);
+    coordinator.reset();
+    remove_tree(at("inbox/north"));
+    coordinator = std::make_unique<TestCoordinator>(options, [](Request& r) { r.answer(); });
+  });
+  EXPECT_EQ(north.send(change_with(blob_of(path)), path).kind, "ok");
+  later.join();
+  EXPECT_EQ(coordinator->count("change"), 1);
+}
+
 TEST_F(SiteTest, ASiloGoesOnWithACoordinatorThatBeganAnew) {
   auto options = server_options();
   auto first = std::make_unique<TestCoordinator>(options, [](Request& r) { r.answer(); });

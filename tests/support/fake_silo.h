@@ -53,6 +53,7 @@ class FakeSilo {
     file.give_to(model_);
     StopSignal stop;
     SiloTraining::Round round = training_->train(offer.round, file.controls(), stop);
+    report_ = round.report;
     training_->save(offer.round);
     write_shared_file(path, context_, *training_->parts().parameters, model_,
                       {std::move(round.change), std::move(round.packed)});
@@ -81,7 +82,7 @@ class FakeSilo {
     }
     return {.kind = order.kind, .round = order.round, .body = body};
   }
-  /// The file of a change becomes one of masked words; every silo weighs 1.
+  /// The file of a change becomes one of masked words.
   void mask(const sites::RoundOffer& offer, const std::string& path) {
     sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
     const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
@@ -94,6 +95,7 @@ class FakeSilo {
         const at::Tensor values =
             at::zeros({parameters[model_.shared()[place].index].numel()}, at::kDouble);
         file.read(place, 0, values);
+        values.mul_(factor_in_sum(recipe_, report_));
         std::vector<std::uint64_t> words = aggregate::quantised(format, doubles_of(values));
         sum_->mask(format, silos, place, words);
         masked.packed.push_back(bytes_of_words(words));
@@ -107,6 +109,7 @@ class FakeSilo {
   const RankContext& context_;
   RoundModel model_;
   std::unique_ptr<SiloTraining> training_;
+  aggregate::SiloReport report_;  // of the last round
   std::optional<aggregate::SecureSilo> sum_;
   std::map<std::string, std::string> sealed_;  // for it, by sender
 };

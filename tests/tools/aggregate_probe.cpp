@@ -47,7 +47,7 @@ Json rounds(const Json& json) {
   for (const Json& round : all) {
     const auto changes = round.at("changes").get<std::vector<std::vector<double>>>();
     const std::vector<std::span<const double>> rows(changes.begin(), changes.end());
-    rule.begin_round(reports_of(round.at("reports")));
+    rule.begin_round(reports_of(round.at("reports")), round.value("refused", std::size_t{0}));
     if (rule.looks_first()) {
       rule.look("w", rows);
       rule.end_look();
