@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "core/error.h"
 #include "federated/doubles.h"
 #include "store/agreement.h"
+#include "store/finite.h"
 
 namespace moesaic {
 namespace {
@@ -162,16 +162,17 @@ void SharedFile::read(std::size_t place, std::int64_t first, const at::Tensor& i
   at::Tensor(into).copy_(unpacked(place).narrow(0, first, into.numel()).view(into.sizes()));
 }
 
+// In the type of the file: what is finite there is finite in float64, too.
 void SharedFile::require_finite() const {
   for (std::size_t place = 0; place < number_of_.size(); ++place) {
     const RoundModel::Entry& entry = model_.shared()[place];
+    const at::ScalarType type =
+        options_.way.type == "none" ? entry.tensor.scalar_type() : at::kDouble;
     const std::int64_t all = parameters_[entry.index].numel();
     for (std::int64_t first = 0; first < all; first += kCheckedAtOnce) {
-      const at::Tensor part = at::empty({std::min(kCheckedAtOnce, all - first)}, at::kDouble);
+      const at::Tensor part = at::empty({std::min(kCheckedAtOnce, all - first)}, type);
       read(place, first, part);
-      const std::span<const double> values = doubles_of(part);
-      if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
-        fail(format("of {} is not finite", entry.name));
+      if (!all_finite(part)) fail(format("of {} is not finite", entry.name));
     }
   }
 }
@@ -180,12 +181,14 @@ void SharedFile::give_to(const RoundModel& model) const {
   for (std::size_t place = 0; place < model.shared().size(); ++place) {
     const RoundModel::Entry& entry = model.shared()[place];
     const Parameter& parameter = parameters_[entry.index];
-    const at::Tensor host = at::empty(entry.tensor.sizes(), entry.tensor.scalar_type());
+    const bool in_place = entry.tensor.is_cpu() && entry.tensor.is_contiguous();
+    const at::Tensor host =
+        in_place ? entry.tensor : at::empty(entry.tensor.sizes(), entry.tensor.scalar_type());
     const std::int64_t row = parameter.shape.empty() || parameter.shape[0] == 0
                                  ? 0
                                  : parameter.numel() / parameter.shape[0];
     read(place, parameter.offset * row, host);
-    at::Tensor(entry.tensor).copy_(host);
+    if (!in_place) at::Tensor(entry.tensor).copy_(host);
   }
 }
 
