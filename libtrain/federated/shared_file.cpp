@@ -69,7 +69,8 @@ aggregate::ServerState controls_of(const aggregate::ServerState& server) {
 // The order of the file is a function of names and types, so that all ranks know it.
 void write_shared_file(const std::string& path, const RankContext& slot,
                        const ParameterSet& parameters, const RoundModel& model,
-                       const SharedValues& values, const aggregate::ServerState& server) {
+                       const SharedValues& values, const aggregate::ServerState& server,
+                       Sync sync) {
   std::map<std::string, std::size_t> place_of;
   for (std::size_t i = 0; i < model.shared().size(); ++i) place_of[model.shared()[i].name] = i;
   const auto order = SafetensorsWriter::in_order(specs_of(parameters, model, values, server));
@@ -92,7 +93,7 @@ void write_shared_file(const std::string& path, const RankContext& slot,
     }
     chief([&] { writer->write(tensor); });
   }
-  chief([&] { writer->finish(); });
+  chief([&] { writer->finish(sync); });
 }
 
 SharedFile::SharedFile(const Options& options, const ParameterSet& parameters,
