@@ -132,9 +132,13 @@ void NewFile::write(std::string_view bytes) {
   }
 }
 
-void NewFile::finish() {
-  if (::fsync(fd_) != 0) fail(kind_, "fsync", temporary_, errno);
-  publish(temporary_, path_, kind_);
+void NewFile::finish(Sync sync) {
+  if (sync == Sync::kNow) {
+    if (::fsync(fd_) != 0) fail(kind_, "fsync", temporary_, errno);
+    publish(temporary_, path_, kind_);
+  } else if (::rename(temporary_.c_str(), path_.c_str()) != 0) {
+    fail(kind_, "rename to", path_, errno);
+  }
   ::close(std::exchange(fd_, -1));
 }
 

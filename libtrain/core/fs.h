@@ -19,6 +19,10 @@ std::string read_file(const std::string& path, ErrorKind kind = ErrorKind::kData
 void write_file_atomic(const std::string& path, std::string_view content,
                        ErrorKind kind = ErrorKind::kCheckpoint);
 
+/// Whether what was written is on the disk when it has its name, or some time later: then a power
+/// failure, but not the end of a process, may leave other bytes under the name.
+enum class Sync { kNow, kLater };
+
 /// A file that is written front to back. It has a temporary name beside its own until finish(), and
 /// is gone when that is never called. Refuses to replace what write_file_atomic refuses.
 class NewFile {
@@ -32,7 +36,7 @@ class NewFile {
 
   void write(std::string_view bytes);
   /// fsync, then the rename: readers see the old or the new content.
-  void finish();
+  void finish(Sync sync = Sync::kNow);
 
  private:
   std::string path_;

@@ -92,7 +92,8 @@ void Coordinator::order(const std::string& silo) {
 }
 
 bool Coordinator::next_round(StopSignal& stop) {
-  const Stopwatch watch;
+  round_clock_ = {};
+  times_ = {};
   const Span span("federated.round", model_.state().round + 1);
   const FederatedOptions& federated = *recipe_.federated;
   const std::int64_t round = model_.state().round + 1;
@@ -112,11 +113,11 @@ bool Coordinator::next_round(StopSignal& stop) {
     return false;
   if (poll_->status(members_, now()) == SiloPoll::Status::kFailed) fail_round();
   if (secure_ && !open_shares(stop)) return false;
-  close_round(watch.seconds());
+  close_round();
   return finish_row(stop);
 }
 
-void Coordinator::close_round(double seconds) {
+void Coordinator::close_round() {
   const std::string missing = poll_->missing(members_);
   if (!missing.empty())
     context_.log.warn("round {} closes without some silos: {}", model_.state().round + 1, missing);
@@ -129,12 +130,23 @@ void Coordinator::close_round(double seconds) {
     if (!poll_->answered().contains(silo)) late_.insert(silo);
   poll_.reset();
   const std::string old_file = model_.file();
+  Stopwatch part;
   next_model(changes);
-  journal_.append({{"event", "time"}, {"round", round}, {"seconds", seconds}});
+  times_.save = model_.saving_seconds();
+  times_.add = part.lap() - times_.save;
   close_in_journal();
   door_.withdraw(blob_);
   publish_model();
   if (old_file.starts_with(exchange_folder(recipe_.run_dir))) remove_tree(old_file);
+  times_.offer = part.lap();
+  note_times();
+}
+
+// After the close: a round whose times were lost is closed none the less.
+void Coordinator::note_times() {
+  times_.all = round_clock_.seconds();
+  journal_.append(times_.event(model_.state().round));
+  context_.log.info("round {} took {}", model_.state().round, times_.text());
 }
 
 // The checkpoint says which rounds are done; the journal, and the file of the round, follow it.

@@ -16,6 +16,7 @@
 
 #include "core/clock.h"
 #include "engine/global_model.h"
+#include "engine/round_times.h"
 #include "engine/secure_values.h"
 #include "engine/site_doors.h"
 #include "engine/stop_signal.h"
@@ -90,7 +91,8 @@ class Coordinator {
   std::string file_of(std::int64_t round, const std::string& silo) const;
   void count_answers_on_disk();
   void close_in_journal();
-  void close_round(double seconds);
+  void close_round();
+  void note_times();
   std::optional<Validation> validation() const;
   [[noreturn]] void fail_round() const;
   std::vector<std::string> names_in_round(std::int64_t round) const;
@@ -105,6 +107,8 @@ class Coordinator {
   SilosDoor& door_;
   std::vector<std::unique_ptr<MetricsSink>> sinks_;
   Stopwatch clock_;
+  Stopwatch round_clock_;  // of the round under way, and its parts
+  RoundTimes times_;
   SiloMembers members_;
   bool met_ = false;  // some silo has joined this process
   std::map<std::string, bool> validates_;

@@ -120,6 +120,9 @@ void Coordinator::take_change(const SiloRequest& request) {
   MOESAIC_CHECK(poll_ && question_.kind == sites::kOfferKind, ErrorKind::kData,
                 "silo {}: a change for round {}, and no round is open", silo, change.round);
   if (!poll_->is_new(silo, change.round, change.blob.digest)) return;
+  times_.last = round_clock_.seconds();
+  if (times_.first == 0) times_.first = times_.last;
+  const Stopwatch check;
   try {
     const SiloAnswer told = answer_from(change.notes);
     MOESAIC_CHECK(told.report.silo == silo, ErrorKind::kData, "silo {}: its answer names silo {}",
@@ -138,6 +141,7 @@ void Coordinator::take_change(const SiloRequest& request) {
     throw;
   }
   publish(request.file, file_of(change.round, silo));
+  times_.check += check.seconds();
   journal_.append({{"event", "answer"},
                    {"round", change.round},
                    {"silo", silo},
@@ -235,12 +239,21 @@ std::string Coordinator::file_of(std::int64_t round, const std::string& silo) co
   return format("{}/round-{:06}.{}.safetensors", exchange_folder(recipe_.run_dir), round, silo);
 }
 
-// What had arrived before this process was started.
+// What had arrived before this process was started. Changes are not forced to the disk: one that a
+// power failure has damaged is asked for again.
 void Coordinator::count_answers_on_disk() {
   if (question_.kind != sites::kOfferKind) return;
   for (const auto& [silo, event] : answers_of(poll_->options().round)) {
-    const bool there = is_file(file_of(poll_->options().round, silo), ErrorKind::kCheckpoint);
-    if (poll_->asks(silo) && there) poll_->count(silo, event.at("digest").get<std::string>());
+    const std::string file = file_of(poll_->options().round, silo);
+    if (!poll_->asks(silo) || !is_file(file, ErrorKind::kCheckpoint)) continue;
+    const std::string digest = event.at("digest").get<std::string>();
+    if (sites::blob_of(file).digest == digest) {
+      poll_->count(silo, digest);
+    } else {
+      context_.log.warn("round {}: the change of {} is damaged on the disk",
+                        poll_->options().round, silo);
+      remove_tree(file);
+    }
   }
 }
 

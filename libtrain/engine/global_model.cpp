@@ -7,6 +7,7 @@
 
 #include "config/recipe_reader.h"
 #include "config/silos.h"
+#include "core/clock.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "core/fs.h"
@@ -145,8 +146,10 @@ void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
   ++state_.round;
   for (const ArrivedChange& change : arrived)
     state_.tokens += static_cast<std::int64_t>(change.told.report.tokens);
+  const Stopwatch saving;
   store_.save(context_, state_.round, content_of(recipe_, parts_, aggregator_.state(), state_));
   write_file();
+  saving_s_ = saving.seconds();
 }
 
 }  // namespace moesaic

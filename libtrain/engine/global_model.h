@@ -55,6 +55,8 @@ class GlobalModel {
   using Unmask = std::function<void(std::uint64_t nonce, std::span<std::uint64_t> sum)>;
   void next_of_sum(const std::vector<ArrivedChange>& changes, const aggregate::SumFormat& format,
                    const Unmask& unmask);
+  /// What the last of these took to write checkpoint and file.
+  double saving_seconds() const { return saving_s_; }
 
  private:
   void finish(std::vector<aggregate::SiloReport> reports, std::map<std::string, HeldChange> changes,
@@ -69,6 +71,7 @@ class GlobalModel {
   CheckpointStore store_;
   FederatedState state_;
   std::string weights_digest_, tokenizer_digest_;
+  double saving_s_ = 0;
 };
 
 /// <run_dir>/rounds: one file a round, and the journal.

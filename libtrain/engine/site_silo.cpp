@@ -184,22 +184,28 @@ void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
   MOESAIC_CHECK(offer.round >= 1 && offer.round <= most, ErrorKind::kRecipe,
                 "the coordinator asks for round {}, and {} rounds were accepted", offer.round,
                 most);
-  const std::string file = at("exchange/change.safetensors");
+  const std::string file = at(kChangeFile);
   const bool has_answer =
       kept_ && kept_->round == offer.round && kept_->model == offer.model.digest;
   if (!has_answer) {
     if (trained_ >= offer.round) make_training();  // what it has learned since is forgotten
     if (trained_ == 0) training_->load(offer.round - 1);
+    Stopwatch part;
     if (!fetch(offer.model)) return;
+    const double fetched = part.lap();
     SiloTraining::Round round = training_->train(offer.round, controls_, stop);
     if (round.stopped) throw ChiefTurn::Stopped();
     trained_ = offer.round;
+    const double learned = part.lap();
     training_->save(offer.round);
     write_shared_file(file, *context_, *training_->parts().parameters, model_,
-                      {std::move(round.change), std::move(round.packed)});
+                      {std::move(round.change), std::move(round.packed)}, {}, Sync::kLater);
     keep({offer.round, offer.model.digest,
           to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})});
-    log_.info("round {}: trained, loss {:.4f}", offer.round, round.loss);
+    log_.info(
+        "round {}: trained, loss {:.4f}; {:.2f} s to fetch the model, {:.2f} to train, {:.2f} to "
+        "write the change",
+        offer.round, round.loss, fetched, learned, part.lap());
   }
   sites::Message told{
       .kind = std::string(sites::kChangeKind), .round = offer.round, .body = kept_->told};
@@ -257,12 +263,14 @@ bool SiteSilo::fetch(const sites::Blob& blob) {
 // file is the change of a round.
 void SiteSilo::send(const std::string& what, const sites::Message& message,
                     const std::string& file) {
+  const Stopwatch watch;
   const std::string refused = turn_.share("send", [&] {
     try {
       if (file.empty()) {
         door_->send(message, "");
       } else {
-        const sites::Blob blob = sites::blob_of(file, [&] { turn_.alive(); });
+        const bool masked = is_secure(*recipe_);
+        const sites::Blob blob = masked ? digest_of_change(file) : kept_->change;
         door_->send(sites::Change{message.round, blob, message.body}.message(), file);
       }
     } catch (const Error& error) {
@@ -271,7 +279,8 @@ void SiteSilo::send(const std::string& what, const sites::Message& message,
     }
     return std::string();
   });
-  if (!refused.empty()) log_.warn("{} was not taken: {}", what, refused);
+  if (!refused.empty()) return log_.warn("{} was not taken: {}", what, refused);
+  log_.info("{} was taken after {:.2f} s", what, watch.seconds());
 }
 
 void SiteSilo::say_goodbye(const std::string& reason) noexcept {
@@ -283,31 +292,46 @@ void SiteSilo::say_goodbye(const std::string& reason) noexcept {
   }
 }
 
+sites::Blob SiteSilo::digest_of_change(const std::string& file) const {
+  return sites::blob_of(file, [this] { turn_.alive(); });
+}
+
+// The digest tells later whether the file is the one of this answer.
 void SiteSilo::keep(Kept kept) {
   kept_ = std::move(kept);
-  agreed(world_, "answer", [&] {
-    if (!is_chief()) return;
-    const Json json = {{"round", kept_->round}, {"model", kept_->model}, {"told", kept_->told}};
+  turn_.share("answer", [&] {
+    kept_->change = digest_of_change(at(kChangeFile));
+    const Json json = {{"round", kept_->round},
+                       {"model", kept_->model},
+                       {"told", kept_->told},
+                       {"change", sites::json_of(kept_->change)}};
     write_file_atomic(at("exchange/answer.json"), json_text(json) + "\n");
+    return std::string();
   });
 }
 
-// On all ranks, from the folder that they share.
+// On all ranks, from the folder that they share. The change was not forced to the disk: where a
+// power failure has left another file than the answer says, the round is trained again.
 std::optional<SiteSilo::Kept> SiteSilo::kept_on_disk() const {
+  const std::string path = at("exchange/answer.json");
+  const auto kept_in = [&](const std::string& text) {
+    const Json json = parse_json(text, path, ErrorKind::kCheckpoint);
+    return Kept{json.at("round").get<std::int64_t>(), json.at("model").get<std::string>(),
+                json.at("told"), sites::blob_from(json.at("change"))};
+  };
   const std::string text = turn_.share("answer", [&] {
-    const std::string path = at("exchange/answer.json");
-    const bool whole = is_file(path, ErrorKind::kCheckpoint) &&
-                       is_file(at("exchange/change.safetensors"), ErrorKind::kCheckpoint);
-    return whole ? read_file(path, ErrorKind::kCheckpoint, 16U << 20) : std::string();
+    const bool there = is_file(path, ErrorKind::kCheckpoint) &&
+                       is_file(at(kChangeFile), ErrorKind::kCheckpoint);
+    std::string answer = there ? read_file(path, ErrorKind::kCheckpoint, 16U << 20) : "";
+    try {
+      const bool whole = there && kept_in(answer).change == digest_of_change(at(kChangeFile));
+      return whole ? answer : std::string();
+    } catch (const Json::exception&) {  // of another version
+      return std::string();
+    }
   });
   if (text.empty()) return std::nullopt;
-  try {
-    const Json json = parse_json(text, at("exchange/answer.json"), ErrorKind::kCheckpoint);
-    return Kept{json.at("round").get<std::int64_t>(), json.at("model").get<std::string>(),
-                json.at("told")};
-  } catch (const Json::exception&) {
-    return std::nullopt;
-  }
+  return kept_in(text);
 }
 
 }  // namespace moesaic

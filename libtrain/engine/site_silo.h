@@ -47,11 +47,13 @@ class SiteSilo {
   const RoundModel& model() const { return model_; }
 
  private:
+  static constexpr const char* kChangeFile = "exchange/change.safetensors";
   /// The answer to a round that is on its way, kept so that it is not trained again.
   struct Kept {
     std::int64_t round = 0;
     std::string model;  // digest of what it began with
     Json told;
+    sites::Blob change = {};  // its file; the chief's
   };
 
   /// Until the coordinator says goodbye.
@@ -76,6 +78,7 @@ class SiteSilo {
   bool fetch(const sites::Blob& blob);
   void send(const std::string& what, const sites::Message& message, const std::string& file);
   void say_goodbye(const std::string& reason) noexcept;
+  sites::Blob digest_of_change(const std::string& file) const;
   void keep(Kept kept);
   std::optional<Kept> kept_on_disk() const;
   std::string at(const std::string& name) const;

@@ -86,7 +86,7 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
   masked_ = use;
   sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
   const ParameterSet& parameters = *training_->parts().parameters;
-  const SharedFile file({.path = at("exchange/change.safetensors"), .who = "the change"},
+  const SharedFile file({.path = at(kChangeFile), .who = "the change"},
                         parameters, model_);
   double factor = factor_in_sum(*recipe_, answer_from(kept_->told).report);
   if (recipe_->federated->aggregator.type == "norm_bound") {
@@ -110,7 +110,7 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
     masked.packed.push_back(bytes_of_words(words));
   }
   const std::string path = at("exchange/masked.safetensors");
-  write_shared_file(path, RankContext::single(), parameters, model_, masked);
+  write_shared_file(path, RankContext::single(), parameters, model_, masked, {}, Sync::kLater);
   return path;
 }
 

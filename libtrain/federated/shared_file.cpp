@@ -3,7 +3,6 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <map>
 #include <optional>
@@ -13,6 +12,7 @@
 #include "core/error.h"
 #include "federated/doubles.h"
 #include "store/agreement.h"
+#include "store/finite.h"
 
 namespace moesaic {
 namespace {
@@ -69,7 +69,8 @@ aggregate::ServerState controls_of(const aggregate::ServerState& server) {
 // The order of the file is a function of names and types, so that all ranks know it.
 void write_shared_file(const std::string& path, const RankContext& slot,
                        const ParameterSet& parameters, const RoundModel& model,
-                       const SharedValues& values, const aggregate::ServerState& server) {
+                       const SharedValues& values, const aggregate::ServerState& server,
+                       Sync sync) {
   std::map<std::string, std::size_t> place_of;
   for (std::size_t i = 0; i < model.shared().size(); ++i) place_of[model.shared()[i].name] = i;
   const auto order = SafetensorsWriter::in_order(specs_of(parameters, model, values, server));
@@ -92,7 +93,7 @@ void write_shared_file(const std::string& path, const RankContext& slot,
     }
     chief([&] { writer->write(tensor); });
   }
-  chief([&] { writer->finish(); });
+  chief([&] { writer->finish(sync); });
 }
 
 SharedFile::SharedFile(const Options& options, const ParameterSet& parameters,
@@ -162,16 +163,17 @@ void SharedFile::read(std::size_t place, std::int64_t first, const at::Tensor& i
   at::Tensor(into).copy_(unpacked(place).narrow(0, first, into.numel()).view(into.sizes()));
 }
 
+// In the type of the file: what is finite there is finite in float64, too.
 void SharedFile::require_finite() const {
   for (std::size_t place = 0; place < number_of_.size(); ++place) {
     const RoundModel::Entry& entry = model_.shared()[place];
+    const at::ScalarType type =
+        options_.way.type == "none" ? entry.tensor.scalar_type() : at::kDouble;
     const std::int64_t all = parameters_[entry.index].numel();
     for (std::int64_t first = 0; first < all; first += kCheckedAtOnce) {
-      const at::Tensor part = at::empty({std::min(kCheckedAtOnce, all - first)}, at::kDouble);
+      const at::Tensor part = at::empty({std::min(kCheckedAtOnce, all - first)}, type);
       read(place, first, part);
-      const std::span<const double> values = doubles_of(part);
-      if (!std::all_of(values.begin(), values.end(), [](double v) { return std::isfinite(v); }))
-        fail(format("of {} is not finite", entry.name));
+      if (!all_finite(part)) fail(format("of {} is not finite", entry.name));
     }
   }
 }
@@ -180,12 +182,14 @@ void SharedFile::give_to(const RoundModel& model) const {
   for (std::size_t place = 0; place < model.shared().size(); ++place) {
     const RoundModel::Entry& entry = model.shared()[place];
     const Parameter& parameter = parameters_[entry.index];
-    const at::Tensor host = at::empty(entry.tensor.sizes(), entry.tensor.scalar_type());
+    const bool in_place = entry.tensor.is_cpu() && entry.tensor.is_contiguous();
+    const at::Tensor host =
+        in_place ? entry.tensor : at::empty(entry.tensor.sizes(), entry.tensor.scalar_type());
     const std::int64_t row = parameter.shape.empty() || parameter.shape[0] == 0
                                  ? 0
                                  : parameter.numel() / parameter.shape[0];
     read(place, parameter.offset * row, host);
-    at::Tensor(entry.tensor).copy_(host);
+    if (!in_place) at::Tensor(entry.tensor).copy_(host);
   }
 }
 

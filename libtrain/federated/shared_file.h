@@ -10,6 +10,7 @@
 
 #include "aggregate/aggregator.h"
 #include "aggregate/compression.h"
+#include "core/fs.h"
 #include "federated/round_model.h"
 #include "parallel/rank_context.h"
 #include "store/safetensors.h"
@@ -27,7 +28,8 @@ struct SharedValues {
 /// ("control/<parameter>"). Collective over `slot`; the chief writes.
 void write_shared_file(const std::string& path, const RankContext& slot,
                        const ParameterSet& parameters, const RoundModel& model,
-                       const SharedValues& values, const aggregate::ServerState& server = {});
+                       const SharedValues& values, const aggregate::ServerState& server = {},
+                       Sync sync = Sync::kNow);
 
 /// The vectors of the server that silos need.
 aggregate::ServerState controls_of(const aggregate::ServerState& server);

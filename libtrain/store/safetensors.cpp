@@ -152,9 +152,9 @@ void SafetensorsWriter::write(const at::Tensor& values) {
   if (written_ == tensor.numel()) ++current_, written_ = 0;
 }
 
-void SafetensorsWriter::finish() {
+void SafetensorsWriter::finish(Sync sync) {
   MOESAIC_ASSERT(current_ == tensors_.size());
-  file_.finish();
+  file_.finish(sync);
 }
 
 }  // namespace moesaic

@@ -74,7 +74,7 @@ class SafetensorsWriter {
   /// The next values, of no more than the current tensor; converted to its type.
   void write(const at::Tensor& values);
   /// When all values were written.
-  void finish();
+  void finish(Sync sync = Sync::kNow);
 
  private:
   NewFile file_;

@@ -5,14 +5,20 @@
 
 `moesaic federate simulate`, a coordinator and silos as processes over loopback with mutual TLS, against (1) the same bytes
 moved to and from as many processes by plain sockets and added, (2) Flower's round, and (3) against itself with secure sums. The model
-is a network of the given size in float32 with one local step on one image, so a round is nearly all exchange; the time of that
-step, measured by a run without federation, is taken off. Rounds after the first. Sides of a pair run one after the other, and the
-next pair turns them round. Clock time: leave the machine alone.
+is a network of the given size in float32 with one local step on one image, so a round is nearly all exchange. A round begins when it
+is opened and ends when the next model is saved and offered; what the silos say that they have trained for, the median of them, is
+taken off. Rounds after the first. Sides of a pair run one after the other, and the next pair turns them round. Clock time: leave the
+machine alone. The row of processor time, of all processes of both sides, training included, holds on a busy machine, too.
+
+At the end is where a round goes, from the coordinator's journal and the silos' logs, and the memory of the coordinator's two
+processes. `--pairs 1` takes about two minutes on two free cores.
 """
 import argparse
 import json
 import os
 import pathlib
+import re
+import resource
 import socket
 import statistics
 import struct
@@ -22,6 +28,7 @@ import tempfile
 import threading
 import time
 
+from process_tree import descendants
 from side_by_side import output_of, row, spread
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
@@ -51,10 +58,72 @@ def parse():
     return parser.parse_args()
 
 
+def processor_so_far():
+    """Of this process and of its children that have ended."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+class Federation:
+    """One run of `federate simulate`: what its processes say, and in each round their memory and the processor's time."""
+    TRAINED = re.compile(r"^(silo-\d+): round (\d+): trained, .*; ([\d.]+) s to fetch the model, ([\d.]+) to train, ([\d.]+) to write")
+    TAKEN = re.compile(r"^(silo-\d+): round (\d+): the change was taken after ([\d.]+) s")
+    CLOSED = re.compile(r"^coordinator: round (\d+) took ")
+
+    def __init__(self, recipe, run):
+        self.silos = {}  # by round: seconds of the silos to fetch, train, write, send
+        self.processor, self.memory = {}, {}  # by round: seconds of all so far; MB of the coordinator
+        self.round = 1
+        with subprocess.Popen([MOESAIC, "federate", "simulate", recipe], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as self.child:
+            threading.Thread(target=self.watch, daemon=True).start()
+            said = [line for line in self.child.stderr if not self.take(line)]
+        if self.child.returncode != 0:
+            sys.exit("".join(said))
+        journal = [json.loads(line) for line in (run / "rounds/journal.jsonl").read_text().splitlines()]
+        self.times = {event["round"]: event for event in journal if event["event"] == "time"}
+
+    def take(self, line):
+        if found := self.CLOSED.match(line):
+            self.look()
+            self.round = int(found[1]) + 1
+        elif found := self.TRAINED.match(line):
+            of = self.silos.setdefault(int(found[2]), {}).setdefault
+            for part, seconds in zip(("fetch", "train", "write"), found.groups()[2:]):
+                of(part, []).append(float(seconds))
+        elif found := self.TAKEN.match(line):
+            self.silos.setdefault(int(found[2]), {}).setdefault("send", []).append(float(found[3]))
+        return bool(found)
+
+    def look(self):
+        all_of_it = descendants(self.child.pid)
+        self.processor[self.round] = sum(process.processor_s for process in all_of_it)
+        for process in all_of_it:
+            if "federate coordinator" in process.command:
+                ours = [process, *descendants(process.pid)]
+                self.memory[self.round] = max(self.memory.get(self.round, 0), sum(one.memory_mb for one in ours))
+                return
+
+    def watch(self):
+        while self.child.poll() is None:
+            self.look()
+            time.sleep(0.2)
+
+    def of_silos(self, part, number):
+        """The median of the silos."""
+        return statistics.median(self.silos[number][part])
+
+    def beyond_training(self):
+        return statistics.median(self.times[number]["seconds"] - self.of_silos("train", number) for number in sorted(self.times)[1:])
+
+    def processor_s(self):
+        return statistics.median(self.processor[number] - self.processor[number - 1] for number in sorted(self.times)[1:])
+
+
 class Bench:
     def __init__(self, folder, options):
         self.folder, self.options, self.runs = pathlib.Path(folder), options, 0
-        self.memory = []  # of the coordinator, MB
+        self.plain = []  # runs without secure sums
+        self.moving_s = []  # of the processor, in a round of plain sockets
         data = {"path": f"{folder}/images", "labels": f"{folder}/labels", "format": "idx"}
         (self.folder / "images").write_bytes(struct.pack(">III", 0x802, 1, INPUTS) + bytes(range(INPUTS)))
         (self.folder / "labels").write_bytes(struct.pack(">II", 0x801, 1) + bytes(1))
@@ -68,32 +137,20 @@ class Bench:
             "parallel": {"threads_per_rank": 1}, "log": {"tensorboard": False, "every_steps": 1}}
         self.data = data
 
-    def rows(self, verb, **more):
-        """Of a run of the recipe with these blocks, too."""
-        self.runs += 1
-        run = self.folder / f"run-{self.runs}"
-        path = self.folder / f"{self.runs}.yaml"
-        path.write_text(json.dumps({**self.recipe, "run_dir": str(run), **more}))  # JSON is YAML
-        output_of([MOESAIC, *verb, path])
-        rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-        output_of(["rm", "-r", run])
-        return rows
-
-    def local_step(self):
-        train = {**self.recipe["train"], "max_steps": 5}
-        rows = self.rows(["train"], train=train, data={"train": [self.data]}, checkpoint={"every_steps": 0, "final": False})
-        return statistics.median(line["step_s"] for line in rows[1:])
-
     def round(self, secure=False):
-        """Seconds of a round without the local step."""
+        """Seconds of a round without its training."""
+        self.runs += 1
+        run, path = self.folder / f"run-{self.runs}", self.folder / f"{self.runs}.yaml"
         silos = [{"name": f"silo-{k}", "train": [self.data]} for k in range(self.options.silos)]
         federated = {"rounds": self.options.rounds, "local_steps": 1, "silos": silos}
         if secure:
             federated["secure_aggregation"] = {"threshold": self.options.silos // 2 + 1}
-        rows = self.rows(["federate", "simulate"], federated=federated)
+        path.write_text(json.dumps({**self.recipe, "run_dir": str(run), "federated": federated}))  # JSON is YAML
+        federation = Federation(path, run)
+        output_of(["rm", "-r", run])
         if not secure:
-            self.memory.append(rows[-1]["memory_peak_mb"])
-        return statistics.median(line["step_s"] for line in rows[1:]) - self.step_s
+            self.plain.append(federation)
+        return federation.beyond_training()
 
     def moved(self):
         """Seconds of a round that sends the model to as many processes, takes as much from each, and adds it."""
@@ -105,10 +162,12 @@ class Bench:
         peers = [server.accept()[0] for _ in clients]
         model = numpy.zeros(size // 4, dtype=numpy.float32)
         buffers = [bytearray(size) for _ in peers]
+        before = processor_so_far()
         seconds = [self.one_move(numpy, model, peers, buffers) for _ in range(rounds)]
         for client, peer in zip(clients, peers):
             peer.close()
             client.wait()
+        self.moving_s.append((processor_so_far() - before) / rounds)
         return statistics.median(seconds[1:])
 
     def one_move(self, numpy, model, peers, buffers):
@@ -146,17 +205,34 @@ class Bench:
         row(name, goal, spread(ratios))
 
 
+def where_it_goes(runs):
+    """Medians over all rounds after the first."""
+    rounds = [(run, number) for run in runs for number in sorted(run.times)[1:]]
+    print("\n| where a round goes | seconds |\n| --- | --- |")
+    for what, part in (("a silo fetches the model", "fetch"), ("it trains", "train"), ("it writes its change", "write"),
+                       ("it sends its change, until that was taken", "send")):
+        print(f"| {what} | {statistics.median(run.of_silos(part, number) for run, number in rounds):.2f} |")
+    for what, key in (("the first change is at the coordinator", "first_s"), ("the last one is", "last_s"), ("looks at changes, meanwhile", "check_s"),
+                      ("the changes are added", "add_s"), ("checkpoint and file of the round", "save_s"),
+                      ("digests of the file", "offer_s"), ("all of the round", "seconds")):
+        print(f"| {what} | {statistics.median(run.times[number][key] for run, number in rounds):.2f} |")
+
+
 def main():
     options = parse()
     with tempfile.TemporaryDirectory(prefix="moesaic-round-") as folder:
         bench = Bench(folder, options)
-        bench.step_s = bench.local_step()
-        print(f"{options.silos} silos, {options.megabytes} MB, a local step {bench.step_s:.3f} s\n| what | goal | found |\n| --- | --- | --- |")
+        print(f"{options.silos} silos, {options.megabytes} MB\n| what | goal | found |\n| --- | --- | --- |")
         bench.pairs("round / moving and adding the bytes", "<= 1.5", bench.round, bench.moved)
         if options.peer:
             bench.pairs("Flower's round / round", ">= 3", bench.flower, bench.round)
         bench.pairs("round with secure sums / plain round", "< 2", lambda: bench.round(secure=True), bench.round)
-        row("memory of the coordinator, MB", f"a few times {options.megabytes}", spread(bench.memory))
+        row("processor time of a round / of moving and adding", "",
+            f"{statistics.median(run.processor_s() for run in bench.plain):.2f} / {statistics.median(bench.moving_s):.2f} s")
+        for name, number in (("first", 1), ("last", options.rounds)):
+            row(f"memory of the coordinator in the {name} round, MB", f"a few times {options.megabytes}",
+                spread([run.memory[number] for run in bench.plain]))
+        where_it_goes(bench.plain)
 
 
 if __name__ == "__main__":

@@ -116,6 +116,16 @@ TEST(Coordinator, LeavesAFileOfEachRoundAndAWholeJournal) {
   EXPECT_EQ(journal.last("close"), 2);
   EXPECT_EQ(journal.last("end"), 2);
   EXPECT_EQ(journal.find("answer", 1).size(), 3U);
+  for (const std::int64_t round : {1, 2}) {
+    const std::vector<Json> times = journal.find("time", round);
+    ASSERT_EQ(times.size(), 1U);
+    const auto of = [&](const char* key) { return times[0].at(key).get<double>(); };
+    EXPECT_GT(of("first_s"), 0.0);
+    EXPECT_LE(of("first_s"), of("last_s"));
+    EXPECT_LE(of("last_s") + of("add_s") + of("save_s") + of("offer_s"), of("seconds"));
+    const MetricsRow& row = sites.rows.at(static_cast<std::size_t>(round) - 1);
+    EXPECT_EQ(*row.find("step_s"), of("seconds"));
+  }
   const std::size_t rows = sites.rows.size();
   sites.start();  // finished: nothing happens
   EXPECT_EQ(sites.rows.size(), rows);
@@ -135,6 +145,21 @@ TEST(Coordinator, GoesOnToTheSameModelAfterAnyMessage) {
   }
   EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe));
   EXPECT_EQ(sites.rows.back().step, 2);
+}
+
+// Three silos join and are ready, two changes come.
+TEST(Coordinator, AsksAgainForAChangeThatIsDamagedOnItsDisk) {
+  Sites sites;
+  EXPECT_THROW(sites.start([](FakeSilos& silos) { silos.dies_after = 8; }), std::runtime_error);
+  const std::string file =
+      exchange_folder(sites.recipe.run_dir) + "/round-000001.s1.safetensors";
+  const std::string whole = read_file(file);
+  write_file_atomic(file, whole.substr(0, whole.size() - 4));
+  sites.start();
+  EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe));
+  const RoundJournal journal(rounds_folder(sites.recipe.run_dir) + "/journal.jsonl");
+  EXPECT_EQ(journal.find("answer", 1).size(), 4U);
+  EXPECT_EQ(journal.find("close", 1).at(0).at("silos").size(), 3U);
 }
 
 // What the journal lacks after the checkpoint was saved is written when it begins again.

@@ -132,6 +132,22 @@ TEST(SiteSilo, DoesNotTrainARoundTwice) {
   EXPECT_EQ(again.files.at(1), first.files.at(1));
 }
 
+TEST(SiteSilo, TrainsARoundAgainWhoseChangeIsDamagedOnItsDisk) {
+  OneSilo one;
+  ListedOrders first(one.recipe, one.start());
+  first.orders = {{.kind = words::kPrepare}, first.offer(1)};
+  first.finish();
+  one.run(first);
+  const std::string change = first.files.at(1);
+  write_file_atomic(one.folder.file("silo") + "/exchange/change.safetensors",
+                    change.substr(0, change.size() / 2));
+  ListedOrders again(one.recipe, one.start());
+  again.orders = {{.kind = words::kPrepare}, again.offer(1)};
+  again.finish();
+  one.run(again);
+  EXPECT_EQ(again.files.at(1), change);
+}
+
 TEST(SiteSilo, LetsAnOrderGoWhoseModelIsGone) {
   OneSilo one;
   ListedOrders door(one.recipe, one.start());

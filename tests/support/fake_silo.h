@@ -14,8 +14,6 @@
 
 #include "config/recipe_reader.h"
 #include "config/silos.h"
-#include "core/fs.h"
-#include "core/secure_digest.h"
 #include "engine/assemble.h"
 #include "engine/global_model.h"
 #include "engine/secure_values.h"
@@ -57,9 +55,7 @@ class FakeSilo {
     training_->save(offer.round);
     write_shared_file(path, context_, *training_->parts().parameters, model_,
                       {std::move(round.change), std::move(round.packed)});
-    const std::string bytes = read_file(path);
-    return sites::Change{offer.round,
-                         {secure_digest_of(bytes), bytes.size()},
+    return sites::Change{offer.round, sites::blob_of(path),
                          to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})}
         .message();
   }

@@ -95,6 +95,7 @@ class FakeSilos : public SilosDoor {
     if (offer.rules.contains("label")) {
       find(silo).mask(offer, path);
       sent.message.body["notes"]["label"] = offer.rules.at("label");
+      sent.message.blob = sites::blob_of(path);
     }
     const auto fault = faults.find(silo);
     const std::vector<Sent> all =
