@@ -127,7 +127,8 @@ SealedShares SecureSilo::seal(const RoundKeys& keys, std::size_t threshold) {
 }
 
 void SecureSilo::mask(const SumFormat& format, const std::set<std::string>& silos,
-                      std::uint64_t nonce, std::span<std::uint64_t> values) const {
+                      std::uint64_t nonce, std::span<std::uint64_t> values,
+                      std::uint64_t first) const {
   RoundKeys keys;
   for (const std::string& silo : silos) {
     const auto found = keys_.find(silo);
@@ -136,7 +137,7 @@ void SecureSilo::mask(const SumFormat& format, const std::set<std::string>& silo
   }
   MOESAIC_CHECK(keys.size() >= threshold_ && keys.contains(name_), ErrorKind::kData,
                 "a sum over {} silos, and {} are needed", keys.size(), threshold_);
-  mask_change(format, name_, key_, seed_, keys, label_, nonce, values);
+  mask_change(format, name_, key_, seed_, keys, label_, nonce, values, first);
 }
 
 SecureSilo::Shares SecureSilo::opened(const std::string& sender, const std::string& text) const {
@@ -197,7 +198,7 @@ void SecureCollector::take(const Json& opened) {
 
 void SecureCollector::unmask(const SumFormat& format, const std::set<std::string>& stayed,
                              const std::set<std::string>& dropped, std::uint64_t nonce,
-                             std::span<std::uint64_t> sum) const {
+                             std::span<std::uint64_t> sum, std::uint64_t first) const {
   const auto secret = [&](const std::map<std::string, std::vector<Share>>& shares,
                           const std::string& silo) {
     const auto found = shares.find(silo);
@@ -206,14 +207,14 @@ void SecureCollector::unmask(const SumFormat& format, const std::set<std::string
   };
   RoundKeys keys_of_stayed;
   for (const std::string& silo : stayed) {
-    add_mask(format, secret(seeds_, silo), nonce, /*take_away=*/true, sum);
+    add_mask(format, secret(seeds_, silo), nonce, /*take_away=*/true, sum, first);
     keys_of_stayed[silo] = keys_.at(silo);
   }
   for (const std::string& silo : dropped) {
     const PairKey key(secret(pair_keys_, silo));
     MOESAIC_CHECK(key.public_key() == keys_.at(silo), ErrorKind::kData,
                   "the shares of silo {} are not those of its key", silo);
-    remove_dropped(format, silo, key, keys_of_stayed, label_, nonce, sum);
+    remove_dropped(format, silo, key, keys_of_stayed, label_, nonce, sum, first);
   }
 }
 

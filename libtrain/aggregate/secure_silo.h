@@ -32,9 +32,10 @@ class SecureSilo {
   /// when they are fewer than `threshold` or its own key is another.
   SealedShares seal(const RoundKeys& keys, std::size_t threshold);
 
-  /// Masks a parameter, the `nonce`-th, for a sum over `silos`, all of whom have sealed.
+  /// Masks values of a parameter, the `nonce`-th, from number `first` on (see kMaskStep), for a sum
+  /// over `silos`, all of whom have sealed.
   void mask(const SumFormat& format, const std::set<std::string>& silos, std::uint64_t nonce,
-            std::span<std::uint64_t> values) const;
+            std::span<std::uint64_t> values, std::uint64_t first = 0) const;
 
   /// What the others sealed for this silo, by sender. Opens of each of `stayed` the share of its
   /// seed, and of each of `dropped` that of its key. Error(kData) when it was asked already, when a
@@ -66,11 +67,12 @@ class SecureCollector {
   /// What a silo has opened. Error(kData) where it is nothing of the kind.
   void take(const Json& opened);
 
-  /// Takes from the sum over `stayed` of a parameter all masks that are in it. Error(kData) where
-  /// the shares that came are too few, or do not fit a silo's key.
+  /// Takes from the sum over `stayed` of values of a parameter, from number `first` on, all masks
+  /// that are in it. Error(kData) where the shares that came are too few, or do not fit a silo's
+  /// key.
   void unmask(const SumFormat& format, const std::set<std::string>& stayed,
               const std::set<std::string>& dropped, std::uint64_t nonce,
-              std::span<std::uint64_t> sum) const;
+              std::span<std::uint64_t> sum, std::uint64_t first = 0) const;
 
  private:
   std::string label_;

@@ -77,13 +77,14 @@ void add_in_ring(const SumFormat& format, std::span<const std::uint64_t> values,
 }
 
 void add_mask(const SumFormat& format, const SecretKey& key, std::uint64_t nonce, bool take_away,
-              std::span<std::uint64_t> values) {
+              std::span<std::uint64_t> values, std::uint64_t first) {
   constexpr std::size_t kBytes = 1 << 14;  // at a time: 256 blocks of the cipher
   std::array<std::byte, kBytes> bytes;
   const auto width = static_cast<std::size_t>(format.bits / 8);
-  std::uint64_t block = 0;
-  for (std::size_t first = 0; first < values.size(); first += kBytes / width) {
-    const auto some = values.subspan(first, std::min(kBytes / width, values.size() - first));
+  MOESAIC_ASSERT(first % kMaskStep == 0);
+  std::uint64_t block = first * width / 64;
+  for (std::size_t done = 0; done < values.size(); done += kBytes / width) {
+    const auto some = values.subspan(done, std::min(kBytes / width, values.size() - done));
     const std::span<std::byte> stream = std::span(bytes).first(some.size() * width);
     key.stream(nonce, block, stream);
     block += kBytes / 64;
@@ -94,21 +95,21 @@ void add_mask(const SumFormat& format, const SecretKey& key, std::uint64_t nonce
 
 void mask_change(const SumFormat& format, const std::string& name, const PairKey& key,
                  const SecretKey& self_seed, const RoundKeys& keys, const std::string& label,
-                 std::uint64_t nonce, std::span<std::uint64_t> values) {
-  add_mask(format, self_seed, nonce, false, values);
+                 std::uint64_t nonce, std::span<std::uint64_t> values, std::uint64_t first) {
+  add_mask(format, self_seed, nonce, false, values, first);
   for (const auto& [peer, public_key] : keys) {
     if (peer == name) continue;
-    add_mask(format, key.shared_with(public_key, label), nonce, peer < name, values);
+    add_mask(format, key.shared_with(public_key, label), nonce, peer < name, values, first);
   }
 }
 
 void remove_dropped(const SumFormat& format, const std::string& dropped, const PairKey& key,
                     const RoundKeys& stayed, const std::string& label, std::uint64_t nonce,
-                    std::span<std::uint64_t> sum) {
+                    std::span<std::uint64_t> sum, std::uint64_t first) {
   // What the dropped silo would have added is what the others' masks with it lack.
   for (const auto& [peer, public_key] : stayed) {
     if (peer == dropped) continue;
-    add_mask(format, key.shared_with(public_key, label), nonce, peer < dropped, sum);
+    add_mask(format, key.shared_with(public_key, label), nonce, peer < dropped, sum, first);
   }
 }
 

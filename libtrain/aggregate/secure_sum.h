@@ -37,10 +37,14 @@ std::vector<double> dequantised(const SumFormat& format, std::span<const std::ui
 void add_in_ring(const SumFormat& format, std::span<const std::uint64_t> values,
                  std::span<std::uint64_t> sum);
 
-/// Adds the mask of `key` (or takes it away) to a whole parameter, the `nonce`-th of the change:
-/// the words of the ChaCha20 stream, all values of the ring alike.
+/// The functions below work on the values of a parameter, the `nonce`-th of the change, from number
+/// `first` on, a multiple of kMaskStep: a parameter may be masked piece by piece.
+inline constexpr std::uint64_t kMaskStep = 4096;
+
+/// Adds the mask of `key` (or takes it away): the words of the ChaCha20 stream, all values of the
+/// ring alike.
 void add_mask(const SumFormat& format, const SecretKey& key, std::uint64_t nonce, bool take_away,
-              std::span<std::uint64_t> values);
+              std::span<std::uint64_t> values, std::uint64_t first = 0);
 
 /// The public keys of the silos of a round, by name.
 using RoundKeys = std::map<std::string, PublicKey>;
@@ -49,12 +53,12 @@ using RoundKeys = std::map<std::string, PublicKey>;
 /// `label` names run and round.
 void mask_change(const SumFormat& format, const std::string& name, const PairKey& key,
                  const SecretKey& self_seed, const RoundKeys& keys, const std::string& label,
-                 std::uint64_t nonce, std::span<std::uint64_t> values);
+                 std::uint64_t nonce, std::span<std::uint64_t> values, std::uint64_t first = 0);
 
 /// Takes from a sum over `stayed` the masks that silo `dropped`, whose key was found from shares,
 /// would have cancelled.
 void remove_dropped(const SumFormat& format, const std::string& dropped, const PairKey& key,
                     const RoundKeys& stayed, const std::string& label, std::uint64_t nonce,
-                    std::span<std::uint64_t> sum);
+                    std::span<std::uint64_t> sum, std::uint64_t first = 0);
 
 }  // namespace moesaic::aggregate

@@ -118,9 +118,11 @@ void Coordinator::next_model(const std::vector<ArrivedChange>& changes) {
   for (const std::string& silo : summed_)
     if (std::find(stayed.begin(), stayed.end(), silo) == stayed.end()) dropped.insert(silo);
   const aggregate::SumFormat format = format_of_sum(summed_.size());
-  model_.next_of_sum(changes, format, [&](std::uint64_t nonce, std::span<std::uint64_t> sum) {
-    done.collector->unmask(format, as_set(stayed), dropped, nonce, sum);
-  });
+  const auto unmask = [&, silos = as_set(stayed)](std::uint64_t nonce, std::uint64_t first,
+                                                  std::span<std::uint64_t> sum) {
+    done.collector->unmask(format, silos, dropped, nonce, sum, first);
+  };
+  model_.next_of_sum(changes, format, unmask);
 }
 
 }  // namespace moesaic

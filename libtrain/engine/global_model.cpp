@@ -119,14 +119,18 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
   std::map<std::string, HeldChange> held;
   std::vector<at::Tensor>& mean = held["sum"].tensors;
   for (std::size_t place = 0; place < model_.shared().size(); ++place) {
-    const at::Tensor& like = model_.shared()[place].tensor;
-    std::vector<std::uint64_t> sum(static_cast<std::size_t>(like.numel()), 0);
-    for (const auto& file : files)
-      aggregate::add_in_ring(format, words_of_bytes(file->packed(place)), sum);
-    unmask(place, sum);
-    const std::vector<double> values = aggregate::dequantised(format, sum);
-    mean.push_back(at::empty(like.sizes(), at::kDouble));
-    std::copy(values.begin(), values.end(), doubles_of(mean.back()).begin());
+    mean.push_back(at::empty(model_.shared()[place].tensor.sizes(), at::kDouble));
+    const std::span<double> out = doubles_of(mean.back());
+    for (std::size_t first = 0; first < out.size(); first += kMaskedAtOnce) {
+      const std::size_t count = std::min(kMaskedAtOnce, out.size() - first);
+      std::vector<std::uint64_t> sum(count, 0);
+      for (const auto& file : files)
+        aggregate::add_in_ring(
+            format, words_of_bytes(file->packed(place).substr(4 * first, 4 * count)), sum);
+      unmask(place, first, sum);
+      const std::vector<double> values = aggregate::dequantised(format, sum);
+      std::copy(values.begin(), values.end(), out.begin() + static_cast<std::ptrdiff_t>(first));
+    }
     mean.back().div_(parts);
     if (by_length) mean.back().mul_(lengths / parts);
   }

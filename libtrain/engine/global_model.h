@@ -50,9 +50,10 @@ class GlobalModel {
   /// The next round's model, by the aggregator; it is saved as a checkpoint and as file().
   /// `refused`: silos of the round whose changes could not be taken.
   void next(const std::vector<ArrivedChange>& changes, std::size_t refused = 0);
-  /// The same where only the sum of the changes is seen: `unmask` takes the masks from the sum of a
-  /// parameter, the `nonce`-th.
-  using Unmask = std::function<void(std::uint64_t nonce, std::span<std::uint64_t> sum)>;
+  /// The same where only the sum of the changes is seen: `unmask` takes the masks from the sum of
+  /// values of a parameter, the `nonce`-th, from number `first` on.
+  using Unmask =
+      std::function<void(std::uint64_t nonce, std::uint64_t first, std::span<std::uint64_t> sum)>;
   void next_of_sum(const std::vector<ArrivedChange>& changes, const aggregate::SumFormat& format,
                    const Unmask& unmask);
   /// What the last of these took to write checkpoint and file.

@@ -8,6 +8,8 @@
 
 namespace moesaic {
 
+static_assert(kMaskedAtOnce % aggregate::kMaskStep == 0);
+
 aggregate::SumFormat format_of_sum(std::size_t silos) {
   const std::int64_t most = std::numeric_limits<std::int32_t>::max();
   return {.bits = 32,

@@ -34,6 +34,9 @@ double part_in_sum(const Recipe& recipe, const aggregate::SiloReport& report);
 /// lengths, times the mean of the lengths, which the silos tell.
 double factor_in_sum(const Recipe& recipe, const aggregate::SiloReport& report);
 
+/// Values of a parameter that are masked, or summed, at a time: what that takes stays in the cache.
+inline constexpr std::size_t kMaskedAtOnce = std::size_t{1} << 18;
+
 /// Words of 32 bits as they travel, little endian, and back.
 std::vector<std::uint8_t> bytes_of_words(const std::vector<std::uint64_t>& words);
 std::vector<std::uint64_t> words_of_bytes(std::string_view bytes);

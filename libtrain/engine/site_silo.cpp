@@ -198,8 +198,10 @@ void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
     trained_ = offer.round;
     const double learned = part.lap();
     training_->save(offer.round);
+    // Training again costs time, and in private the budget, too.
+    const Sync sync = recipe_->privacy ? Sync::kNow : Sync::kLater;
     write_shared_file(file, *context_, *training_->parts().parameters, model_,
-                      {std::move(round.change), std::move(round.packed)}, {}, Sync::kLater);
+                      {std::move(round.change), std::move(round.packed)}, {}, sync);
     keep({offer.round, offer.model.digest,
           to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon})});
     log_.info(

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <set>
 #include <span>
 
@@ -19,12 +20,15 @@ namespace {
 
 std::set<std::string> names_in_list(const Json& list) { return list.get<std::set<std::string>>(); }
 
-/// All values of a parameter of the file.
-std::vector<double> values_at(const SharedFile& file, std::size_t place, std::int64_t count) {
-  const at::Tensor values = at::empty({count}, at::kDouble);
-  file.read(place, 0, values);
-  const std::span<const double> all = doubles_of(values);
-  return {all.begin(), all.end()};
+/// Visits the `count` values of a parameter of the file, some at a time.
+using Piece = std::function<void(std::uint64_t first, std::span<double> values)>;
+void for_pieces(const SharedFile& file, std::size_t place, std::int64_t count, const Piece& use) {
+  constexpr auto kAtOnce = static_cast<std::int64_t>(kMaskedAtOnce);
+  for (std::int64_t first = 0; first < count; first += kAtOnce) {
+    const at::Tensor values = at::empty({std::min(kAtOnce, count - first)}, at::kDouble);
+    file.read(place, first, values);
+    use(static_cast<std::uint64_t>(first), doubles_of(values));
+  }
 }
 
 }  // namespace
@@ -92,22 +96,27 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
   if (recipe_->federated->aggregator.type == "norm_bound") {
     double squares = 0;
     for (std::size_t place = 0; place < model_.shared().size(); ++place)
-      for (const double value :
-           values_at(file, place, parameters[model_.shared()[place].index].numel()))
-        squares += value * value;
+      for_pieces(file, place, parameters[model_.shared()[place].index].numel(),
+                 [&](std::uint64_t, std::span<double> values) {
+                   for (const double value : values) squares += value * value;
+                 });
     factor *= std::min(1.0, recipe_->federated->aggregator.bound / std::sqrt(squares));
   }
   const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
   const aggregate::SumFormat format = format_of_sum(silos.size());
   SharedValues masked;
   for (std::size_t place = 0; place < model_.shared().size(); ++place) {
-    turn_.alive();
-    std::vector<double> values =
-        values_at(file, place, parameters[model_.shared()[place].index].numel());
-    for (double& value : values) value *= factor;
-    std::vector<std::uint64_t> words = aggregate::quantised(format, values);
-    secure_->mask(format, silos, place, words);
-    masked.packed.push_back(bytes_of_words(words));
+    std::vector<std::uint8_t>& packed = masked.packed.emplace_back();
+    const std::int64_t count = parameters[model_.shared()[place].index].numel();
+    packed.reserve(4 * static_cast<std::size_t>(count));
+    for_pieces(file, place, count, [&](std::uint64_t first, std::span<double> values) {
+      turn_.alive();
+      for (double& value : values) value *= factor;
+      std::vector<std::uint64_t> words = aggregate::quantised(format, values);
+      secure_->mask(format, silos, place, words, first);
+      const std::vector<std::uint8_t> bytes = bytes_of_words(words);
+      packed.insert(packed.end(), bytes.begin(), bytes.end());
+    });
   }
   const std::string path = at("exchange/masked.safetensors");
   write_shared_file(path, RankContext::single(), parameters, model_, masked, {}, Sync::kLater);

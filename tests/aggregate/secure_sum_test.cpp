@@ -97,6 +97,17 @@ class SecureSum : public testing::TestWithParam<int> {
   std::map<std::string, std::vector<double>> values_;
 };
 
+TEST_P(SecureSum, MaskedPieceByPieceIsMaskedWhole) {
+  const auto mask = [&](std::span<std::uint64_t> words, std::uint64_t first) {
+    mask_change(format_, "b", pairs_.at("b"), seeds_.at("b"), keys_, "run 1", 4, words, first);
+  };
+  std::vector<std::uint64_t> whole(3 * kMaskStep + 5, 1), pieces = whole;
+  mask(whole, 0);
+  mask(std::span(pieces).first(kMaskStep), 0);
+  mask(std::span(pieces).subspan(kMaskStep), kMaskStep);
+  EXPECT_EQ(whole, pieces);
+}
+
 TEST_P(SecureSum, IsThePlainSumWithEachNumberOfDropouts) {
   constexpr std::size_t kThreshold = 3;
   for (const std::string gone : {"", "c", "ae"}) {
