@@ -71,8 +71,7 @@ class FisherPass {
     const auto last = example_T.narrow(0, example_T.size(0) - 1, 1);
     const auto examples = last.sub(first).item<std::int64_t>() + 1;
     batch.example_id_T = first.expand_as(example_T).contiguous();
-    batch.place_T = batch.place_T.bitwise_and((std::int64_t{1} << kPlaceBits) - 1)
-                        .add(first.bitwise_left_shift(kPlaceBits));
+    batch.place_T = with_example(batch.place_T, first);
     return 1.0 / static_cast<double>(examples);
   }
 

@@ -92,13 +92,21 @@ void append_offsets(const std::vector<std::int64_t>& more, std::vector<std::int6
 
 }  // namespace
 
+at::Tensor examples_of_places(const at::Tensor& places) {
+  return places.bitwise_and(~kOwnDraws).bitwise_right_shift(kPlaceBits);
+}
+
+at::Tensor with_example(const at::Tensor& places, const at::Tensor& id) {
+  constexpr std::int64_t kOthers = kOwnDraws | ((std::int64_t{1} << kPlaceBits) - 1);
+  return places.bitwise_and(kOthers).add(id.bitwise_left_shift(kPlaceBits));
+}
+
 Batch joined(const std::vector<Batch>& examples, std::int64_t example) {
   Batch all;
   std::vector<Batch> numbered = examples;
   for (Batch& batch : numbered) {
     batch.example_id_T = at::full_like(batch.example_id_T, example);
-    batch.place_T =
-        batch.place_T.bitwise_and((std::int64_t{1} << kPlaceBits) - 1).add(example << kPlaceBits);
+    batch.place_T = with_example(batch.place_T, batch.example_id_T);
     append_offsets(batch.attention_offsets, all.attention_offsets);
     append_offsets(batch.document_offsets, all.document_offsets);
     ++example;

@@ -14,16 +14,21 @@ namespace moesaic {
 /// Target value of a position that has no target.
 inline constexpr std::int64_t kNoTarget = -100;
 
-/// place = example id * 2^kPlaceBits + number of the token within its example; where examples are
-/// units of privacy, a number made of the unit's tokens in place of the id.
+/// place = example id * 2^kPlaceBits + number of the token within its example.
 inline constexpr int kPlaceBits = 32;
+/// Set in places whose low bits are made of the example's own tokens: draws are keyed by these alone,
+/// so that no other example changes them (units of privacy).
+inline constexpr std::int64_t kOwnDraws = std::int64_t{1} << 62;
+/// The example ids of places, and places as they are where all rows are of the example `id`.
+at::Tensor examples_of_places(const at::Tensor& places);
+at::Tensor with_example(const at::Tensor& places, const at::Tensor& id);
 
 struct Batch {
   at::Tensor ids_T;         // int64; undefined where the rows are features
   at::Tensor targets_T;     // int64, the next token, or the label, or kNoTarget
   at::Tensor positions_T;   // int64, that the rotary embedding turns by: from 0 in each document
   at::Tensor example_id_T;  // int64, within the step: whose gradient the row's part belongs to
-  at::Tensor place_T;       // int64, what a draw is keyed by: no other example's, but by chance
+  at::Tensor place_T;       // int64, whose row it is, and what a draw is keyed by
   std::vector<std::int64_t> attention_offsets = {0};  // into T: spans that attention stays inside
   std::vector<std::int64_t> document_offsets = {0};   // into T: documents, which balance terms of
                                                       // sequences and looking ahead stay inside

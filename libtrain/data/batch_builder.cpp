@@ -25,9 +25,7 @@ void BatchBuilder::add(std::span<const std::int64_t> ids, const Document& docume
   const std::int64_t rows = std::ssize(ids) - (document.last_is_input ? 0 : 1);
   const bool example_goes_on = !examples_.empty() && examples_.back() == document.example;
   MOESAIC_ASSERT(rows >= 1 && (may_be_target.empty() || may_be_target.size() == ids.size()));
-  MOESAIC_ASSERT(document.example >= 0 && document.example >> (63 - kPlaceBits) == 0);
-  const std::int64_t draws = document.draws < 0 ? document.example : document.draws;
-  MOESAIC_ASSERT(draws >> (63 - kPlaceBits) == 0);
+  MOESAIC_ASSERT(document.example >= 0 && document.example >> (62 - kPlaceBits) == 0);
   MOESAIC_ASSERT(!document.joins_previous || example_goes_on);
   std::int64_t& before = rows_of_example_[document.example];
   MOESAIC_ASSERT((before + rows) >> kPlaceBits == 0);
@@ -42,7 +40,11 @@ void BatchBuilder::add(std::span<const std::int64_t> ids, const Document& docume
   std::iota(positions, positions + rows, document.position);
   std::fill_n(grow(examples_, rows), rows, document.example);
   std::int64_t* places = grow(places_, rows);
-  std::iota(places, places + rows, (draws << kPlaceBits) + before);
+  std::iota(places, places + rows, before);
+  for (std::int64_t* place = places; place != places + rows; ++place) {
+    if (document.draws) *place = kOwnDraws + static_cast<std::uint32_t>(*place + *document.draws);
+    *place += document.example << kPlaceBits;
+  }
   before += rows;
 
   const std::int64_t end = std::ssize(ids_);

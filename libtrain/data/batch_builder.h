@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -18,7 +19,7 @@ class BatchBuilder {
     bool last_is_input = false;   // the last id goes in, too, and has no target
     bool has_targets = true;      // false: only what goes in matters
     bool joins_previous = false;  // attention reaches the document added before, of one example
-    std::int64_t draws = -1;      // in its places in the place of the example; -1: the example
+    std::optional<std::uint32_t> draws = {};  // its places have their own draws, from this number on
   };
 
   /// Adds a row for each id that goes in: all but the last, which is a target only, or all of them.

@@ -81,9 +81,8 @@ StepSize UnitStream::size(std::int64_t step) const {
 
 // Dropout and jitter of a unit depend on it alone: were they keyed by its number in the step, one
 // unit more would change the gradients of all after it.
-std::int64_t UnitStream::draws_of_unit(std::int64_t unit) const {
-  constexpr int kBits = 24;  // that draws by place look at (nn/token_uniform.cpp)
-  return static_cast<std::int64_t>(units_.fingerprint(unit, sources_) >> (64 - kBits));
+std::uint32_t UnitStream::draws_of_unit(std::int64_t unit) const {
+  return static_cast<std::uint32_t>(units_.fingerprint(unit, sources_) >> 32);
 }
 
 Batch UnitStream::micro_batch(std::int64_t step, std::int64_t index) const {

@@ -45,7 +45,7 @@ class UnitStream : public StepData {
 
   std::int64_t room() const;
   std::int64_t size_of_unit(std::int64_t unit) const;  // in what room() counts
-  std::int64_t draws_of_unit(std::int64_t unit) const;
+  std::uint32_t draws_of_unit(std::int64_t unit) const;
   void require_room() const;
   const DrawnStep& drawn(std::int64_t step) const;
 

@@ -57,7 +57,7 @@ at::Tensor linear(const ForwardContext& context, const Parameter& weight, const 
 }
 
 RowGroups groups_of(GroupOffsets offsets, const at::Tensor& place_R) {
-  return {std::move(offsets), place_R.bitwise_right_shift(kPlaceBits), place_R};
+  return {std::move(offsets), examples_of_places(place_R), place_R};
 }
 
 at::Tensor grouped_linear(const ForwardContext& context, const Parameter& weight,

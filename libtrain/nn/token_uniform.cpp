@@ -8,7 +8,7 @@
 namespace moesaic {
 
 at::Tensor token_uniform(const RandomKey& key, const at::Tensor& place_T, std::int64_t columns) {
-  constexpr std::uint64_t kWithinExample = (std::uint64_t{1} << kPlaceBits) - 1;
+  constexpr std::uint64_t kLow = (std::uint64_t{1} << kPlaceBits) - 1;
   constexpr std::int64_t kGrain = 16;  // tokens
   const at::Tensor host_T = place_T.cpu();
   const at::Tensor uniform = at::empty({host_T.size(0), columns}, at::kDouble);
@@ -19,8 +19,9 @@ at::Tensor token_uniform(const RandomKey& key, const at::Tensor& place_T, std::i
     for (std::int64_t t = begin; t < end; ++t) {
       // Examples are far enough apart for 2^40 values; beyond that draws would only repeat.
       const auto place = static_cast<std::uint64_t>(places[t]);
-      const std::uint64_t first = (place >> kPlaceBits << 40) +
-                                  (place & kWithinExample) * static_cast<std::uint64_t>(columns);
+      const std::uint64_t example = (place & kOwnDraws) != 0 ? 0 : place >> kPlaceBits;
+      const std::uint64_t first =
+          (example << 40) + (place & kLow) * static_cast<std::uint64_t>(columns);
       for (std::int64_t c = 0; c < columns; ++c)
         *out++ = key.uniform(first + static_cast<std::uint64_t>(c));
     }

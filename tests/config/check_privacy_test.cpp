@@ -83,7 +83,7 @@ TEST_F(PrivacyKeys, RefusesWhatIsSeenWithoutNoise) {
 
 TEST_F(PrivacyKeys, AFileIsInTheDataOnce) {
   refuses({"data.train=[{path: a.jsonl, format: jsonl}, {path: a.jsonl, format: jsonl}]"},
-          "data.train[1].path: has a.jsonl, as an earlier source does");
+          "/a.jsonl, as an earlier source does");
   EXPECT_EQ(
       problems({"data.train=[{path: a.jsonl, format: jsonl}, {path: b.jsonl, format: jsonl}]"}),
       "");

@@ -92,7 +92,6 @@ TEST(BatchBuilder, RefusesWhatIsNoDocument) {
   refused({1, 2, 3}, {}, {1, 1});            // a bit too few
   refused({1, 2}, {.example = -1}, {});
   refused({1, 2}, {.example = std::int64_t{1} << 31U}, {});  // its places would overflow
-  refused({1, 2}, {.draws = std::int64_t{1} << 31U}, {});
   refused({1, 2}, {.joins_previous = true}, {});  // nothing to join
   builder.add(Ids{1, 2}, {.example = 0});
   refused({1, 2}, {.example = 1, .joins_previous = true}, {});  // another example

@@ -245,6 +245,7 @@ TEST(UnitStream, BestFitCountsInputs) {
 // What dropout and jitter are keyed by: a unit more before it would else change its gradient.
 TEST(UnitStream, TheDrawsOfAUnitDoNotDependOnTheOthers) {
   const TemporaryFolder folder;
+  constexpr std::int64_t kDraws = kOwnDraws + (std::int64_t{1} << kPlaceBits) - 1;
   const auto places_of_ids = [&](const testing::Documents& documents, const std::string& name) {
     std::vector<Sequences> sources = {of_documents(tokens_of(folder, documents, name))};
     UnitList units("document", sources);
@@ -253,7 +254,8 @@ TEST(UnitStream, TheDrawsOfAUnitDoNotDependOnTheOthers) {
     const Batch batch = stream.micro_batch(0, 0);
     std::map<std::int64_t, std::int64_t> places;
     for (std::int64_t t = 0; t < batch.tokens(); ++t)
-      places[batch.ids_T[t].item<std::int64_t>()] = batch.place_T[t].item<std::int64_t>();
+      places[batch.ids_T[t].item<std::int64_t>()] = batch.place_T[t].item<std::int64_t>() & kDraws;
+    EXPECT_TRUE(examples_of_places(batch.place_T).equal(batch.example_id_T));
     return places;
   };
   const auto with = places_of_ids({{1, 2, 3}, {4, 5}, {6, 7, 8}}, "with");

@@ -307,14 +307,16 @@ TEST(Coordinator, KnowsWhoWasRefusedBeforeItWasKilled) {
     const RoundJournal journal(rounds_folder(sites.recipe.run_dir) + "/journal.jsonl");
     return journal.find("refused", 1).size();
   };
-  for (int after = 10; refused() == 0; ++after) {
+  int after = 10;
+  do {
     ASSERT_LT(after, 40);
     EXPECT_THROW(sites.start([&](FakeSilos& silos) {
       hostile(silos);
       silos.dies_after = after;
     }),
                  std::runtime_error);
-  }
+    ++after;
+  } while (refused() == 0);
   sites.start([](FakeSilos& silos) {  // now it is silent
     silos.faults["s0"] = [](const Sent&) { return std::vector<Sent>(); };
   });
