@@ -36,7 +36,15 @@ class FederateFaults(FederateKilling):
         return found[0]
 
     def seconds_of(self, number):
-        return [one["seconds"] for one in self.journal("time") if one["round"] == number][-1]
+        """Of a round that has closed; the journal has it a little later."""
+        found = []
+
+        def has_come():
+            found[:] = [one["seconds"] for one in self.journal("time") if one["round"] == number]
+            return bool(found)
+
+        self.wait_until(has_come, 30, f"the times of round {number}")
+        return found[-1]
 
     def test_rounds_close_by_their_deadline_without_a_silo_that_hangs_or_is_out_of_reach(self):
         self.keys()
