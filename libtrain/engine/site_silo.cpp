@@ -252,7 +252,7 @@ bool SiteSilo::fetch(const sites::Blob& blob) {
     return false;
   }
   agreed(world_, "model of the round", [&] {
-    const SharedFile file({.path = path, .who = "the coordinator: its model"},
+    const SharedFile file({.path = path, .who = "the coordinator: its model", .is_model = true},
                           *training_->parts().parameters, model_);
     file.give_to(model_);
     controls_ = file.controls();
