@@ -148,10 +148,11 @@ class FederatedCheck {
     refuse(lora == "frozen_a" && recipe_.adapt->lora->train_a, key,
            "frozen_a needs adapt.lora.train_a: false, so that A is the same in all silos");
     const bool moves = moves_base(recipe_);
-    refuse(moves && !recipe_.adapt->lora->train_a, key,
-           format("{} is for factors that both change: with adapt.lora.train_a: false the mean of B "
-                  "is exact already, so take frozen_a",
-                  lora));
+    refuse(
+        moves && !recipe_.adapt->lora->train_a, key,
+        format("{} is for factors that both change: with adapt.lora.train_a: false the mean of B "
+               "is exact already, so take frozen_a",
+               lora));
     const bool joins = moves || lora == "svd";
     refuse(joins && rule_.type != "fedavg" && rule_.type != "fedprox", key,
            format("{} is defined for means of the silos: fedavg and fedprox, not {}", lora,

@@ -46,8 +46,8 @@ bool must_be_there(const Parameter& parameter, ModuleMatcher& saved) {
   return parameter.adapter || saved.matches(module_of(parameter.name));
 }
 
-void take_peft_values(std::map<std::string, at::Tensor> values, const LoraOptions& lora, const std::string& path,
-                      const ParameterSet& parameters) {
+void take_peft_values(std::map<std::string, at::Tensor> values, const LoraOptions& lora,
+                      const std::string& path, const ParameterSet& parameters) {
   ModuleMatcher saved("adapt.lora.modules_to_save", lora.modules_to_save);
   Differences differences("the adapter");
   for (const Parameter& parameter : parameters) {
@@ -73,14 +73,17 @@ void take_peft_values(std::map<std::string, at::Tensor> values, const LoraOption
 
 // Such a run has a base of its own, to which nothing else belongs.
 void require_frozen_base(const CheckpointInfo& info) {
-  const Json training = info.manifest.value("training", Json::object());
-  const std::string text = training.value("recipe", std::string());
-  if (text.empty() || !moves_base(recipe_from_yaml(text, info.path))) return;
-  throw Error(ErrorKind::kRecipe,
-              format("the rounds of {} have changed the weights under its adapters (aggregator.lora "
-                     "stacking or residual)",
-                     info.path),
-              "start from it as a model: model.from");
+  const Json training = info.manifest.value("training", Json());
+  const bool has_recipe = training.is_object() && training.contains("recipe");
+  if (!has_recipe ||
+      !moves_base(recipe_from_yaml(training.at("recipe").get<std::string>(), info.path)))
+    return;
+  throw Error(
+      ErrorKind::kRecipe,
+      format("the rounds of {} have changed the weights under its adapters (aggregator.lora "
+             "stacking or residual)",
+             info.path),
+      "start from it as a model: model.from");
 }
 
 bool is_of_adapter(const Parameter& parameter) { return parameter.trainable || parameter.adapter; }

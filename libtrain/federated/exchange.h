@@ -54,8 +54,8 @@ class Exchange {
   void visit(const RoundModel& model, bool by_expert, const Joined& joined, const Visit& use) const;
   void visit_shard(Block block, const RoundModel::Entry& entry, bool by_expert,
                    const Visit& use) const;
-  /// aggregator.lora svd, stacking, residual: the adapters' new factors, and what goes into the base,
-  /// by aggregate_lora(). -> their places. Collective over world.
+  /// aggregator.lora svd, stacking, residual: the adapters' new factors, and what goes into the
+  /// base, by aggregate_lora(). -> their places. Collective over world.
   Joined join_adapters(const aggregate::Aggregator& aggregator, RoundModel& model) const;
   /// One adapter, of this rank's experts; `base` is nullptr with svd. Local.
   struct AdapterEntries {

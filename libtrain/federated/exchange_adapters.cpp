@@ -1,5 +1,5 @@
-// Exchange::join_adapters: the factors of low-rank adapters, whose product the silos' mean is of, and
-// the frozen weights, into which goes what the factors do not hold.
+// Exchange::join_adapters: the factors of low-rank adapters, whose product the silos' mean is of,
+// and the frozen weights, into which goes what the factors do not hold.
 #include <ATen/ops/empty.h>
 
 #include <algorithm>

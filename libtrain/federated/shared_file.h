@@ -1,6 +1,6 @@
 // SharedFile: the values of all parameters that silos share, whole, in one file of safetensors: the
-// model of a round on its way to the silos, with the base where that moves, or a silo's change on its
-// way back.
+// model of a round on its way to the silos, with the base where that moves, or a silo's change on
+// its way back.
 #pragma once
 
 #include <cstddef>
@@ -18,8 +18,8 @@
 
 namespace moesaic {
 
-/// What is written: by place in RoundModel::shared(), this rank's part of the values, and after them
-/// of a model those of RoundModel::base(); or, where `packed` is not empty, the bytes of each
+/// What is written: by place in RoundModel::shared(), this rank's part of the values, and after
+/// them of a model those of RoundModel::base(); or, where `packed` is not empty, the bytes of each
 /// parameter whole, as compression made them.
 struct SharedValues {
   std::vector<at::Tensor> tensors;
@@ -42,12 +42,13 @@ class SharedFile {
     std::string path;
     std::string who;  // whose it is, in messages: "silo a: its change"
     aggregate::Compression way = {};
-    bool masked = false;  // words of 32 bits, of a secure sum, which only packed() gives
+    bool masked = false;    // words of 32 bits, of a secure sum, which only packed() gives
     bool is_model = false;  // of a round, with its base; else a change
   };
 
-  /// Error(kData) where the file is none, or has not the shared parameters of `model` (and its base),
-  /// of their global shapes and types, and nothing else but controls. Both must outlive it. Local.
+  /// Error(kData) where the file is none, or has not the shared parameters of `model` (and its
+  /// base), of their global shapes and types, and nothing else but controls. Both must outlive it.
+  /// Local.
   SharedFile(const Options& options, const ParameterSet& parameters, const RoundModel& model);
 
   /// Fills `into`, contiguous and on the host, with values from number `first` on, counted over the
