@@ -81,6 +81,21 @@ LoraFactors best_of_rank(const LoraFactors& stacked_factors, std::size_t rank) {
   return best;
 }
 
+void add_product(const LoraFactors& factors, double scale, std::size_t first_row,
+                 std::span<double> weight) {
+  const std::size_t width = factors.a.columns;
+  MOESAIC_ASSERT(width > 0 && weight.size() % width == 0);
+  MOESAIC_ASSERT(first_row + weight.size() / width <= factors.b.rows);
+  for (std::size_t row = 0; row < weight.size() / width; ++row) {
+    for (std::size_t k = 0; k < factors.a.rows; ++k) {
+      const double factor = scale * factors.b.at(first_row + row, k);
+      const double* from = factors.a.values.data() + k * width;
+      double* to = weight.data() + row * width;
+      for (std::size_t i = 0; i < width; ++i) to[i] += factor * from[i];
+    }
+  }
+}
+
 LoraAggregate aggregate_lora(const std::string& way, std::span<const LoraFactors> silos,
                              std::span<const double> weights, std::size_t rank) {
   if (way == "average" || way == "frozen_a")

@@ -38,6 +38,10 @@ LoraFactors averaged(std::span<const LoraFactors> silos, std::span<const double>
 /// without the product itself.
 LoraFactors best_of_rank(const LoraFactors& stacked_factors, std::size_t rank);
 
+/// `weight`, whole rows of a map from number `first_row` on, += scale x those of B A.
+void add_product(const LoraFactors& factors, double scale, std::size_t first_row,
+                 std::span<double> weight);
+
 /// By the key aggregator.lora. stacking: the mean goes into the base, and the adapter is empty
 /// (rank 0; each silo begins anew); residual (FedEx-LoRA, arXiv 2410.09432): the factors are
 /// averaged and what is then missing goes into the base. `rank`: of svd.

@@ -36,6 +36,7 @@ struct ParameterInfo {
   double learning_rate_ratio = 1.0;         // its learning rate over that of the step
   std::optional<double> weight_decay = {};  // where `decay`, in place of the optimizer's
   bool adapter = false;                     // stands beside the model's own, beginning anew
+  double adapter_scale = 0;            // of the product of the factors beside it; 0 = it has none
   std::int64_t most_experts = 0;       // trained: at most so many of its experts, which a run
                                        // chooses; 0 = all
   Storage storage = Storage::kMaster;  // of matrices; all others are masters

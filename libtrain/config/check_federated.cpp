@@ -147,13 +147,19 @@ class FederatedCheck {
     if (!has_lora) return;
     refuse(lora == "frozen_a" && recipe_.adapt->lora->train_a, key,
            "frozen_a needs adapt.lora.train_a: false, so that A is the same in all silos");
-    const bool joins = lora == "stacking" || lora == "residual" || lora == "svd";
+    const bool moves = moves_base(recipe_);
+    refuse(
+        moves && !recipe_.adapt->lora->train_a, key,
+        format("{} is for factors that both change: with adapt.lora.train_a: false the mean of B "
+               "is exact already, so take frozen_a",
+               lora));
+    const bool joins = moves || lora == "svd";
     refuse(joins && rule_.type != "fedavg" && rule_.type != "fedprox", key,
            format("{} is defined for means of the silos: fedavg and fedprox, not {}", lora,
                   rule_.type));
     refuse(joins && recipe_.adapt->lora->use_dora, key,
            format("{} does not go with use_dora: magnitudes are not a part of the product", lora));
-    refuse((lora == "stacking" || lora == "residual") && recipe_.adapt->lora->base != "master", key,
+    refuse(moves && recipe_.adapt->lora->base != "master", key,
            format("{} changes the base, which adapt.lora.base {} does not allow", lora,
                   recipe_.adapt->lora->base));
   }

@@ -81,10 +81,9 @@ void require_done(const Recipe& recipe, const std::string& where) {
   const FederatedOptions& federated = *recipe.federated;
   const auto& rule = federated.aggregator;
   refuse(federated.privacy.has_value(), "privacy", format("is not done {}", where));
-  refuse(rule.lora == "stacking" || rule.lora == "residual", "aggregator.lora",
-         format("{} is not done {}; average, frozen_a and svd are", rule.lora, where));
-  refuse(rule.lora == "svd" && rule.learning_rate != 1, "aggregator.learning_rate",
-         "does not go with lora svd, which replaces the factors");
+  const bool joins = rule.lora == "svd" || moves_base(recipe);
+  refuse(joins && rule.learning_rate != 1, "aggregator.learning_rate",
+         format("does not go with lora {}, which replaces the factors", rule.lora));
   refuse(rule.experts != "uniform" && rule.type == "scaffold", "aggregator.experts",
          format("{} does not go with scaffold, which weighs all silos alike", rule.experts));
 }
@@ -107,6 +106,12 @@ void require_data_of_silos(const Recipe& recipe) {
       throw KeyError(format("federated.silos[{}].train", i),
                      "is missing: where all silos run together their data are named here");
   }
+}
+
+bool moves_base(const Recipe& recipe) {
+  if (!recipe.federated) return false;
+  const std::string& lora = recipe.federated->aggregator.lora;
+  return lora == "stacking" || lora == "residual";
 }
 
 bool may_change_on_the_way(const std::string& key) {

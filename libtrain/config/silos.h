@@ -49,6 +49,9 @@ bool may_change_on_the_way(const std::string& key);
 bool is_secure(const Recipe& recipe);
 std::size_t threshold_of(const Recipe& recipe);
 
+/// Whether rounds add to the frozen weights under the adapters: aggregator.lora stacking, residual.
+bool moves_base(const Recipe& recipe);
+
 /// Of a round, where neither local_steps nor local_epochs are given.
 inline constexpr std::int64_t kLocalSteps = 10;
 

@@ -8,6 +8,7 @@
 #include "config/lora_targets.h"
 #include "config/name_pattern.h"
 #include "config/parameter_groups.h"
+#include "config/silos.h"
 
 namespace moesaic {
 namespace {
@@ -109,8 +110,9 @@ ParameterTable with_adapters(const LoraOptions& lora, const arch::Options& arch,
     rewritten.push_back(info);
     const auto found = targets.find(info.name);
     // What is trained in full needs no adapter.
-    if (found != targets.end() && !info.trainable)
-      add_factors(lora, found->second, info, rewritten);
+    if (found == targets.end() || info.trainable) continue;
+    rewritten.back().adapter_scale = found->second.scale;
+    add_factors(lora, found->second, info, rewritten);
   }
   return rewritten;
 }
@@ -181,9 +183,13 @@ ParameterTable training_table(const Recipe& recipe, const arch::Options& arch) {
   return table;
 }
 
+bool is_moved_base(const Recipe& recipe, const ParameterInfo& info) {
+  return moves_base(recipe) && info.adapter_scale != 0;
+}
+
 bool is_saved(const Recipe& recipe, const ParameterInfo& info) {
   const bool part = recipe.adapt && recipe.adapt->lora;
-  return !part || info.trainable || info.adapter;
+  return !part || info.trainable || info.adapter || is_moved_base(recipe, info);
 }
 
 }  // namespace moesaic

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "config/lora_targets.h"
 #include "config/name_pattern.h"
 #include "config/recipe_reader.h"
 #include "config/silos.h"
@@ -43,13 +44,24 @@ RoundModel::KindOf kinds_of(const Recipe& recipe, const ParameterSet& parameters
       throw KeyError("federated.aggregator.private",
                      format("'{}' matches no parameter", pattern.text()));
   }
-  return [&recipe, patterns, matches](const Parameter& p) {
+  const auto is_own = [patterns, matches](const Parameter& p) {
+    return std::any_of(patterns.begin(), patterns.end(),
+                       [&](const NamePattern& pattern) { return matches(pattern, p.name); });
+  };
+  for (const Parameter& p : parameters) {
+    if (!is_moved_base(recipe, p)) continue;
+    if (is_own(*parameters.find(lora_a_name(p.name))) !=
+        is_own(*parameters.find(lora_b_name(p.name))))
+      throw KeyError("federated.aggregator.private",
+                     format("names one factor of the adapter of {}: with aggregator.lora {} name "
+                            "both or none",
+                            p.name, recipe.federated->aggregator.lora));
+  }
+  return [&recipe, is_own](const Parameter& p) {
     using Kind = RoundModel::Kind;
+    if (is_moved_base(recipe, p)) return Kind::kBase;
     if (!is_saved(recipe, p) || !(p.trainable || p.correction_bias)) return Kind::kFixed;
-    const bool own = std::any_of(patterns.begin(), patterns.end(), [&](const NamePattern& pattern) {
-      return matches(pattern, p.name);
-    });
-    return own ? Kind::kPrivate : Kind::kShared;
+    return is_own(p) ? Kind::kPrivate : Kind::kShared;
   };
 }
 

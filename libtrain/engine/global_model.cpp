@@ -68,6 +68,7 @@ std::string GlobalModel::file() const {
 void GlobalModel::write_file() const {
   SharedValues values;
   for (const RoundModel::Entry& entry : model_.shared()) values.tensors.push_back(entry.tensor);
+  for (const RoundModel::Entry& entry : model_.base()) values.tensors.push_back(entry.tensor);
   write_shared_file(file(), context_, *parts_.parameters, model_, values,
                     controls_of(aggregator_.state()));
 }

@@ -252,7 +252,7 @@ bool SiteSilo::fetch(const sites::Blob& blob) {
     return false;
   }
   agreed(world_, "model of the round", [&] {
-    const SharedFile file({.path = path, .who = "the coordinator: its model"},
+    const SharedFile file({.path = path, .who = "the coordinator: its model", .is_model = true},
                           *training_->parts().parameters, model_);
     file.give_to(model_);
     controls_ = file.controls();
@@ -322,8 +322,8 @@ std::optional<SiteSilo::Kept> SiteSilo::kept_on_disk() const {
                 json.at("told"), sites::blob_from(json.at("change"))};
   };
   const std::string text = turn_.share("answer", [&] {
-    const bool there = is_file(path, ErrorKind::kCheckpoint) &&
-                       is_file(at(kChangeFile), ErrorKind::kCheckpoint);
+    const bool there =
+        is_file(path, ErrorKind::kCheckpoint) && is_file(at(kChangeFile), ErrorKind::kCheckpoint);
     std::string answer = there ? read_file(path, ErrorKind::kCheckpoint, 16U << 20) : "";
     try {
       const bool whole = there && kept_in(answer).change == digest_of_change(at(kChangeFile));

@@ -5,7 +5,8 @@
 
 #include "config/lora_targets.h"
 #include "config/name_pattern.h"
-#include "config/training_table.h"
+#include "config/recipe_reader.h"
+#include "config/silos.h"
 #include "store/adapter_checkpoint.h"
 #include "store/agreement.h"
 #include "store/checkpoint_rows.h"
@@ -45,8 +46,8 @@ bool must_be_there(const Parameter& parameter, ModuleMatcher& saved) {
   return parameter.adapter || saved.matches(module_of(parameter.name));
 }
 
-void take_peft_values(std::map<std::string, at::Tensor> values, const LoraOptions& lora, const std::string& path,
-                      const ParameterSet& parameters) {
+void take_peft_values(std::map<std::string, at::Tensor> values, const LoraOptions& lora,
+                      const std::string& path, const ParameterSet& parameters) {
   ModuleMatcher saved("adapt.lora.modules_to_save", lora.modules_to_save);
   Differences differences("the adapter");
   for (const Parameter& parameter : parameters) {
@@ -70,17 +71,34 @@ void take_peft_values(std::map<std::string, at::Tensor> values, const LoraOption
                            kOtherAdapter);
 }
 
-void take_run_values(const CheckpointInfo& info, const Recipe& recipe,
-                     const ParameterSet& parameters) {
+// Such a run has a base of its own, to which nothing else belongs.
+void require_frozen_base(const CheckpointInfo& info) {
+  const Json training = info.manifest.value("training", Json());
+  const bool has_recipe = training.is_object() && training.contains("recipe");
+  if (!has_recipe ||
+      !moves_base(recipe_from_yaml(training.at("recipe").get<std::string>(), info.path)))
+    return;
+  throw Error(
+      ErrorKind::kRecipe,
+      format("the rounds of {} have changed the weights under its adapters (aggregator.lora "
+             "stacking or residual)",
+             info.path),
+      "start from it as a model: model.from");
+}
+
+bool is_of_adapter(const Parameter& parameter) { return parameter.trainable || parameter.adapter; }
+
+void take_run_values(const CheckpointInfo& info, const ParameterSet& parameters) {
+  require_frozen_base(info);
   arch::ParameterTable table;
   for (const Parameter& parameter : parameters)
-    if (is_saved(recipe, parameter)) table.push_back(parameter);
+    if (is_of_adapter(parameter)) table.push_back(parameter);
   const CheckpointRows saved(info);
   Differences differences("the checkpoint");
   saved.compare(table, differences);
   differences.require_none(format("{} does not hold what adapt trains", info.path), kOtherAdapter);
   for (const Parameter& parameter : parameters) {
-    if (!is_saved(recipe, parameter)) continue;
+    if (!is_of_adapter(parameter)) continue;
     parameter.tensor.copy_(saved.rows(parameter.name, parameter.offset, parameter.tensor.size(0)));
   }
 }
@@ -99,7 +117,7 @@ void load_starting_adapter(const Recipe& recipe, const arch::Options& arch, cons
   agreed(context.world, "adapt.from", [&] {
     if (run) {
       require_same_base(AdapterBase::of(*run), base, run->path);
-      return take_run_values(*run, recipe, parameters);
+      return take_run_values(*run, parameters);
     }
     const Adapter adapter = read_peft_folder(path, arch);
     require_scales(adapter, lora, arch, path);

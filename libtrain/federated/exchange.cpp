@@ -78,7 +78,8 @@ void Exchange::apply(aggregate::Aggregator& aggregator, RoundModel& model) const
     aggregator.end_look();
   }
   Joined joined;
-  if (aggregator.options().lora == "svd") joined = join_adapters(aggregator, model);
+  if (aggregator.options().lora == "svd" || !model.base().empty())
+    joined = join_adapters(aggregator, model);
   const int mine = world_.plan.expert_rank_of(world_.rank());
   visit(model, by_expert, joined, [&](const Block& block, aggregate::Rows rows) {
     const RoundModel::Entry& entry = entries[block.place];

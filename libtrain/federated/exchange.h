@@ -54,13 +54,17 @@ class Exchange {
   void visit(const RoundModel& model, bool by_expert, const Joined& joined, const Visit& use) const;
   void visit_shard(Block block, const RoundModel::Entry& entry, bool by_expert,
                    const Visit& use) const;
-  /// aggregator.lora svd: the adapters' new factors are those of the best product of their rank for
-  /// the mean of the silos' products. -> their places. Collective over world.
+  /// aggregator.lora svd, stacking, residual: the adapters' new factors, and what goes into the
+  /// base, by aggregate_lora(). -> their places. Collective over world.
   Joined join_adapters(const aggregate::Aggregator& aggregator, RoundModel& model) const;
-  /// One adapter, of this rank's experts. Local.
+  /// One adapter, of this rank's experts; `base` is nullptr with svd. Local.
+  struct AdapterEntries {
+    const RoundModel::Entry& a;
+    const RoundModel::Entry& b;
+    const RoundModel::Entry* base;
+  };
   void join_pair(const aggregate::Aggregator& aggregator, const std::vector<at::Tensor>& changes_a,
-                 const std::vector<at::Tensor>& changes_b, const RoundModel::Entry& a,
-                 const RoundModel::Entry& b) const;
+                 const std::vector<at::Tensor>& changes_b, const AdapterEntries& adapter) const;
   /// The block of every silo's change, in float64. Collective over world.
   std::vector<at::Tensor> gather(const Block& block) const;
 

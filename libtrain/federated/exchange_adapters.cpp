@@ -1,12 +1,17 @@
-// Exchange::join_adapters: the factors of low-rank adapters, whose product the silos' mean is of.
+// Exchange::join_adapters: the factors of low-rank adapters, whose product the silos' mean is of,
+// and the frozen weights, into which goes what the factors do not hold.
+#include <ATen/ops/empty.h>
+
 #include <algorithm>
 #include <map>
 #include <string_view>
 #include <utility>
 
 #include "aggregate/lora_factors.h"
+#include "core/error.h"
 #include "federated/doubles.h"
 #include "federated/exchange.h"
+#include "store/finite.h"
 #include "store/hub_names.h"
 
 namespace moesaic {
@@ -35,6 +40,32 @@ void put_matrix(const aggregate::Matrix& from, const at::Tensor& to, std::int64_
     for (std::size_t column = 0; column < from.columns; ++column)
       whole[row * width + column] = from.at(row, column);
   }
+}
+
+constexpr std::int64_t kMergedAtOnce = 1 << 20;  // values of a weight, 8 bytes each
+
+/// weight [N, K], of the parameter `name`, += scale B A, in float64, rounded once.
+void add_to_base(const std::string& name, const aggregate::LoraFactors& factors, double scale,
+                 const at::Tensor& weight) {
+  const std::int64_t rows = weight.size(0);
+  const std::int64_t most = std::max<std::int64_t>(1, kMergedAtOnce / weight.size(1));
+  for (std::int64_t first = 0; first < rows; first += most) {
+    const at::Tensor part = weight.narrow(0, first, std::min(most, rows - first));
+    const at::Tensor sum = at::empty(part.sizes(), at::kDouble).copy_(part);
+    aggregate::add_product(factors, scale, static_cast<std::size_t>(first), doubles_of(sum));
+    part.copy_(sum);
+    MOESAIC_CHECK(all_finite(part), ErrorKind::kData,
+                  "what the silos' adapters make of {} is not finite", name);
+  }
+}
+
+/// The frozen weight of an adapter with this A; nullptr where rounds leave it as it is.
+const RoundModel::Entry* base_of(const RoundModel& model, const std::string& a) {
+  const std::string weight = a.substr(0, a.size() - kA.size()).append(".weight");
+  const auto& base = model.base();
+  const auto found = std::find_if(base.begin(), base.end(),
+                                  [&](const RoundModel::Entry& one) { return one.name == weight; });
+  return found == base.end() ? nullptr : &*found;
 }
 
 /// The places of A and B of each adapter, both of which are shared.
@@ -67,7 +98,8 @@ Exchange::Joined Exchange::join_adapters(const aggregate::Aggregator& aggregator
       };
       const std::vector<at::Tensor> changes_a = whole(a), changes_b = whole(b);
       if (!cut || shard == mine)
-        join_pair(aggregator, changes_a, changes_b, model.shared()[a], model.shared()[b]);
+        join_pair(aggregator, changes_a, changes_b,
+                  {model.shared()[a], model.shared()[b], base_of(model, model.shared()[a].name)});
     }
   }
   return joined;
@@ -75,8 +107,9 @@ Exchange::Joined Exchange::join_adapters(const aggregate::Aggregator& aggregator
 
 void Exchange::join_pair(const aggregate::Aggregator& aggregator,
                          const std::vector<at::Tensor>& changes_a,
-                         const std::vector<at::Tensor>& changes_b, const RoundModel::Entry& a,
-                         const RoundModel::Entry& b) const {
+                         const std::vector<at::Tensor>& changes_b,
+                         const AdapterEntries& adapter) const {
+  const auto& [a, b, base] = adapter;
   const at::Tensor before_a = a.tensor.to(at::kDouble).cpu().view(-1);
   const at::Tensor before_b = b.tensor.to(at::kDouble).cpu().view(-1);
   std::vector<at::Tensor> after_a, after_b;
@@ -99,10 +132,14 @@ void Exchange::join_pair(const aggregate::Aggregator& aggregator,
     for (std::size_t k = 0; k < after_a.size(); ++k)
       silos.push_back({matrix_of(after_b[k], i, out, r), matrix_of(after_a[k], i, r, in)});
     const auto weights = aggregator.weights_of(by_expert ? hub_name(b.name, first + i) : b.name);
-    const aggregate::LoraFactors one =
-        aggregate::aggregate_lora("svd", silos, weights, static_cast<std::size_t>(rank)).adapter;
-    put_matrix(one.a, new_a, i, r, in);
-    put_matrix(one.b, new_b, i, out, r);
+    const aggregate::LoraAggregate one = aggregate::aggregate_lora(
+        aggregator.options().lora, silos, weights, static_cast<std::size_t>(rank));
+    // An empty one begins anew: A as it was, B zero.
+    if (one.adapter.a.rows > 0) put_matrix(one.adapter.a, new_a, i, r, in);
+    put_matrix(one.adapter.b, new_b, i, out, r);
+    if (base == nullptr) continue;
+    add_to_base(base->name, one.base, base->scale,
+                base->tensor.dim() == 3 ? base->tensor[i] : base->tensor);
   }
   at::Tensor(a.tensor).copy_(new_a.view(a.tensor.sizes()));
   at::Tensor(b.tensor).copy_(new_b.view(b.tensor.sizes()));

@@ -5,7 +5,8 @@ namespace {
 
 void copy_to(const std::vector<RoundModel::Entry>& entries, const ParameterSet& parameters) {
   for (const RoundModel::Entry& entry : entries)
-    at::Tensor(parameters[entry.index].tensor).copy_(entry.tensor);
+    if (!entry.tensor.is_alias_of(parameters[entry.index].tensor))
+      at::Tensor(parameters[entry.index].tensor).copy_(entry.tensor);
 }
 
 }  // namespace
@@ -13,12 +14,19 @@ void copy_to(const std::vector<RoundModel::Entry>& entries, const ParameterSet& 
 void RoundModel::take(const ParameterSet& parameters, const KindOf& kind_of) {
   shared_.clear();
   private_.clear();
+  base_.clear();
   by_index_.assign(parameters.size(), {});
   for (const Parameter& parameter : parameters) {
     const Kind kind = kind_of(parameter);
     if (kind == Kind::kFixed) continue;
     const auto index = static_cast<std::size_t>(parameter.index);
-    Entry entry{parameter.name, index, parameter.scope, parameter.tensor.detach().clone()};
+    Entry entry{parameter.name, index, parameter.scope, parameter.tensor.detach()};
+    if (kind == Kind::kBase) {
+      entry.scale = parameter.adapter_scale;
+      base_.push_back(std::move(entry));
+      continue;
+    }
+    entry.tensor = entry.tensor.clone();
     if (kind == Kind::kShared) by_index_[index] = entry.tensor;
     (kind == Kind::kShared ? shared_ : private_).push_back(std::move(entry));
   }
@@ -26,6 +34,7 @@ void RoundModel::take(const ParameterSet& parameters, const KindOf& kind_of) {
 
 void RoundModel::give(const ParameterSet& parameters, bool all) const {
   copy_to(shared_, parameters);
+  copy_to(base_, parameters);
   if (all) copy_to(private_, parameters);
 }
 

@@ -24,8 +24,9 @@ std::vector<SafetensorsSpec> specs_of(const ParameterSet& parameters, const Roun
                                       const SharedValues& values,
                                       const aggregate::ServerState& server) {
   std::vector<SafetensorsSpec> specs;
-  for (std::size_t place = 0; place < model.shared().size(); ++place) {
-    const Parameter& parameter = parameters[model.shared()[place].index];
+  const std::size_t count = values.packed.empty() ? values.tensors.size() : values.packed.size();
+  for (std::size_t place = 0; place < count; ++place) {
+    const Parameter& parameter = parameters[model.at(place).index];
     if (values.packed.empty()) {
       specs.push_back({parameter.name, values.tensors.at(place).scalar_type(), parameter.shape});
     } else {
@@ -72,7 +73,8 @@ void write_shared_file(const std::string& path, const RankContext& slot,
                        const SharedValues& values, const aggregate::ServerState& server,
                        Sync sync) {
   std::map<std::string, std::size_t> place_of;
-  for (std::size_t i = 0; i < model.shared().size(); ++i) place_of[model.shared()[i].name] = i;
+  for (std::size_t i = 0; i < model.shared().size() + model.base().size(); ++i)
+    place_of[model.at(i).name] = i;
   const auto order = SafetensorsWriter::in_order(specs_of(parameters, model, values, server));
   std::optional<SafetensorsWriter> writer;
   const auto chief = [&](const std::function<void()>& work) {
@@ -89,7 +91,7 @@ void write_shared_file(const std::string& path, const RankContext& slot,
     } else if (!values.packed.empty()) {
       tensor = tensor_from(values.packed[place->second]);
     } else {
-      tensor = whole_of(slot, model.shared()[place->second], values.tensors[place->second]);
+      tensor = whole_of(slot, model.at(place->second), values.tensors.at(place->second));
     }
     chief([&] { writer->write(tensor); });
   }
@@ -106,14 +108,16 @@ SharedFile::SharedFile(const Options& options, const ParameterSet& parameters,
     if (tensors[i].name.starts_with(kControl)) ++controls;
     number[tensors[i].name] = i;
   }
-  for (const RoundModel::Entry& entry : model.shared()) {
+  const std::size_t count = model.shared().size() + (options.is_model ? model.base().size() : 0);
+  for (std::size_t place = 0; place < count; ++place) {
+    const RoundModel::Entry& entry = model.at(place);
     const auto found = number.find(entry.name);
     if (found == number.end()) fail(format("has no {}", entry.name));
     check(tensors[found->second], parameters[entry.index]);
     number_of_.push_back(found->second);
   }
   if (tensors.size() == number_of_.size() + controls) return;
-  for (const RoundModel::Entry& entry : model.shared()) number.erase(entry.name);
+  for (std::size_t place = 0; place < count; ++place) number.erase(model.at(place).name);
   std::erase_if(number, [](const auto& one) { return one.first.starts_with(kControl); });
   fail(format("has {}, which is no parameter that the silos share", number.begin()->first));
 }
@@ -152,7 +156,7 @@ const at::Tensor& SharedFile::unpacked(std::size_t place) const {
   if (unpacked_.defined() && unpacked_place_ == place) return unpacked_;
   const std::string_view bytes = file_.bytes(tensor_of(place));
   const auto* first = reinterpret_cast<const std::uint8_t*>(bytes.data());
-  const auto size = static_cast<std::size_t>(parameters_[model_.shared().at(place).index].numel());
+  const auto size = static_cast<std::size_t>(parameters_[model_.at(place).index].numel());
   unpacked_ = tensor_from(aggregate::decompressed(options_.way, {first, bytes.size()}, size));
   unpacked_place_ = place;
   return unpacked_;
@@ -166,7 +170,7 @@ void SharedFile::read(std::size_t place, std::int64_t first, const at::Tensor& i
 // In the type of the file: what is finite there is finite in float64, too.
 void SharedFile::require_finite() const {
   for (std::size_t place = 0; place < number_of_.size(); ++place) {
-    const RoundModel::Entry& entry = model_.shared()[place];
+    const RoundModel::Entry& entry = model_.at(place);
     const at::ScalarType type =
         options_.way.type == "none" ? entry.tensor.scalar_type() : at::kDouble;
     const std::int64_t all = parameters_[entry.index].numel();
@@ -179,8 +183,8 @@ void SharedFile::require_finite() const {
 }
 
 void SharedFile::give_to(const RoundModel& model) const {
-  for (std::size_t place = 0; place < model.shared().size(); ++place) {
-    const RoundModel::Entry& entry = model.shared()[place];
+  for (std::size_t place = 0; place < number_of_.size(); ++place) {
+    const RoundModel::Entry& entry = model.at(place);
     const Parameter& parameter = parameters_[entry.index];
     const bool in_place = entry.tensor.is_cpu() && entry.tensor.is_contiguous();
     const at::Tensor host =

@@ -1,5 +1,6 @@
 // SharedFile: the values of all parameters that silos share, whole, in one file of safetensors: the
-// model of a round on its way to the silos, or a silo's change on its way back.
+// model of a round on its way to the silos, with the base where that moves, or a silo's change on
+// its way back.
 #pragma once
 
 #include <cstddef>
@@ -17,8 +18,9 @@
 
 namespace moesaic {
 
-/// What is written: by place in RoundModel::shared(), this rank's part of the values; or, where
-/// `packed` is not empty, the bytes of each parameter whole, as compression made them.
+/// What is written: by place in RoundModel::shared(), this rank's part of the values, and after
+/// them of a model those of RoundModel::base(); or, where `packed` is not empty, the bytes of each
+/// parameter whole, as compression made them.
 struct SharedValues {
   std::vector<at::Tensor> tensors;
   std::vector<std::vector<std::uint8_t>> packed = {};
@@ -40,11 +42,13 @@ class SharedFile {
     std::string path;
     std::string who;  // whose it is, in messages: "silo a: its change"
     aggregate::Compression way = {};
-    bool masked = false;  // words of 32 bits, of a secure sum, which only packed() gives
+    bool masked = false;    // words of 32 bits, of a secure sum, which only packed() gives
+    bool is_model = false;  // of a round, with its base; else a change
   };
 
-  /// Error(kData) where the file is none, or has not the shared parameters of `model`, of their
-  /// global shapes and types, and nothing else but controls. Both must outlive it. Local.
+  /// Error(kData) where the file is none, or has not the shared parameters of `model` (and its
+  /// base), of their global shapes and types, and nothing else but controls. Both must outlive it.
+  /// Local.
   SharedFile(const Options& options, const ParameterSet& parameters, const RoundModel& model);
 
   /// Fills `into`, contiguous and on the host, with values from number `first` on, counted over the
@@ -57,7 +61,7 @@ class SharedFile {
   /// Error(kData) naming the first parameter with a value that is not finite. Reads all. Local.
   void require_finite() const;
 
-  /// Makes the parts of this rank the model of a round. Local.
+  /// Of a model: makes the parts of this rank the model of a round. Local.
   void give_to(const RoundModel& model) const;
   /// The controls in it.
   aggregate::ServerState controls() const;

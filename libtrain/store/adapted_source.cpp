@@ -109,8 +109,9 @@ void AdaptedSource::read(const std::string& name, std::int64_t first,
     const std::int64_t count = std::min(step, into.size(0) - row);
     at::Tensor piece = into.narrow(0, row, count);
     if (entry->is_pair) {
-      const at::Tensor weight = base_->rows(name, first + row, count).to(at::kDouble);
-      piece.copy_(adapted_rows(adapter_->pair(name, first + row, count), weight));
+      const at::Tensor weight = entry->has_base ? adapter_->saved(name, first + row, count)
+                                                : base_->rows(name, first + row, count);
+      piece.copy_(adapted_rows(adapter_->pair(name, first + row, count), weight.to(at::kDouble)));
     } else {
       piece.copy_(adapter_->saved(name, first + row, count));
     }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/digest.h"
+#include "core/error.h"
 #include "core/format.h"
 
 namespace moesaic {
@@ -62,6 +63,12 @@ const AdapterRows::Entry* AdapterRows::find(const std::string& weight) const {
 Adapter AdapterRows::whole() const {
   Adapter adapter;
   for (const auto& [name, entry] : entries_) {
+    MOESAIC_CHECK(
+        !entry.has_base, ErrorKind::kRecipe,
+        "the adapter of {} stands beside a weight that its run has changed (aggregator.lora "
+        "stacking or residual), so it is none of the base model; export the model with "
+        "the adapter merged into it",
+        name);
     if (entry.is_pair)
       adapter.pairs.emplace(name, pair(name, 0, entry.rows));
     else

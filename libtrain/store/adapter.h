@@ -33,6 +33,7 @@ class AdapterRows {
  public:
   struct Entry {
     bool is_pair = false;               // else whole values
+    bool has_base = false;              // a pair beside whole values, not beside the model's
     at::ScalarType dtype = at::kFloat;  // of the values
     std::int64_t rows = 0;              // of the weight; of routed experts: experts
   };
@@ -45,7 +46,7 @@ class AdapterRows {
   /// What rows [first, first + count) of the weight need of its pair.
   virtual AdapterPair pair(const std::string& weight, std::int64_t first,
                            std::int64_t count) const = 0;
-  /// Rows [first, first + count) of whole values.
+  /// Rows [first, first + count) of whole values, or of those that a pair stands beside.
   virtual at::Tensor saved(const std::string& weight, std::int64_t first,
                            std::int64_t count) const = 0;
   /// Of all values; with names_base() also of the model that they belong to.

@@ -67,6 +67,11 @@ AdapterCheckpoint::AdapterCheckpoint(const CheckpointInfo& info)
                         .rows = rows_.shape(b).at(0)};
   }
   for (const std::string& name : description_.saved) {
+    if (const auto pair = entries_.find(name); pair != entries_.end()) {
+      pair->second.has_base = true;
+      pair->second.dtype = c10::promoteTypes(pair->second.dtype, rows_.dtype(name));
+      continue;
+    }
     entries_[name] = {
         .is_pair = false, .dtype = rows_.dtype(name), .rows = rows_.shape(name).at(0)};
   }
@@ -86,7 +91,7 @@ AdapterPair AdapterCheckpoint::pair(const std::string& weight, std::int64_t firs
                    .magnitude = {},
                    .scale = target.scale};
   if (target.dora) pair.magnitude = of_weight(lora_magnitude_name(weight));
-  if (!target.pissa) return pair;
+  if (!target.pissa || entries_.at(weight).has_base) return pair;
   // What PiSSA took out of the base is in the change once more, negative.
   pair.a = at::cat({pair.a, of_a(lora_a_start_name(weight))}, -2);
   pair.b = at::cat({pair.b, of_weight(lora_b_start_name(weight)).neg()}, -1);

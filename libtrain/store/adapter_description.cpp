@@ -73,15 +73,16 @@ AdapterDescription AdapterDescription::of(const Adapter& adapter) {
 
 AdapterDescription AdapterDescription::of(const Recipe& recipe, const arch::Options& arch) {
   AdapterDescription description;
-  std::set<std::string> saved;
+  std::set<std::string> saved, beside;
   for (const ParameterInfo& row : training_table(recipe, arch)) {
     if (is_saved(recipe, row) && !row.adapter) saved.insert(row.name);
+    if (row.adapter_scale != 0) beside.insert(row.name);
   }
   description.saved.assign(saved.begin(), saved.end());
   if (!recipe.adapt || !recipe.adapt->lora) return description;
   for (LoraTarget& target : lora_targets(*recipe.adapt->lora, arch, arch::parameter_table(arch))) {
     // What is trained in full has no factors.
-    if (!saved.contains(target.weight)) description.pairs[target.weight] = std::move(target);
+    if (beside.contains(target.weight)) description.pairs[target.weight] = std::move(target);
   }
   return description;
 }

@@ -15,7 +15,7 @@ namespace moesaic {
 
 struct AdapterDescription {
   std::map<std::string, LoraTarget> pairs;  // by the name of the weight
-  std::vector<std::string> saved;           // parameters with whole values
+  std::vector<std::string> saved;  // parameters with whole values; some may have a pair, too
 
   static AdapterDescription of(const Adapter& adapter);
   /// What the recipe of a run trains, of the model `arch`.

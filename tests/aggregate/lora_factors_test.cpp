@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "core/error.h"
 #include "core/random.h"
@@ -51,6 +52,16 @@ TEST_F(LoraOfSilos, StackingAndResidualAreTheMeanOfTheProducts) {
         plus(product(whole.base.b, whole.base.a), product(whole.adapter.b, whole.adapter.a));
     EXPECT_LT(largest_difference(sum, mean_of_products()), 1e-12) << way;
   }
+}
+
+TEST_F(LoraOfSilos, AProductIsAddedToSomeRowsOfAWeight) {
+  const Matrix whole = drawn(9, 7, 11);
+  const Matrix expected = plus(whole, product(silos_[0].b, silos_[0].a), 1.5);
+  Matrix sum = whole;
+  const std::span<double> rows(sum.values);
+  add_product(silos_[0], 1.5, 0, rows.first(4 * 7));
+  add_product(silos_[0], 1.5, 4, rows.subspan(4 * 7));
+  EXPECT_LT(largest_difference(sum, expected), 1e-14);
 }
 
 TEST_F(LoraOfSilos, PlainAveragingIsNot) {

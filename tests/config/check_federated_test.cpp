@@ -89,6 +89,15 @@ TEST(CheckFederated, RefusesWhatDoesNotGoTogether) {
   recipe.adapt.emplace().lora.emplace();
   recipe.federated->aggregator.lora = "frozen_a";
   expect(recipe, "frozen_a needs adapt.lora.train_a: false");
+  recipe.federated->aggregator.lora = "residual";
+  recipe.adapt->lora->base = "nf4";
+  expect(recipe, "residual changes the base, which adapt.lora.base nf4 does not allow");
+  recipe.adapt->lora->base = "master";
+  recipe.adapt->lora->train_a = false;
+  expect(recipe, "residual is for factors that both change");
+  recipe.adapt->lora->train_a = true;
+  recipe.federated->secure_aggregation = SecureAggregationOptions{2};
+  expect(recipe, "does not go with aggregator.lora residual, which needs each silo's factors");
   recipe = federation(2);
   recipe.federated->aggregator.type = "scaffold";
   expect(recipe, "scaffold corrects the gradients of plain SGD");

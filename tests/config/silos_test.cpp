@@ -96,10 +96,13 @@ TEST(RequireInOneJob, RefusesWhatHidesSilos) {
   Recipe recipe;
   FederatedOptions& federated = recipe.federated.emplace();
   EXPECT_NO_THROW(require_in_one_job(recipe));
-  federated.aggregator.lora = "residual";
-  EXPECT_THROW(require_in_one_job(recipe), Error);
-  federated.aggregator.lora = "svd";
-  EXPECT_NO_THROW(require_in_one_job(recipe));
+  for (const char* lora : {"svd", "residual", "stacking"}) {
+    federated.aggregator.lora = lora;
+    federated.aggregator.learning_rate = 0.5;
+    EXPECT_THROW(require_in_one_job(recipe), Error) << lora;
+    federated.aggregator.learning_rate = 1;
+    EXPECT_NO_THROW(require_in_one_job(recipe)) << lora;
+  }
   federated.secure_aggregation = SecureAggregationOptions{};
   EXPECT_THROW(require_in_one_job(recipe), Error);
 }

@@ -48,7 +48,7 @@ struct Sites {
     const auto look = [&] {
       refused = silos.refused;
       model.clear();
-      for (const RoundModel::Entry& entry : global.model().shared())
+      for (const RoundModel::Entry& entry : test::entries_of(global.model()))
         model.push_back(entry.tensor.clone());
     };
     try {
@@ -78,9 +78,10 @@ struct Sites {
     one.run_dir = folder.file("one-job");
     std::filesystem::remove_all(one.run_dir);
     const test::Federation run(one, context);
-    bool equal = model.size() == run.shared().size();
+    const auto entries = test::entries_of(run.run->model());
+    bool equal = model.size() == entries.size();
     for (std::size_t i = 0; equal && i < model.size(); ++i)
-      equal = at::equal(model[i], run.shared()[i].tensor);
+      equal = at::equal(model[i], entries[i].tensor);
     return equal;
   }
 };
@@ -95,6 +96,22 @@ TEST(Coordinator, GivesTheBitsOfOneJob) {
     ASSERT_EQ(sites.rows.size(), 2U);
     EXPECT_NE(sites.rows[1].find("silo_s2_loss"), nullptr);
     EXPECT_TRUE(sites.refused.empty());
+  }
+}
+
+// Whoever dies: the base goes to the silos with the rest of the model.
+TEST(Coordinator, GivesTheBitsOfOneJobWhereAdaptersMoveTheBase) {
+  for (const char* lora : {"stacking", "residual"}) {
+    Sites sites;
+    test::add_adapters(lora, sites.recipe);
+    for (const int after : {5, 9, 12, -1}) {
+      try {
+        sites.start([&](FakeSilos& silos) { silos.dies_after = after; });
+      } catch (const std::runtime_error& error) {
+        ASSERT_STREQ(error.what(), "killed");
+      }
+    }
+    EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe)) << lora;
   }
 }
 
@@ -151,8 +168,7 @@ TEST(Coordinator, GoesOnToTheSameModelAfterAnyMessage) {
 TEST(Coordinator, AsksAgainForAChangeThatIsDamagedOnItsDisk) {
   Sites sites;
   EXPECT_THROW(sites.start([](FakeSilos& silos) { silos.dies_after = 8; }), std::runtime_error);
-  const std::string file =
-      exchange_folder(sites.recipe.run_dir) + "/round-000001.s1.safetensors";
+  const std::string file = exchange_folder(sites.recipe.run_dir) + "/round-000001.s1.safetensors";
   const std::string whole = read_file(file);
   write_file_atomic(file, whole.substr(0, whole.size() - 4));
   sites.start();

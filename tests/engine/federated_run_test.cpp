@@ -1,13 +1,16 @@
 #include "engine/federated_run.h"
 
+#include <ATen/ops/matmul.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
 #include <filesystem>
+#include <map>
 
 #include "accounting/accountant.h"
 #include "accounting/ledger.h"
 #include "arch/arch.h"
+#include "config/lora_targets.h"
 #include "core/error.h"
 #include "engine/assemble.h"
 #include "observe/temp_folder.h"
@@ -77,15 +80,111 @@ TEST(FederatedRun, WritesARowForEachRound) {
   EXPECT_LT(*run.rows[1].find("loss"), *run.rows[0].find("loss"));
 }
 
+/// The silos of a federation in this process, whose rounds are put together by hand.
+struct SilosByHand {
+  const Recipe& recipe;
+  const RankContext& context;
+  std::vector<std::unique_ptr<RoundModel>> models;
+  std::vector<std::unique_ptr<SiloTraining>> silos;
+
+  SilosByHand(const Recipe& of, const RankContext& with) : recipe(of), context(with) {
+    for (std::size_t k = 0; k < recipe.federated->silos.size(); ++k) {
+      TrainingParts parts = assemble(silo_recipe(recipe, recipe.federated->silos[k]),
+                                     arch::require_options(recipe.model.config, "small"), context);
+      models.push_back(std::make_unique<RoundModel>());
+      models[k]->take(*parts.parameters, kinds_of(recipe, *parts.parameters));
+      silos.push_back(
+          std::make_unique<SiloTraining>(recipe, k, context, *models[k], std::move(parts)));
+    }
+  }
+  static at::Tensor find(const RoundModel& model, const std::string& name) {
+    for (const RoundModel::Entry& entry : test::entries_of(model))
+      if (entry.name == name) return entry.tensor;
+    ADD_FAILURE() << "there is no " << name;
+    return {};
+  }
+  void set(const std::string& name, const at::Tensor& value) {
+    for (const auto& model : models) find(*model, name).copy_(value);
+  }
+  /// All silos weigh alike, and the learned weights are W + 3 B A with the mean of the products.
+  void round(std::int64_t number) {
+    StopSignal stop;
+    std::vector<std::map<std::string, at::Tensor>> after(silos.size());
+    for (std::size_t k = 0; k < silos.size(); ++k) {
+      const SiloTraining::Round trained = silos[k]->train(number, {}, stop);
+      const auto& shared = models[k]->shared();
+      for (std::size_t i = 0; i < shared.size(); ++i)
+        after[k][shared[i].name] = shared[i].tensor.add(trained.change[i]);
+    }
+    const auto mean = [&](const auto& of_silo) {
+      at::Tensor sum = of_silo(after[0]);
+      for (std::size_t k = 1; k < after.size(); ++k) sum = sum.add(of_silo(after[k]));
+      return sum.div(static_cast<double>(after.size()));
+    };
+    for (const RoundModel::Entry& base : test::entries_of(*models[0])) {
+      if (base.scale == 0) continue;
+      const std::string a = lora_a_name(base.name), b = lora_b_name(base.name);
+      const at::Tensor product =
+          mean([&](const auto& silo) { return at::matmul(silo.at(b), silo.at(a)); });
+      const bool anew = recipe.federated->aggregator.lora == "stacking";
+      const at::Tensor old_a = find(*models[0], a).clone();
+      const at::Tensor new_a = anew ? old_a : mean([&](const auto& silo) { return silo.at(a); });
+      const at::Tensor new_b =
+          mean([&](const auto& silo) { return silo.at(b); }).mul(anew ? 0.0 : 1.0);
+      set(base.name, base.tensor.add(product.sub(at::matmul(new_b, new_a)), 3).clone());
+      set(a, new_a);
+      set(b, new_b);
+    }
+  }
+};
+
+TEST(FederatedRun, StackingAndResidualTrainOnFromTheMeanOfTheProducts) {
+  for (const char* lora : {"stacking", "residual"}) {
+    Silos silos(3);
+    test::add_adapters(lora, silos.recipe);
+    const Federation run(silos.recipe, silos.context);
+    const Recipe again = silos.in("by-hand");
+    SilosByHand hand(again, silos.context);
+    const auto start = test::entries_of(*hand.models[0]);
+    std::vector<at::Tensor> before;
+    for (const RoundModel::Entry& entry : start) before.push_back(entry.tensor.clone());
+    hand.round(1);
+    hand.round(2);
+    std::size_t moved = 0;
+    const auto found = test::entries_of(run.run->model());
+    ASSERT_EQ(found.size(), start.size());
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      const at::Tensor expected = SilosByHand::find(*hand.models[0], found[i].name);
+      EXPECT_LT(found[i].tensor.sub(expected).abs().max().item<double>(), 1e-12)
+          << lora << ": " << found[i].name;
+      if (found[i].scale == 0) continue;
+      EXPECT_EQ(found[i].scale, 3) << found[i].name;
+      moved += expected.sub(before[i]).abs().max().item<double>() > 1e-10 ? 1 : 0;
+    }
+    EXPECT_GT(moved, 4U) << lora;
+  }
+}
+
+TEST(FederatedRun, RefusesOneFactorOfAnAdapterThatMovesTheBase) {
+  Silos silos(2);
+  test::add_adapters("residual", silos.recipe);
+  silos.recipe.federated->aggregator.private_names = {".*lora_B.*"};
+  EXPECT_THROW(Federation(silos.recipe, silos.context), Error);
+}
+
 // What silos and server keep is on disk: to stop after a round and to go on makes no difference.
-void expect_same_after_resume(const std::string& type, const std::string& optimizer_state) {
+void expect_same_after_resume(const std::string& type, const std::string& optimizer_state,
+                              const std::string& lora = "") {
   Silos silos(4);
   silos.recipe.federated->rounds = 5;
   silos.recipe.federated->local_steps = 2;
   silos.recipe.federated->clients_per_round = 3;
   silos.recipe.federated->optimizer_state = optimizer_state;
   silos.recipe.federated->aggregator.type = type;
-  silos.recipe.federated->aggregator.private_names = {"model\\.norm\\.weight"};
+  if (lora.empty())
+    silos.recipe.federated->aggregator.private_names = {"model\\.norm\\.weight"};
+  else
+    test::add_adapters(lora, silos.recipe);
   silos.recipe.optimizer.momentum = type == "scaffold" ? 0 : 0.5;
   const Federation whole(silos.in("whole"), silos.context);
   Recipe cut = silos.in("cut");
@@ -103,6 +202,8 @@ TEST(FederatedRun, GoesOnToTheSameBits) {
   expect_same_after_resume("scaffold", "reset");
   expect_same_after_resume("fedadam", "keep");
   expect_same_after_resume("fednova", "keep");
+  expect_same_after_resume("fedavg", "keep", "residual");
+  expect_same_after_resume("fedavg", "reset", "stacking");
 }
 
 TEST(FederatedRun, KeepsPrivateParametersInTheirSilo) {

@@ -25,7 +25,9 @@ struct TwoSilos {
 
   void add(std::vector<Parameter> parameters) {
     const ParameterSet set(std::move(parameters));
-    model.take(set, [](const Parameter&) { return RoundModel::Kind::kShared; });
+    model.take(set, [](const Parameter& parameter) {
+      return parameter.adapter_scale != 0 ? RoundModel::Kind::kBase : RoundModel::Kind::kShared;
+    });
   }
   void change(const at::Tensor& of_a, const at::Tensor& of_b) {
     changes[0].tensors.push_back(of_a);
@@ -84,6 +86,39 @@ TEST(Exchange, SvdFindsTheMeanOfTheProducts) {
   const at::Tensor mean =
       at::matmul(b0.add(b1), a0.add(a1)).mul(0.25).add(at::matmul(b2, a0), 0.75);
   EXPECT_TRUE(at::allclose(at::matmul(silos.value(1), silos.value(0)), mean, 1e-9, 1e-9));
+}
+
+// The weight with its adapter is what it was with the mean of the silos' products, to rounding;
+// with the mean of the factors it is not.
+TEST(Exchange, StackingAndResidualMakeTheMeanOfTheProducts) {
+  const at::Tensor w = values({1, 2, 3, 4, 5, 6}).view({2, 3});
+  const at::Tensor a0 = values({1, 0, 2}).view({1, 3}), b0 = values({0.5, -1}).view({2, 1});
+  const at::Tensor a1 = values({0, 1, 0}).view({1, 3}), a2 = values({-1, 0, 3}).view({1, 3});
+  const at::Tensor b1 = values({2, 0}).view({2, 1}), b2 = values({0, 4}).view({2, 1});
+  const at::Tensor mean =
+      at::matmul(b0.add(b1), a0.add(a1)).mul(0.25).add(at::matmul(b0.add(b2), a0.add(a2)), 0.75);
+  const auto with_adapter = [&](const char* lora) {
+    TwoSilos silos;
+    std::vector<Parameter> parameters = {test::parameter_of("q_proj.weight", w.clone())};
+    parameters[0].adapter_scale = std::string(lora) == "average" ? 0 : 3;
+    const bool moves = parameters[0].adapter_scale != 0;
+    if (!moves) parameters.clear();
+    parameters.push_back(test::parameter_of("q_proj.lora_A.weight", a0.clone()));
+    parameters.push_back(test::parameter_of("q_proj.lora_B.weight", b0.clone()));
+    silos.add(std::move(parameters));
+    silos.change(a1, a2);
+    silos.change(b1, b2);
+    silos.apply({.lora = lora}, {.silo = "a", .examples = 1}, {.silo = "b", .examples = 3});
+    if (std::string(lora) == "stacking") {
+      EXPECT_EQ(silos.value(1).abs().max().item<double>(), 0);  // it begins anew
+      EXPECT_TRUE(at::allclose(silos.value(0), a0, 0, 0));
+    }
+    const at::Tensor product = at::matmul(silos.value(1), silos.value(0));
+    return (moves ? silos.model.base().at(0).tensor : w).add(product, 3);
+  };
+  for (const char* lora : {"stacking", "residual"})
+    EXPECT_TRUE(at::allclose(with_adapter(lora), w.add(mean, 3), 0, 1e-12)) << lora;
+  EXPECT_FALSE(at::allclose(with_adapter("average"), w.add(mean, 3), 0, 0.1));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 /// The global model, whole: the experts of all ranks.
 std::vector<at::Tensor> whole_model(const test::Federation& run, const RankContext& context) {
   std::vector<at::Tensor> whole;
-  for (const RoundModel::Entry& entry : run.shared()) {
+  for (const RoundModel::Entry& entry : test::entries_of(run.run->model())) {
     const bool cut = entry.scope == Scope::kExpert;
     whole.push_back(cut ? context.expert.all_gather(entry.tensor, "experts") : entry.tensor);
   }
@@ -19,7 +19,7 @@ std::vector<at::Tensor> whole_model(const test::Federation& run, const RankConte
 }
 
 void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tolerance,
-                           const std::string& type = "fedavg") {
+                           const std::string& type = "fedavg", const std::string& lora = "") {
   const RankContext context = RankContext::make(
       test::world(), Plan{.world = test::session().size(), .expert = expert}, Log());
   const test::SharedFolder folder(context.world);
@@ -29,17 +29,19 @@ void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tol
   recipe.parallel.expert = expert;
   recipe.federated->local_steps = 3;
   recipe.federated->aggregator.type = type;
+  if (!lora.empty()) test::add_adapters(lora, recipe);
   const test::Federation together(recipe, context);
   recipe.parallel.expert = 1;
   for (SiloOptions& silo : recipe.federated->silos) silo.ranks = 1;
   recipe.run_dir = format("{}/alone-{}", folder.path(), context.rank());
   const test::Federation alone(recipe, RankContext::single());
   const auto found = whole_model(together, context);
+  const auto entries = test::entries_of(alone.run->model());
   for (std::size_t i = 0; i < found.size(); ++i) {
-    const at::Tensor& expected = alone.shared()[i].tensor;
+    const at::Tensor& expected = entries.at(i).tensor;
     const double scale = expected.abs().max().item<double>() + 1e-30;
     EXPECT_LE(found[i].sub(expected).abs().max().item<double>() / scale, tolerance)
-        << alone.shared()[i].name << ": " << silos << " silos of " << ranks << " ranks, " << type;
+        << entries[i].name << ": " << silos << " silos of " << ranks << " ranks, " << type;
   }
   EXPECT_NEAR(*alone.rows.back().find("valid_loss"),
               context.is_chief() ? *together.rows.back().find("valid_loss")
@@ -54,6 +56,7 @@ TEST(FederatedOnRanks, SilosOfOneRankGiveTheSameBits) {
     expect_as_on_one_rank(ranks, 1, 1, 0, type);
     expect_as_on_one_rank(2 * ranks, 1, 1, 0, type);
   }
+  expect_as_on_one_rank(2 * ranks, 1, 1, 0, "fedavg", "residual");
 }
 
 TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
@@ -62,6 +65,8 @@ TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
   for (const int expert : {1, 2}) {
     expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10);
     expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "norm_bound");
+    for (const char* lora : {"stacking", "residual"})
+      expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "fedavg", lora);
   }
 }
 

@@ -47,7 +47,8 @@ class FakeSilo {
   /// The change of the round, in `path`.
   sites::Message train(const sites::RoundOffer& offer, const std::string& model,
                        const std::string& path) {
-    const SharedFile file({.path = model, .who = "model"}, *training_->parts().parameters, model_);
+    const SharedFile file({.path = model, .who = "model", .is_model = true},
+                          *training_->parts().parameters, model_);
     file.give_to(model_);
     StopSignal stop;
     SiloTraining::Round round = training_->train(offer.round, file.controls(), stop);

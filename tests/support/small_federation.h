@@ -55,6 +55,24 @@ inline Recipe small_federation(const std::string& folder, int silos, std::int64_
   return recipe;
 }
 
+/// With factors of rank 2 beside its linear maps, those of experts too, joined as aggregator.lora
+/// says. Two steps a round: with one A would not move yet.
+inline void add_adapters(const std::string& lora, Recipe& recipe) {
+  LoraOptions& options = recipe.adapt.emplace().lora.emplace();
+  options.r = 2;
+  options.lora_alpha = 6;
+  recipe.optimizer.learning_rate = 0.5;
+  recipe.federated->local_steps = 2;
+  recipe.federated->aggregator.lora = lora;
+}
+
+/// All that a silo needs of a global model.
+inline std::vector<RoundModel::Entry> entries_of(const RoundModel& model) {
+  std::vector<RoundModel::Entry> entries = model.shared();
+  entries.insert(entries.end(), model.base().begin(), model.base().end());
+  return entries;
+}
+
 /// Keeps the rows that a run writes.
 class KeptRows : public MetricsSink {
  public:
@@ -82,8 +100,9 @@ struct Federation {
 /// The largest difference between two global models, relative to the larger values.
 inline double difference(const Federation& a, const Federation& b) {
   double largest = 0;
-  for (std::size_t i = 0; i < a.shared().size(); ++i) {
-    const at::Tensor &x = a.shared()[i].tensor, &y = b.shared().at(i).tensor;
+  const auto of_a = entries_of(a.run->model()), of_b = entries_of(b.run->model());
+  for (std::size_t i = 0; i < of_a.size(); ++i) {
+    const at::Tensor &x = of_a[i].tensor, &y = of_b.at(i).tensor;
     const double scale = x.abs().max().item<double>();
     largest = std::max(largest, x.sub(y).abs().max().item<double>() / (scale + 1e-30));
   }
