@@ -53,8 +53,6 @@ class ContinualCheck {
       problems_.warning(place_of(places_, key), key, nothing_to_pull_to(continual_.method));
     refuse(is("lwf") && !recipe_.model.from && !has_tasks, key,
            "lwf needs an old model: give model.from, or continual.tasks");
-    refuse(is("lwf") && continual_.mask_classes, key,
-           "lwf does not go with mask_classes: the outputs of old tasks are masked on new data");
     refuse(is("lwf") && has_tasks && recipe_.moe.placement == "balanced", key,
            "lwf does not go with moe.placement balanced: the experts of the old model stay");
     refuse(is("si") && recipe_.adapt && recipe_.adapt->lora, key,

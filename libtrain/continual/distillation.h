@@ -14,7 +14,8 @@ namespace moesaic {
 
 /// lambda T^2 KL(old || new) of the distributions at temperature T (Hinton et al. 2015, arXiv
 /// 1503.02531), summed over target tokens and divided by the target tokens of the step; with
-/// `units` the mean over each unit's target tokens.
+/// `units` the mean over each unit's target tokens. The distributions are over the outputs that the
+/// old model has learned, whatever outputs the rows of the batch may have themselves.
 class Distillation : public LossTerm {
  public:
   struct Options {

@@ -88,7 +88,9 @@ void add_distillation(const ContinualSubject& subject, const RankContext& contex
       std::make_unique<Distillation>(old, Distillation::Options{o.lambda, o.temperature, units});
   if (o.tasks.empty()) return;  // model.from has it
   run.part = saving(old);
-  run.end = renewing(old);
+  // What model.from has learned nobody says: then all its outputs count.
+  if (o.mask_classes && subject.digest.empty()) old->limit_outputs();
+  run.end = renewing(old, subject.arch);
 }
 
 }  // namespace

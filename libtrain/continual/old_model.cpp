@@ -5,6 +5,8 @@
 
 #include <utility>
 
+#include "data/images.h"
+
 namespace moesaic {
 namespace {
 
@@ -50,6 +52,16 @@ void OldModel::take() {
   knows_.fill_(1);
 }
 
+void OldModel::limit_outputs() { outputs_V_ = at::zeros({head().weight().tensor.size(0)}, at::kDouble); }
+
+void OldModel::learned(const at::Tensor& outputs_V) {
+  if (outputs_V_.defined()) outputs_V_.masked_fill_(outputs_V, 1);
+}
+
+at::Tensor OldModel::outputs() const {
+  return outputs_V_.defined() ? outputs_V_.gt(0) : at::Tensor();
+}
+
 at::Tensor OldModel::hidden(const ForwardContext& context) const {
   const at::NoGradGuard no_gradients;
   return model_->forward(context).hidden_TD;
@@ -59,6 +71,12 @@ StateDict OldModel::state() const {
   StateDict state;
   for (const Parameter& own : own_) state.push_back(entry_like(own, "old", own.tensor));
   state.push_back({.name = "old_model/knows", .tensor = knows_, .exact = true});
+  if (outputs_V_.defined()) {
+    state.push_back({.name = "old_model/outputs",
+                     .tensor = outputs_V_,
+                     .global_shape = {outputs_V_.size(0)},
+                     .exact = true});
+  }
   return state;
 }
 
@@ -76,11 +94,18 @@ class SavedOldModel : public StepPart {
 
 class RenewedOldModel : public TaskEnd {
  public:
-  explicit RenewedOldModel(std::shared_ptr<OldModel> old) : old_(std::move(old)) {}
-  void task_ended(const RankContext&, const LearnedTask&) override { old_->take(); }
+  RenewedOldModel(std::shared_ptr<OldModel> old, const arch::Options& arch)
+      : old_(std::move(old)), arch_(arch) {}
+  void task_ended(const RankContext&, const LearnedTask& task) override {
+    old_->take();
+    if (!old_->outputs().defined()) return;
+    for (const SourceOptions& source : task.recipe.data.train)
+      old_->learned(outputs_of(source, choose_images(source, arch_), arch_));
+  }
 
  private:
   std::shared_ptr<OldModel> old_;
+  arch::Options arch_;
 };
 
 }  // namespace
@@ -89,8 +114,8 @@ std::unique_ptr<StepPart> saving(std::shared_ptr<OldModel> old) {
   return std::make_unique<SavedOldModel>(std::move(old));
 }
 
-std::unique_ptr<TaskEnd> renewing(std::shared_ptr<OldModel> old) {
-  return std::make_unique<RenewedOldModel>(std::move(old));
+std::unique_ptr<TaskEnd> renewing(std::shared_ptr<OldModel> old, const arch::Options& arch) {
+  return std::make_unique<RenewedOldModel>(std::move(old), arch);
 }
 
 }  // namespace moesaic

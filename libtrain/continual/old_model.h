@@ -32,13 +32,20 @@ class OldModel {
   /// Whether it has learned anything.
   bool knows() const { return knows_.item<double>() > 0; }
 
+  /// From now on the outputs alone that it has learned are worth a look: none yet. Local.
+  void limit_outputs();
+  /// It has learned more of them, bool [V]. Local.
+  void learned(const at::Tensor& outputs_V);
+  /// bool [V], those that it has learned; undefined: all of them count. On the host.
+  at::Tensor outputs() const;
+
   /// On the batch of another pass, which must outlive this one; in inference's way. Not in the
   /// graph. Collective over the expert group.
   ForwardContext context(const Batch& batch) { return computation_.forward(batch); }
   at::Tensor hidden(const ForwardContext& context) const;
   const Linear& head() const { return model_->head(); }
 
-  /// old/<parameter>, and old_model/knows; after they were loaded, loaded() is to be called.
+  /// old/<parameter>, old_model/knows and, where they are limited, old_model/outputs; after they were loaded, loaded() is to be called.
   StateDict state() const;
   void loaded() { computation_.weights.invalidate(); }
 
@@ -48,12 +55,13 @@ class OldModel {
   ParameterSet own_;
   Computation computation_;
   std::unique_ptr<Model> model_;
-  at::Tensor knows_;  // scalar, 1 or 0
+  at::Tensor knows_;      // scalar, 1 or 0
+  at::Tensor outputs_V_;  // 1 or 0; undefined: they are not limited
 };
 
 /// What a run of several tasks does with it: its values are saved, and become those that each task
 /// has left.
 std::unique_ptr<StepPart> saving(std::shared_ptr<OldModel> old);
-std::unique_ptr<TaskEnd> renewing(std::shared_ptr<OldModel> old);
+std::unique_ptr<TaskEnd> renewing(std::shared_ptr<OldModel> old, const arch::Options& arch);
 
 }  // namespace moesaic

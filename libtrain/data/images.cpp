@@ -9,7 +9,6 @@
 #include <numeric>
 #include <utility>
 
-#include "config/image_source.h"
 #include "core/digest.h"
 #include "core/error.h"
 #include "data/pixel_order.h"
@@ -55,15 +54,12 @@ Images::Source Images::open(const SourceOptions& source, const arch::Options& ar
                 .items = std::move(choice.items),
                 .order = {},
                 .targets = std::move(choice.targets),
-                .allowed_V = at::ones({arch.vocab_size}, at::kBool)};
+                .allowed_V = outputs_of(source, choice, arch)};
   MOESAIC_CHECK(
       opened.items.empty() || (opened.items.back() + 1) * width_ <= std::ssize(*opened.pixels),
       ErrorKind::kData, "{} has changed while it was read", source.path);
   if (source.permutation)
     opened.order = pixel_order(static_cast<std::uint32_t>(*source.permutation), width_);
-  if (source.classes.empty()) return opened;
-  opened.allowed_V = at::zeros({arch.vocab_size}, at::kBool);
-  for (const std::int64_t output : choice.outputs) opened.allowed_V.select(0, output).fill_(true);
   return opened;
 }
 
@@ -118,6 +114,14 @@ Batch Images::batch(std::span<const Row> rows) const {
               .features_TF = features(rows)};
   if (options_.mask_classes && count > 0) batch.allowed_TV = allowed(rows);
   return batch;
+}
+
+at::Tensor outputs_of(const SourceOptions& source, const ImageChoice& choice,
+                      const arch::Options& arch) {
+  if (source.classes.empty()) return at::ones({arch.vocab_size}, at::kBool);
+  at::Tensor allowed_V = at::zeros({arch.vocab_size}, at::kBool);
+  for (const std::int64_t output : choice.outputs) allowed_V.select(0, output).fill_(true);
+  return allowed_V;
 }
 
 Json describe_images(const DataOptions& data, ImageFiles& files) {

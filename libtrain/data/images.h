@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "arch/arch.h"
+#include "config/image_source.h"
 #include "config/recipe.h"
 #include "core/json.h"
 #include "data/batch.h"
@@ -52,6 +53,11 @@ class Images {
   std::int64_t width_;  // values of an image
   std::vector<Source> sources_;
 };
+
+/// bool [V]: the outputs that the images of a source may have: those that `choice`, made of it, has,
+/// or all where the source names no classes.
+at::Tensor outputs_of(const SourceOptions& source, const ImageChoice& choice,
+                      const arch::Options& arch);
 
 /// For a checkpoint, as BuiltCorpora::description: {"train": [{"path", "digest", "files"}, ...],
 /// "valid": [...]}.

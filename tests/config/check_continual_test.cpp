@@ -50,6 +50,14 @@ TEST_F(ContinualKeys, TakesWhatFits) {
   EXPECT_EQ(problems("{method: none, replay: {share: 0.1, sources: [{path: b.txt}]}}"), "");
 }
 
+TEST_F(ContinualKeys, TakeDistillationOfTasksWhoseOutputsAreMasked) {
+  const std::string text = problems(
+      "{method: lwf, mask_classes: true, tasks: [{name: a, train: [{path: a.txt}], valid: [{path: "
+      "b.txt}], max_steps: 1}]}");
+  EXPECT_EQ(text.find("continual.method"), std::string::npos) << text;
+  EXPECT_NE(text.find("continual.mask_classes: needs a classifier"), std::string::npos) << text;
+}
+
 TEST_F(ContinualKeys, RefusesWhatDoesNotFit) {
   expect("{method: ewc, lambda: -1}", "continual.lambda: ");
   expect("{method: l2, importance: [none.h5]}", "continual.importance: needs model.from");

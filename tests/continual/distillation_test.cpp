@@ -1,6 +1,7 @@
 #include "continual/distillation.h"
 
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/randn.h>
@@ -131,15 +132,67 @@ TEST(Distillation, OfUnitsIsTheMeanOverEachOnesTargets) {
   EXPECT_NEAR(pair.evaluate(false).metric, 0.7 * 4 * expected / 4.0, 1e-12);
 }
 
-class GradientOfDistillation : public ::testing::TestWithParam<bool> {};
-INSTANTIATE_TEST_SUITE_P(Distillation, GradientOfDistillation, ::testing::Bool());
+// bool [31]: the first `count` outputs.
+at::Tensor first_outputs(std::int64_t count) { return at::arange(31).lt(count); }
+
+// Rows of a new task may have other outputs alone: the old ones are what is compared.
+TEST(Distillation, IsOverTheOutputsThatTheOldModelHasLearned) {
+  Pair pair;
+  pair.old->limit_outputs();
+  pair.old->learned(first_outputs(3));
+  pair.old->learned(first_outputs(7));
+  const auto of_both = [&] {
+    return at::log_softmax(pair.logits(pair.run.model).narrow(1, 0, 7).div(2), 1);
+  };
+  const at::Tensor old = of_both();
+  pair.move();
+  const at::Tensor distance = old.exp().mul(old.sub(of_both())).sum(1);
+  const double expected =
+      distance.masked_fill(pair.run.batch.targets_T.lt(0), 0).sum().item<double>();
+  pair.run.batch.allowed_TV = first_outputs(7).logical_not().expand({11, 31});
+  EXPECT_NEAR(pair.evaluate(false).metric, 0.7 * 4 * expected / 20, 1e-12);
+  EXPECT_GT(expected, 0);
+}
+
+TEST(Distillation, WithAnOldModelThatSaysAllTheOutputsOfARowDoNotMatter) {
+  Pair pair;
+  pair.move();
+  const double all = pair.evaluate(false).metric;
+  pair.run.batch.allowed_TV = first_outputs(7).expand({11, 31});
+  EXPECT_EQ(pair.evaluate(false).metric, all);
+}
+
+TEST(OldModel, KeepsTheOutputsThatItHasLearned) {
+  Pair pair;
+  const std::size_t unlimited = pair.old->state().size();
+  EXPECT_FALSE(pair.old->outputs().defined());
+  pair.old->limit_outputs();
+  EXPECT_EQ(pair.old->outputs().sum().item<std::int64_t>(), 0);
+  pair.old->learned(first_outputs(4));
+  EXPECT_TRUE(pair.old->outputs().equal(first_outputs(4)));
+  const StateDict state = pair.old->state();
+  ASSERT_EQ(state.size(), unlimited + 1);
+  EXPECT_EQ(state.back().name, "old_model/outputs");
+  at::Tensor(state.back().tensor).fill_(1);  // as a checkpoint does
+  EXPECT_TRUE(pair.old->outputs().equal(first_outputs(31)));
+}
+
+enum class DistillationKind { kTargets, kUnits, kLimited };
+class GradientOfDistillation : public ::testing::TestWithParam<DistillationKind> {};
+INSTANTIATE_TEST_SUITE_P(Distillation, GradientOfDistillation,
+                         ::testing::Values(DistillationKind::kTargets, DistillationKind::kUnits,
+                                           DistillationKind::kLimited));
 
 TEST_P(GradientOfDistillation, IsThatOfFiniteDifferences) {
   constexpr double kStep = 1e-5;
   Pair pair;
-  if (GetParam())
+  if (GetParam() == DistillationKind::kUnits)
     pair.distillation =
         Distillation(pair.old, {.lambda = 0.7, .temperature = 2, .units = UnitMean{4.0}});
+  if (GetParam() == DistillationKind::kLimited) {
+    pair.old->limit_outputs();
+    pair.old->learned(first_outputs(7));
+  }
   pair.move();
   pair.evaluate(true);
   std::vector<at::Tensor> gradients;  // before the next evaluation empties them
