@@ -107,10 +107,10 @@ class Run:
         return sorted(int(path.name.removeprefix("step-")) for path in self.folder.glob("checkpoints/step-*")
                       if path.name.removeprefix("step-").isdigit() and is_whole(path))
 
-    def resumed_after(self):
-        """The step that the newest restart went on from, by the log of the chief."""
+    def begun_after(self):
+        """The step that each restart went on from, 0 where it began anew, by the log of the chief."""
         steps = re.findall(r"resumed from .* after step (\d+)|no checkpoint in .*: starting anew", (self.folder / "logs/rank-0.log").read_text())
-        return int(steps[-1] or 0) if steps else 0
+        return [int(step or 0) for step in steps]
 
     def wait_for(self, condition, seconds, what):
         """The seconds until it holds; None when the run ends before."""
@@ -253,6 +253,7 @@ class Chaos:
         if run.wait_for(lambda: min((rank.step for rank in run.ranks().values()), default=0) >= step, 300, f"step {step}") is None:
             return False
         ranks, before, newest = run.ranks(), len(run.restarts()), max(run.checkpoints(), default=0)
+        begun = len(run.begun_after())
         if not ranks:
             return False
         try:
@@ -273,10 +274,10 @@ class Chaos:
             return False
         old = {rank.pid for rank in ranks.values()}
         fault.again_s = run.wait_for(lambda: any(rank.step > 0 and rank.pid not in old for rank in run.ranks().values()), 120, "training again")
-        self.check_restart(fault, run, run.restarts()[before], newest, fault.seen_s - bound - late)
+        self.check_restart(fault, run, run.restarts()[before], newest, begun, fault.seen_s - bound - late)
         return True
 
-    def check_restart(self, fault, run, line, newest, over):
+    def check_restart(self, fault, run, line, newest, begun, over):
         name, kind = fault.kind, "hang" if fault.kind == "stop" else "crash"
         if line["kind"] != kind:
             raise Wrong(f"{name} was taken for a {line['kind']}: {line['message']}")
@@ -286,7 +287,9 @@ class Chaos:
             return
         if fault.again_s > AGAIN_S * self.arguments.patience:
             raise Wrong(f"training again only {fault.again_s:.1f} s after {name} was seen")
-        found = run.resumed_after()
+        if run.wait_for(lambda: len(run.begun_after()) > begun, 30, "the step that it goes on from") is None:
+            return
+        found = run.begun_after()[-1]
         if found < newest:
             fault.lost = 1
             raise Wrong(f"step {newest} was saved, and the run went on from step {found}")
