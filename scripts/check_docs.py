@@ -30,7 +30,7 @@ SKIPPED = {
     ("federated.md", "moesaic federate silo"): "needs the coordinator's machine",
     ("federated.md", "moesaic federate simulate"): "a model and data that a reader has",
     ("federated.md", "python3 scripts/experiments/federated.py"): "only measures, for many hours",
-    ("federated.md", "tests/bench/federated_round.py"): "a peer's script, which is not part of this repository",
+    ("federated.md", ".venv-parity/bin/python tests/bench/federated_round.py"): "a peer's script, which is not part of this repository",
     ("federated.md", "tests/bench/federated_clients.py"): "only measures, for minutes",
     ("install.md", "python3 -m venv venv"): "downloads the torch wheel once more",
     ("install.md", "cmake --preset release -DMOESAIC_VENV"): "needs the environment of the line before",

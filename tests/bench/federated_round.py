@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """What a round across sites costs beyond local training, in ratios of one call.
 
-    tests/bench/federated_round.py [--peer .../flower_round.py] [--megabytes 100] [--silos 5] [--pairs 3] [--rounds 4]
+    .venv-parity/bin/python tests/bench/federated_round.py [--peer .../flower_round.py] [--megabytes 100] [--silos 5] [--pairs 3] [--rounds 4]
 
 `moesaic federate simulate`, a coordinator and silos as processes over loopback with mutual TLS, against (1) the same bytes
 moved to and from as many processes by plain sockets and added, (2) Flower's round, and (3) against itself with secure sums. The model
