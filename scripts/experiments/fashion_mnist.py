@@ -147,7 +147,7 @@ def main():
     fashion = Fashion()
     for scenario in fashion.wanted(RECIPES):
         fashion.recipe, fashion.curves = ROOT / f"recipes/images/{RECIPES[scenario]}.yaml", {}
-        # Outputs of old tasks are masked on new data: nothing to distil.
+        # No strength has been chosen for distillation under masks.
         arms = [arm for arm in fashion.wanted(ARMS) if (scenario, arm) != ("task", "lwf")]
         rows = [fashion.row(scenario, arm) for arm in arms] + avalanche_rows(fashion.options.avalanche, scenario)
         picture(f"fashion-mnist-{scenario}", [(scenario, "tasks learned", "accuracy on them", fashion.curves, "linear")])
