@@ -6,16 +6,12 @@ import subprocess
 import time
 import unittest
 
-from moesaic import MOESAIC, RunTest, ranks_of
+from moesaic import MOESAIC, ONE_LAYER, RunTest, ranks_of
 
 FEDERATION = """
 name: federation
 seed: 5
-run_dir: {folder}/run
-model:
-  config: {{model_type: olmoe, vocab_size: 272, hidden_size: 32, intermediate_size: 24, num_hidden_layers: 1,
-           num_attention_heads: 4, num_key_value_heads: 2, num_experts: 4, num_experts_per_tok: 2,
-           norm_topk_prob: true, initializer_range: 0.1, max_position_embeddings: 512}}
+run_dir: {folder}/run""" + ONE_LAYER + """
 data: {{sequence_length: 24, cache: {folder}/cache}}
 train: {{global_batch_size: 4, micro_batch_size: 2, precision: float64}}
 optimizer: {{learning_rate: 0.01}}

@@ -34,6 +34,12 @@ checkpoint: {{every_steps: 5, keep: 3}}
 eval: {{every_steps: 10}}
 log: {{every_steps: 1, tensorboard: false}}
 """
+# A part of recipes that train several models.
+ONE_LAYER = """
+model:
+  config: {{model_type: olmoe, vocab_size: 272, hidden_size: 32, intermediate_size: 24, num_hidden_layers: 1,
+           num_attention_heads: 4, num_key_value_heads: 2, num_experts: 4, num_experts_per_tok: 2,
+           norm_topk_prob: true, initializer_range: 0.1, max_position_embeddings: 512}}"""
 WORDS = ("the rank of a matrix is not the rank of an army and a token goes where its router sends it while the "
          "expert that waits without work learns nothing from the day").split()
 
