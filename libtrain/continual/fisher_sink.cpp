@@ -19,12 +19,7 @@ std::int64_t values_of_gradient(const Parameter& parameter) {
 
 // Pieces that would be gone, to be kept with what stays.
 void keep_pieces(const HandOverAgain& again, std::vector<ParameterUse>& whole) {
-  again([&whole](const ParameterUse& piece) {
-    ParameterUse own = piece;
-    own.output_gradient = piece.output_gradient.clone();
-    if (piece.input.defined()) own.input = piece.input.clone();
-    whole.push_back(own);
-  });
+  again([&whole](const ParameterUse& piece) { whole.push_back(copy_of(piece)); });
 }
 
 }  // namespace

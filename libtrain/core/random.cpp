@@ -97,7 +97,7 @@ constexpr std::size_t kPairsInBlock = 4;  // 64 bytes of stream, 16 a pair
 template <class T, class Transform>
 void fill_secret(const SecretKey& key, std::uint64_t first, std::size_t count, double scale, T* out,
                  const Transform& transform) {
-  constexpr std::size_t kTile = 256;
+  constexpr std::size_t kTile = 1024;  // 16 KiB of stream
   std::uint32_t words[kTile][4];
   while (count > 0) {
     const std::size_t skip = first % kPairsInBlock, size = std::min(kTile - skip, count);

@@ -1,5 +1,5 @@
-// A secret from which draws are made that nobody else may predict: the generator is ChaCha20 and
-// sub-keys are keyed BLAKE2b, both by libsodium. The bytes are wiped when the key goes away; there
+// A secret from which draws are made that nobody else may predict: the generator is ChaCha20, by
+// OpenSSL, and sub-keys are keyed BLAKE2b, by libsodium. The bytes are wiped when the key goes away; there
 // is no way to print one, and none may be written to a file.
 #pragma once
 

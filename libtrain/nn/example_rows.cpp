@@ -46,6 +46,12 @@ ParameterUse rows_of(const ParameterUse& use, const at::Tensor& row_S) {
   return with_rows(use, [&](const at::Tensor& rows) { return rows.index_select(0, row_S); });
 }
 
+ParameterUse copy_of(const ParameterUse& use) {
+  ParameterUse copy = with_rows(use, [](const at::Tensor& rows) { return rows.clone(); });
+  copy.passing = false;
+  return copy;
+}
+
 ParameterUse use_of_group(const ParameterUse& use, std::int64_t group) {
   using Kind = ParameterUse::Kind;
   MOESAIC_ASSERT(use.kind == Kind::kGrouped || use.kind == Kind::kBias);

@@ -26,6 +26,9 @@ ExampleRows by_example(const ParameterUse& use);
 ParameterUse rows_of(const ParameterUse& use, std::int64_t first, std::int64_t count);
 ParameterUse rows_of(const ParameterUse& use, const at::Tensor& row_S);
 
+/// With rows of its own, which stay after the call that handed them over.
+ParameterUse copy_of(const ParameterUse& use);
+
 /// Of a use of groups: what group `group` is to its own matrix.
 ParameterUse use_of_group(const ParameterUse& use, std::int64_t group);
 

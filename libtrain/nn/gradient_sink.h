@@ -39,6 +39,11 @@ struct ParameterUse {
   /// The tensors are gone after the call; otherwise they stay as they are until the round ends.
   bool passing = false;
   at::Tensor weight_R = {};  // what each row counts in add_gradient(); undefined = 1
+
+  /// Values of the rows that it keeps alive.
+  std::int64_t numel() const {
+    return output_gradient.numel() + (input.defined() ? input.numel() : 0);
+  }
 };
 
 /// Hands over an operation's passing uses once more, computed again; to be called before the round

@@ -19,13 +19,7 @@ std::int64_t values_of_unit(const Parameter& parameter) {
 
 // Pieces that would be gone, to be kept with what stays.
 void keep_passing(const HandOverAgain& again, std::vector<ParameterUse>& whole) {
-  again([&whole](const ParameterUse& piece) {
-    ParameterUse own = piece;
-    own.output_gradient = piece.output_gradient.clone();
-    if (piece.input.defined()) own.input = piece.input.clone();
-    own.passing = false;
-    whole.push_back(own);
-  });
+  again([&whole](const ParameterUse& piece) { whole.push_back(copy_of(piece)); });
 }
 
 ParameterUse weighted(const ParameterUse& use, const at::Tensor& factor_U) {
@@ -68,7 +62,11 @@ void ClippingSink::expect(const Batch& batch) {
 void ClippingSink::open(const Parameter& parameter) { ++at(parameter).open; }
 
 void ClippingSink::add(const ParameterUse& use) {
-  if (!use.passing) at(use.parameter).whole.push_back(use);
+  State& state = at(use.parameter);
+  if (!use.passing)
+    state.whole.push_back(use);
+  else if (state.open == 1 && state.whole.empty() && state.again.empty())  // no other use so far
+    stream_of(use.parameter).add(use);
 }
 
 void ClippingSink::close(const Parameter& parameter, const HandOverAgain& again) {
@@ -76,6 +74,20 @@ void ClippingSink::close(const Parameter& parameter, const HandOverAgain& again)
   MOESAIC_ASSERT(state.open > 0);
   --state.open;
   if (again) state.again.push_back(again);
+  if (state.stream) state.stream->finish();
+  state.stream.reset();
+}
+
+UnitNormStream& ClippingSink::stream_of(const Parameter& parameter) {
+  State& state = at(parameter);
+  if (!state.stream) {
+    state.streamed.assign(static_cast<std::size_t>(own_units()), 0.0);
+    const at::Tensor gradient =  // its own: others may be under way
+        at::zeros(parameter.tensor.sizes(), gradient_.options());
+    state.stream = std::make_unique<UnitNormStream>(
+        UnitNorms{options_.matmul, gradient, state.streamed});
+  }
+  return *state.stream;
 }
 
 void ClippingSink::end() {
@@ -94,10 +106,13 @@ void ClippingSink::end() {
   sink_->end();
 }
 
+std::int64_t ClippingSink::own_units() const {
+  return own_.empty() ? 0 : *std::max_element(own_.begin(), own_.end()) + 1;
+}
+
 at::Tensor ClippingSink::squared_norms() {
-  const auto own = own_.empty() ? 0 : *std::max_element(own_.begin(), own_.end()) + 1;
   const auto units = static_cast<std::int64_t>(
-      expert_.all_reduce(static_cast<double>(own), ReduceOp::kMax, "clipping: units"));
+      expert_.all_reduce(static_cast<double>(own_units()), ReduceOp::kMax, "clipping: units"));
   at::Tensor square_GU = at::zeros({groups_.count, units}, at::kDouble);
   for (const Parameter& parameter : parameters_) {
     State& state = at(parameter);
@@ -114,6 +129,10 @@ at::Tensor ClippingSink::squared_norms() {
 
 void ClippingSink::add_norms(const Parameter& parameter, SquaredNorms& squares) {
   State& state = at(parameter);
+  if (!state.streamed.empty() && state.again.size() == 1 && state.whole.empty()) {
+    std::copy(state.streamed.begin(), state.streamed.end(), squares.begin());
+    return;
+  }
   const bool expert = parameter.scope == Scope::kExpert;
   const auto sizes = expert ? parameter.tensor.sizes().slice(1) : parameter.tensor.sizes();
   const UnitNorms norms{options_.matmul,

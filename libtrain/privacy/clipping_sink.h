@@ -17,8 +17,8 @@ namespace moesaic {
 
 /// One backward pass (book-keeping, Bu et al. 2022, arXiv 2210.00038): what backward hands over is
 /// kept until the round ends, the norms are computed and added up over the expert group, and then
-/// the same rows go on with the weight of their unit. Passing pieces are not kept but asked for
-/// again, twice. An example of the batch is a unit: its rows are those of one micro-batch, and the
+/// the same rows go on with the weight of their unit. Passing pieces are not kept: their norms are
+/// taken as they pass where the weight has no other use, and they are asked for again. An example of the batch is a unit: its rows are those of one micro-batch, and the
 /// units of a micro-batch ascend from one row to the next.
 class ClippingSink : public GradientSink {
  public:
@@ -58,10 +58,16 @@ class ClippingSink : public GradientSink {
     int open = 0;                     // operations
     std::vector<ParameterUse> whole;  // what was handed over and stays
     std::vector<HandOverAgain> again;
+    std::unique_ptr<UnitNormStream> stream;  // of the passing pieces of the first operation
+    SquaredNorms streamed;                 // what it found
   };
   State& at(const Parameter& parameter) {
     return states_.at(static_cast<std::size_t>(parameter.index));
   }
+  /// Of the weight whose pieces pass.
+  UnitNormStream& stream_of(const Parameter& parameter);
+  /// One more than the highest number of this rank's units.
+  std::int64_t own_units() const;
   /// float64 [U, G], over the expert group. Collective over it.
   at::Tensor squared_norms();
   /// Those of one parameter, of this rank's rows.

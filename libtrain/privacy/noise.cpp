@@ -12,7 +12,7 @@
 namespace moesaic {
 namespace {
 
-constexpr std::int64_t kNoiseBlock = 1 << 20;  // values at a time
+constexpr std::int64_t kNoiseBlock = 1 << 14;  // values at a time, which stay in the cache
 constexpr int kGaussians = 4;                  // of a value
 
 // Of the values of a parameter from number `first` on.

@@ -3,7 +3,6 @@
 #include <ATen/ops/_unique.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/linalg_vector_norm.h>
-#include <ATen/ops/matmul.h>
 #include <ATen/ops/sum.h>
 #include <ATen/ops/zeros.h>
 
@@ -24,13 +23,37 @@ double squared_norm(const at::Tensor& x) {
   return norm * norm;
 }
 
-// Of g^T x, by whichever way takes fewer products.
-double squared_norm_of_product(const at::Tensor& g_TN, const at::Tensor& x_TK) {
-  const std::int64_t rows = x_TK.size(0), n = g_TN.size(1), k = x_TK.size(1);
-  if (rows * (n + k) > n * k) return squared_norm(at::matmul(g_TN.t(), x_TK));
-  const at::Tensor gram_TT = at::matmul(x_TK, x_TK.t());
-  const double sum = gram_TT.mul_(at::matmul(g_TN, g_TN.t())).sum(at::kDouble).item<double>();
+constexpr std::int64_t kPanel = 64;  // columns of a Gram matrix that are made at a time
+
+// Gram matrices are symmetric: of a panel of columns only what stands from the diagonal on is made.
+bool gram_is_cheaper(std::int64_t rows, std::int64_t n, std::int64_t k) {
+  return (rows + std::min(rows, kPanel)) * (n + k) <= 2 * n * k;
+}
+
+// sum_tu (x_t . x_u) (g_t . g_u)
+double sum_of_grams(const at::Tensor& g_TN, const at::Tensor& x_TK, MatmulKernel kernel) {
+  const std::int64_t rows = x_TK.size(0);
+  double sum = 0;
+  for (std::int64_t begin = 0; begin < rows; begin += kPanel) {
+    const std::int64_t columns = std::min(kPanel, rows - begin);
+    const auto gram = [&](const at::Tensor& of) {
+      return product(of.narrow(0, begin, rows - begin), of.narrow(0, begin, columns), kernel);
+    };
+    const at::Tensor panel = gram(x_TK).mul_(gram(g_TN));
+    sum += 2 * panel.sum(at::kDouble).item<double>() -
+           panel.narrow(0, 0, columns).sum(at::kDouble).item<double>();
+  }
   return std::max(sum, 0.0);  // it is one but for rounding
+}
+
+// Of g^T x, by whichever way takes fewer products.
+double squared_norm_of_product(const at::Tensor& g_TN, const at::Tensor& x_TK,
+                               MatmulKernel kernel) {
+  if (gram_is_cheaper(x_TK.size(0), g_TN.size(1), x_TK.size(1)))
+    return sum_of_grams(g_TN, x_TK, kernel);
+  const at::Tensor gradient_NK = at::zeros({g_TN.size(1), x_TK.size(1)}, g_TN.options());
+  add_product_of_rows(g_TN, x_TK, kernel, gradient_NK);
+  return squared_norm(gradient_NK);
 }
 
 // Rows of the same token add up.
@@ -79,7 +102,7 @@ double UnitNorms::of_rows(const ParameterUse& rows) const {
   const at::Tensor g_TN = rows.output_gradient.to(dtype);
   switch (rows.kind) {
     case Kind::kLinear:
-      return squared_norm_of_product(g_TN, rows.input.to(dtype));
+      return squared_norm_of_product(g_TN, rows.input.to(dtype), kernel);
     case Kind::kEmbedding:
       return squared_norm_of_embedding(g_TN, rows.input);
     case Kind::kScale:
@@ -132,8 +155,23 @@ void UnitNormStream::add(const ParameterUse& piece) {
       MOESAIC_ASSERT(run.example > current_);
       current_ = run.example;
     }
-    add_gradient(own, to_.gradient, to_.kernel);
+    keep(own);
   }
+}
+
+// As rows while these take less memory than the gradient.
+void UnitNormStream::keep(const ParameterUse& rows) {
+  std::int64_t values = rows.numel();
+  for (const ParameterUse& use : kept_) values += use.numel();
+  const bool small = values <= to_.gradient.numel();
+  kept_.push_back(small ? copy_of(rows) : rows);
+  if (!small) add_up();
+}
+
+void UnitNormStream::add_up() {
+  for (const ParameterUse& use : kept_) add_gradient(use, to_.gradient, to_.kernel);
+  kept_.clear();
+  added_up_ = true;
 }
 
 void UnitNormStream::finish() {
@@ -148,9 +186,17 @@ void UnitNormStream::finish() {
 void UnitNormStream::complete() {
   if (current_ < 0) return;
   if (const auto node = whole_.extract(current_)) {
-    for (const ParameterUse& use : node.mapped()) add_gradient(use, to_.gradient, to_.kernel);
+    for (const ParameterUse& use : node.mapped()) kept_.push_back(use);
   }
+  const std::vector<ParameterUse> joined = joined_by_kind(kept_);
+  if (!added_up_ && joined.size() == 1) {
+    to_.squares.at(static_cast<std::size_t>(current_)) += to_.of_rows(joined[0]);
+    kept_.clear();
+    return;
+  }
+  add_up();
   to_.take_gradient(current_);
+  added_up_ = false;
 }
 
 }  // namespace moesaic
