@@ -63,6 +63,16 @@ double squared_norm_of_embedding(const at::Tensor& g_TD, const at::Tensor& ids_T
   return squared_norm(sum_UD.index_add(0, slot_T, g_TD));
 }
 
+// The gradients of a tied weight, dl^T x of the head and rows of g at the ids of the embedding, are
+// one: twice what they have in common, sum_ts dl_t,id(s) (x_t . g_s).
+double cross_term(const ParameterUse& head, const ParameterUse& embedding, at::ScalarType dtype,
+                  MatmulKernel kernel) {
+  const at::Tensor dot_TS =
+      product(head.input.to(dtype), embedding.output_gradient.to(dtype), kernel);
+  const at::Tensor dl_TS = head.output_gradient.to(dtype).index_select(1, embedding.input);
+  return 2 * dot_TS.mul_(dl_TS).sum(at::kDouble).item<double>();
+}
+
 at::Tensor joined_rows(const at::Tensor& a, const at::Tensor& b) {
   return a.defined() ? at::cat({a, b}) : a;
 }
@@ -120,11 +130,21 @@ void UnitNorms::add(const std::vector<ParameterUse>& uses) const {
   const std::vector<ParameterUse> joined = joined_by_kind(uses);
   RowsOfUnits by_unit;
   for (const ParameterUse& use : joined) add_runs_of(by_example(use), by_unit);
-  for (const auto& [example, own] : by_unit) {
-    if (own.size() == 1) {
-      squares.at(static_cast<std::size_t>(example)) += of_rows(own[0]);
-      continue;
-    }
+  for (const auto& [example, own] : by_unit) add_example(example, own);
+}
+
+void UnitNorms::add_example(std::int64_t example, const std::vector<ParameterUse>& own) const {
+  double& square = squares.at(static_cast<std::size_t>(example));
+  const auto of_kind = [&](Kind kind) {
+    return std::find_if(own.begin(), own.end(), [&](const auto& use) { return use.kind == kind; });
+  };
+  const auto head = of_kind(Kind::kLinear), embedding = of_kind(Kind::kEmbedding);
+  if (own.size() == 1) {
+    square += of_rows(own[0]);
+  } else if (own.size() == 2 && head != own.end() && embedding != own.end()) {
+    square += std::max(0.0, of_rows(*head) + of_rows(*embedding) +
+                                cross_term(*head, *embedding, gradient.scalar_type(), kernel));
+  } else {
     for (const ParameterUse& use : own) add_gradient(use, gradient, kernel);
     take_gradient(example);
   }
@@ -176,10 +196,7 @@ void UnitNormStream::add_up() {
 
 void UnitNormStream::finish() {
   complete();
-  for (const auto& [example, uses] : whole_) {
-    for (const ParameterUse& use : uses) add_gradient(use, to_.gradient, to_.kernel);
-    to_.take_gradient(example);
-  }
+  for (const auto& [example, own] : whole_) to_.add_example(example, own);
   whole_.clear();
 }
 
@@ -188,14 +205,13 @@ void UnitNormStream::complete() {
   if (const auto node = whole_.extract(current_)) {
     for (const ParameterUse& use : node.mapped()) kept_.push_back(use);
   }
-  const std::vector<ParameterUse> joined = joined_by_kind(kept_);
-  if (!added_up_ && joined.size() == 1) {
-    to_.squares.at(static_cast<std::size_t>(current_)) += to_.of_rows(joined[0]);
-    kept_.clear();
-    return;
+  if (added_up_) {
+    add_up();
+    to_.take_gradient(current_);
+  } else {
+    to_.add_example(current_, joined_by_kind(kept_));
   }
-  add_up();
-  to_.take_gradient(current_);
+  kept_.clear();
   added_up_ = false;
 }
 

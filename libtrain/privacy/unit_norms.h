@@ -27,6 +27,8 @@ struct UnitNorms {
 
   /// All uses that the examples make of the weight, none of groups: with their cross terms.
   void add(const std::vector<ParameterUse>& uses) const;
+  /// All uses that one example makes of the weight, one of each kind.
+  void add_example(std::int64_t example, const std::vector<ParameterUse>& own) const;
   /// Counts what `gradient` holds, which is complete, for `example`, and makes it zero.
   void take_gradient(std::int64_t example) const;
   /// Rows of one example, which are all that it has of the weight.

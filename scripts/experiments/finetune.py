@@ -22,8 +22,8 @@ ITEMS = 80  # of a domain's questions
 MADE_BY = {name: f"scripts/data/{name}.py" for name in [*DOMAINS, "general"]}
 
 
-def overrides(base, method):
-    changes = [f"model.from={BASES[base]}", "data.valid=[]"]
+def overrides(base, method, precision):
+    changes = [f"model.from={BASES[base]}", "data.valid=[]", f"train.precision={precision}"]
     if method == "full":
         changes += ["adapt.lora=null", "optimizer.learning_rate=1.0e-4"]
     if base != "dense":
@@ -43,7 +43,7 @@ def call(experiment, *arguments):
 def evaluate(experiment, model, domain):
     """{"domain": nats per token, "general": nats per token, "task": {"value", "low", "high"}}"""
     def answer(*arguments):
-        return json.loads(call(experiment, "eval", "--model", model, "--json", *arguments))
+        return json.loads(call(experiment, "eval", "--model", model, "--precision", experiment.options.precision, "--json", *arguments))
     texts = {name: answer("--data", f"data/cache/{of}/test-short.jsonl")["loss"]
              for name, of in (("domain", domain), ("general", "general"))}
     task = answer("--task", "classification", "--data", f"data/cache/{domain}/questions-test.jsonl", "--limit", ITEMS)
@@ -74,7 +74,7 @@ def after(experiment, domain, base, method, seed):
     name = f"{domain}-{base.replace(' ', '-')}-{method}"
     recipe = ROOT / f"recipes/finetune/{domain}.yaml"
     path = experiment.folder / f"{name}-{seed}/result.json"
-    run = experiment.run(name, seed, overrides(base, method), recipe)
+    run = experiment.run(name, seed, overrides(base, method, experiment.options.precision), recipe)
     if not path.exists():
         measured = {**evaluate(experiment, run.folder, domain), "bytes": result_bytes(experiment, run.folder, method),
                     "memory_mb": run.last("memory_peak_mb"), "step_s": run.mean("step_s"), "steps": run.last("step"),
@@ -157,7 +157,7 @@ def page(experiment):
     every = [result for _, results in found.values() for of in results.values() for result in of]
     draw(found)
     drawn = "\n\n![Training loss](finetune.svg)" if (RESULTS / "finetune.svg").exists() else ""
-    save("finetune", f"Machine: {machine()}, a thread for each run. Runs: {len(every)}, {min(r['date'] for r in every)} to "
+    save("finetune", f"Machine: {machine()}, a thread for each run, {experiment.options.precision}. Runs: {len(every)}, {min(r['date'] for r in every)} to "
          f"{max(r['date'] for r in every)}, {every[0]['steps']} steps each; seeds 1 to {max(r[3] for r in rows)}.\n\n" + table(
              ["domain", "base", "method", "seeds", "domain loss before", "after", "general loss before", "after",
               "answers right before, %", "after", "memory, GB", "step, s", "result, MB"], rows)
@@ -176,7 +176,9 @@ def draw(found):
 
 def main():
     experiment = Experiment("finetune", "recipes/finetune/legal.yaml", __doc__, texts=(), subsets={
-        "domains": DOMAINS, "bases": list(BASES), "methods": METHODS}, switches={"page": "write the page, train nothing"})
+        "domains": DOMAINS, "bases": list(BASES), "methods": METHODS}, switches={"page": "write the page, train nothing"},
+        arguments={"--precision": {"default": "float32", "choices": ["float32", "bfloat16"]}})
+    experiment.folder = experiment.folder / experiment.options.precision
     if not experiment.options.page:
         prepare(experiment)
         measure(experiment)
