@@ -84,8 +84,6 @@ void require_done(const Recipe& recipe, const std::string& where) {
   const bool joins = rule.lora == "svd" || moves_base(recipe);
   refuse(joins && rule.learning_rate != 1, "aggregator.learning_rate",
          format("does not go with lora {}, which replaces the factors", rule.lora));
-  refuse(rule.experts != "uniform" && rule.type == "scaffold", "aggregator.experts",
-         format("{} does not go with scaffold, which weighs all silos alike", rule.experts));
 }
 
 }  // namespace

@@ -39,8 +39,8 @@ class Exchange {
   Exchange(const RankContext& world, const std::vector<HeldChange>& changes, Meeting meeting = {})
       : world_(world), changes_(changes), meeting_(std::move(meeting)) {}
 
-  /// The aggregator's begin_round() or begin_sum() was called. Adds what it makes of the changes to `model`.
-  /// Error(kData) on all ranks when a change cannot be taken. Collective over world.
+  /// The aggregator's begin_round() or begin_sum() was called. Adds what it makes of the changes to
+  /// `model`. Error(kData) on all ranks when a change cannot be taken. Collective over world.
   void apply(aggregate::Aggregator& aggregator, RoundModel& model) const;
 
  private:

@@ -374,6 +374,11 @@ const std::vector<SecureCase>& secure_cases() {
          f.aggregator.experts = "routed_tokens";
          f.aggregator.type = "fednova";
        }},
+      {"routed_tokens with scaffold",
+       [](FederatedOptions& f) {
+         f.aggregator.experts = "routed_tokens";
+         f.aggregator.type = "scaffold";
+       }},
       {"bfloat16", [](FederatedOptions& f) { f.compression = "bfloat16"; }},
       {"int8", [](FederatedOptions& f) { f.compression = "int8"; }},
       {"top_k", [](FederatedOptions& f) { f.compression = TopKOptions{.top_k = 0.1}; }}};
@@ -391,6 +396,10 @@ TEST(Coordinator, SecureSumsGiveTheBitsOfOneJob) {
     sites.start();
     EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe)) << one.name;
     EXPECT_TRUE(sites.refused.empty()) << one.name;
+    Sites seen;  // and where each change is seen
+    one.set(*seen.recipe.federated);
+    seen.start();
+    EXPECT_TRUE(seen.is_that_of_one_job(seen.recipe)) << one.name;
   }
 }
 
