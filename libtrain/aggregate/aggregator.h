@@ -86,7 +86,6 @@ class Aggregator {
 
  private:
   void combine(const std::string& name, Rows rows, std::span<double> out) const;
-  void update(const std::string& name, std::size_t first, std::span<double> out);
   void move_control(const std::string& name, std::size_t first, Rows rows);
 
   AggregatorOptions options_;

@@ -39,8 +39,7 @@ void ChangePath::after(const RankContext& /*context*/, const Step& /*step*/) {
 
 StateDict ChangePath::state() const {
   StateDict state;
-  for (const auto& [index, of] : of_)
-    state.push_back(entry_like(of.pair.weight, "path", of.path));
+  for (const auto& [index, of] : of_) state.push_back(entry_like(of.pair.weight, "path", of.path));
   return state;
 }
 

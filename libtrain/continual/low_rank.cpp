@@ -104,8 +104,7 @@ LowRankPull low_rank_pull(const LowRankPair& pair, const at::Tensor& importance,
 void add_work(const LowRankPair& pair, const at::Tensor& before_a, const at::Tensor& before_b,
               const at::Tensor& gradient, const at::Tensor& work) {
   const at::Tensor &a = pair.a.tensor, &b = pair.b.tensor;
-  if (a.dim() == 2)
-    return add_work_of_matrix(a, b, pair.scale, before_a, before_b, gradient, work);
+  if (a.dim() == 2) return add_work_of_matrix(a, b, pair.scale, before_a, before_b, gradient, work);
   for (std::int64_t e = 0; e < a.size(0); ++e)
     add_work_of_matrix(a.select(0, e), b.select(0, e), pair.scale, before_a.select(0, e),
                        before_b.select(0, e), gradient.select(0, e), work.select(0, e));

@@ -13,8 +13,7 @@ namespace {
 
 // Both are used up.
 at::Tensor importance_of(at::Tensor path, at::Tensor way) {
-  const at::Tensor importance =
-      path.clamp_min(0).div_(way.mul_(way).add_(PathIntegral::kXi));
+  const at::Tensor importance = path.clamp_min(0).div_(way.mul_(way).add_(PathIntegral::kXi));
   path.zero_();
   return importance;
 }

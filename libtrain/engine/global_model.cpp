@@ -112,7 +112,7 @@ void GlobalModel::require_change(const aggregate::SiloReport& report,
     const auto file = open(report.silo, path);
     if (!is_secure(recipe_)) return file->require_finite();
     RoundSum(recipe_, model_, 1).counts_in(report);  // of masked values nothing else can be told
-  } catch (const Error& error) {  // of its header, too: the fault is the silo's
+  } catch (const Error& error) {                     // of its header, too: the fault is the silo's
     if (error.kind() == ErrorKind::kData) throw;
     throw Error(ErrorKind::kData, format("silo {}: its change: {}", report.silo, error.what()));
   }

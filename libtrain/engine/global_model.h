@@ -49,7 +49,7 @@ class GlobalModel {
   /// `refused`: silos of the round whose changes could not be taken.
   void next(const std::vector<ArrivedChange>& changes, std::size_t refused = 0);
   /// The same where only the sum of the changes is seen, of so many silos that have agreed on keys:
-  /// `unmask` takes the masks from the sum of a vector, the `nonce`-th, from value number `first` on.
+  /// `unmask` takes the masks from a sum of words, the `nonce`-th, from number `first` on.
   using Unmask =
       std::function<void(std::uint64_t nonce, std::uint64_t first, std::span<std::uint64_t> sum)>;
   void next_of_sum(const std::vector<ArrivedChange>& changes, std::size_t silos,

@@ -42,8 +42,7 @@ RoundSum::RoundSum(const Recipe& recipe, const RoundModel& model, std::size_t si
   const FederatedOptions& federated = *recipe.federated;
   const auto steps = static_cast<double>(federated.local_steps.value_or(kLocalSteps));
   const OptimizerOptions& optimizer = recipe.optimizer;
-  most_length_ =
-      aggregate::fednova_length(steps, optimizer.type == "sgd" ? optimizer.momentum : 0);
+  most_length_ = aggregate::fednova_length(steps, optimizer.type == "sgd" ? optimizer.momentum : 0);
   whole_rate_ = optimizer.learning_rate * (federated.local_epochs ? 1 : steps);
   for (const RoundModel::Entry& entry : model.shared())
     if (by_tokens_ && entry.scope == Scope::kExpert)
@@ -170,8 +169,7 @@ void RoundSum::mean(const Piece& piece, std::span<const std::uint64_t> sum,
   }
   for_runs(piece, values.size(),
            [&](std::size_t begin, std::size_t end, const std::string* layer, std::size_t expert) {
-             const Weight& weight =
-                 layer == nullptr ? weight_ : weights_.at(*layer).at(expert);
+             const Weight& weight = layer == nullptr ? weight_ : weights_.at(*layer).at(expert);
              for (std::size_t i = begin; i < end; ++i) {
                out[i] = weight.parts > 0 ? values[i] / weight.parts : 0;
                if (by_length_ && weight.parts > 0) out[i] *= weight.lengths / weight.parts;
@@ -209,8 +207,8 @@ Exchange::Meeting sum_in_one_job(const Recipe& recipe, const RoundModel& model,
   }
   sum->close(std::move(reports), counts);
   const std::size_t vectors = sums_of(recipe);
-  return [sum, vectors, &model, terms = std::move(terms)](
-             std::size_t place, std::int64_t first, const std::vector<at::Tensor>& rows) {
+  return [sum, vectors, &model, terms = std::move(terms)](std::size_t place, std::int64_t first,
+                                                          const std::vector<at::Tensor>& rows) {
     std::vector<at::Tensor> met;
     const std::string& name = model.shared().at(place).name;
     for (std::size_t vector = 0; vector < vectors; ++vector) {

@@ -1,5 +1,5 @@
-// RoundSum: the arithmetic of a round of which only the sum over the silos is seen: what a silo adds
-// for each of its values, and the mean that the aggregator gets of the sum. Within one job and
+// RoundSum: the arithmetic of a round of which only the sum over the silos is seen: what a silo
+// adds for each of its values, and the mean that the aggregator gets of the sum. Within one job and
 // across sites it is the same, to the bit: the masks, which one job does without, cancel.
 #pragma once
 
@@ -47,7 +47,7 @@ class RoundSum {
                                    std::span<const double> change) const;
 
   /// experts routed_tokens: how many tokens were routed to each expert, by layer, and with fednova
-  /// after them these numbers times the length of the silo's path. A silo adds them like its change.
+  /// after them these numbers times the length of the silo's path. They are summed like changes.
   using Counts = std::map<std::string, std::vector<std::uint64_t>>;
   Counts counts(const aggregate::SiloReport& report) const;
   std::uint64_t nonce_of_counts(std::size_t number) const;
@@ -58,8 +58,8 @@ class RoundSum {
   /// Whose changes are in the sum, and what their counts add up to. Error(kData) where they have
   /// trained on nothing.
   void close(std::vector<aggregate::SiloReport> reports, const Counts& sum);
-  /// The mean of a sum of words; of vector 1 the mean gradient. An expert without any token stays as
-  /// it was: 0.
+  /// The mean of a sum of words; of vector 1 the mean gradient. An expert without any token stays
+  /// as it was: 0.
   void mean(const Piece& piece, std::span<const std::uint64_t> sum, std::span<double> out) const;
 
  private:
@@ -78,7 +78,7 @@ class RoundSum {
   const RoundModel& model_;
   aggregate::SumFormat format_, count_format_;
   bool by_length_, by_tokens_;
-  double most_length_, whole_rate_;  // of a round of local_steps
+  double most_length_, whole_rate_;             // of a round of local_steps
   std::map<std::string, std::size_t> experts_;  // of the layers of shared ones: how many are here
   std::size_t answered_ = 0;
   Weight weight_;

@@ -30,8 +30,7 @@ TEST(OldModel, SaysTheSameWhereverItsExpertsLie) {
     const RankContext context = test::context(expert);
     const ParameterSet parameters = test::parameters_of(arch, context);
     ExpertPlacement placement(arch.num_routers(), arch.num_experts, expert);
-    const Computation computation{.precision = Precision::named("float64"),
-                                  .world = context.world};
+    const Computation computation{.precision = Precision::named("float64"), .world = context.world};
     OldModel old(
         parameters, {}, context, arch, computation,
         [&](const ParameterSet& own) {
