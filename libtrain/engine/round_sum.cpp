@@ -15,7 +15,9 @@
 namespace moesaic {
 namespace {
 
-std::string layer_of(const std::string& name) { return name.substr(0, name.find(".experts.")); }
+std::string name_of_layer(const std::string& name) {
+  return name.substr(0, name.find(".experts."));
+}
 
 std::int64_t values_of_expert(const RoundModel::Entry& entry) {
   return entry.tensor.numel() / entry.tensor.size(0);
@@ -46,7 +48,7 @@ RoundSum::RoundSum(const Recipe& recipe, const RoundModel& model, std::size_t si
   whole_rate_ = optimizer.learning_rate * (federated.local_epochs ? 1 : steps);
   for (const RoundModel::Entry& entry : model.shared())
     if (by_tokens_ && entry.scope == Scope::kExpert)
-      experts_[layer_of(entry.name)] = static_cast<std::size_t>(entry.tensor.size(0));
+      experts_[name_of_layer(entry.name)] = static_cast<std::size_t>(entry.tensor.size(0));
 }
 
 template <class Use>
@@ -54,7 +56,7 @@ void RoundSum::for_runs(const Piece& piece, std::size_t count, const Use& use) c
   const RoundModel::Entry& entry = model_.shared().at(piece.place);
   const bool cut = by_tokens_ && entry.scope == Scope::kExpert && entry.tensor.numel() > 0;
   if (!cut) return use(std::size_t{0}, count, nullptr, std::size_t{0});
-  const std::string layer = layer_of(entry.name);
+  const std::string layer = name_of_layer(entry.name);
   const auto width = static_cast<std::size_t>(values_of_expert(entry));
   const auto first = static_cast<std::size_t>(piece.first);
   for (std::size_t begin = 0; begin < count;) {
