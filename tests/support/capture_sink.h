@@ -35,7 +35,7 @@ class CaptureSink : public GradientSink {
   at::Tensor& gradient_of(const Parameter& parameter) {
     at::Tensor& gradient = gradients[parameter.index];
     if (gradient.defined()) return gradient;
-    // A weight that is kept as codes has values nowhere.
+    // A weight in codes has no values of its own to be like.
     gradient = parameter.quantised.defined()
                    ? at::zeros(parameter.tensor.sizes(), parameter.tensor.scalar_type())
                    : at::zeros_like(parameter.tensor);
