@@ -25,7 +25,10 @@ void count_remembered(const Recipe& recipe, arch::CostOptions& sizes) {
   const std::int64_t importances = method == "l2" ? 0 : 1;
   // Synaptic Intelligence adds to the path of this task while those before pull.
   sizes.remembered = importances + 1 + (method == "si" ? 1 : 0);
-  sizes.remembered_of_adapted = importances + (keeps_anchors_of_changes(recipe) ? 1 : 0);
+  // Of a weight with an adapter there is no gradient else.
+  const std::int64_t path_and_gradient = method == "si" ? 2 : 0;
+  sizes.remembered_of_adapted =
+      importances + (keeps_anchors_of_changes(recipe) ? 1 : 0) + path_and_gradient;
 }
 
 // Of a federation those of one silo.

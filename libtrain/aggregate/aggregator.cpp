@@ -101,6 +101,12 @@ void Aggregator::begin_round(std::vector<SiloReport> reports, std::size_t refuse
   reports_ = std::move(reports);
   scales_.assign(reports_.size(), 1.0);
   look_sums_.clear();
+  summed_ = 0;
+}
+
+void Aggregator::begin_sum(std::size_t silos) {
+  begin_round({{.silo = "sum", .examples = 1, .tokens = 1, .steps = 1, .rate_sum = 1}});
+  summed_ = silos;
 }
 
 bool Aggregator::looks_first() const {
@@ -191,17 +197,19 @@ void Aggregator::move_control(const std::string& name, std::size_t first, Rows r
   if (whole.size() < first + rows[0].size()) whole.resize(first + rows[0].size(), 0.0);
   const std::span<double> control = std::span(whole).subspan(first, rows[0].size());
   std::vector<double> sum(control.size(), 0.0);
-  for (std::size_t k = 0; k < rows.size(); ++k)
+  const Rows moved = summed_ > 0 ? rows.subspan(1) : rows;
+  const auto silos = static_cast<double>(std::max<std::size_t>(1, summed_));  // of a row
+  for (std::size_t k = 0; k < moved.size(); ++k)
     for (std::size_t i = 0; i < sum.size(); ++i)
-      sum[i] -= control[i] + rows[k][i] / reports_[k].rate_sum;
+      sum[i] -= silos * (control[i] + moved[k][i] / reports_[k].rate_sum);
   add_scaled(sum, 1.0 / static_cast<double>(all_silos_), control);
 }
 
 void Aggregator::step(const std::string& name, std::size_t first, Rows rows,
                       std::span<double> out) {
   for (std::size_t k = 0; k < rows.size(); ++k)
-    require_change(reports_[k].silo, name, rows[k], out.size());
-  combine(name, rows, out);
+    require_change(reports_[std::min(k, reports_.size() - 1)].silo, name, rows[k], out.size());
+  combine(name, rows.first(reports_.size()), out);
   server_step(options_, name, first, out, state_);
   if (options_.type == "scaffold") move_control(name, first, rows);
   MOESAIC_CHECK(all_finite(out), ErrorKind::kData, "the aggregate of the silos' {} is not finite",

@@ -53,6 +53,9 @@ class Aggregator {
   /// comes twice, a number is not finite or negative, or they are too few for the rule. `refused`:
   /// silos of the round whose changes were refused before.
   void begin_round(std::vector<SiloReport> reports, std::size_t refused = 0);
+  /// The same where only the sum over so many silos is seen: a block then has one row, the mean of
+  /// their changes, and with scaffold after it that of their changes over their rate sums.
+  void begin_sum(std::size_t silos);
   const std::vector<SiloReport>& reports() const { return reports_; }
 
   /// Whether all blocks must be looked at before the first step: krum, multi_krum, bulyan,
@@ -83,12 +86,12 @@ class Aggregator {
 
  private:
   void combine(const std::string& name, Rows rows, std::span<double> out) const;
-  void update(const std::string& name, std::size_t first, std::span<double> out);
   void move_control(const std::string& name, std::size_t first, Rows rows);
 
   AggregatorOptions options_;
   std::size_t all_silos_;
   std::size_t hostile_ = 0;  // silos that the rule stands in this round
+  std::size_t summed_ = 0;   // silos of a sum, 0 = each one is seen
   std::vector<SiloReport> reports_;
   std::vector<double> scales_;
   LookSums look_sums_;

@@ -84,13 +84,6 @@ Bytes top_k_bytes(const Compression& way, std::span<const double> values) {
   return bytes;
 }
 
-std::size_t bytes_of(const Compression& way, std::size_t size) {
-  if (way.type == "float64") return 8 * size;
-  if (way.type == "bfloat16") return 2 * size;
-  if (way.type == "int8") return size + 4 * ((size + kBlock - 1) / kBlock);
-  return way.type == "top_k" ? 8 * kept_of(way, size) : 4 * size;
-}
-
 std::vector<double> of_top_k(std::span<const std::uint8_t> bytes, std::size_t size) {
   std::vector<double> values(size, 0.0);
   std::size_t next = 0;  // indices rise
@@ -117,12 +110,19 @@ std::vector<double> of_int8(std::span<const std::uint8_t> bytes, std::size_t siz
 
 }  // namespace
 
+std::size_t compressed_size(const Compression& way, std::size_t size) {
+  if (way.type == "float64") return 8 * size;
+  if (way.type == "bfloat16") return 2 * size;
+  if (way.type == "int8") return size + 4 * ((size + kBlock - 1) / kBlock);
+  return way.type == "top_k" ? 8 * kept_of(way, size) : 4 * size;
+}
+
 std::vector<std::uint8_t> compressed(const Compression& way, std::span<const double> values) {
   if (way.type == "int8" || way.type == "top_k") require_finite(values, way.type);
   if (way.type == "int8") return int8_bytes(values);
   if (way.type == "top_k") return top_k_bytes(way, values);
   Bytes bytes;
-  bytes.reserve(bytes_of(way, values.size()));
+  bytes.reserve(compressed_size(way, values.size()));
   for (const double value : values) {
     if (way.type == "float64") put_bytes(bytes, std::bit_cast<std::uint64_t>(value), 8);
     if (way.type == "bfloat16") put_bytes(bytes, bfloat16_bits(value), 2);
@@ -133,9 +133,9 @@ std::vector<std::uint8_t> compressed(const Compression& way, std::span<const dou
 
 std::vector<double> decompressed(const Compression& way, std::span<const std::uint8_t> bytes,
                                  std::size_t size) {
-  MOESAIC_CHECK(bytes.size() == bytes_of(way, size), ErrorKind::kData,
+  MOESAIC_CHECK(bytes.size() == compressed_size(way, size), ErrorKind::kData,
                 "{} bytes for {} values compressed by {}; they have {}", bytes.size(), size,
-                way.type, bytes_of(way, size));
+                way.type, compressed_size(way, size));
   if (way.type == "int8") return of_int8(bytes, size);
   if (way.type == "top_k") return of_top_k(bytes, size);
   std::vector<double> values;

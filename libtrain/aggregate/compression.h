@@ -23,6 +23,9 @@ struct Compression {
 /// float64 and bfloat16; Error(kData) in int8 and top_k.
 std::vector<std::uint8_t> compressed(const Compression& way, std::span<const double> values);
 
+/// How many bytes a change of so many values is compressed to.
+std::size_t compressed_size(const Compression& way, std::size_t size);
+
 /// `size` values again. Error(kData) when the bytes are not those of so many.
 std::vector<double> decompressed(const Compression& way, std::span<const std::uint8_t> bytes,
                                  std::size_t size);

@@ -53,10 +53,9 @@ class ContinualCheck {
       problems_.warning(place_of(places_, key), key, nothing_to_pull_to(continual_.method));
     refuse(is("lwf") && !recipe_.model.from && !has_tasks, key,
            "lwf needs an old model: give model.from, or continual.tasks");
-    refuse(is("lwf") && has_tasks && recipe_.moe.placement == "balanced", key,
-           "lwf does not go with moe.placement balanced: the experts of the old model stay");
-    refuse(is("si") && recipe_.adapt && recipe_.adapt->lora, key,
-           "si does not go with adapt.lora: a path is that of full weights; ewc and mas do");
+    refuse(is("si") && recipe_.adapt && recipe_.adapt->lora && recipe_.privacy, key,
+           "si with adapt.lora does not go with privacy: its path is of gradients of the full "
+           "weights, which are neither clipped nor noised; ewc and mas do");
   }
 
   void check_labels() const {

@@ -48,9 +48,6 @@ class FederatedCheck {
   bool is_secure() const {
     return std::holds_alternative<SecureAggregationOptions>(federated_.secure_aggregation);
   }
-  bool is_compressed() const {
-    return federated_.compression != decltype(federated_.compression){"none"};
-  }
 
   // The silos and the rounds say it.
   void check_length() const {
@@ -173,16 +170,14 @@ class FederatedCheck {
            format("does not go with {}, which compares the changes: only their sum can be seen; "
                   "norm_bound, whose silos clip before they mask, does",
                   type));
-    refuse(type == "scaffold", key, "does not go with scaffold, which needs each silo's change");
-    refuse(is_compressed(), key,
-           "does not go with compression: masked values are uniform numbers, of which nothing can "
-           "be left out");
-    refuse(rule_.experts != "uniform", key,
-           "does not go with aggregator.experts routed_tokens, which weighs each silo's experts");
     refuse(federated_.local_epochs && rule_.weights != "uniform", key,
            format("with local_epochs needs aggregator.weights uniform: how much of a round is a "
                   "silo's with {} nobody may know",
                   rule_.weights));
+    refuse(federated_.local_epochs && rule_.experts != "uniform", key,
+           format("with local_epochs needs aggregator.experts uniform: how many tokens an expert "
+                  "can have in a round with {} nobody may know",
+                  rule_.experts));
     const bool joins = rule_.lora != "average" && rule_.lora != "frozen_a";
     refuse(
         joins, key,

@@ -84,18 +84,12 @@ void require_done(const Recipe& recipe, const std::string& where) {
   const bool joins = rule.lora == "svd" || moves_base(recipe);
   refuse(joins && rule.learning_rate != 1, "aggregator.learning_rate",
          format("does not go with lora {}, which replaces the factors", rule.lora));
-  refuse(rule.experts != "uniform" && rule.type == "scaffold", "aggregator.experts",
-         format("{} does not go with scaffold, which weighs all silos alike", rule.experts));
 }
 
 }  // namespace
 
 void require_in_one_job(const Recipe& recipe) {
   require_done(recipe, "within one job");
-  if (is_secure(recipe))
-    throw KeyError("federated.secure_aggregation",
-                   "hides the silos of several jobs from each other; within one job it is not "
-                   "done, across sites it is");
   require_data_of_silos(recipe);
 }
 

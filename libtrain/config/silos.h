@@ -33,8 +33,7 @@ std::int64_t default_ranks(const FederatedOptions& federated);
 /// cut.
 SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world);
 
-/// KeyError for what a federation within one job does not do, such as to hide silos from each
-/// other.
+/// KeyError for what a federation within one job does not do.
 void require_in_one_job(const Recipe& recipe);
 /// KeyError for a silo without data.
 void require_data_of_silos(const Recipe& recipe);

@@ -15,7 +15,10 @@ Importance FisherEnd::estimate(const RankContext& context, const LearnedTask& ta
   if (remembered_.pairs().empty()) return of(subject_.model, subject_.parameters);
   const ParameterSet full = in_full(subject_.parameters);
   const auto adapters = subject_.make_adapters(full);
-  return of(*make_model({.arch = subject_.arch, .adapters = adapters.get()}, full, context), full);
+  const auto model = make_model(
+      {.arch = subject_.arch, .moe = {.slot_LE = subject_.slot_LE}, .adapters = adapters.get()},
+      full, context);
+  return of(*model, full);
 }
 
 void FisherEnd::task_ended(const RankContext& context, const LearnedTask& task) {

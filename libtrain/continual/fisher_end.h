@@ -23,6 +23,7 @@ class FisherEnd : public TaskEnd {
     MatmulKernel matmul;
     arch::Options arch;
     MakeAdapters make_adapters;
+    at::Tensor slot_LE = {};  // where the experts of the parameters lie
   };
 
   /// What the subject refers to, and `remembered`, must outlive it.

@@ -34,6 +34,23 @@ double pull_matrix(const at::Tensor& a_rK, const at::Tensor& b_Nr, double scale,
   return sum;
 }
 
+// Of one matrix: B A - before_B before_A, as a sum of what does not nearly cancel.
+void add_work_of_matrix(const at::Tensor& a_rK, const at::Tensor& b_Nr, double scale,
+                        const at::Tensor& before_a_rK, const at::Tensor& before_b_Nr,
+                        const at::Tensor& gradient_NK, const at::Tensor& work_NK) {
+  const std::int64_t rows = b_Nr.size(0);
+  const std::int64_t step = std::max<std::int64_t>(1, kBlockValues / a_rK.size(1));
+  const at::Tensor moved_a_rK = a_rK.sub(before_a_rK);
+  for (std::int64_t first = 0; first < rows; first += step) {
+    const auto part = [&](const at::Tensor& whole) {
+      return whole.narrow(0, first, std::min(step, rows - first));
+    };
+    at::Tensor way = at::matmul(part(b_Nr), moved_a_rK);
+    way.addmm_(part(b_Nr).sub(part(before_b_Nr)), before_a_rK);
+    part(work_NK).addcmul_(part(gradient_NK), way, -scale);
+  }
+}
+
 // One matrix of a stack; what is not defined stays so.
 at::Tensor matrix_at(const at::Tensor& stack, std::int64_t index) {
   return stack.defined() ? stack.select(0, index) : stack;
@@ -82,6 +99,15 @@ LowRankPull low_rank_pull(const LowRankPair& pair, const at::Tensor& importance,
                     matrix_at(anchor, e), factor, pull.d_a.select(0, e), pull.d_b.select(0, e));
   }
   return pull;
+}
+
+void add_work(const LowRankPair& pair, const at::Tensor& before_a, const at::Tensor& before_b,
+              const at::Tensor& gradient, const at::Tensor& work) {
+  const at::Tensor &a = pair.a.tensor, &b = pair.b.tensor;
+  if (a.dim() == 2) return add_work_of_matrix(a, b, pair.scale, before_a, before_b, gradient, work);
+  for (std::int64_t e = 0; e < a.size(0); ++e)
+    add_work_of_matrix(a.select(0, e), b.select(0, e), pair.scale, before_a.select(0, e),
+                       before_b.select(0, e), gradient.select(0, e), work.select(0, e));
 }
 
 }  // namespace moesaic

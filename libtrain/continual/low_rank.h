@@ -43,4 +43,9 @@ struct LowRankPull {
 LowRankPull low_rank_pull(const LowRankPair& pair, const at::Tensor& importance,
                           const at::Tensor& anchor, double factor);
 
+/// work += -gradient x what has become of scale B A since the factors were `before_a` and
+/// `before_b`; both shaped like the weight. By blocks of rows. Local.
+void add_work(const LowRankPair& pair, const at::Tensor& before_a, const at::Tensor& before_b,
+              const at::Tensor& gradient, const at::Tensor& work);
+
 }  // namespace moesaic

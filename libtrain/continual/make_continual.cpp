@@ -58,8 +58,13 @@ void add_penalty(const ContinualSubject& subject, const RankContext& context, Co
   auto penalty = std::make_unique<Penalty>(*run.remembered,
                                            Penalty::Options{o.method, o.lambda, o.router_lambda});
   if (o.method == "si") {
+    if (!run.remembered->pairs().empty()) {
+      auto changes = std::make_unique<ChangePath>(run.remembered->pairs());
+      run.changes = changes.get();
+      run.part = std::move(changes);
+    }
     auto path = std::make_unique<PathIntegral>(subject.parameters, subject.ownership,
-                                               *run.remembered, *penalty);
+                                               *run.remembered, *penalty, run.changes);
     run.path = path.get();
     run.end = std::move(path);
   } else if (o.method == "l2") {
@@ -67,7 +72,8 @@ void add_penalty(const ContinualSubject& subject, const RankContext& context, Co
   } else {
     run.end = std::make_unique<FisherEnd>(
         FisherEnd::Subject{subject.model, subject.parameters, subject.computation.precision,
-                           subject.computation.matmul, subject.arch, subject.make_adapters},
+                           subject.computation.matmul, subject.arch, subject.make_adapters,
+                           subject.slot_LE},
         *run.remembered);
   }
   run.penalty = std::move(penalty);
@@ -76,8 +82,10 @@ void add_penalty(const ContinualSubject& subject, const RankContext& context, Co
 void add_distillation(const ContinualSubject& subject, const RankContext& context,
                       ContinualRun& run) {
   const ContinualOptions& o = *subject.recipe.continual;
+  // What is saved moves with the live experts; without tasks the old model stays as it is.
+  const MoeTraining moe{.slot_LE = o.tasks.empty() ? at::Tensor() : subject.slot_LE};
   const auto make = [&](const ParameterSet& parameters) {
-    return make_model({.arch = subject.arch}, parameters, context);
+    return make_model({.arch = subject.arch, .moe = moe}, parameters, context);
   };
   const auto old = std::make_shared<OldModel>(
       subject.parameters, low_rank_pairs(subject.recipe, subject.arch, subject.parameters), context,

@@ -26,6 +26,7 @@ struct ContinualSubject {
   const Ownership* ownership;  // nullptr: the optimizer is not sharded
   std::string digest;          // of the model at model.from; "" = the weights were drawn
   MakeAdapters make_adapters;
+  at::Tensor slot_LE = {};  // where the experts of `parameters` lie (moe/placement.h)
 };
 
 /// Parts for the doors of a run; empty where the recipe has no such block. They refer to each
@@ -37,6 +38,7 @@ struct ContinualRun {
   std::unique_ptr<StepPart> part;              // nullptr = none
   std::unique_ptr<TaskEnd> end;                // to be told of a task's end; nullptr = nobody
   const PathIntegral* path = nullptr;          // what `end` is with method si
+  ChangePath* changes = nullptr;               // what `part` is then, with adapt.lora
 
   /// What is put around the optimizer that updates the values of this rank. Local.
   std::unique_ptr<Optimizer> around(const Recipe& recipe,

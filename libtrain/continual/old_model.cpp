@@ -86,7 +86,9 @@ class SavedOldModel : public StepPart {
  public:
   explicit SavedOldModel(std::shared_ptr<OldModel> old) : old_(std::move(old)) {}
   StateDict state() const override { return old_->state(); }
-  void restore(const RankContext&, const Json&, const LiveState&) override { old_->loaded(); }
+  void restore(const RankContext&, const Json&, const LiveState&) override { old_->changed(); }
+  // Its experts may have moved with those that are trained.
+  void after_save(const RankContext&, const LiveState&) override { old_->changed(); }
 
  private:
   std::shared_ptr<OldModel> old_;

@@ -45,9 +45,10 @@ class OldModel {
   at::Tensor hidden(const ForwardContext& context) const;
   const Linear& head() const { return model_->head(); }
 
-  /// old/<parameter>, old_model/knows and, where they are limited, old_model/outputs; after they were loaded, loaded() is to be called.
+  /// old/<parameter>, old_model/knows and, where they are limited, old_model/outputs; after they
+  /// were loaded or moved, changed() is to be called.
   StateDict state() const;
-  void loaded() { computation_.weights.invalidate(); }
+  void changed() { computation_.weights.invalidate(); }
 
  private:
   const ParameterSet& live_;

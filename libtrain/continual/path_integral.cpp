@@ -5,23 +5,39 @@
 #include <utility>
 
 #include "continual/quadratic.h"
+#include "core/error.h"
 
 namespace moesaic {
 
+namespace {
+
+// Both are used up.
+at::Tensor importance_of(at::Tensor path, at::Tensor way) {
+  const at::Tensor importance = path.clamp_min(0).div_(way.mul_(way).add_(PathIntegral::kXi));
+  path.zero_();
+  return importance;
+}
+
+}  // namespace
+
 PathIntegral::PathIntegral(const ParameterSet& parameters, const Ownership* ownership,
-                           Remembered& remembered, const Penalty& penalty)
+                           Remembered& remembered, const Penalty& penalty,
+                           const ChangePath* changes)
     : parameters_(parameters),
       ownership_(ownership == nullptr ? std::nullopt : std::optional<Ownership>(*ownership)),
       remembered_(remembered),
-      penalty_(penalty) {
+      penalty_(penalty),
+      changes_(changes) {
+  MOESAIC_ASSERT(changes != nullptr || remembered.pairs().empty());
   for (const Parameter& parameter : parameters) {
-    if (!parameter.trainable) continue;
+    if (!parameter.trainable || parameter.adapter) continue;
     state_.push_back(zero_state(parameter, "path", ownership));
     path_[parameter.index] = state_.back().tensor;
   }
 }
 
 void PathIntegral::follow(const GradientEntry& entry, const std::function<void()>& step) const {
+  if (entry.parameter.adapter) return step();
   const Remembered::Of& of = *remembered_.find(entry.parameter);
   const at::Tensor weight = entry.weight(), before = weight.clone();
   const at::Tensor gradient = entry.gradient.clone();
@@ -42,8 +58,12 @@ void PathIntegral::task_ended(const RankContext& context, const LearnedTask& /*t
         parameter.tensor.narrow(0, own.first, own.count).sub(remembered_.find(parameter)->anchor);
     at::Tensor& whole = learned[static_cast<std::size_t>(index)].fisher;
     whole = at::zeros_like(parameter.tensor);
-    whole.narrow(0, own.first, own.count).copy_(path.clamp_min(0).div_(way.mul_(way).add_(kXi)));
-    at::Tensor(path).zero_();
+    whole.narrow(0, own.first, own.count).copy_(importance_of(path, way));
+  }
+  for (const LowRankPair& pair : remembered_.pairs()) {
+    const at::Tensor way = change_of(pair).sub_(remembered_.find(pair.weight)->anchor);
+    learned[static_cast<std::size_t>(pair.weight.index)].fisher =
+        importance_of(changes_->of(pair.weight), way);
   }
   remembered_.join(context, learned);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 
+#include "continual/change_path.h"
 #include "continual/penalty.h"
 #include "continual/task_end.h"
 #include "optim/optimizer.h"
@@ -21,10 +22,11 @@ class PathIntegral : public TaskEnd {
  public:
   static constexpr double kXi = 0.1;  // bounds the importance of what has not moved
 
-  /// The parameters, `remembered`, which pulls, and its `penalty` must outlive it. `ownership` as
-  /// for optimizers. Not for low-rank factors.
+  /// The parameters, `remembered`, which pulls, its `penalty` and `changes`, which follows the
+  /// weights with low-rank factors, must outlive it. `ownership` as for optimizers. `changes` may
+  /// be nullptr where `remembered` has no pairs.
   PathIntegral(const ParameterSet& parameters, const Ownership* ownership, Remembered& remembered,
-               const Penalty& penalty);
+               const Penalty& penalty, const ChangePath* changes = nullptr);
 
   void task_ended(const RankContext& context, const LearnedTask& task) override;
 
@@ -40,6 +42,7 @@ class PathIntegral : public TaskEnd {
   std::optional<Ownership> ownership_;
   Remembered& remembered_;
   const Penalty& penalty_;
+  const ChangePath* changes_;
   std::map<std::int64_t, at::Tensor> path_;  // by position in the ParameterSet
   StateDict state_;
 };

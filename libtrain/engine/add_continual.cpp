@@ -22,11 +22,14 @@ std::unique_ptr<Optimizer> add_continual(const Recipe& recipe, const arch::Optio
                                      .computation = parts.computation,
                                      .ownership = ownership,
                                      .digest = digest,
-                                     .make_adapters = adapters},
+                                     .make_adapters = adapters,
+                                     .slot_LE = parts.slot_LE},
                                     context);
   optimizer = run.around(recipe, std::move(optimizer));
   if (run.penalty) parts.transforms.push_back(std::move(run.penalty));
   if (run.distillation) parts.losses.push_back(std::move(run.distillation));
+  if (run.changes != nullptr)
+    parts.sink = followed_by(*run.changes, std::move(parts.sink), parts.computation.matmul);
   if (run.part) parts.around.push_back(std::move(run.part));
   if (run.end) parts.task_ends.push_back(run.end.get());
   parts.remembered = std::move(run.remembered);

@@ -41,6 +41,7 @@ std::string add_model(const Recipe& recipe, const arch::Options& arch, const Ran
   MoeRun moe = make_moe(recipe, arch, *parts.parameters, context);
   const auto adapters = make_lora(recipe, arch, *parts.parameters);
   parts.around = std::move(moe.parts);
+  parts.slot_LE = moe.training.slot_LE;
   parts.model = make_model(
       {.arch = arch,
        .block_pass = recipe.train.checkpoint_activations ? recompute_activations : keep_activations,

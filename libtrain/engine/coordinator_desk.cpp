@@ -130,7 +130,7 @@ void Coordinator::take_change(const SiloRequest& request) {
     aggregate::require_report(recipe_.federated->aggregator, told.report);
     MOESAIC_CHECK(!secure_ || text_in(change.notes, "label") == secure_->label, ErrorKind::kData,
                   "silo {}: its change is masked for another try", silo);
-    model_.require_change(silo, request.file);
+    model_.require_change(told.report, request.file);
   } catch (const Error& error) {
     poll_->give_up(silo, "sent what cannot be used");
     journal_.append({{"event", "refused"},

@@ -122,7 +122,7 @@ void Coordinator::next_model(const std::vector<ArrivedChange>& changes) {
                                                   std::span<std::uint64_t> sum) {
     done.collector->unmask(format, silos, dropped, nonce, sum, first);
   };
-  model_.next_of_sum(changes, format, unmask);
+  model_.next_of_sum(changes, summed_.size(), unmask);
 }
 
 }  // namespace moesaic

@@ -7,6 +7,8 @@
 #include "config/recipe_reader.h"
 #include "engine/assemble.h"
 #include "engine/resume_check.h"
+#include "engine/round_sum.h"
+#include "engine/secure_values.h"
 #include "store/agreement.h"
 
 namespace moesaic {
@@ -117,6 +119,8 @@ FederatedRun::Trained FederatedRun::train_silo(std::size_t silo, StopSignal& sto
     Trained trained{silo, silo_->train(state_.round + 1, aggregator_.state(), stop),
                     silo_->parts().data};
     trained.round.packed.clear();  // within the job nothing travels
+    if (is_secure(recipe_) && !trained.round.stopped)
+      trained.scale = scale_in_sum(recipe_, slot_, model_, trained.round.change);
     if (!trained.round.stopped) silo_->save(state_.round + 1);
     return trained;
   });
@@ -145,13 +149,15 @@ std::vector<FederatedRun::Answer> FederatedRun::exchange_answers(const std::vect
     told.push_back(to_json(SiloAnswer{round.report, round.loss, round.bytes, round.epsilon}));
     told.back()["index"] = trained.silo;
     told.back()["data"] = trained.data;
+    told.back()["scale"] = trained.scale;
   }
   const auto all = world_.world.all_gather(told.dump(), "round.answers");
   std::vector<Answer> answers;
   for (std::size_t rank = 0; rank < all.size(); ++rank) {
     for (const Json& one : Json::parse(all[rank])) {
       const auto first = static_cast<int>(rank);  // a slot's chief is its first rank
-      answers.push_back({one.at("index").get<std::size_t>(), first, answer_from(one)});
+      answers.push_back({one.at("index").get<std::size_t>(), first, answer_from(one),
+                         one.at("scale").get<double>()});
       const aggregate::SiloReport& report = answers.back().told.report;
       state_.data[report.silo] = one.at("data");
       state_.tokens += static_cast<std::int64_t>(report.tokens);
@@ -165,17 +171,27 @@ std::vector<FederatedRun::Answer> FederatedRun::exchange_answers(const std::vect
 void FederatedRun::next_model(const std::vector<Answer>& answers, std::vector<Trained> mine) {
   std::vector<aggregate::SiloReport> reports;
   std::map<std::string, HeldChange> held;
+  std::map<std::string, SumTerm> terms;
   for (const Answer& answer : answers) {
-    reports.push_back(answer.told.report);
-    held[answer.told.report.silo].first_rank = answer.first_rank;
+    const aggregate::SiloReport& report = reports.emplace_back(answer.told.report);
+    held[report.silo].first_rank = answer.first_rank;
+    terms[report.silo] = {report, answer.scale};
   }
   for (Trained& trained : mine)
     held.at(trained.round.report.silo).tensors = std::move(trained.round.change);
   aggregator_.begin_round(std::move(reports));
   std::vector<HeldChange> changes;
-  for (const aggregate::SiloReport& report : aggregator_.reports())
+  std::vector<SumTerm> summed;
+  for (const aggregate::SiloReport& report : aggregator_.reports()) {
     changes.push_back(std::move(held.at(report.silo)));
-  Exchange(world_, changes).apply(aggregator_, model_);
+    summed.push_back(std::move(terms.at(report.silo)));
+  }
+  Exchange::Meeting meeting;
+  if (is_secure(recipe_)) {
+    meeting = sum_in_one_job(recipe_, model_, std::move(summed));
+    aggregator_.begin_sum(changes.size());
+  }
+  Exchange(world_, changes, std::move(meeting)).apply(aggregator_, model_);
   give_model();
 }
 

@@ -53,12 +53,14 @@ class FederatedRun {
     std::size_t silo = 0;
     int first_rank = 0;  // of its slot
     SiloAnswer told;
+    double scale = 1;  // of its change in a secure sum
   };
   /// A silo that this rank has trained in the round.
   struct Trained {
     std::size_t silo = 0;
     SiloTraining::Round round;
     Json data;
+    double scale = 1;
   };
 
   std::unique_ptr<SiloTraining> make_silo(std::size_t silo);

@@ -3,6 +3,7 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "config/recipe_reader.h"
@@ -13,12 +14,34 @@
 #include "core/fs.h"
 #include "core/json_text.h"
 #include "engine/assemble.h"
+#include "engine/round_sum.h"
 #include "engine/secure_values.h"
 #include "engine/starting_weights.h"
 #include "federated/doubles.h"
 #include "store/checkpoint.h"
 
 namespace moesaic {
+namespace {
+
+/// The mean of a vector of a parameter, whose words the files have.
+void add_up(const RoundSum& sum, RoundSum::Piece piece,
+            const std::vector<std::shared_ptr<const SharedFile>>& files,
+            const GlobalModel::Unmask& unmask, std::span<double> out) {
+  const std::size_t begin = piece.vector * out.size();  // in the file
+  for (std::size_t first = 0; first < out.size(); first += kMaskedAtOnce) {
+    const std::size_t count = std::min(kMaskedAtOnce, out.size() - first);
+    std::vector<std::uint64_t> total(count, 0);
+    for (const auto& file : files) {
+      const auto bytes = file->packed(piece.place).substr(4 * (begin + first), 4 * count);
+      aggregate::add_in_ring(sum.format(), words_of_bytes(bytes), total);
+    }
+    piece.first = static_cast<std::int64_t>(first);
+    unmask(sum.nonce_of(piece), first, total);
+    sum.mean(piece, total, out.subspan(first, count));
+  }
+}
+
+}  // namespace
 
 std::string rounds_folder(const std::string& run_dir) { return run_dir + "/rounds"; }
 std::string exchange_folder(const std::string& run_dir) { return run_dir + "/exchange"; }
@@ -79,17 +102,19 @@ std::shared_ptr<const SharedFile> GlobalModel::open(const std::string& silo,
       SharedFile::Options{.path = path,
                           .who = format("silo {}: its change", silo),
                           .way = compression_of(*recipe_.federated),
-                          .masked = is_secure(recipe_)},
+                          .words = sums_of(recipe_)},
       *parts_.parameters, model_);
 }
 
-void GlobalModel::require_change(const std::string& silo, const std::string& path) const {
+void GlobalModel::require_change(const aggregate::SiloReport& report,
+                                 const std::string& path) const {
   try {
-    const auto file = open(silo, path);
-    if (!is_secure(recipe_)) file->require_finite();  // of masked values nothing can be told
-  } catch (const Error& error) {                      // of its header, too: the fault is the silo's
+    const auto file = open(report.silo, path);
+    if (!is_secure(recipe_)) return file->require_finite();
+    RoundSum(recipe_, model_, 1).counts_in(report);  // of masked values nothing else can be told
+  } catch (const Error& error) {                     // of its header, too: the fault is the silo's
     if (error.kind() == ErrorKind::kData) throw;
-    throw Error(ErrorKind::kData, format("silo {}: its change: {}", silo, error.what()));
+    throw Error(ErrorKind::kData, format("silo {}: its change: {}", report.silo, error.what()));
   }
 }
 
@@ -101,51 +126,42 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t re
     reports.push_back(change.told.report);
     held[silo].file = open(silo, change.file);
   }
-  finish(std::move(reports), std::move(held), changes, refused);
+  aggregator_.begin_round(std::move(reports), refused);
+  std::vector<HeldChange> in_order;
+  for (const aggregate::SiloReport& report : aggregator_.reports())
+    in_order.push_back(std::move(held.at(report.silo)));
+  finish(in_order, changes);
 }
 
 // To the aggregator the mean is the change of one silo.
-void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
-                              const aggregate::SumFormat& format, const Unmask& unmask) {
-  const bool by_length = recipe_.federated->aggregator.type == "fednova";
-  double parts = 0, lengths = 0;  // of the silos' paths, each times its part
+void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes, std::size_t silos,
+                              const Unmask& unmask) {
+  RoundSum sum(recipe_, model_, silos);
+  std::vector<aggregate::SiloReport> reports;
   std::vector<std::shared_ptr<const SharedFile>> files;
+  RoundSum::Counts counts;
   for (const ArrivedChange& change : changes) {
-    const double part = part_in_sum(recipe_, change.told.report);
-    parts += part;
-    lengths += part * change.told.report.steps;
+    reports.push_back(change.told.report);
     files.push_back(open(change.told.report.silo, change.file));
+    sum.add(sum.counts_in(change.told.report), counts);
   }
-  MOESAIC_CHECK(parts > 0, ErrorKind::kData, "the silos of the round have trained on nothing");
-  std::map<std::string, HeldChange> held;
-  std::vector<at::Tensor>& mean = held["sum"].tensors;
-  for (std::size_t place = 0; place < model_.shared().size(); ++place) {
-    mean.push_back(at::empty(model_.shared()[place].tensor.sizes(), at::kDouble));
-    const std::span<double> out = doubles_of(mean.back());
-    for (std::size_t first = 0; first < out.size(); first += kMaskedAtOnce) {
-      const std::size_t count = std::min(kMaskedAtOnce, out.size() - first);
-      std::vector<std::uint64_t> sum(count, 0);
-      for (const auto& file : files)
-        aggregate::add_in_ring(
-            format, words_of_bytes(file->packed(place).substr(4 * first, 4 * count)), sum);
-      unmask(place, first, sum);
-      const std::vector<double> values = aggregate::dequantised(format, sum);
-      std::copy(values.begin(), values.end(), out.begin() + static_cast<std::ptrdiff_t>(first));
+  std::size_t layer = 0;
+  for (auto& [name, words] : counts) unmask(sum.nonce_of_counts(layer++), 0, words);
+  sum.close(std::move(reports), counts);
+  std::vector<HeldChange> held(sums_of(recipe_));
+  for (std::size_t vector = 0; vector < held.size(); ++vector) {
+    for (std::size_t place = 0; place < model_.shared().size(); ++place) {
+      const at::Tensor mean = at::empty(model_.shared()[place].tensor.sizes(), at::kDouble);
+      add_up(sum, {.vector = vector, .place = place}, files, unmask, doubles_of(mean));
+      held[vector].tensors.push_back(mean);
     }
-    mean.back().div_(parts);
-    if (by_length) mean.back().mul_(lengths / parts);
   }
-  finish({{.silo = "sum", .examples = 1, .tokens = 1, .steps = 1, .rate_sum = 1}}, std::move(held),
-         changes);
+  aggregator_.begin_sum(changes.size());
+  finish(held, changes);
 }
 
-void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
-                         std::map<std::string, HeldChange> changes,
-                         const std::vector<ArrivedChange>& arrived, std::size_t refused) {
-  aggregator_.begin_round(std::move(reports), refused);
-  std::vector<HeldChange> held;
-  for (const aggregate::SiloReport& report : aggregator_.reports())
-    held.push_back(std::move(changes.at(report.silo)));
+void GlobalModel::finish(const std::vector<HeldChange>& held,
+                         const std::vector<ArrivedChange>& arrived) {
   Exchange(context_, held).apply(aggregator_, model_);
   model_.give(*parts_.parameters, /*all=*/true);
   ++state_.round;

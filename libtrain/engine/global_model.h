@@ -3,14 +3,12 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <memory>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "aggregate/aggregator.h"
-#include "aggregate/secure_sum.h"
 #include "engine/federated_state.h"
 #include "federated/exchange.h"
 
@@ -46,22 +44,22 @@ class GlobalModel {
   void write_file() const;
 
   /// Error(kData), naming silo and parameter, for a change that cannot be taken.
-  void require_change(const std::string& silo, const std::string& path) const;
+  void require_change(const aggregate::SiloReport& report, const std::string& path) const;
   /// The next round's model, by the aggregator; it is saved as a checkpoint and as file().
   /// `refused`: silos of the round whose changes could not be taken.
   void next(const std::vector<ArrivedChange>& changes, std::size_t refused = 0);
-  /// The same where only the sum of the changes is seen: `unmask` takes the masks from the sum of
-  /// values of a parameter, the `nonce`-th, from number `first` on.
+  /// The same where only the sum of the changes is seen, of so many silos that have agreed on keys:
+  /// `unmask` takes the masks from a sum of words, the `nonce`-th, from number `first` on.
   using Unmask =
       std::function<void(std::uint64_t nonce, std::uint64_t first, std::span<std::uint64_t> sum)>;
-  void next_of_sum(const std::vector<ArrivedChange>& changes, const aggregate::SumFormat& format,
+  void next_of_sum(const std::vector<ArrivedChange>& changes, std::size_t silos,
                    const Unmask& unmask);
   /// What the last of these took to write checkpoint and file.
   double saving_seconds() const { return saving_s_; }
 
  private:
-  void finish(std::vector<aggregate::SiloReport> reports, std::map<std::string, HeldChange> changes,
-              const std::vector<ArrivedChange>& arrived, std::size_t refused = 0);
+  /// `held`: in the order of the aggregator's reports.
+  void finish(const std::vector<HeldChange>& held, const std::vector<ArrivedChange>& arrived);
   std::shared_ptr<const SharedFile> open(const std::string& silo, const std::string& path) const;
 
   const Recipe& recipe_;

@@ -31,6 +31,7 @@ struct TrainingParts {
 
   std::unique_ptr<ParameterSet> parameters;
   std::unique_ptr<Model> model;
+  at::Tensor slot_LE;               // where its experts lie (moe/placement.h); undefined: in order
   LossTerms losses;                 // the first is the one that valid_loss is compared with
   StepParts around;                 // what is done around a step, in this order
   std::vector<TaskEnd*> task_ends;  // what is told of each task's end; owned by the others

@@ -8,6 +8,15 @@
 
 namespace moesaic {
 
+namespace {
+
+double most_examples_of(const Recipe& recipe) {
+  const std::int64_t steps = recipe.federated->local_steps.value_or(kLocalSteps);
+  return static_cast<double>(steps * recipe.train.global_batch_size);
+}
+
+}  // namespace
+
 static_assert(kMaskedAtOnce % aggregate::kMaskStep == 0);
 
 aggregate::SumFormat format_of_sum(std::size_t silos) {
@@ -17,15 +26,20 @@ aggregate::SumFormat format_of_sum(std::size_t silos) {
           .levels = std::max<std::int64_t>(1, most / static_cast<std::int64_t>(silos))};
 }
 
+std::size_t sums_of(const Recipe& recipe) {
+  if (!is_secure(recipe)) return 0;
+  return recipe.federated->aggregator.type == "scaffold" ? 2 : 1;
+}
+
+double most_tokens_of(const Recipe& recipe) {
+  return most_examples_of(recipe) * static_cast<double>(recipe.data.sequence_length);
+}
+
 double part_in_sum(const Recipe& recipe, const aggregate::SiloReport& report) {
   const std::string& weights = recipe.federated->aggregator.weights;
   if (weights == "uniform") return 1;
-  const std::int64_t steps = recipe.federated->local_steps.value_or(kLocalSteps);
-  const double examples = static_cast<double>(steps * recipe.train.global_batch_size);
-  const double most = weights == "examples"
-                          ? examples
-                          : examples * static_cast<double>(recipe.data.sequence_length);
-  return std::min(1.0, (weights == "examples" ? report.examples : report.tokens) / most);
+  if (weights == "examples") return std::min(1.0, report.examples / most_examples_of(recipe));
+  return std::min(1.0, report.tokens / most_tokens_of(recipe));
 }
 
 double factor_in_sum(const Recipe& recipe, const aggregate::SiloReport& report) {

@@ -27,6 +27,13 @@ struct SecureTry {
 /// Of a sum over so many silos: 32 bits, values to +-1, in the finest steps whose sum fits.
 aggregate::SumFormat format_of_sum(std::size_t silos);
 
+/// Of a round with secure sums, how many values are summed for each one of a parameter: its change,
+/// and with scaffold the gradient beside it. 0 where every change is seen.
+std::size_t sums_of(const Recipe& recipe);
+
+/// The most tokens that a silo can train on in a round of local_steps.
+double most_tokens_of(const Recipe& recipe);
+
 /// What a silo weighs in the sum: 1, or with weights examples or tokens its share of the most that
 /// a round can have; the mean is the sum over the sum of these.
 double part_in_sum(const Recipe& recipe, const aggregate::SiloReport& report);

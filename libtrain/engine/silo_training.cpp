@@ -9,6 +9,7 @@
 #include "core/error.h"
 #include "engine/make_tasks.h"
 #include "engine/saved_state.h"
+#include "engine/secure_values.h"
 #include "federated/proximal.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
@@ -32,6 +33,16 @@ std::string saved_silo(const RankContext& context, const std::string& folder, st
 }
 
 }  // namespace
+
+std::int64_t bytes_on_the_way(const Recipe& recipe, const Parameter& parameter) {
+  const std::int64_t values = parameter.numel();
+  if (is_secure(recipe)) return 4 * static_cast<std::int64_t>(sums_of(recipe)) * values;
+  const aggregate::Compression way = compression_of(*recipe.federated);
+  if (way.type == "none")
+    return values * static_cast<std::int64_t>(parameter.tensor.element_size());
+  return static_cast<std::int64_t>(
+      aggregate::compressed_size(way, static_cast<std::size_t>(values)));
+}
 
 SiloTraining::SiloTraining(const Recipe& recipe, std::size_t silo, const RankContext& context,
                            const RoundModel& model, TrainingParts parts)
@@ -131,15 +142,9 @@ void SiloTraining::end_round(Round& round) {
   for (std::size_t i = 0; i < private_.size(); ++i)
     private_[i].copy_((*parts_->parameters)[model_.own()[i].index].tensor);
   if (controls_ != nullptr) controls_->end_round(round.change, round.report.rate_sum);
-  if (compressed_) {
-    round.packed = compressed_->apply(context_, round.change);
-    for (const auto& bytes : round.packed) round.bytes += std::ssize(bytes);
-    return;
-  }
-  for (const RoundModel::Entry& entry : model_.shared()) {
-    const Parameter& parameter = (*parts_->parameters)[entry.index];
-    round.bytes += parameter.numel() * static_cast<std::int64_t>(parameter.tensor.element_size());
-  }
+  if (compressed_) round.packed = compressed_->apply(context_, round.change);
+  for (const RoundModel::Entry& entry : model_.shared())
+    round.bytes += bytes_on_the_way(recipe_, (*parts_->parameters)[entry.index]);
 }
 
 StateDict SiloTraining::private_parameters() const {

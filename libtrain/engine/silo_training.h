@@ -20,6 +20,9 @@
 
 namespace moesaic {
 
+/// Bytes of a parameter's change on its way.
+std::int64_t bytes_on_the_way(const Recipe& recipe, const Parameter& parameter);
+
 class SiloTraining {
  public:
   /// What a round has made, equal on all ranks of the slot.

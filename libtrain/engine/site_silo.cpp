@@ -119,15 +119,10 @@ void SiteSilo::make_training() {
 }
 
 void SiteSilo::show_what_leaves() const {
-  const aggregate::Compression way = compression_of(*recipe_->federated);
   std::int64_t total = 0;
   for (const RoundModel::Entry& entry : model_.shared()) {
     const Parameter& parameter = training_->parts().parameters->operator[](entry.index);
-    const auto values = static_cast<std::size_t>(parameter.numel());
-    const auto bytes =
-        way.type == "none"
-            ? parameter.numel() * static_cast<std::int64_t>(parameter.tensor.element_size())
-            : std::ssize(aggregate::compressed(way, std::vector<double>(values, 0.0)));
+    const std::int64_t bytes = bytes_on_the_way(*recipe_, parameter);
     if (options_.dry_run)
       log_.info("leaves    {} [{}], {} bytes", parameter.name, join(parameter.shape, ", "), bytes);
     total += bytes;
@@ -214,7 +209,7 @@ void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
   std::string leaves = file;
   if (is_secure(*recipe_)) {
     told.body["label"] = offer.rules.value("label", Json());
-    leaves = turn_.share("mask", [&] { return mask(offer); });
+    leaves = turn_.share("mask", [&] { return mask(offer, told.body); });
     if (leaves.empty()) return;
   }
   send(format("round {}: the change", offer.round), told, leaves);

@@ -72,8 +72,9 @@ class SiteSilo {
   /// Keys, shares, and at the end what the masks are taken away with.
   void take_part_in_sum(const sites::Message& order);
   Json answer_in_sum(const sites::Message& order);
-  /// The change as words that say nothing without the others' -> its file. The chief's.
-  std::string mask(const sites::RoundOffer& offer);
+  /// The change, and the counts in what is `told` of it, as words that say nothing without the
+  /// others' -> its file. The chief's.
+  std::string mask(const sites::RoundOffer& offer, Json& told);
   /// False when the coordinator does not have it any more.
   bool fetch(const sites::Blob& blob);
   void send(const std::string& what, const sites::Message& message, const std::string& file);

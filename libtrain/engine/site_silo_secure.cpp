@@ -9,6 +9,7 @@
 
 #include "config/silos.h"
 #include "core/error.h"
+#include "engine/round_sum.h"
 #include "engine/secure_values.h"
 #include "engine/site_silo.h"
 #include "engine/site_words.h"
@@ -76,7 +77,7 @@ Json SiteSilo::answer_in_sum(const sites::Message& order) {
                                    names_in_list(order.body.at("dropped")))}};
 }
 
-std::string SiteSilo::mask(const sites::RoundOffer& offer) {
+std::string SiteSilo::mask(const sites::RoundOffer& offer, Json& told) {
   const bool known = secure_ && offer.rules.value("label", Json()) == secure_->label();
   if (!known) {
     log_.warn("round {}: an offer for a secure sum in which this silo has no part", offer.round);
@@ -89,35 +90,45 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
                 offer.round);
   masked_ = use;
   sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
+  const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
   const ParameterSet& parameters = *training_->parts().parameters;
-  const SharedFile file({.path = at(kChangeFile), .who = "the change"},
+  const SharedFile file({.path = at(kChangeFile),
+                         .who = "the change",
+                         .way = compression_of(*recipe_->federated)},
                         parameters, model_);
-  double factor = factor_in_sum(*recipe_, answer_from(kept_->told).report);
+  const auto values_at = [&](std::size_t place) {
+    return parameters[model_.shared()[place].index].numel();
+  };
+  SumTerm term{answer_from(kept_->told).report};
   if (recipe_->federated->aggregator.type == "norm_bound") {
     double squares = 0;
     for (std::size_t place = 0; place < model_.shared().size(); ++place)
-      for_pieces(file, place, parameters[model_.shared()[place].index].numel(),
-                 [&](std::uint64_t, std::span<double> values) {
-                   for (const double value : values) squares += value * value;
-                 });
-    factor *= std::min(1.0, recipe_->federated->aggregator.bound / std::sqrt(squares));
+      for_pieces(file, place, values_at(place), [&](std::uint64_t, std::span<double> values) {
+        for (const double value : values) squares += value * value;
+      });
+    term.scale = scale_in_sum(*recipe_, squares);
   }
-  const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
-  const aggregate::SumFormat format = format_of_sum(silos.size());
+  const RoundSum sum(*recipe_, model_, silos.size());
   SharedValues masked;
   for (std::size_t place = 0; place < model_.shared().size(); ++place) {
     std::vector<std::uint8_t>& packed = masked.packed.emplace_back();
-    const std::int64_t count = parameters[model_.shared()[place].index].numel();
-    packed.reserve(4 * static_cast<std::size_t>(count));
-    for_pieces(file, place, count, [&](std::uint64_t first, std::span<double> values) {
-      turn_.alive();
-      for (double& value : values) value *= factor;
-      std::vector<std::uint64_t> words = aggregate::quantised(format, values);
-      secure_->mask(format, silos, place, words, first);
-      const std::vector<std::uint8_t> bytes = bytes_of_words(words);
-      packed.insert(packed.end(), bytes.begin(), bytes.end());
-    });
+    RoundSum::Piece piece{.place = place};
+    for (; piece.vector < sums_of(*recipe_); ++piece.vector) {
+      for_pieces(file, place, values_at(place), [&](std::uint64_t first, std::span<double> values) {
+        turn_.alive();
+        piece.first = static_cast<std::int64_t>(first);
+        std::vector<std::uint64_t> words = sum.words(term, piece, values);
+        secure_->mask(sum.format(), silos, sum.nonce_of(piece), words, first);
+        const std::vector<std::uint8_t> bytes = bytes_of_words(words);
+        packed.insert(packed.end(), bytes.begin(), bytes.end());
+      });
+    }
   }
+  RoundSum::Counts counts = sum.counts(term.report);
+  std::size_t layer = 0;
+  for (auto& [name, words] : counts)
+    secure_->mask(sum.format(), silos, sum.nonce_of_counts(layer++), words);
+  told["routed_tokens"] = counts;
   const std::string path = at("exchange/masked.safetensors");
   write_shared_file(path, RankContext::single(), parameters, model_, masked, {}, Sync::kLater);
   return path;

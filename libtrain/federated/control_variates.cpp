@@ -7,8 +7,23 @@
 
 #include "core/error.h"
 #include "federated/doubles.h"
+#include "store/hub_names.h"
 
 namespace moesaic {
+namespace {
+
+/// `into` becomes the values of the server's control of `name` from number `first` on.
+void take_control(const aggregate::ServerState& server, const std::string& name, std::size_t first,
+                  std::span<double> into) {
+  const auto found = server.find("control/" + name);
+  if (found == server.end()) return std::fill(into.begin(), into.end(), 0.0);
+  MOESAIC_ASSERT(first + into.size() <= found->second.size());
+  std::copy_n(found->second.begin() + static_cast<std::ptrdiff_t>(first), into.size(),
+              into.begin());
+}
+
+}  // namespace
+
 ControlVariates::ControlVariates(const ParameterSet& parameters, const RoundModel& model)
     : place_of_(parameters.size()) {
   for (const RoundModel::Entry& entry : model.shared()) {
@@ -50,19 +65,19 @@ StateDict ControlVariates::state() const {
 
 void ControlVariates::begin_round(const aggregate::ServerState& server) {
   for (const Of& of : of_) {
-    const auto found = server.find("control/" + of.parameter->name);
-    if (found == server.end()) {
-      at::Tensor(of.server).zero_();
+    const Parameter& parameter = *of.parameter;
+    const std::span<double> here = doubles_of(of.server);
+    const bool rows = !parameter.shape.empty() && of.server.size(0) > 0;
+    const std::size_t row = rows ? here.size() / static_cast<std::size_t>(of.server.size(0)) : 0;
+    const auto offset = static_cast<std::size_t>(parameter.offset);
+    if (!rows || parameter.scope != Scope::kExpert ||
+        !server.contains("control/" + hub_name(parameter.name, parameter.offset))) {
+      take_control(server, parameter.name, offset * row, here);
       continue;
     }
-    const std::size_t row = of.parameter->shape.empty() || of.server.size(0) == 0
-                                ? 0
-                                : static_cast<std::size_t>(of.server.numel() / of.server.size(0));
-    const std::size_t first = static_cast<std::size_t>(of.parameter->offset) * row;
-    const std::span<double> here = doubles_of(of.server);
-    MOESAIC_ASSERT(first + here.size() <= found->second.size());
-    std::copy_n(found->second.begin() + static_cast<std::ptrdiff_t>(first), here.size(),
-                here.begin());
+    for (std::int64_t e = 0; e < of.server.size(0); ++e)
+      take_control(server, hub_name(parameter.name, parameter.offset + e), 0,
+                   here.subspan(static_cast<std::size_t>(e) * row, row));
   }
 }
 

@@ -26,7 +26,8 @@ class ControlVariates : public GradientTransform {
   /// c_i, under "control/<parameter>".
   StateDict state() const override;
 
-  /// c of the server as the aggregator keeps it; before the first round there is none, which is 0.
+  /// c of the server as the aggregator keeps it, of experts whole or each by its own name; before
+  /// the first round there is none, which is 0.
   void begin_round(const aggregate::ServerState& server);
   /// c_i becomes the mean gradient of the round: `change` is that of RoundModel, `rate_sum` the sum
   /// of the learning rates of its steps. Nothing where that is 0.

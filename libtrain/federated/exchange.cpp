@@ -60,7 +60,8 @@ void Exchange::visit_shard(Block block, const RoundModel::Entry& entry, bool by_
       block.count = std::min(most, begin + of_expert - block.first);
       const std::int64_t before = named ? begin : -block.shard * values;
       block.first_of_name = static_cast<std::size_t>(block.first - before);
-      const std::vector<at::Tensor> rows = gather(block);
+      std::vector<at::Tensor> rows = gather(block);
+      if (meeting_) rows = meeting_(block.place, block.shard * values + block.first, rows);
       std::vector<std::span<const double>> spans;
       for (const at::Tensor& row : rows) spans.emplace_back(doubles_of(row));
       use(block, spans);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "aggregate/aggregator.h"
@@ -27,13 +28,19 @@ struct HeldChange {
 
 class Exchange {
  public:
-  /// `world`: all ranks of the job, with expert groups of the same size as the silos' own.
-  /// `changes` in the order of the aggregator's reports; both must outlive it.
-  Exchange(const RankContext& world, const std::vector<HeldChange>& changes)
-      : world_(world), changes_(changes) {}
+  /// Where the aggregator gets other rows than the silos' own: what becomes of these, whose first
+  /// value is number `first` of the whole parameter at `place`. The same on all ranks.
+  using Meeting = std::function<std::vector<at::Tensor>(std::size_t place, std::int64_t first,
+                                                        const std::vector<at::Tensor>& rows)>;
 
-  /// The aggregator's begin_round() was called. Adds what it makes of the changes to `model`.
-  /// Error(kData) on all ranks when a change cannot be taken. Collective over world.
+  /// `world`: all ranks of the job, with expert groups of the same size as the silos' own.
+  /// `changes` in the order of the aggregator's reports, or of those of the meeting; both must
+  /// outlive it.
+  Exchange(const RankContext& world, const std::vector<HeldChange>& changes, Meeting meeting = {})
+      : world_(world), changes_(changes), meeting_(std::move(meeting)) {}
+
+  /// The aggregator's begin_round() or begin_sum() was called. Adds what it makes of the changes to
+  /// `model`. Error(kData) on all ranks when a change cannot be taken. Collective over world.
   void apply(aggregate::Aggregator& aggregator, RoundModel& model) const;
 
  private:
@@ -70,6 +77,7 @@ class Exchange {
 
   const RankContext& world_;
   const std::vector<HeldChange>& changes_;
+  Meeting meeting_;
 };
 
 }  // namespace moesaic

@@ -123,17 +123,17 @@ SharedFile::SharedFile(const Options& options, const ParameterSet& parameters,
 }
 
 void SharedFile::check(const SafetensorsTensor& tensor, const Parameter& parameter) const {
-  const bool packed = options_.masked || options_.way.type != "none";
+  const bool packed = options_.words > 0 || options_.way.type != "none";
   const char* const type = tensor.dtype->name;
   if (packed) {
     // No way of packing takes more than 16 bytes a value and a few for each block.
     const auto most = 64 + 16 * static_cast<std::uint64_t>(parameter.numel());
     if (std::string_view(type) != "U8" || tensor.shape.size() != 1)
       fail(format("has {} as {} and not as packed bytes", tensor.name, type));
-    const std::uint64_t words = 4 * static_cast<std::uint64_t>(parameter.numel());
-    if (options_.masked ? tensor.end - tensor.begin != words : tensor.end - tensor.begin > most)
-      fail(format("has {} bytes for {} of {} values", tensor.end - tensor.begin, tensor.name,
-                  parameter.numel()));
+    const std::uint64_t words = 4 * options_.words * static_cast<std::uint64_t>(parameter.numel());
+    const std::uint64_t bytes = tensor.end - tensor.begin;
+    if (options_.words > 0 ? bytes != words : bytes > most)
+      fail(format("has {} bytes for {} of {} values", bytes, tensor.name, parameter.numel()));
     return;
   }
   if (tensor.shape != parameter.shape)

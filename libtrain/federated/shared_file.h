@@ -42,7 +42,8 @@ class SharedFile {
     std::string path;
     std::string who;  // whose it is, in messages: "silo a: its change"
     aggregate::Compression way = {};
-    bool masked = false;    // words of 32 bits, of a secure sum, which only packed() gives
+    /// Words of 32 bits for each value, of a secure sum, which only packed() gives; 0 = values.
+    std::size_t words = 0;
     bool is_model = false;  // of a round, with its base; else a change
   };
 
@@ -55,7 +56,7 @@ class SharedFile {
   /// whole parameter at `place`; converted to its type. Local.
   void read(std::size_t place, std::int64_t first, const at::Tensor& into) const;
 
-  /// The bytes of a parameter that is masked. Local.
+  /// The words of a parameter, of a secure sum. Local.
   std::string_view packed(std::size_t place) const { return file_.bytes(tensor_of(place)); }
 
   /// Error(kData) naming the first parameter with a value that is not finite. Reads all. Local.

@@ -65,7 +65,7 @@ struct ForwardContext {
 
   /// Whether the gradient of `parameter` is wanted; if so, an operation that uses it begins.
   bool open(const Parameter& parameter) const {
-    const bool wanted = sink != nullptr && parameter.trainable;
+    const bool wanted = sink != nullptr && sink->wants(parameter);
     if (wanted) sink->open(parameter);
     return wanted;
   }

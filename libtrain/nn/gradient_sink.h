@@ -4,7 +4,7 @@
 //
 // A step has rounds. In each, forward opens a parameter once for each operation that uses it, and
 // backward hands over that operation's uses, in any number of pieces, and closes it. Frozen
-// parameters are never opened.
+// parameters are not opened unless the sink asks for them.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -60,6 +60,8 @@ class GradientSink {
  public:
   virtual ~GradientSink() = default;
   virtual void begin(const Round& /*round*/) {}
+  /// Whether it is to be opened. Of frozen ones a sink may ask for those of linear maps.
+  virtual bool wants(const Parameter& parameter) const { return parameter.trainable; }
   /// Forward: an operation uses `parameter`.
   virtual void open(const Parameter& parameter) = 0;
   /// Backward: a piece of an operation that was opened.
@@ -82,6 +84,7 @@ class PassingSink : public GradientSink {
   explicit PassingSink(GradientSink& next) : next_(next) {}
 
   void begin(const Round& round) override { next_.begin(round); }
+  bool wants(const Parameter& parameter) const override { return next_.wants(parameter); }
   void open(const Parameter& parameter) override { next_.open(parameter); }
   void add(const ParameterUse& use) override { next_.add(use); }
   void close(const Parameter& parameter, const HandOverAgain& again) override {

@@ -58,6 +58,38 @@ TEST_F(ContinualKeys, TakeDistillationOfTasksWhoseOutputsAreMasked) {
   EXPECT_NE(text.find("continual.mask_classes: needs a classifier"), std::string::npos) << text;
 }
 
+// What can only be checked with a model that adapters stand beside.
+std::string problems_of(const Recipe& recipe) {
+  ProblemList problems;
+  check_continual(recipe, {}, {}, problems);
+  std::string text;
+  for (const Problem& problem : problems.sorted())
+    text += problem.key + ": " + problem.message + "\n";
+  return text;
+}
+
+TEST(ContinualTasks, GoWithAdaptersAndExpertsThatMove) {
+  Recipe recipe;
+  recipe.continual.emplace().tasks.resize(2);
+  for (const char* method : {"lwf", "si", "ewc"}) {
+    recipe.continual->method = method;
+    recipe.moe.placement = "balanced";
+    recipe.adapt.emplace().lora.emplace();
+    EXPECT_EQ(problems_of(recipe), "") << method;
+  }
+}
+
+TEST(ContinualTasks, RefuseAPathOfGradientsThatPrivacyDoesNotSee) {
+  Recipe recipe;
+  recipe.continual.emplace().tasks.resize(2);
+  recipe.continual->method = "si";
+  recipe.privacy.emplace();
+  EXPECT_EQ(problems_of(recipe), "");
+  recipe.adapt.emplace().lora.emplace();
+  EXPECT_NE(problems_of(recipe).find("si with adapt.lora does not go with privacy"),
+            std::string::npos);
+}
+
 TEST_F(ContinualKeys, RefusesWhatDoesNotFit) {
   expect("{method: ewc, lambda: -1}", "continual.lambda: ");
   expect("{method: l2, importance: [none.h5]}", "continual.importance: needs model.from");

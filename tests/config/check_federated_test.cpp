@@ -67,8 +67,21 @@ TEST(CheckFederated, SecureSumsHideWhatRobustRulesCompare) {
   recipe.federated->secure_aggregation = SecureAggregationOptions{.threshold = 4};
   expect(recipe, "is 4; a round has 3 silos");
   recipe.federated->secure_aggregation = SecureAggregationOptions{.threshold = 2};
+  recipe.federated->local_epochs = 1;
+  expect(recipe, "with local_epochs needs aggregator.weights uniform");
+  recipe.federated->aggregator = {.weights = "uniform", .experts = "routed_tokens"};
+  expect(recipe, "with local_epochs needs aggregator.experts uniform");
+}
+
+TEST(CheckFederated, SecureSumsGoWithWhatIsOfEachSiloAlone) {
+  Recipe recipe = federation(3);
+  recipe.federated->secure_aggregation = SecureAggregationOptions{.threshold = 2};
   recipe.federated->compression = TopKOptions{};
-  expect(recipe, "does not go with compression");
+  recipe.federated->aggregator.experts = "routed_tokens";
+  EXPECT_EQ(problems_of(recipe), "");
+  recipe.federated->aggregator = {.type = "scaffold"};
+  recipe.optimizer = {.type = "sgd"};
+  EXPECT_EQ(problems_of(recipe), "");
 }
 
 TEST(CheckFederated, RefusesWhatDoesNotGoTogether) {

@@ -92,7 +92,7 @@ TEST(SiloRecipe, CountsPassesInPlaceOfSteps) {
   EXPECT_FALSE(silo.train.max_steps.has_value());
 }
 
-TEST(RequireInOneJob, RefusesWhatHidesSilos) {
+TEST(RequireInOneJob, RefusesWhatIsNotDone) {
   Recipe recipe;
   FederatedOptions& federated = recipe.federated.emplace();
   EXPECT_NO_THROW(require_in_one_job(recipe));
@@ -104,6 +104,8 @@ TEST(RequireInOneJob, RefusesWhatHidesSilos) {
     EXPECT_NO_THROW(require_in_one_job(recipe)) << lora;
   }
   federated.secure_aggregation = SecureAggregationOptions{};
+  EXPECT_NO_THROW(require_in_one_job(recipe));
+  federated.privacy.emplace();
   EXPECT_THROW(require_in_one_job(recipe), Error);
 }
 

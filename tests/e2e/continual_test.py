@@ -2,6 +2,7 @@
 the same on every layout, resumed to the bit, and what does not fit refused before the first step."""
 import json
 import random
+import shutil
 import unittest
 
 from moesaic import RunTest
@@ -133,16 +134,48 @@ class ContinualTest(RunTest):
         self.assertIn("validation data", self.train(*STEPS, overlapping, run="wrong", expect=3).stderr)
 
     def test_tasks_are_kept_one_after_the_other(self):
-        old, new = (str(self.folder / f"text/{name}.txt") for name in ("train-a", "new"))
-        tasks = [{"name": name, "train": [{"path": path}], "valid": [{"path": path}], "max_steps": 4}
-                 for name, path in (("old", old), ("new", new))]
-        absent = ("data.train=null", "data.valid=null", "train.max_steps=null")
         for method in ("ewc", "online_ewc", "l2", "si", "mas", "lwf"):
-            block = "continual=" + json.dumps({"method": method, "lambda": 10, "tasks": tasks, "fisher": {"examples": 8}})
-            self.train(*STEPS[1:], *absent, block, run=method)
+            self.train(*self.two_tasks(method=method, **{"lambda": 10}), run=method)
             losses = self.losses(method, f"loss_{method}")
             self.assertEqual(len(losses), 8)
             self.assertGreater(losses[-1], 0, method)
+
+    def two_tasks(self, **keys):
+        old, new = (str(self.folder / f"text/{name}.txt") for name in ("train-a", "new"))
+        tasks = [{"name": name, "train": [{"path": path}], "valid": [{"path": path}], "max_steps": 4}
+                 for name, path in (("old", old), ("new", new))]
+        return (*STEPS[1:], "data.train=null", "data.valid=null", "train.max_steps=null",
+                "continual=" + json.dumps({"tasks": tasks, "fisher": {"examples": 8}, **keys}))
+
+    def test_tasks_with_experts_that_move_are_those_with_experts_in_order(self):
+        lora = ("adapt={lora: {r: 4}}",)
+        for method, more in (("lwf", ()), ("lwf", ("train.precision=bfloat16",)), ("ewc", lora), ("si", lora)):
+            arguments = (*self.two_tasks(method=method, **{"lambda": 10}), "checkpoint.every_steps=1", *more)
+            for placement in ("in_order", "balanced"):
+                self.train(*arguments, f"moe.placement={placement}", "--overwrite", run=placement, ranks=2, expert=2)
+            moved = json.loads((self.folder / "balanced/checkpoints/latest/manifest.json").read_text())["training"]["placement"]
+            self.assertNotEqual(moved, [sorted(slots) for slots in moved])
+            losses = self.losses("in_order", f"loss_{method}")
+            self.assertGreater(losses[-1], 0)
+            close = 0.02 if "train.precision=bfloat16" in more else 1e-9
+            self.assertLess(self.worst(losses, self.losses("balanced", f"loss_{method}")), close, (method, more))
+
+    def test_the_path_of_adapters_is_the_same_on_every_layout_and_goes_on_to_the_bit(self):
+        arguments = (*self.two_tasks(method="si", **{"lambda": 10}), "adapt={lora: {r: 4, modules_to_save: [lm_head]}}",
+                     "checkpoint.every_steps=2", "checkpoint.keep=9")
+        self.train(*arguments, run="one")
+        losses = self.losses("one", "loss_si")
+        self.assertEqual(losses[:4], [0] * 4)
+        self.assertGreater(losses[-1], 0)
+        for run, more in (("grid", ()), ("shared", ("parallel.shard_optimizer=true",))):
+            self.train(*arguments, *more, run=run, ranks=4, expert=2)
+            self.assertLess(self.worst(losses, self.losses(run, "loss_si")), 1e-9)
+            self.assertLess(self.weight_difference("one", run), 1e-9)
+        self.train(*arguments, run="parts")
+        for step in (4, 6, 8):  # it goes on in the middle of the first task
+            shutil.rmtree(self.folder / f"parts/checkpoints/step-{step:08d}")
+        self.train(*arguments, "--resume", "auto", run="parts")
+        self.assertEqual(self.digests("parts"), self.digests("one"))
 
     def test_a_lambda_that_is_too_large_is_named(self):
         result = self.train(*STEPS, "optimizer={type: sgd, learning_rate: 0.1}", "train.clip_norm=0", "train.max_steps=60",

@@ -50,11 +50,19 @@ class FederateSites(SitesTest):
         rounds = sorted(path.name for path in (self.folder / "sites/rounds").glob("*.safetensors"))
         self.assertEqual(rounds, [f"round-{i:06}.safetensors" for i in (1, 2, 3)])
 
-    def test_a_secure_sum_gives_the_mean_of_one_job(self):
-        self.train(run="one", ranks=2)
-        self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/secure",
-                     "federated.secure_aggregation={threshold: 2}")
-        self.assertLess(self.weight_difference("one", "secure"), 1e-6)
+    def test_a_secure_sum_gives_the_bits_of_one_job_and_the_mean_of_what_is_seen(self):
+        secure = "federated.secure_aggregation={threshold: 2}"
+        scaffold = ("federated.aggregator.type=scaffold", "optimizer.type=sgd")
+        for name, keys, close in (("experts", ("federated.aggregator.experts=routed_tokens",), 1e-4),
+                                  ("scaffold", scaffold, 1e-6), ("int8", ("federated.compression=int8",), None)):
+            one, seen = f"{name}-one", f"{name}-seen"
+            self.train(secure, *keys, run=one, ranks=2)
+            self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/{name}", secure, *keys)
+            self.assertEqual(self.digests(name), self.digests(one))
+            self.train(*keys, run=seen, ranks=2)
+            self.assertNotEqual(self.digests(one), self.digests(seen))
+            if close:  # a value that is compressed may be rounded to another side
+                self.assertLess(self.weight_difference(one, seen), close, name)
 
     def test_a_coordinator_that_was_killed_goes_on_to_the_same_model(self):
         self.keys()

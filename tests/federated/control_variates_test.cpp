@@ -95,6 +95,34 @@ TEST(ControlVariates, MakeTheRoundsOfThePaper) {
   }
 }
 
+// Experts 2 and 3 of four are here; the server has them whole, or each by its name.
+TEST(ControlVariates, FindTheServersControlOfEachExpert) {
+  const std::string name = "layers.0.mlp.experts.up_proj.weight";
+  std::vector<Parameter> set;
+  set.push_back(test::expert_of(name, at::full({2, 3}, 0.0, at::kDouble), 2, 4));
+  const ParameterSet parameters(std::move(set));
+  RoundModel model;
+  model.take(parameters, all_shared());
+  aggregate::ServerState whole, by_expert;
+  for (int expert = 0; expert < 4; ++expert) {
+    std::vector<double> values;
+    for (int i = 0; i < 3; ++i) values.push_back(10 * expert + i);
+    auto& all = whole["control/" + name];
+    all.insert(all.end(), values.begin(), values.end());
+    by_expert[format("control/layers.0.mlp.experts.{}.up_proj.weight", expert)] = values;
+  }
+  for (const aggregate::ServerState& server : {whole, by_expert}) {
+    ControlVariates variates(parameters, model);
+    variates.begin_round(server);
+    Gradients gradients{{{parameters[0], at::full({2, 3}, 1.0, at::kDouble)}}};
+    MetricsRow row;
+    variates.apply(RankContext::single(), {}, gradients, row);
+    for (int e = 0; e < 2; ++e)
+      for (int i = 0; i < 3; ++i)
+        EXPECT_EQ(gradients.entries[0].gradient[e][i].item<double>(), 1 + 10 * (e + 2) + i);
+  }
+}
+
 TEST(ControlVariates, RefuseALearningRateOfItsOwn) {
   std::vector<Parameter> set;
   set.push_back(test::parameter_of("w", number(0)));

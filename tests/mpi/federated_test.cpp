@@ -19,7 +19,8 @@ std::vector<at::Tensor> whole_model(const test::Federation& run, const RankConte
 }
 
 void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tolerance,
-                           const std::string& type = "fedavg", const std::string& lora = "") {
+                           const std::string& type = "fedavg", const std::string& lora = "",
+                           bool secure = false) {
   const RankContext context = RankContext::make(
       test::world(), Plan{.world = test::session().size(), .expert = expert}, Log());
   const test::SharedFolder folder(context.world);
@@ -30,6 +31,10 @@ void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tol
   recipe.federated->local_steps = 3;
   recipe.federated->aggregator.type = type;
   if (!lora.empty()) test::add_adapters(lora, recipe);
+  if (secure) {
+    recipe.federated->secure_aggregation = SecureAggregationOptions{2};
+    if (type != "scaffold") recipe.federated->aggregator.experts = "routed_tokens";
+  }
   const test::Federation together(recipe, context);
   recipe.parallel.expert = 1;
   for (SiloOptions& silo : recipe.federated->silos) silo.ranks = 1;
@@ -57,6 +62,8 @@ TEST(FederatedOnRanks, SilosOfOneRankGiveTheSameBits) {
     expect_as_on_one_rank(2 * ranks, 1, 1, 0, type);
   }
   expect_as_on_one_rank(2 * ranks, 1, 1, 0, "fedavg", "residual");
+  for (const char* type : {"fedavg", "scaffold", "norm_bound"})
+    expect_as_on_one_rank(2 * ranks, 1, 1, 0, type, "", /*secure=*/true);
 }
 
 TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
@@ -67,6 +74,9 @@ TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
     expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "norm_bound");
     for (const char* lora : {"stacking", "residual"})
       expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "fedavg", lora);
+    // Values may be rounded to another step of the sum, and are divided by an expert's tokens.
+    for (const char* type : {"fedavg", "norm_bound"})
+      expect_as_on_one_rank(ranks / 2, 2, expert, 1e-5, type, "", /*secure=*/true);
   }
 }
 

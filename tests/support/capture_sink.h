@@ -1,6 +1,7 @@
 // A sink that keeps gradients by parameter index, and a context for operations outside a trainer.
 #pragma once
 
+#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <deque>
@@ -33,7 +34,11 @@ class CaptureSink : public GradientSink {
  private:
   at::Tensor& gradient_of(const Parameter& parameter) {
     at::Tensor& gradient = gradients[parameter.index];
-    if (!gradient.defined()) gradient = at::zeros_like(parameter.tensor);
+    if (gradient.defined()) return gradient;
+    // A weight in codes has no values of its own to be like.
+    gradient = parameter.quantised.defined()
+                   ? at::zeros(parameter.tensor.sizes(), parameter.tensor.scalar_type())
+                   : at::zeros_like(parameter.tensor);
     return gradient;
   }
 };

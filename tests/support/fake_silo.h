@@ -16,6 +16,7 @@
 #include "config/silos.h"
 #include "engine/assemble.h"
 #include "engine/global_model.h"
+#include "engine/round_sum.h"
 #include "engine/secure_values.h"
 #include "engine/silo_training.h"
 #include "engine/site_words.h"
@@ -52,7 +53,7 @@ class FakeSilo {
     file.give_to(model_);
     StopSignal stop;
     SiloTraining::Round round = training_->train(offer.round, file.controls(), stop);
-    report_ = round.report;
+    term_ = {round.report, scale_in_sum(recipe_, context_, model_, round.change)};
     training_->save(offer.round);
     write_shared_file(path, context_, *training_->parts().parameters, model_,
                       {std::move(round.change), std::move(round.packed)});
@@ -79,25 +80,35 @@ class FakeSilo {
     }
     return {.kind = order.kind, .round = order.round, .body = body};
   }
-  /// The file of a change becomes one of masked words.
-  void mask(const sites::RoundOffer& offer, const std::string& path) {
+  /// The file of a change becomes one of masked words, and so do the counts that are told.
+  void mask(const sites::RoundOffer& offer, const std::string& path, Json& told) {
     sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
     const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
     const ParameterSet& parameters = *training_->parts().parameters;
-    const aggregate::SumFormat format = format_of_sum(silos.size());
+    const RoundSum sum(recipe_, model_, silos.size());
     SharedValues masked;
     {
-      const SharedFile file({.path = path, .who = "change"}, parameters, model_);
+      const auto way = compression_of(*recipe_.federated);
+      const SharedFile file({.path = path, .who = "change", .way = way}, parameters, model_);
       for (std::size_t place = 0; place < model_.shared().size(); ++place) {
         const at::Tensor values =
             at::zeros({parameters[model_.shared()[place].index].numel()}, at::kDouble);
         file.read(place, 0, values);
-        values.mul_(factor_in_sum(recipe_, report_));
-        std::vector<std::uint64_t> words = aggregate::quantised(format, doubles_of(values));
-        sum_->mask(format, silos, place, words);
-        masked.packed.push_back(bytes_of_words(words));
+        std::vector<std::uint8_t>& packed = masked.packed.emplace_back();
+        for (std::size_t vector = 0; vector < sums_of(recipe_); ++vector) {
+          const RoundSum::Piece piece{vector, place};
+          std::vector<std::uint64_t> words = sum.words(term_, piece, doubles_of(values));
+          sum_->mask(sum.format(), silos, sum.nonce_of(piece), words);
+          const std::vector<std::uint8_t> bytes = bytes_of_words(words);
+          packed.insert(packed.end(), bytes.begin(), bytes.end());
+        }
       }
     }
+    RoundSum::Counts counts = sum.counts(term_.report);
+    std::size_t layer = 0;
+    for (auto& [name, words] : counts)
+      sum_->mask(sum.format(), silos, sum.nonce_of_counts(layer++), words);
+    told["routed_tokens"] = counts;
     write_shared_file(path, context_, parameters, model_, masked);
   }
 
@@ -106,7 +117,7 @@ class FakeSilo {
   const RankContext& context_;
   RoundModel model_;
   std::unique_ptr<SiloTraining> training_;
-  aggregate::SiloReport report_;  // of the last round
+  SumTerm term_;  // of the last round
   std::optional<aggregate::SecureSilo> sum_;
   std::map<std::string, std::string> sealed_;  // for it, by sender
 };

@@ -93,7 +93,7 @@ class FakeSilos : public SilosDoor {
     const std::string path = format("{}/{}-{}.safetensors", folder_, silo, ++files_);
     Sent sent{silo, find(silo).train(offer, published_.at(offer.model.digest), path), path};
     if (offer.rules.contains("label")) {
-      find(silo).mask(offer, path);
+      find(silo).mask(offer, path, sent.message.body["notes"]);
       sent.message.body["notes"]["label"] = offer.rules.at("label");
       sent.message.blob = sites::blob_of(path);
     }
