@@ -94,19 +94,29 @@ void Ledger::charge(const Event& event) {
   const FileLock lock = ledger_lock(options_.path);
   catch_up();
   if (chain_.is_torn()) append(chain_.healing(event));
-  if (check_ && !check_->allows(chain_.events(), event)) {
-    const Budget& budget = *options_.terms.budget;
-    Events after = chain_.events();
-    add_event(after, event);
-    throw Error(ErrorKind::kBudget,
-                format("the privacy budget of {} is spent: {} steps cost epsilon {:.6g}, the next "
-                       "one would make it {:.6g} of {} at delta {}",
-                       options_.path, total_steps(chain_.events()), epsilon(budget.delta),
-                       epsilon_of(after, budget.delta, options_.accountant).value, budget.epsilon,
-                       budget.delta),
-                "these data may not be used further under this budget");
-  }
+  check_budget(event);
   append(chain_.line(event));
+}
+
+void Ledger::require_room(const Event& event) {
+  const FileLock lock = ledger_lock(options_.path);
+  catch_up();
+  check_budget(event);
+}
+
+void Ledger::check_budget(const Event& event) {
+  if (!check_ || check_->allows(chain_.events(), event)) return;
+  const Budget& budget = *options_.terms.budget;
+  Events after = chain_.events();
+  add_event(after, event);
+  throw Error(ErrorKind::kBudget,
+              format("the privacy budget of {} is spent: {} {} cost epsilon {:.6g}, the next one "
+                     "would make it {:.6g} of {} at delta {}",
+                     options_.path, total_steps(chain_.events()),
+                     options_.terms.unit == "silo" ? "rounds" : "steps", epsilon(budget.delta),
+                     epsilon_of(after, budget.delta, options_.accountant).value, budget.epsilon,
+                     budget.delta),
+              "these data may not be used further under this budget");
 }
 
 double Ledger::epsilon(double delta) const {

@@ -118,8 +118,8 @@ void Aggregator::begin_round(std::vector<SiloReport> reports, std::size_t refuse
 
 bool Aggregator::looks_first() const {
   const std::string& type = options_.type;
-  return private_ || type == "krum" || type == "multi_krum" || type == "bulyan" ||
-         type == "norm_bound";
+  if (private_) return !private_->in_silos;
+  return type == "krum" || type == "multi_krum" || type == "bulyan" || type == "norm_bound";
 }
 
 void Aggregator::look(const std::string& name, Rows rows) {
@@ -209,7 +209,7 @@ void Aggregator::add_privately(const std::string& name, std::size_t first, Rows 
                                std::span<double> out) const {
   std::fill(out.begin(), out.end(), 0.0);
   for (std::size_t k = 0; k < rows.size(); ++k) add_scaled(rows[k], scales_[k], out);
-  if (private_->noise_multiplier > 0) {
+  if (private_->noise_multiplier > 0 && !private_->in_silos) {
     MOESAIC_ASSERT(noise_.has_value());
     add_noise(*noise_, private_->deviation(), name, first, out);
   }

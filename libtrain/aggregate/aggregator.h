@@ -64,7 +64,7 @@ class Aggregator {
   const std::vector<SiloReport>& reports() const { return reports_; }
 
   /// Whether all blocks must be looked at before the first step: krum, multi_krum, bulyan,
-  /// norm_bound, and a private sum.
+  /// norm_bound, and a private sum that is bounded here.
   bool looks_first() const;
   /// One block of parameter `name`; the blocks of a parameter in their order.
   void look(const std::string& name, Rows rows);

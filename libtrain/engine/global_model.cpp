@@ -37,19 +37,29 @@ GlobalModel::GlobalModel(const Recipe& recipe, const RankContext& context)
     : recipe_(recipe),
       context_(context),
       parts_(assemble_model(recipe, architecture_of(recipe), context)),
-      aggregator_(recipe.federated->aggregator, recipe.federated->silos.size()),
+      aggregator_(make_aggregator(recipe)),
       store_({recipe.run_dir + "/checkpoints", recipe.checkpoint.keep, recipe.checkpoint.dtype}),
       weights_digest_(starting_digest(recipe, parts_, context)),
       tokenizer_digest_(digest_of_tokenizer(parts_)) {
+  if (recipe.federated->privacy) privacy_.emplace(recipe, context);
   make_folder(rounds_folder(recipe.run_dir));
   make_folder(exchange_folder(recipe.run_dir));
   if (const auto info = store_.newest(context)) {
     state_ = load_federation(recipe, context, *info, parts_, aggregator_.state());
+    if (privacy_) privacy_->restore(info->manifest.value("training", Json::object()));
     context.log.info("resumed from {} after round {}", info->path, state_.round);
   }
   model_.take(*parts_.parameters, kinds_of(recipe, *parts_.parameters));
   MOESAIC_CHECK(!model_.shared().empty(), ErrorKind::kRecipe,
                 "federated.aggregator.private leaves nothing that the silos share");
+}
+
+void GlobalModel::require_round() {
+  if (privacy_) privacy_->require_round();
+}
+
+void GlobalModel::report(MetricsRow& row) const {
+  if (privacy_) privacy_->report(row);
 }
 
 std::uint64_t GlobalModel::most_change_bytes() const {
@@ -104,7 +114,7 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t re
   finish(std::move(reports), std::move(held), changes, refused);
 }
 
-// To the aggregator the mean is the change of one silo.
+// To the aggregator the mean is the change of one silo. A private sum it divides itself.
 void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
                               const aggregate::SumFormat& format, const Unmask& unmask) {
   const bool by_length = recipe_.federated->aggregator.type == "fednova";
@@ -132,7 +142,7 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
       const std::vector<double> values = aggregate::dequantised(format, sum);
       std::copy(values.begin(), values.end(), out.begin() + static_cast<std::ptrdiff_t>(first));
     }
-    mean.back().div_(parts);
+    if (!privacy_) mean.back().div_(parts);
     if (by_length) mean.back().mul_(lengths / parts);
   }
   finish({{.silo = "sum", .examples = 1, .tokens = 1, .steps = 1, .rate_sum = 1}}, std::move(held),
@@ -143,6 +153,7 @@ void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
                          std::map<std::string, HeldChange> changes,
                          const std::vector<ArrivedChange>& arrived, std::size_t refused) {
   aggregator_.begin_round(std::move(reports), refused);
+  if (privacy_) privacy_->begin_round(state_.round + 1, arrived.size(), aggregator_);
   std::vector<HeldChange> held;
   for (const aggregate::SiloReport& report : aggregator_.reports())
     held.push_back(std::move(changes.at(report.silo)));
@@ -152,7 +163,9 @@ void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
   for (const ArrivedChange& change : arrived)
     state_.tokens += static_cast<std::int64_t>(change.told.report.tokens);
   const Stopwatch saving;
-  store_.save(context_, state_.round, content_of(recipe_, parts_, aggregator_.state(), state_));
+  CheckpointContent content = content_of(recipe_, parts_, aggregator_.state(), state_);
+  if (privacy_) privacy_->add_notes(content.training);
+  store_.save(context_, state_.round, content);
   write_file();
   saving_s_ = saving.seconds();
 }

@@ -24,8 +24,10 @@ struct SecureTry {
   std::optional<aggregate::SecureCollector> collector;
 };
 
-/// Of a sum over so many silos: 32 bits, values to +-1, in the finest steps whose sum fits.
-aggregate::SumFormat format_of_sum(std::size_t silos);
+/// Of a sum over so many silos: 32 bits, in the finest steps whose sum fits, values to +-1; where
+/// silos add noise, to what no value of theirs exceeds. Error(kRecipe) where the steps would be
+/// coarse beside that noise.
+aggregate::SumFormat format_of_sum(const Recipe& recipe, std::size_t silos);
 
 /// What a silo weighs in the sum: 1, or with weights examples or tokens its share of the most that
 /// a round can have; the mean is the sum over the sum of these.

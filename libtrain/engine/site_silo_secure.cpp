@@ -90,8 +90,7 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
   masked_ = use;
   sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
   const ParameterSet& parameters = *training_->parts().parameters;
-  const SharedFile file({.path = at(kChangeFile), .who = "the change"},
-                        parameters, model_);
+  const SharedFile file({.path = at(kChangeFile), .who = "the change"}, parameters, model_);
   double factor = factor_in_sum(*recipe_, answer_from(kept_->told).report);
   if (recipe_->federated->aggregator.type == "norm_bound") {
     double squares = 0;
@@ -103,7 +102,7 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer) {
     factor *= std::min(1.0, recipe_->federated->aggregator.bound / std::sqrt(squares));
   }
   const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
-  const aggregate::SumFormat format = format_of_sum(silos.size());
+  const aggregate::SumFormat format = format_of_sum(*recipe_, silos.size());
   SharedValues masked;
   for (std::size_t place = 0; place < model_.shared().size(); ++place) {
     std::vector<std::uint8_t>& packed = masked.packed.emplace_back();

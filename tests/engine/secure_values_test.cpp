@@ -9,7 +9,7 @@ namespace {
 
 TEST(SecureValues, AnyNumberOfSilosFitsTheRing) {
   for (const std::size_t silos : {1U, 2U, 3U, 7U, 100U, 10000U}) {
-    const aggregate::SumFormat format = format_of_sum(silos);
+    const aggregate::SumFormat format = format_of_sum(Recipe(), silos);
     EXPECT_NO_THROW(aggregate::require_room(format, silos));
     aggregate::SumFormat finer = format;
     finer.levels += 1;

@@ -84,7 +84,7 @@ class FakeSilo {
     sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
     const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
     const ParameterSet& parameters = *training_->parts().parameters;
-    const aggregate::SumFormat format = format_of_sum(silos.size());
+    const aggregate::SumFormat format = format_of_sum(recipe_, silos.size());
     SharedValues masked;
     {
       const SharedFile file({.path = path, .who = "change"}, parameters, model_);
