@@ -42,7 +42,8 @@ int Coordinator::run(StopSignal& stop) {
                       max_steps());
     return 0;
   }
-  if (model_.state().round < max_steps()) model_.require_round();  // before silos come
+  // Before silos come, where they are not needed for the last row.
+  if (!over && step() >= model_.state().round) model_.require_round();
   publish_model();
   bool going = over || gather(stop);
   if (going && step() < model_.state().round) going = finish_row(stop);

@@ -174,8 +174,9 @@ void FederatedRun::next_model(const std::vector<Answer>& answers, std::vector<Tr
   }
   for (Trained& trained : mine)
     held.at(trained.round.report.silo).tensors = std::move(trained.round.change);
+  if (privacy_) privacy_->charge(answers.size());
   aggregator_.begin_round(std::move(reports));
-  if (privacy_) privacy_->begin_round(state_.round + 1, answers.size(), aggregator_);
+  if (privacy_) privacy_->draw(state_.round + 1, aggregator_);
   std::vector<HeldChange> changes;
   for (const aggregate::SiloReport& report : aggregator_.reports())
     changes.push_back(std::move(held.at(report.silo)));

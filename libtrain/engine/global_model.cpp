@@ -104,6 +104,7 @@ void GlobalModel::require_change(const std::string& silo, const std::string& pat
 }
 
 void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t refused) {
+  if (privacy_) privacy_->charge(changes.size());
   std::vector<aggregate::SiloReport> reports;
   std::map<std::string, HeldChange> held;
   for (const ArrivedChange& change : changes) {
@@ -117,6 +118,7 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t re
 // To the aggregator the mean is the change of one silo. A private sum it divides itself.
 void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes,
                               const aggregate::SumFormat& format, const Unmask& unmask) {
+  if (privacy_) privacy_->charge(changes.size());
   const bool by_length = recipe_.federated->aggregator.type == "fednova";
   double parts = 0, lengths = 0;  // of the silos' paths, each times its part
   std::vector<std::shared_ptr<const SharedFile>> files;
@@ -153,7 +155,7 @@ void GlobalModel::finish(std::vector<aggregate::SiloReport> reports,
                          std::map<std::string, HeldChange> changes,
                          const std::vector<ArrivedChange>& arrived, std::size_t refused) {
   aggregator_.begin_round(std::move(reports), refused);
-  if (privacy_) privacy_->begin_round(state_.round + 1, arrived.size(), aggregator_);
+  if (privacy_) privacy_->draw(state_.round + 1, aggregator_);
   std::vector<HeldChange> held;
   for (const aggregate::SiloReport& report : aggregator_.reports())
     held.push_back(std::move(changes.at(report.silo)));

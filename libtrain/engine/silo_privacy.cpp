@@ -83,12 +83,13 @@ void SiloPrivacy::require_round() {
     std::rethrow_exception(refused);
 }
 
-void SiloPrivacy::begin_round(std::int64_t round, std::size_t answers,
-                              aggregate::Aggregator& aggregator) {
-  if (ledger_) {
-    if (const auto refused = ledger_->charge(world_.world, event_of(answers)))
-      std::rethrow_exception(refused);
-  }
+void SiloPrivacy::charge(std::size_t answers) {
+  if (!ledger_) return;
+  if (const auto refused = ledger_->charge(world_.world, event_of(answers)))
+    std::rethrow_exception(refused);
+}
+
+void SiloPrivacy::draw(std::int64_t round, aggregate::Aggregator& aggregator) const {
   aggregator.draw({key_, static_cast<std::uint64_t>(round)});
 }
 

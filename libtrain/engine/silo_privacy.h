@@ -32,7 +32,7 @@ SecretKey key_of_silo_noise(const Communicator& world, const ClientPrivacyOption
 class SiloPrivacy {
  public:
   /// Of a recipe with federated.privacy. `world` must outlive it. Collective over world, as all
-  /// below but add_notes().
+  /// below where nothing else is said.
   SiloPrivacy(const Recipe& recipe, const RankContext& world);
 
   /// To go on from a checkpoint with these notes. What accounting::Ledger throws.
@@ -41,14 +41,17 @@ class SiloPrivacy {
   /// Error(kBudget) where the budget does not allow one round more.
   void require_round();
 
-  /// Charges the round that `aggregator` has begun, of so many answers, before anything is made of
-  /// them, and gives it its noise. Error(kBudget) with nothing charged.
-  void begin_round(std::int64_t round, std::size_t answers, aggregate::Aggregator& aggregator);
+  /// Charges a round of so many answers, before anything is made of them. Error(kBudget) with
+  /// nothing charged.
+  void charge(std::size_t answers);
+  /// Gives the round that `aggregator` has begun its noise. Local.
+  void draw(std::int64_t round, aggregate::Aggregator& aggregator) const;
 
   /// "epsilon", of the federation's ledger: what the silos' own ledgers say is "record_epsilon"
   /// beside it; and "not_private" with noise_seed.
   void report(MetricsRow& row) const;
-  /// "federated_privacy": {"ledger": digest of its last line; "NOT PRIVATE" where it is not}.
+  /// "federated_privacy": {"ledger": digest of its last line; "NOT PRIVATE" with noise_seed}.
+  /// Local.
   void add_notes(Json& training) const;
 
  private:

@@ -133,6 +133,8 @@ void SiteSilo::show_what_leaves() const {
       log_.info("leaves    {} [{}], {} bytes", parameter.name, join(parameter.shape, ", "), bytes);
     total += bytes;
   }
+  if (silos_add_noise(*recipe_) && recipe_->federated->privacy->noise_seed)
+    log_.warn("NOT PRIVATE: federated.privacy.noise_seed tells everybody the noise");
   const char* beside = hides_numbers_of_silos(*recipe_)
                            ? ""
                            : ", and how many examples, targets and steps it was trained on, at "

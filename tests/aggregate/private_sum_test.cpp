@@ -78,6 +78,23 @@ TEST(PrivateSum, NoiseHasItsVarianceAndTheBlocksDoNotMatter) {
   EXPECT_NE(noise, private_round(sum, changes, 2)) << "each round has its own";
 }
 
+// Shares of the noise are of one sum: what is missing of it is known, and nothing is cut twice.
+TEST(PrivateSum, OfSilosThatHideThemselvesIsAddedUpAsItIs) {
+  const PrivateSum sum{.clip_norm = 0.5, .noise_multiplier = 3, .silos = 4, .in_silos = true};
+  EXPECT_DOUBLE_EQ(4 * sum.share() * sum.share(), sum.deviation() * sum.deviation());
+  EXPECT_EQ(sum.multiplier_of(4), 3);
+  EXPECT_DOUBLE_EQ(sum.multiplier_of(1), 1.5);
+  EXPECT_EQ((PrivateSum{.noise_multiplier = 3, .silos = 4}.multiplier_of(1)), 3);
+  Aggregator rule(uniform_mean(), 4, sum);
+  rule.begin_round({{.silo = "a"}, {.silo = "b"}});
+  EXPECT_FALSE(rule.looks_first());
+  const Changes changes = {{30, 40}, {2, -8}};
+  const std::vector<std::span<const double>> rows(changes.begin(), changes.end());
+  std::vector<double> out(2);
+  rule.step("w", 0, rows, out);
+  EXPECT_EQ(out, (std::vector<double>{8, 8}));
+}
+
 TEST(PrivateSum, NoRoundHasTheNoiseOfAnother) {
   Aggregator rule(uniform_mean(), 1, PrivateSum{});
   rule.begin_round({{.silo = "a"}});

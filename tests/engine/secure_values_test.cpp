@@ -17,6 +17,20 @@ TEST(SecureValues, AnyNumberOfSilosFitsTheRing) {
   }
 }
 
+// Neither cut off nor rounded so coarsely that it would show.
+TEST(SecureValues, NoiseOfSilosFitsBetweenTheSteps) {
+  Recipe recipe;
+  ClientPrivacyOptions& privacy = recipe.federated.emplace().privacy.emplace();
+  privacy = {.clip_norm = 2, .noise_multiplier = 3, .where = "silos", .silos = 4};
+  const aggregate::SumFormat format = format_of_sum(recipe, 4);
+  EXPECT_EQ(format.clip, 2 + 10 * 3);  // the share is 2 x 3 / sqrt(4)
+  EXPECT_NO_THROW(aggregate::require_room(format, 4));
+  privacy.noise_multiplier = 1e-9;
+  EXPECT_THROW(format_of_sum(recipe, 4), Error);
+  privacy.where = "coordinator";
+  EXPECT_EQ(format_of_sum(recipe, 4).clip, 1);
+}
+
 TEST(SecureValues, WordsTravelAsTheyAre) {
   const std::vector<std::uint64_t> words = {0, 1, 258, 0xffffffff};
   const std::vector<std::uint8_t> bytes = bytes_of_words(words);

@@ -19,7 +19,8 @@ std::vector<at::Tensor> whole_model(const test::Federation& run, const RankConte
 }
 
 void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tolerance,
-                           const std::string& type = "fedavg", const std::string& lora = "") {
+                           const std::string& type = "fedavg", const std::string& lora = "",
+                           const std::string& hidden = "") {
   const RankContext context = RankContext::make(
       test::world(), Plan{.world = test::session().size(), .expert = expert}, Log());
   const test::SharedFolder folder(context.world);
@@ -30,10 +31,15 @@ void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tol
   recipe.federated->local_steps = 3;
   recipe.federated->aggregator.type = type;
   if (!lora.empty()) test::add_adapters(lora, recipe);
+  if (!hidden.empty()) {
+    test::hide_silos(hidden, recipe);
+    recipe.federated->privacy->log_loss = true;
+  }
   const test::Federation together(recipe, context);
   recipe.parallel.expert = 1;
   for (SiloOptions& silo : recipe.federated->silos) silo.ranks = 1;
   recipe.run_dir = format("{}/alone-{}", folder.path(), context.rank());
+  if (auto& privacy = recipe.federated->privacy) privacy->ledger = recipe.run_dir + "/ledger";
   const test::Federation alone(recipe, RankContext::single());
   const auto found = whole_model(together, context);
   const auto entries = test::entries_of(alone.run->model());
@@ -57,6 +63,8 @@ TEST(FederatedOnRanks, SilosOfOneRankGiveTheSameBits) {
     expect_as_on_one_rank(2 * ranks, 1, 1, 0, type);
   }
   expect_as_on_one_rank(2 * ranks, 1, 1, 0, "fedavg", "residual");
+  for (const char* where : {"coordinator", "silos"})
+    expect_as_on_one_rank(2 * ranks, 1, 1, 0, "fedavg", "", where);
 }
 
 TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
@@ -67,6 +75,8 @@ TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
     expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "norm_bound");
     for (const char* lora : {"stacking", "residual"})
       expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "fedavg", lora);
+    for (const char* where : {"coordinator", "silos"})
+      expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "fedavg", "", where);
   }
 }
 
