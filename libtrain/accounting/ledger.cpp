@@ -22,6 +22,14 @@ FileLock ledger_lock(const std::string& path) {
   return lock;
 }
 
+// Of a ledger that was opened before: none is begun anew under a run.
+FileLock lock_again(const std::string& path) {
+  std::error_code error;
+  MOESAIC_CHECK(std::filesystem::exists(path, error), ErrorKind::kCheckpoint,
+                "the ledger {} is gone", path);
+  return ledger_lock(path);
+}
+
 std::string budget_text(const std::optional<Budget>& budget) {
   return budget ? format("epsilon {} at delta {}", budget->epsilon, budget->delta) : "none";
 }
@@ -88,10 +96,7 @@ void Ledger::append(const std::string& text) {
 
 void Ledger::charge(const Event& event) {
   check_event(event, "a charge", ErrorKind::kInternal);
-  std::error_code error;
-  MOESAIC_CHECK(std::filesystem::exists(options_.path, error), ErrorKind::kCheckpoint,
-                "the ledger {} is gone", options_.path);
-  const FileLock lock = ledger_lock(options_.path);
+  const FileLock lock = lock_again(options_.path);
   catch_up();
   if (chain_.is_torn()) append(chain_.healing(event));
   check_budget(event);
@@ -99,7 +104,7 @@ void Ledger::charge(const Event& event) {
 }
 
 void Ledger::require_room(const Event& event) {
-  const FileLock lock = ledger_lock(options_.path);
+  const FileLock lock = lock_again(options_.path);
   catch_up();
   check_budget(event);
 }
