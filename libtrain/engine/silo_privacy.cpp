@@ -51,7 +51,7 @@ std::string digest_of_silos(const FederatedOptions& federated) {
 
 SecretKey key_of_silo_noise(const Communicator& world, const ClientPrivacyOptions& privacy,
                             const std::string& who) {
-  return shared_key(world, privacy.noise_seed).derived("noise of silos: " + who);
+  return shared_key(world, privacy.noise_seed).derived(format("noise of silos: {}", who));
 }
 
 SiloPrivacy::SiloPrivacy(const Recipe& recipe, const RankContext& world)
