@@ -11,7 +11,12 @@
 namespace moesaic::cli {
 namespace {
 
+// Of what the rows call epsilon.
 std::optional<double> epsilon_budget(const Recipe& recipe) {
+  if (recipe.federated && recipe.federated->privacy) {
+    const auto& budget = recipe.federated->privacy->budget;
+    return budget ? std::optional(budget->epsilon) : std::nullopt;
+  }
   if (!recipe.privacy) return std::nullopt;
   if (recipe.privacy->budget) return recipe.privacy->budget->epsilon;
   return recipe.privacy->target_epsilon;

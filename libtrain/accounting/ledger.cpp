@@ -22,6 +22,14 @@ FileLock ledger_lock(const std::string& path) {
   return lock;
 }
 
+// Of a ledger that was opened before: none is begun anew under a run.
+FileLock lock_again(const std::string& path) {
+  std::error_code error;
+  MOESAIC_CHECK(std::filesystem::exists(path, error), ErrorKind::kCheckpoint,
+                "the ledger {} is gone", path);
+  return ledger_lock(path);
+}
+
 std::string budget_text(const std::optional<Budget>& budget) {
   return budget ? format("epsilon {} at delta {}", budget->epsilon, budget->delta) : "none";
 }
@@ -88,25 +96,32 @@ void Ledger::append(const std::string& text) {
 
 void Ledger::charge(const Event& event) {
   check_event(event, "a charge", ErrorKind::kInternal);
-  std::error_code error;
-  MOESAIC_CHECK(std::filesystem::exists(options_.path, error), ErrorKind::kCheckpoint,
-                "the ledger {} is gone", options_.path);
-  const FileLock lock = ledger_lock(options_.path);
+  const FileLock lock = lock_again(options_.path);
   catch_up();
   if (chain_.is_torn()) append(chain_.healing(event));
-  if (check_ && !check_->allows(chain_.events(), event)) {
-    const Budget& budget = *options_.terms.budget;
-    Events after = chain_.events();
-    add_event(after, event);
-    throw Error(ErrorKind::kBudget,
-                format("the privacy budget of {} is spent: {} steps cost epsilon {:.6g}, the next "
-                       "one would make it {:.6g} of {} at delta {}",
-                       options_.path, total_steps(chain_.events()), epsilon(budget.delta),
-                       epsilon_of(after, budget.delta, options_.accountant).value, budget.epsilon,
-                       budget.delta),
-                "these data may not be used further under this budget");
-  }
+  check_budget(event);
   append(chain_.line(event));
+}
+
+void Ledger::require_room(const Event& event) {
+  const FileLock lock = lock_again(options_.path);
+  catch_up();
+  check_budget(event);
+}
+
+void Ledger::check_budget(const Event& event) {
+  if (!check_ || check_->allows(chain_.events(), event)) return;
+  const Budget& budget = *options_.terms.budget;
+  Events after = chain_.events();
+  add_event(after, event);
+  throw Error(ErrorKind::kBudget,
+              format("the privacy budget of {} is spent: {} {} cost epsilon {:.6g}, the next one "
+                     "would make it {:.6g} of {} at delta {}",
+                     options_.path, total_steps(chain_.events()),
+                     options_.terms.unit == "silo" ? "rounds" : "steps", epsilon(budget.delta),
+                     epsilon_of(after, budget.delta, options_.accountant).value, budget.epsilon,
+                     budget.delta),
+              "these data may not be used further under this budget");
 }
 
 double Ledger::epsilon(double delta) const {

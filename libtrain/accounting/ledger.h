@@ -28,6 +28,8 @@ class Ledger {
   /// computed. Throws Error(kBudget), with nothing charged, where the budget does not allow it.
   /// Checking and writing are one: no other process charges between them.
   void charge(const Event& event);
+  /// Throws what charge() would now, and charges nothing.
+  void require_room(const Event& event);
 
   /// What is spent, others' charges until this process's last one included.
   const Events& events() const { return chain_.events(); }
@@ -41,6 +43,7 @@ class Ledger {
   void catch_up();
   void append(const std::string& text);
   void check_terms() const;
+  void check_budget(const Event& event);
 
   Options options_;
   LedgerChain chain_;

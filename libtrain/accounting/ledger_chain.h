@@ -20,7 +20,7 @@ namespace moesaic::accounting {
 /// The first line.
 struct LedgerTerms {
   std::string data;  // digest of the data set
-  std::string unit;  // sequence, document, user
+  std::string unit;  // sequence, document, user; silo
   std::optional<Budget> budget;
 };
 

@@ -84,6 +84,15 @@ AggregatorOptions without_refused(AggregatorOptions options, std::size_t refused
 Aggregator::Aggregator(AggregatorOptions options, std::size_t all_silos)
     : options_(std::move(options)), all_silos_(all_silos) {}
 
+Aggregator::Aggregator(AggregatorOptions options, std::size_t all_silos, PrivateSum sum)
+    : options_(std::move(options)), all_silos_(all_silos), private_(sum) {
+  const std::string reason = why_not_private(options_);
+  MOESAIC_CHECK(reason.empty(), ErrorKind::kRecipe, "a private sum: {}", reason);
+  MOESAIC_CHECK(sum.clip_norm > 0 && std::isfinite(sum.clip_norm) && sum.noise_multiplier >= 0 &&
+                    std::isfinite(sum.noise_multiplier) && sum.silos > 0,
+                ErrorKind::kRecipe, "a private sum needs a clip_norm above 0, noise and silos");
+}
+
 void Aggregator::begin_round(std::vector<SiloReport> reports, std::size_t refused) {
   std::sort(reports.begin(), reports.end(),
             [](const SiloReport& a, const SiloReport& b) { return a.silo < b.silo; });
@@ -97,11 +106,15 @@ void Aggregator::begin_round(std::vector<SiloReport> reports, std::size_t refuse
   MOESAIC_CHECK(reports.size() >= least, ErrorKind::kData,
                 "{} silos have answered; {} with f {} needs {}", reports.size(), rule.type, rule.f,
                 least);
+  MOESAIC_CHECK(!private_ || reports.size() <= private_->silos, ErrorKind::kData,
+                "{} silos have answered, and a private sum is over {} at most", reports.size(),
+                private_->silos);
   hostile_ = static_cast<std::size_t>(rule.f);
   reports_ = std::move(reports);
   scales_.assign(reports_.size(), 1.0);
   look_sums_.clear();
   summed_ = 0;
+  noise_.reset();  // never the noise of another round
 }
 
 void Aggregator::begin_sum(std::size_t silos) {
@@ -111,17 +124,19 @@ void Aggregator::begin_sum(std::size_t silos) {
 
 bool Aggregator::looks_first() const {
   const std::string& type = options_.type;
+  if (private_) return !private_->in_silos;
   return type == "krum" || type == "multi_krum" || type == "bulyan" || type == "norm_bound";
 }
 
 void Aggregator::look(const std::string& name, Rows rows) {
   const std::size_t n = reports_.size();
+  const bool pairs = !private_ && options_.type != "norm_bound";
   std::vector<double>& sums = look_sums_[name];
   sums.resize(n * n, 0.0);
   for (std::size_t a = 0; a < n; ++a) {
     require_change(reports_[a].silo, name, rows[a], rows[0].size());
     for (const double value : rows[a]) sums[a * n + a] += value * value;
-    for (std::size_t b = 0; b < a && options_.type != "norm_bound"; ++b) {
+    for (std::size_t b = 0; b < a && pairs; ++b) {
       double& sum = sums[a * n + b];
       for (std::size_t i = 0; i < rows[a].size(); ++i) {
         const double difference = rows[a][i] - rows[b][i];
@@ -137,6 +152,10 @@ void Aggregator::end_look() {
   const std::size_t f = hostile_;
   std::vector<double> sums(n * n, 0.0);
   for (const auto& [name, of_parameter] : look_sums_) add_scaled(of_parameter, 1.0, sums);
+  if (private_) {
+    for (std::size_t k = 0; k < n; ++k) scales_[k] = private_->factor(std::sqrt(sums[k * n + k]));
+    return;
+  }
   if (options_.type == "norm_bound") {
     for (std::size_t k = 0; k < n; ++k) {
       const double norm = std::sqrt(sums[k * n + k]);
@@ -191,6 +210,18 @@ void Aggregator::combine(const std::string& name, Rows rows, std::span<double> o
   }
 }
 
+// The number that it is divided by is public: it does not depend on who answered.
+void Aggregator::add_privately(const std::string& name, std::size_t first, Rows rows,
+                               std::span<double> out) const {
+  std::fill(out.begin(), out.end(), 0.0);
+  for (std::size_t k = 0; k < rows.size(); ++k) add_scaled(rows[k], scales_[k], out);
+  if (private_->noise_multiplier > 0 && !private_->in_silos) {
+    MOESAIC_ASSERT(noise_.has_value());
+    add_noise(*noise_, private_->deviation(), name, first, out);
+  }
+  for (double& value : out) value /= static_cast<double>(private_->silos);
+}
+
 // c += |S| / N x the mean over S of (c_i after - c_i before), which is -c - change_i / rate_sum_i.
 void Aggregator::move_control(const std::string& name, std::size_t first, Rows rows) {
   std::vector<double>& whole = state_["control/" + name];
@@ -209,7 +240,11 @@ void Aggregator::step(const std::string& name, std::size_t first, Rows rows,
                       std::span<double> out) {
   for (std::size_t k = 0; k < rows.size(); ++k)
     require_change(reports_[std::min(k, reports_.size() - 1)].silo, name, rows[k], out.size());
-  combine(name, rows.first(reports_.size()), out);
+  const Rows changes = rows.first(reports_.size());
+  if (private_)
+    add_privately(name, first, changes, out);
+  else
+    combine(name, changes, out);
   server_step(options_, name, first, out, state_);
   if (options_.type == "scaffold") move_control(name, first, rows);
   MOESAIC_CHECK(all_finite(out), ErrorKind::kData, "the aggregate of the silos' {} is not finite",

@@ -14,11 +14,13 @@
 
 #include <cstddef>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "aggregate/options.h"
+#include "aggregate/private_sum.h"
 
 namespace moesaic::aggregate {
 
@@ -49,6 +51,12 @@ class Aggregator {
   /// `all_silos`: silos of the federation, of which a round may have fewer (scaffold).
   Aggregator(AggregatorOptions options, std::size_t all_silos);
 
+  /// The same with a private sum. Error(kRecipe) where the rule does not go with one.
+  Aggregator(AggregatorOptions options, std::size_t all_silos, PrivateSum sum);
+
+  /// The noise of the round that has begun, of a private sum: each round needs its own.
+  void draw(const SumNoise& noise) { noise_ = noise; }
+
   /// A round with these silos, which are put in the order of their names. Error(kData) when a name
   /// comes twice, a number is not finite or negative, or they are too few for the rule. `refused`:
   /// silos of the round whose changes were refused before.
@@ -59,7 +67,7 @@ class Aggregator {
   const std::vector<SiloReport>& reports() const { return reports_; }
 
   /// Whether all blocks must be looked at before the first step: krum, multi_krum, bulyan,
-  /// norm_bound.
+  /// norm_bound, and a private sum that is bounded here.
   bool looks_first() const;
   /// One block of parameter `name`; the blocks of a parameter in their order.
   void look(const std::string& name, Rows rows);
@@ -86,6 +94,8 @@ class Aggregator {
 
  private:
   void combine(const std::string& name, Rows rows, std::span<double> out) const;
+  void add_privately(const std::string& name, std::size_t first, Rows rows,
+                     std::span<double> out) const;
   void move_control(const std::string& name, std::size_t first, Rows rows);
 
   AggregatorOptions options_;
@@ -96,6 +106,8 @@ class Aggregator {
   std::vector<double> scales_;
   LookSums look_sums_;
   ServerState state_;
+  std::optional<PrivateSum> private_;
+  std::optional<SumNoise> noise_;  // of the round
 };
 
 /// Error(kData) naming the silo when its report cannot be taken by such a rule: an amount that is

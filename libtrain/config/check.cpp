@@ -252,12 +252,13 @@ void check_recipe(Recipe& recipe, const Places& places, ProblemList& problems) {
   if (recipe.federated && !places.contains("parallel.ranks"))
     recipe.parallel.ranks = default_ranks(*recipe.federated);
   check_batch(recipe, places, problems);
-  check_federated(recipe, places, problems);
   check_overlap(recipe.data, places, problems);
   check_model(recipe, places, problems);
   if (recipe.tokenizer != "byte") recipe.tokenizer = absolute_path(recipe.tokenizer);
   if (recipe.run_dir.empty()) recipe.run_dir = absolute_path("runs/" + recipe.name);
   resolve_privacy(recipe, places, problems);
+  resolve_silo_privacy(recipe, places, problems);
+  check_federated(recipe, places, problems);
 }
 
 // `options` of the dense weights become those of the model with experts.

@@ -37,6 +37,8 @@ void check_continual(const Recipe& recipe, const arch::Options& options, const P
 /// What the block privacy sets where nothing else is said: train.clip_norm 0, moe.balance.type
 /// sequence, train.global_batch_size what it expects, its delta that of the budget, its ledger in the run folder.
 void resolve_privacy(Recipe& recipe, const Places& places, ProblemList& problems);
+/// The same of federated.privacy: aggregator.weights uniform, its delta and its ledger.
+void resolve_silo_privacy(Recipe& recipe, const Places& places, ProblemList& problems);
 /// What the block privacy asks of the rest and of the architecture.
 void check_privacy(const Recipe& recipe, const arch::Options& options, const Places& places,
                    ProblemList& problems);

@@ -3,6 +3,7 @@
 #include <regex>
 #include <set>
 
+#include "aggregate/private_sum.h"
 #include "config/check.h"
 #include "config/name_pattern.h"
 #include "config/silos.h"
@@ -32,6 +33,7 @@ class FederatedCheck {
     check_private();
     check_lora();
     check_hidden();
+    check_silo_privacy();
     check_others();
   }
 
@@ -192,12 +194,38 @@ class FederatedCheck {
     refuse(recipe_.privacy && rule_.experts == "routed_tokens", "aggregator.experts",
            "is routed_tokens: exact counts of a silo's tokens would be seen, which no noise of the "
            "block privacy hides");
-    refuse(federated_.privacy && rule_.weights != "uniform", "privacy",
+  }
+
+  void check_silo_privacy() const {
+    if (!federated_.privacy) return;
+    const ClientPrivacyOptions& privacy = *federated_.privacy;
+    const bool in_silos = privacy.where == "silos";
+    refuse(rule_.weights != "uniform", "privacy",
            format("needs aggregator.weights uniform: with {} a silo's part of the sum is not "
                   "bounded by clip_norm",
                   rule_.weights));
-    refuse(federated_.privacy && is_robust(rule_.type), "privacy",
-           format("does not go with {}: the noise is that of a sum", rule_.type));
+    const std::string reason = aggregate::why_not_private(rule_);
+    refuse(!reason.empty(), "privacy", format("does not go with this aggregator: {}", reason));
+    refuse(privacy.noise_multiplier == 0 && !privacy.allow_no_privacy, "privacy.noise_multiplier",
+           "is 0: no noise hides a silo; allow_no_privacy: true allows it, for comparisons");
+    const double most = 1 / static_cast<double>(std::max<std::int64_t>(1, silos()));
+    refuse(privacy.delta >= most, "privacy.delta",
+           format("is {}; there are {} silos, so it must be below 1 / {}: with that probability "
+                  "a silo may be seen",
+                  privacy.delta, silos(), silos()));
+    refuse(is_secure() && !in_silos, "privacy.where",
+           "is coordinator, who must bound each silo's change, and secure_aggregation hides them: "
+           "take where: silos");
+    refuse(in_silos && is_compressed(), "compression",
+           "does not go with privacy.where silos: of changes that are rounded one by one the sum "
+           "has not the noise of all silos; with where: coordinator it does");
+    const auto valid = std::find_if(federated_.silos.begin(), federated_.silos.end(),
+                                    [](const SiloOptions& silo) { return !silo.valid.empty(); });
+    if (valid == federated_.silos.end() || privacy.log_loss) return;
+    const std::string key = format("federated.silos[{}].valid", valid - federated_.silos.begin());
+    problems_.warning(place_of(places_, key), key,
+                      "gives no valid_loss: with federated.privacy nothing that has no noise is "
+                      "told of a silo's data (federated.privacy.log_loss tells it)");
   }
 
   const Recipe& recipe_;

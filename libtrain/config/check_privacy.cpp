@@ -251,15 +251,17 @@ class PrivacyCheck {
 };
 
 // One delta: that of the budget, where both are given they must agree.
-void set_delta(PrivacyOptions& privacy, const Places& places, ProblemList& problems) {
+template <class Options>
+void set_delta(const std::string& block, Options& privacy, const Places& places,
+               ProblemList& problems) {
   if (!privacy.budget) return;
-  const std::string key = "privacy.delta";
+  const std::string key = block + ".delta", of_budget = block + ".budget.delta";
   const bool given = places.contains(key);
-  if (given && !places.contains("privacy.budget.delta")) privacy.budget->delta = privacy.delta;
+  if (given && !places.contains(of_budget)) privacy.budget->delta = privacy.delta;
   if (given && privacy.delta != privacy.budget->delta) {
-    problems.error(place_of(places, key), key,
-                   format("is {}, and privacy.budget.delta {}: they are one", privacy.delta,
-                          privacy.budget->delta));
+    problems.error(
+        place_of(places, key), key,
+        format("is {}, and {} {}: they are one", privacy.delta, of_budget, privacy.budget->delta));
   }
   privacy.delta = privacy.budget->delta;
 }
@@ -286,11 +288,20 @@ void set_batch_size(Recipe& recipe, const Places& places, ProblemList& problems)
 void resolve_privacy(Recipe& recipe, const Places& places, ProblemList& problems) {
   if (!recipe.privacy || problems.has_error("privacy")) return;
   PrivacyOptions& privacy = *recipe.privacy;
-  set_delta(privacy, places, problems);
+  set_delta("privacy", privacy, places, problems);
   if (privacy.ledger.empty()) privacy.ledger = recipe.run_dir + "/ledger.json";
   set_batch_size(recipe, places, problems);
   if (!places.contains("train.clip_norm")) recipe.train.clip_norm = 0;
   if (!places.contains("moe.balance.type")) recipe.moe.balance.type = "sequence";
+}
+
+void resolve_silo_privacy(Recipe& recipe, const Places& places, ProblemList& problems) {
+  if (!recipe.federated || !recipe.federated->privacy || problems.has_error("federated")) return;
+  ClientPrivacyOptions& privacy = *recipe.federated->privacy;
+  set_delta("federated.privacy", privacy, places, problems);
+  if (privacy.ledger.empty()) privacy.ledger = recipe.run_dir + "/silo-ledger.json";
+  if (!places.contains("federated.aggregator.weights"))
+    recipe.federated->aggregator.weights = "uniform";
 }
 
 void check_privacy(const Recipe& recipe, const arch::Options& options, const Places& places,

@@ -124,6 +124,10 @@ void check_continual_effects(const Recipe& recipe, bool is_moe, const EffectChec
 }
 
 void check_privacy_effects(const Recipe& recipe, const EffectCheck& check) {
+  if (recipe.federated && recipe.federated->privacy &&
+      recipe.federated->privacy->noise_multiplier == 0)
+    check.unused("federated.privacy.budget",
+                 "federated.privacy.noise_multiplier is 0: nothing is charged");
   if (!recipe.privacy) return;
   const PrivacyOptions& privacy = *recipe.privacy;
   check.unused("data.shuffle", "units are drawn (privacy.sampling)");

@@ -38,8 +38,19 @@ std::vector<KeyOf<ClientPrivacyOptions>> client_privacy_keys() {
   std::vector<KeyOf<ClientPrivacyOptions>> keys;
   add_key(keys, FIELD(clip_norm), positive(), "Largest norm of a silo's change.");
   add_key(keys, FIELD(noise_multiplier), from(0, 1e6),
-          "The noise on the sum has a standard deviation of so many clip_norm.");
-  add_key(keys, FIELD(where), one_of({"coordinator", "silos"}), "Who adds it.");
+          "The noise on the sum has a standard deviation of so many clip_norm; 0 charges nothing "
+          "(allow_no_privacy).");
+  add_key(keys, FIELD(where), one_of({"coordinator", "silos"}),
+          "Who bounds the changes and adds it: the coordinator, or each silo its share.");
+  add_key(keys, FIELD(delta), {.least = 0, .most = 1, .above_least = true, .below_most = true},
+          "At which epsilon is counted, below 1 / silos; that of the budget where one is given.");
+  add_key(keys, FIELD(ledger), path("<run_dir>/silo-ledger.json"),
+          "What was spent; the coordinator's.");
+  add_block(keys, FIELD(budget), "Of the ledger, fixed at its first use; absent: none.");
+  add_key(keys, FIELD(log_loss), {}, "Losses are written, though they are not private.");
+  add_key(keys, FIELD(noise_seed), {},
+          "For tests: the noise can be foretold, and every output says NOT PRIVATE.");
+  add_key(keys, FIELD(allow_no_privacy), {}, "noise_multiplier 0 is allowed.");
   return keys;
 }
 
@@ -51,7 +62,8 @@ void add_aggregator(std::vector<KeyOf<FederatedOptions>>& keys) {
               "scaffold", "median", "trimmed_mean", "krum", "multi_krum", "bulyan", "norm_bound"}),
       "How the silos' changes become one (docs/federated.md).");
   add_key(keys, FIELD(aggregator.weights), one_of({"examples", "tokens", "uniform"}),
-          "Of a silo in a mean: what it trained on in the round, or all alike.");
+          "Of a silo in a mean: what it trained on in the round, or all alike; with "
+          "federated.privacy uniform alone, which is then the default.");
   add_key(keys, FIELD(aggregator.lora),
           one_of({"average", "frozen_a", "stacking", "residual", "svd"}),
           "What becomes of the silos' adapters: the mean of each factor, which is not the mean of "

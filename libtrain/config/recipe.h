@@ -295,7 +295,14 @@ struct TopKOptions {
 struct ClientPrivacyOptions {
   double clip_norm = 1.0;             // largest norm of a silo's change
   double noise_multiplier = 1.0;      // standard deviation of the noise of the sum over clip_norm
-  std::string where = "coordinator";  // coordinator | silos: who adds it
+  std::string where = "coordinator";  // coordinator | silos: who bounds changes and adds it
+  double delta = 1e-6;
+  std::string ledger;                          // default <run_dir>/silo-ledger.json
+  std::optional<PrivacyBudgetOptions> budget;  // of the ledger
+  bool log_loss = false;                       // numbers that are not private are written
+  std::optional<std::uint64_t> noise_seed;     // tests only
+  bool allow_no_privacy = false;
+  std::int64_t silos = 0;  // no key: of a round, in the recipe of a silo that knows no others
 };
 
 struct FederatedOptions {

@@ -66,8 +66,8 @@ SiloSlots silo_slots(const std::vector<SiloOptions>& silos, int world) {
 
 namespace {
 
-/// KeyError for what no federation does `where`.
-void require_done(const Recipe& recipe, const std::string& where) {
+/// KeyError for what no federation does.
+void require_done(const Recipe& recipe) {
   const auto refuse_key = [](bool wrong, const std::string& key, const std::string& message) {
     if (wrong) throw KeyError(key, message);
   };
@@ -80,7 +80,6 @@ void require_done(const Recipe& recipe, const std::string& where) {
              "rewind does not go with federated: there is no checkpoint within a round");
   const FederatedOptions& federated = *recipe.federated;
   const auto& rule = federated.aggregator;
-  refuse(federated.privacy.has_value(), "privacy", format("is not done {}", where));
   const bool joins = rule.lora == "svd" || moves_base(recipe);
   refuse(joins && rule.learning_rate != 1, "aggregator.learning_rate",
          format("does not go with lora {}, which replaces the factors", rule.lora));
@@ -89,7 +88,7 @@ void require_done(const Recipe& recipe, const std::string& where) {
 }  // namespace
 
 void require_in_one_job(const Recipe& recipe) {
-  require_done(recipe, "within one job");
+  require_done(recipe);
   require_data_of_silos(recipe);
 }
 
@@ -129,7 +128,7 @@ void require_across_sites(const Recipe& recipe) {
   if (!recipe.federated)
     throw Error(ErrorKind::kRecipe, "the recipe has no block federated",
                 "name the silos and the rounds there (docs/federated.md)");
-  require_done(recipe, "across sites");
+  require_done(recipe);
   if (recipe.continual && recipe.continual->replay.share > 0)
     throw KeyError("continual.replay.share",
                    "is above 0: the coordinator's recipe would name files of the silos, whose data "
@@ -140,6 +139,33 @@ aggregate::Compression compression_of(const FederatedOptions& federated) {
   if (const auto* top = std::get_if<TopKOptions>(&federated.compression))
     return {.type = "top_k", .share = top->top_k};
   return {.type = std::get<std::string>(federated.compression)};
+}
+
+std::size_t silos_in_round(const FederatedOptions& federated) {
+  if (federated.privacy && federated.privacy->silos > 0)
+    return static_cast<std::size_t>(federated.privacy->silos);
+  const auto silos = std::ssize(federated.silos);
+  const std::int64_t asked =
+      std::min<std::int64_t>(federated.clients_per_round.value_or(silos), silos);
+  return static_cast<std::size_t>(asked);
+}
+
+aggregate::PrivateSum private_sum_of(const FederatedOptions& federated) {
+  const ClientPrivacyOptions& privacy = *federated.privacy;
+  return {.clip_norm = privacy.clip_norm,
+          .noise_multiplier = privacy.noise_multiplier,
+          .silos = silos_in_round(federated),
+          .in_silos = privacy.where == "silos"};
+}
+
+bool silos_add_noise(const Recipe& recipe) {
+  const auto& federated = recipe.federated;
+  return federated && federated->privacy && federated->privacy->where == "silos";
+}
+
+bool hides_numbers_of_silos(const Recipe& recipe) {
+  const auto& federated = recipe.federated;
+  return federated && federated->privacy && !federated->privacy->log_loss;
 }
 
 std::string silo_folder(const std::string& run_dir, const std::string& silo) {

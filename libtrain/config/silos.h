@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "aggregate/compression.h"
+#include "aggregate/private_sum.h"
 #include "config/recipe.h"
 
 namespace moesaic {
@@ -56,6 +57,19 @@ inline constexpr std::int64_t kLocalSteps = 10;
 
 /// Of the changes; top_k has its share.
 aggregate::Compression compression_of(const FederatedOptions& federated);
+
+/// Silos that a round asks: a number that everybody knows.
+std::size_t silos_in_round(const FederatedOptions& federated);
+
+/// Of federated.privacy, which is there.
+aggregate::PrivateSum private_sum_of(const FederatedOptions& federated);
+
+/// Whether the silos bound their changes and add noise (federated.privacy.where: silos).
+bool silos_add_noise(const Recipe& recipe);
+
+/// Whether no number of a silo's round is told beside its change, and none of its validation: with
+/// federated.privacy, unless log_loss says otherwise.
+bool hides_numbers_of_silos(const Recipe& recipe);
 
 /// <run_dir>/silos/<name>: what a silo keeps between rounds.
 std::string silo_folder(const std::string& run_dir, const std::string& silo);

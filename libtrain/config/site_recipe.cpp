@@ -86,6 +86,10 @@ Recipe offered_recipe(const Recipe& recipe) {
   offered.log = {};
   for (SiloOptions& silo : offered.federated->silos) silo = {.name = silo.name};
   if (offered.privacy) offered.privacy->ledger.clear();
+  if (auto& of_silos = offered.federated->privacy) {  // the coordinator's alone
+    of_silos->ledger.clear();
+    of_silos->budget.reset();
+  }
   return offered;
 }
 
@@ -103,6 +107,8 @@ Recipe recipe_of_site(const Recipe& offered, const SiteRecipe& site, const std::
   recipe.data.cache.reset();
   recipe.log = {};
   recipe.parallel = site.parallel;
+  if (auto& of_silos = recipe.federated->privacy)
+    of_silos->silos = static_cast<std::int64_t>(silos_in_round(*offered.federated));
   recipe.federated->silos = {{.name = site.name,
                               .ranks = site.parallel.ranks,
                               .train = site.data.train,

@@ -42,10 +42,12 @@ int Coordinator::run(StopSignal& stop) {
                       max_steps());
     return 0;
   }
+  // Before silos come, where they are not needed for the last row.
+  if (!over && step() >= model_.state().round) model_.require_round();
   publish_model();
   bool going = over || gather(stop);
   if (going && step() < model_.state().round) going = finish_row(stop);
-  while (going && model_.state().round < max_steps()) going = next_round(stop);
+  while (going && model_.state().round < max_steps()) going = next_round_in_budget(stop);
   if (going) going = say_goodbye(stop);
   if (going) return 0;
   context_.log.info("stopped by a signal; started again it goes on after round {}",
@@ -89,6 +91,17 @@ bool Coordinator::ask(SiloPoll::Options poll, Question question, StopSignal& sto
 void Coordinator::order(const std::string& silo) {
   if (!poll_ || !poll_->asks(silo) || poll_->answered().contains(silo)) return;
   door_.order(silo, question_.order(silo));
+}
+
+// A budget of the federation that is spent is its end: the silos go home.
+bool Coordinator::next_round_in_budget(StopSignal& stop) {
+  try {
+    model_.require_round();
+    return next_round(stop);
+  } catch (const Error& error) {
+    if (error.kind() == ErrorKind::kBudget && recipe_.federated->privacy) send_home(stop);
+    throw;
+  }
 }
 
 bool Coordinator::next_round(StopSignal& stop) {
@@ -204,6 +217,7 @@ bool Coordinator::finish_row(StopSignal& stop) {
   double seconds = 0;
   for (const Json& event : journal_.find("time", round)) seconds = event.at("seconds");
   MetricsRow row = row_of_round(model_.state(), answers, validation(), seconds);
+  model_.report(row);
   if (const std::size_t refused = refused_in(round).size(); refused > 0)
     row.set("silos_refused", static_cast<double>(refused));
   for (const auto& sink : sinks_) sink->write(row);
@@ -226,8 +240,14 @@ std::optional<Validation> Coordinator::validation() const {
   return validation;
 }
 
-// A coordinator that began anew after the last round waits for silos that do not know of its end.
 bool Coordinator::say_goodbye(StopSignal& stop) {
+  const bool gone = send_home(stop);
+  if (gone) journal_.append({{"event", "end"}, {"round", max_steps()}});
+  return gone;
+}
+
+// A coordinator that began anew after the last round waits for silos that do not know of its end.
+bool Coordinator::send_home(StopSignal& stop) {
   const double ends_at = now() + recipe_.federated->drain_s;
   for (const std::string& silo : members_.all())
     door_.order(silo, {.kind = std::string(sites::kGoodbyeKind), .round = max_steps()});
@@ -236,9 +256,7 @@ bool Coordinator::say_goodbye(StopSignal& stop) {
     return met_ && std::all_of(silos.begin(), silos.end(),
                                [&](const auto& silo) { return members_.is_lost(silo.silo); });
   };
-  const bool gone = serve([&] { return now() >= ends_at || all_gone(); }, stop);
-  if (gone) journal_.append({{"event", "end"}, {"round", max_steps()}});
-  return gone;
+  return serve([&] { return now() >= ends_at || all_gone(); }, stop);
 }
 
 void Coordinator::fail_round() const {

@@ -40,7 +40,8 @@ class Coordinator {
   std::int64_t max_steps() const { return recipe_.federated->rounds; }
 
   /// All rounds that are left. Returns the exit code: 0 or kExitStopped. Error(kCommunication) when
-  /// a round ends without its quorum, Error(kBudget) where that is because budgets are spent.
+  /// a round ends without its quorum, Error(kBudget) where that is because budgets are spent, or
+  /// where its own does not allow the next round.
   int run(StopSignal& stop);
 
  private:
@@ -58,9 +59,11 @@ class Coordinator {
   /// Each true, or false when a signal came.
   bool serve(const Done& done, StopSignal& stop);
   bool gather(StopSignal& stop);
+  bool next_round_in_budget(StopSignal& stop);
   bool next_round(StopSignal& stop);
   bool finish_row(StopSignal& stop);
   bool say_goodbye(StopSignal& stop);
+  bool send_home(StopSignal& stop);
   bool ask(SiloPoll::Options poll, Question question, StopSignal& stop);
 
   void take(const SiloRequest& request);

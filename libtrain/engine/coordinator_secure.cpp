@@ -117,7 +117,7 @@ void Coordinator::next_model(const std::vector<ArrivedChange>& changes) {
   std::set<std::string> dropped;
   for (const std::string& silo : summed_)
     if (std::find(stayed.begin(), stayed.end(), silo) == stayed.end()) dropped.insert(silo);
-  const aggregate::SumFormat format = format_of_sum(summed_.size());
+  const aggregate::SumFormat format = format_of_sum(recipe_, summed_.size());
   const auto unmask = [&, silos = as_set(stayed)](std::uint64_t nonce, std::uint64_t first,
                                                   std::span<std::uint64_t> sum) {
     done.collector->unmask(format, silos, dropped, nonce, sum, first);

@@ -49,13 +49,14 @@ FederatedRun::FederatedRun(const Recipe& recipe, const RankContext& world, const
       slots_(silo_slots(silos_of(recipe), world.world.size())),
       slot_(slot_context(world, slots_)),
       first_rank_(slots_.first_rank(slots_.slot_of(world.rank()))),
-      aggregator_(recipe.federated->aggregator, recipe.federated->silos.size()),
+      aggregator_(make_aggregator(recipe)),
       store_({recipe.run_dir + "/checkpoints", recipe.checkpoint.keep, recipe.checkpoint.dtype}) {
   require_in_one_job(recipe);
+  if (recipe.federated->privacy) privacy_.emplace(recipe, world);
   silo_ = make_silo(slots_.slot_of(world.rank()));
   // Those that follow are alike: only their warnings are told.
   slot_.log = Log({.rank = world.rank(), .console = world.is_chief(), .level = LogLevel::kWarning});
-  valid_ = open_validation(recipe, world);
+  if (!hides_numbers_of_silos(recipe)) valid_ = open_validation(recipe, world);
   if (!options.resume.empty()) restore();
 }
 
@@ -85,6 +86,7 @@ int FederatedRun::run(StopSignal& stop) {
 bool FederatedRun::next_round(StopSignal& stop) {
   const Stopwatch watch;
   const Span span("federated.round", state_.round + 1);
+  if (privacy_) privacy_->require_round();
   const std::size_t silos = recipe_.federated->silos.size();
   const std::size_t slot = slots_.slot_of(world_.rank());
   const auto drawn =
@@ -101,8 +103,9 @@ bool FederatedRun::next_round(StopSignal& stop) {
   next_model(answers, std::move(mine));
   ++state_.round;
   log(answers, watch.seconds());
-  store_.save(world_, state_.round,
-              content_of(recipe_, silo_->parts(), aggregator_.state(), state_));
+  CheckpointContent content = content_of(recipe_, silo_->parts(), aggregator_.state(), state_);
+  if (privacy_) privacy_->add_notes(content.training);
+  store_.save(world_, state_.round, content);
   return true;
 }
 
@@ -179,7 +182,9 @@ void FederatedRun::next_model(const std::vector<Answer>& answers, std::vector<Tr
   }
   for (Trained& trained : mine)
     held.at(trained.round.report.silo).tensors = std::move(trained.round.change);
+  if (privacy_) privacy_->charge(answers.size());
   aggregator_.begin_round(std::move(reports));
+  if (privacy_) privacy_->draw(state_.round + 1, aggregator_);
   std::vector<HeldChange> changes;
   std::vector<SumTerm> summed;
   for (const aggregate::SiloReport& report : aggregator_.reports()) {
@@ -206,7 +211,8 @@ void FederatedRun::log(const std::vector<Answer>& answers, double seconds) {
   for (const Answer& answer : answers) told.push_back(answer.told);
   std::optional<Validation> valid;
   if (valid_) valid = validation_of(world_, *parts.model, parts.computation, *valid_);
-  const MetricsRow row = row_of_round(state_, told, valid, seconds);
+  MetricsRow row = row_of_round(state_, told, valid, seconds);
+  if (privacy_) privacy_->report(row);
   for (const auto& sink : sinks_) sink->write(row);
 }
 
@@ -221,6 +227,7 @@ void FederatedRun::restore() {
   TrainingParts& parts = silo_->parts();
   state_ = load_federation(recipe_, world_, *info, parts, aggregator_.state());
   model_.take(*parts.parameters, kinds_of(recipe_, *parts.parameters));
+  if (privacy_) privacy_->restore(info->manifest.value("training", Json::object()));
   in_silo(silo_->name(), state_.round, first_rank_, world_.world.size(),
           [&] { silo_->load(state_.round); });
   world_.log.info("resumed from {} after round {}", info->path, state_.round);

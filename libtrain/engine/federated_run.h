@@ -14,6 +14,7 @@
 #include "core/clock.h"
 #include "data/eval_data.h"
 #include "engine/federated_state.h"
+#include "engine/silo_privacy.h"
 #include "engine/silo_training.h"
 #include "federated/exchange.h"
 #include "federated/rounds.h"
@@ -44,7 +45,8 @@ class FederatedRun {
   const aggregate::ServerState& server() const { return aggregator_.state(); }
 
   /// All rounds that are left. A signal ends it within a round, which is then done again by a run
-  /// that goes on. Returns the exit code: 0 or kExitStopped.
+  /// that goes on. Returns the exit code: 0 or kExitStopped. Error(kBudget) where silos are hidden
+  /// and the budget does not allow the next round.
   int run(StopSignal& stop);
 
  private:
@@ -82,6 +84,7 @@ class FederatedRun {
   int first_rank_;    // of its slot
   RoundModel model_;
   aggregate::Aggregator aggregator_;
+  std::optional<SiloPrivacy> privacy_;  // of a federation that hides its silos
   std::unique_ptr<SiloTraining> silo_;  // the one that this slot has trained last
   std::unique_ptr<EvalData> valid_;     // of all silos; nullptr: none
   CheckpointStore store_;

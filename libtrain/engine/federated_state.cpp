@@ -117,7 +117,7 @@ MetricsRow row_of_round(const FederatedState& state, const std::vector<SiloAnswe
   MetricsRow row;
   row.step = state.round;
   row.set("round", static_cast<double>(state.round));
-  row.set("tokens", static_cast<double>(state.tokens));
+  if (state.tokens > 0) row.set("tokens", static_cast<double>(state.tokens));
   double loss = 0, tokens = 0, bytes = 0;
   std::optional<double> epsilon;
   for (const SiloAnswer& answer : answers) {
@@ -137,7 +137,7 @@ MetricsRow row_of_round(const FederatedState& state, const std::vector<SiloAnswe
     if (valid->accuracy) row.set("valid_accuracy", *valid->accuracy);
   }
   row.set("change_bytes", bytes);
-  if (seconds > 0) row.set("tokens_per_s", tokens / seconds);
+  if (seconds > 0 && tokens > 0) row.set("tokens_per_s", tokens / seconds);
   if (seconds > 0) row.set("step_s", seconds);
   row.set("memory_peak_mb", peak_memory_mb());
   return row;

@@ -39,7 +39,8 @@ FederatedState load_federation(const Recipe& recipe, const RankContext& world,
                                const CheckpointInfo& info, TrainingParts& parts,
                                aggregate::ServerState& server);
 
-/// The row of round `state.round`; `seconds` that it took, 0 where they are not known.
+/// The row of round `state.round`; `seconds` that it took, 0 where they are not known. What no silo
+/// has told is not in it.
 MetricsRow row_of_round(const FederatedState& state, const std::vector<SiloAnswer>& answers,
                         const std::optional<Validation>& valid, double seconds);
 

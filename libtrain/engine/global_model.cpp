@@ -60,19 +60,29 @@ GlobalModel::GlobalModel(const Recipe& recipe, const RankContext& context)
     : recipe_(recipe),
       context_(context),
       parts_(assemble_model(recipe, architecture_of(recipe), context)),
-      aggregator_(recipe.federated->aggregator, recipe.federated->silos.size()),
+      aggregator_(make_aggregator(recipe)),
       store_({recipe.run_dir + "/checkpoints", recipe.checkpoint.keep, recipe.checkpoint.dtype}),
       weights_digest_(starting_digest(recipe, parts_, context)),
       tokenizer_digest_(digest_of_tokenizer(parts_)) {
+  if (recipe.federated->privacy) privacy_.emplace(recipe, context);
   make_folder(rounds_folder(recipe.run_dir));
   make_folder(exchange_folder(recipe.run_dir));
   if (const auto info = store_.newest(context)) {
     state_ = load_federation(recipe, context, *info, parts_, aggregator_.state());
+    if (privacy_) privacy_->restore(info->manifest.value("training", Json::object()));
     context.log.info("resumed from {} after round {}", info->path, state_.round);
   }
   model_.take(*parts_.parameters, kinds_of(recipe, *parts_.parameters));
   MOESAIC_CHECK(!model_.shared().empty(), ErrorKind::kRecipe,
                 "federated.aggregator.private leaves nothing that the silos share");
+}
+
+void GlobalModel::require_round() {
+  if (privacy_) privacy_->require_round();
+}
+
+void GlobalModel::report(MetricsRow& row) const {
+  if (privacy_) privacy_->report(row);
 }
 
 std::uint64_t GlobalModel::most_change_bytes() const {
@@ -119,6 +129,7 @@ void GlobalModel::require_change(const aggregate::SiloReport& report,
 }
 
 void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t refused) {
+  if (privacy_) privacy_->charge(changes.size());
   std::vector<aggregate::SiloReport> reports;
   std::map<std::string, HeldChange> held;
   for (const ArrivedChange& change : changes) {
@@ -133,9 +144,10 @@ void GlobalModel::next(const std::vector<ArrivedChange>& changes, std::size_t re
   finish(in_order, changes);
 }
 
-// To the aggregator the mean is the change of one silo.
+// To the aggregator the mean is the change of one silo. A private sum it divides itself.
 void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes, std::size_t silos,
                               const Unmask& unmask) {
+  if (privacy_) privacy_->charge(changes.size());
   RoundSum sum(recipe_, model_, silos);
   std::vector<aggregate::SiloReport> reports;
   std::vector<std::shared_ptr<const SharedFile>> files;
@@ -162,13 +174,16 @@ void GlobalModel::next_of_sum(const std::vector<ArrivedChange>& changes, std::si
 
 void GlobalModel::finish(const std::vector<HeldChange>& held,
                          const std::vector<ArrivedChange>& arrived) {
+  if (privacy_) privacy_->draw(state_.round + 1, aggregator_);
   Exchange(context_, held).apply(aggregator_, model_);
   model_.give(*parts_.parameters, /*all=*/true);
   ++state_.round;
   for (const ArrivedChange& change : arrived)
     state_.tokens += static_cast<std::int64_t>(change.told.report.tokens);
   const Stopwatch saving;
-  store_.save(context_, state_.round, content_of(recipe_, parts_, aggregator_.state(), state_));
+  CheckpointContent content = content_of(recipe_, parts_, aggregator_.state(), state_);
+  if (privacy_) privacy_->add_notes(content.training);
+  store_.save(context_, state_.round, content);
   write_file();
   saving_s_ = saving.seconds();
 }

@@ -4,12 +4,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "aggregate/aggregator.h"
 #include "engine/federated_state.h"
+#include "engine/silo_privacy.h"
 #include "federated/exchange.h"
 
 namespace moesaic {
@@ -43,9 +45,15 @@ class GlobalModel {
   /// Writes it.
   void write_file() const;
 
+  /// Where silos are hidden, Error(kBudget) when the budget does not allow one round more.
+  void require_round();
+  /// Of the row of a round: what its privacy has cost.
+  void report(MetricsRow& row) const;
+
   /// Error(kData), naming silo and parameter, for a change that cannot be taken.
   void require_change(const aggregate::SiloReport& report, const std::string& path) const;
-  /// The next round's model, by the aggregator; it is saved as a checkpoint and as file().
+  /// The next round's model, by the aggregator; it is saved as a checkpoint and as file(). Where
+  /// silos are hidden it is charged before: Error(kBudget) with nothing made.
   /// `refused`: silos of the round whose changes could not be taken.
   void next(const std::vector<ArrivedChange>& changes, std::size_t refused = 0);
   /// The same where only the sum of the changes is seen, of so many silos that have agreed on keys:
@@ -67,6 +75,7 @@ class GlobalModel {
   TrainingParts parts_;
   RoundModel model_;
   aggregate::Aggregator aggregator_;
+  std::optional<SiloPrivacy> privacy_;  // of a federation that hides its silos
   CheckpointStore store_;
   FederatedState state_;
   std::string weights_digest_, tokenizer_digest_;

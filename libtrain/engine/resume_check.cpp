@@ -14,10 +14,18 @@ namespace {
 bool may_change(const std::string& path) {
   // With or without recomputation a run gives the same bits. A ledger that has moved is known by
   // its lines.
-  static constexpr std::array kKeys = {
-      "run_dir",        "train.max_steps",    "train.epochs",   "train.checkpoint_activations",
-      "data.cache",     "train.on_nonfinite", "moe.placement",  "moe.diagnose_every",
-      "privacy.ledger", "train.restarts",     "train.restart_window_s"};
+  static constexpr std::array kKeys = {"run_dir",
+                                       "train.max_steps",
+                                       "train.epochs",
+                                       "train.checkpoint_activations",
+                                       "data.cache",
+                                       "train.on_nonfinite",
+                                       "moe.placement",
+                                       "moe.diagnose_every",
+                                       "privacy.ledger",
+                                       "train.restarts",
+                                       "train.restart_window_s",
+                                       "federated.privacy.ledger"};
   static constexpr std::array kSections = {"parallel.", "log.", "eval.", "checkpoint."};
   return may_change_on_the_way(path) ||
          std::any_of(kKeys.begin(), kKeys.end(), [&](const char* key) { return path == key; }) ||

@@ -37,7 +37,7 @@ aggregate::SumFormat format_of_counts(double most, const aggregate::SumFormat& f
 RoundSum::RoundSum(const Recipe& recipe, const RoundModel& model, std::size_t silos)
     : recipe_(recipe),
       model_(model),
-      format_(format_of_sum(silos)),
+      format_(format_of_sum(recipe, silos)),
       count_format_(format_of_counts(most_tokens_of(recipe), format_)),
       by_length_(recipe.federated->aggregator.type == "fednova"),
       by_tokens_(recipe.federated->aggregator.experts == "routed_tokens") {
@@ -150,6 +150,7 @@ void RoundSum::close(std::vector<aggregate::SiloReport> reports, const Counts& s
   }
   MOESAIC_CHECK(weight_.parts > 0, ErrorKind::kData,
                 "the silos of the round have trained on nothing");
+  if (recipe_.federated->privacy) weight_.parts = 1;  // a private sum is divided by its aggregator
   for (const auto& [layer, words] : sum) {
     const std::vector<double> values = aggregate::dequantised(count_format_, words);
     const std::size_t experts = by_length_ ? values.size() / 2 : values.size();

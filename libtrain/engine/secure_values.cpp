@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "config/silos.h"
+#include "core/error.h"
 
 namespace moesaic {
 
@@ -19,11 +20,25 @@ double most_examples_of(const Recipe& recipe) {
 
 static_assert(kMaskedAtOnce % aggregate::kMaskStep == 0);
 
-aggregate::SumFormat format_of_sum(std::size_t silos) {
+// A sum of values that were each cut off, or rounded coarsely, would not have the noise of the sum.
+aggregate::SumFormat format_of_sum(const Recipe& recipe, std::size_t silos) {
+  constexpr double kMostDeviations = 10;  // of a normal value that is never seen: 1e-23
+  constexpr double kStepsOfNoise = 4;
   const std::int64_t most = std::numeric_limits<std::int32_t>::max();
-  return {.bits = 32,
-          .clip = 1.0,
-          .levels = std::max<std::int64_t>(1, most / static_cast<std::int64_t>(silos))};
+  aggregate::SumFormat sum{
+      .bits = 32,
+      .clip = 1.0,
+      .levels = std::max<std::int64_t>(1, most / static_cast<std::int64_t>(silos))};
+  if (!silos_add_noise(recipe)) return sum;
+  const aggregate::PrivateSum hidden = private_sum_of(*recipe.federated);
+  sum.clip = hidden.clip_norm + kMostDeviations * hidden.share();
+  const double step = sum.clip / static_cast<double>(sum.levels);
+  MOESAIC_CHECK(
+      hidden.noise_multiplier == 0 || kStepsOfNoise * step <= hidden.share(), ErrorKind::kRecipe,
+      "a secure sum of {} silos counts in steps of {:.3g}, too coarse for noise of {:.3g} "
+      "in each; take a larger federated.privacy.noise_multiplier or fewer silos",
+      silos, step, hidden.share());
+  return sum;
 }
 
 std::size_t sums_of(const Recipe& recipe) {

@@ -24,8 +24,10 @@ struct SecureTry {
   std::optional<aggregate::SecureCollector> collector;
 };
 
-/// Of a sum over so many silos: 32 bits, values to +-1, in the finest steps whose sum fits.
-aggregate::SumFormat format_of_sum(std::size_t silos);
+/// Of a sum over so many silos: 32 bits, in the finest steps whose sum fits, values to +-1; where
+/// silos add noise, to what no value of theirs exceeds. Error(kRecipe) where the steps would be
+/// coarse beside that noise.
+aggregate::SumFormat format_of_sum(const Recipe& recipe, std::size_t silos);
 
 /// Of a round with secure sums, how many values are summed for each one of a parameter: its change,
 /// and with scaffold the gradient beside it. 0 where every change is seen.

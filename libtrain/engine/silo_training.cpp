@@ -10,6 +10,7 @@
 #include "engine/make_tasks.h"
 #include "engine/saved_state.h"
 #include "engine/secure_values.h"
+#include "engine/silo_privacy.h"
 #include "federated/proximal.h"
 #include "store/agreement.h"
 #include "store/checkpoint_folder.h"
@@ -78,6 +79,9 @@ SiloTraining::SiloTraining(const Recipe& recipe, std::size_t silo, const RankCon
   }
   const aggregate::Compression way = compression_of(federated);
   if (way.type != "none") compressed_.emplace(way, *parts_->parameters, model);
+  if (silos_add_noise(recipe))
+    noised_.emplace(private_sum_of(federated),
+                    key_of_silo_noise(context.world, *federated.privacy, name_), model);
   for (const RoundModel::Entry& entry : model.own()) private_.push_back(entry.tensor.clone());
 }
 
@@ -112,8 +116,8 @@ SiloTraining::Round SiloTraining::train(std::int64_t round, const aggregate::Ser
   const OptimizerOptions& optimizer = recipe_.optimizer;
   const double momentum = optimizer.type == "sgd" ? optimizer.momentum : 0;
   result.report.steps = aggregate::fednova_length(count, momentum);
+  end_round(round, result);
   tell(result);
-  end_round(result);
   return result;
 }
 
@@ -134,10 +138,14 @@ void SiloTraining::tell(Round& round) const {
   const double* loss = row.find("loss");
   round.loss = loss != nullptr ? *loss : std::numeric_limits<double>::quiet_NaN();
   if (const double* epsilon = row.find("epsilon")) round.epsilon = *epsilon;
+  if (!hides_numbers_of_silos(recipe_)) return;
+  round.loss = std::numeric_limits<double>::quiet_NaN();
+  round.report = {.silo = name_};
 }
 
-void SiloTraining::end_round(Round& round) {
+void SiloTraining::end_round(std::int64_t number, Round& round) {
   round.change = model_.change(*parts_->parameters);
+  if (noised_) noised_->apply(context_, number, round.change);
   if (routed_ != nullptr) round.report.routed_tokens = routed_->take(context_, *parts_->parameters);
   for (std::size_t i = 0; i < private_.size(); ++i)
     private_[i].copy_((*parts_->parameters)[model_.own()[i].index].tensor);

@@ -15,6 +15,7 @@
 #include "engine/trainer.h"
 #include "federated/compressed_changes.h"
 #include "federated/control_variates.h"
+#include "federated/noised_changes.h"
 #include "federated/round_model.h"
 #include "federated/routed_tokens.h"
 
@@ -38,7 +39,7 @@ class SiloTraining {
 
   /// `recipe` of the whole federation. `parts` are those that assemble() makes of silo_recipe();
   /// their steps are those of one round. `context` of the slot and `model` must outlive it, and the
-  /// model have been taken from such parts. Local.
+  /// model have been taken from such parts. Collective over the slot.
   SiloTraining(const Recipe& recipe, std::size_t silo, const RankContext& context,
                const RoundModel& model, TrainingParts parts);
 
@@ -60,8 +61,8 @@ class SiloTraining {
 
  private:
   void begin_round(const aggregate::ServerState& server);
-  void end_round(Round& round);
-  /// What may be seen of the round. Local.
+  void end_round(std::int64_t number, Round& round);
+  /// What may be seen of the round beside its change. Local.
   void tell(Round& round) const;
   /// Private parameters, controls, what compression has left over, and with optimizer_state keep
   /// what the optimizer has.
@@ -79,6 +80,7 @@ class SiloTraining {
   ControlVariates* controls_ = nullptr;  // one of the transforms
   RoutedTokens* routed_ = nullptr;       // one of the parts around a step
   std::optional<CompressedChanges> compressed_;
+  std::optional<NoisedChanges> noised_;
   std::vector<at::Tensor> private_;  // values, by place in model.own()
 };
 

@@ -112,7 +112,8 @@ void SiteSilo::make_training() {
   for (const RoundModel::Entry& entry : model_.shared()) names.push_back(entry.name);
   require_may_leave(options_.allowance, names);
   training_ = std::make_unique<SiloTraining>(*recipe_, 0, *context_, model_, std::move(parts));
-  if (!valid_) valid_ = open_validation(*recipe_, *context_);
+  const bool tells = !hides_numbers_of_silos(*recipe_);
+  if (!valid_ && tells) valid_ = open_validation(*recipe_, *context_);
   trained_ = 0;
   fetched_.clear();
   kept_ = kept_on_disk();
@@ -127,10 +128,14 @@ void SiteSilo::show_what_leaves() const {
       log_.info("leaves    {} [{}], {} bytes", parameter.name, join(parameter.shape, ", "), bytes);
     total += bytes;
   }
-  log_.info(
-      "leaves    a round: the change of {} parameters in {} bytes, and how many examples, "
-      "targets and steps it was trained on, at which rates, with what loss",
-      model_.shared().size(), total);
+  if (silos_add_noise(*recipe_) && recipe_->federated->privacy->noise_seed)
+    log_.warn("NOT PRIVATE: federated.privacy.noise_seed tells everybody the noise");
+  const char* beside = hides_numbers_of_silos(*recipe_)
+                           ? ""
+                           : ", and how many examples, targets and steps it was trained on, at "
+                             "which rates, with what loss";
+  log_.info("leaves    a round: the change of {} parameters in {} bytes{}", model_.shared().size(),
+            total, beside);
 }
 
 void SiteSilo::obey(StopSignal& stop) {
@@ -193,8 +198,9 @@ void SiteSilo::train(const sites::RoundOffer& offer, StopSignal& stop) {
     trained_ = offer.round;
     const double learned = part.lap();
     training_->save(offer.round);
-    // Training again costs time, and in private the budget, too.
-    const Sync sync = recipe_->privacy ? Sync::kNow : Sync::kLater;
+    // Training again costs time, in private the budget, and with other noise would tell more.
+    const bool again_costs = recipe_->privacy.has_value() || silos_add_noise(*recipe_);
+    const Sync sync = again_costs ? Sync::kNow : Sync::kLater;
     write_shared_file(file, *context_, *training_->parts().parameters, model_,
                       {std::move(round.change), std::move(round.packed)}, {}, sync);
     keep({offer.round, offer.model.digest,

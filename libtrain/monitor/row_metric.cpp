@@ -33,6 +33,7 @@ const std::map<std::string, std::string>& known_meanings() {
       {"task", "Number of the task under way, from 1."},
       {"round", "Number of the finished round of the federation, from 1."},
       {"epsilon", "Privacy spent: upper bound of the ledger."},
+      {"record_epsilon", "Privacy spent by the silos' records: the largest of their ledgers."},
       {"not_private", "1: noise or draws can be foretold, the run is not private."},
       {"tokens_per_s", "Target tokens a second since the row before."},
       {"step_s", "Time of the step."},

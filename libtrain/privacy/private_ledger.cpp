@@ -24,15 +24,34 @@ std::exception_ptr PrivateLedger::charge(const Communicator& world) {
     --paid_;
     return nullptr;
   }
+  if (const std::exception_ptr refused = charge(world, options_.charge)) return refused;
+  paid_ = options_.steps - 1;
+  return nullptr;
+}
+
+std::exception_ptr PrivateLedger::charge(const Communicator& world,
+                                         const accounting::Event& event) {
+  return on_chief(world, "privacy: charge",
+                  [&event](accounting::Ledger& ledger) { ledger.charge(event); });
+}
+
+std::exception_ptr PrivateLedger::refusal(const Communicator& world,
+                                          const accounting::Event& event) {
+  return on_chief(world, "privacy: budget",
+                  [&event](accounting::Ledger& ledger) { ledger.require_room(event); });
+}
+
+std::exception_ptr PrivateLedger::on_chief(const Communicator& world, const char* label,
+                                           const Use& use) {
+  if (!open_) open(world, "");
   try {
-    agreed(world, "privacy: charge", [&] {
-      if (ledger_) ledger_->charge(options_.charge);
+    agreed(world, label, [&] {
+      if (ledger_) use(*ledger_);
     });
   } catch (const Error& error) {
     if (error.kind() != ErrorKind::kBudget) throw;
     return std::current_exception();
   }
-  paid_ = options_.steps - 1;
   return nullptr;
 }
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -32,6 +33,11 @@ class PrivateLedger {
   /// the Error(kBudget) of all ranks, with nothing charged. Collective over world.
   std::exception_ptr charge(const Communicator& world);
 
+  /// Charges this in place of a step, or says what charging it would, with nothing charged. The
+  /// Error(kBudget) of all ranks, or nothing. Collective over world.
+  std::exception_ptr charge(const Communicator& world, const accounting::Event& event);
+  std::exception_ptr refusal(const Communicator& world, const accounting::Event& event);
+
   /// What is spent. Collective over world.
   double epsilon(const Communicator& world) const;
   double delta() const { return options_.delta; }
@@ -39,6 +45,9 @@ class PrivateLedger {
   std::string head() const { return ledger_ ? ledger_->head() : ""; }
 
  private:
+  using Use = std::function<void(accounting::Ledger&)>;
+  std::exception_ptr on_chief(const Communicator& world, const char* label, const Use& use);
+
   Options options_;
   std::unique_ptr<accounting::Ledger> ledger_;  // the chief's
   bool open_ = false;

@@ -28,7 +28,7 @@ struct LedgerSays {
   double epsilon = 0;
 };
 
-LedgerSays ledger_of(const PrivacyOptions& privacy, const std::string& path) {
+LedgerSays ledger_of(const std::string& path, double delta, const std::string& accountant) {
   LedgerSays says;
   try {
     says.report = accounting::read_ledger(path);
@@ -40,9 +40,9 @@ LedgerSays ledger_of(const PrivacyOptions& privacy, const std::string& path) {
   MOESAIC_CHECK(says.report.is_whole(), ErrorKind::kCheckpoint,
                 "what the run has spent is not known: ledger {} is not whole: {}", path,
                 says.report.problem);
-  says.epsilon = accounting::epsilon_of(says.report.events, privacy.delta,
-                                        accounting::accountant_of(privacy.accountant))
-                     .value;
+  says.epsilon =
+      accounting::epsilon_of(says.report.events, delta, accounting::accountant_of(accountant))
+          .value;
   return says;
 }
 
@@ -69,7 +69,7 @@ std::string warnings_of(const PrivacyOptions& privacy) {
 // `of`: " of hospital-a" where each silo has its own ledger.
 std::string rows_of_ledger(const PrivacyOptions& privacy, const std::string& path,
                            const std::string& of) {
-  const LedgerSays says = ledger_of(privacy, path);
+  const LedgerSays says = ledger_of(path, privacy.delta, privacy.accountant);
   std::string text = row("epsilon" + of, format("{:.6g}, an upper bound", says.epsilon));
   text += row("steps charged" + of, format("{}, all runs on the same data together",
                                            accounting::total_steps(says.report.events)));
@@ -106,17 +106,71 @@ std::string table_of(const Recipe& recipe, const Json& training) {
   return text;
 }
 
-}  // namespace
-
-std::string privacy_card(const Json& training) {
-  if (!training.is_object() || !training.value("recipe", Json()).is_string()) return "";
-  const Recipe recipe = recipe_from_yaml(training.at("recipe"), "the run's recipe");
-  if (!recipe.privacy) return "";
+std::string card_of_units(const Recipe& recipe, const Json& training) {
   return format(
              "# Privacy\n\nThe weights were trained by the run {} with differential privacy "
              "(DP-SGD).\n\n",
              recipe.name) +
          warnings_of(*recipe.privacy) + table_of(recipe, training) + "\n" + kNotCovered;
+}
+
+constexpr const char* kNotCoveredOfSilos =
+    "## What is not covered\n"
+    "\n"
+    "- Who the silos are, and which of them answered in which round.\n"
+    "- Whoever adds up the changes, and sees them before the noise of the others is in the sum.\n"
+    "- One silo in the place of another one: that is two changes, at twice the norm.\n"
+    "- The choice of hyper-parameters by looking at other runs with the same silos, unless these\n"
+    "  are in the same ledger.\n"
+    "- The weights that the run started from, and a tokenizer that was made of the silos' data.\n";
+
+std::string warnings_of_silos(const ClientPrivacyOptions& privacy) {
+  std::string text;
+  if (privacy.noise_multiplier == 0)
+    text += "**NOT PRIVATE**: the run had no noise on the sum of the silos.\n\n";
+  if (privacy.noise_seed)
+    text += "**NOT PRIVATE**: the noise came from a seed in the recipe, for tests.\n\n";
+  if (privacy.log_loss)
+    text +=
+        "The metrics of the run hold exact losses: they are not private, and not to be shown.\n\n";
+  return text;
+}
+
+std::string card_of_silos(const Recipe& recipe, const Json& training) {
+  const ClientPrivacyOptions& privacy = *recipe.federated->privacy;
+  std::string table = "| | |\n| --- | --- |\n";
+  table += row("unit", "silo: all that one silo has added to the rounds, or nothing");
+  if (privacy.noise_multiplier > 0) {
+    const LedgerSays says = ledger_of(privacy.ledger, privacy.delta, "pld");
+    table += row("epsilon", format("{:.6g}, an upper bound", says.epsilon));
+    table += row("rounds charged", format("{}, all runs with the same silos together",
+                                          accounting::total_steps(says.report.events)));
+    table += row("delta", format("{}", privacy.delta));
+    table += row("accountant", "pld");
+  }
+  table += row("rounds", format("{} of this run", training.value("step", std::int64_t{0})));
+  table += row("noise", format("{} x clip_norm on the sum, added by the {}",
+                               privacy.noise_multiplier, privacy.where));
+  table += row("clipping", format("the change of a silo, clip_norm {}", privacy.clip_norm));
+  table += row("silos of a round", format("{} of {}", silos_in_round(*recipe.federated),
+                                          recipe.federated->silos.size()));
+  return format(
+             "# Privacy of silos\n\nThe weights were trained by the federation {} with noise "
+             "that hides each silo as a whole.\n\n",
+             recipe.name) +
+         warnings_of_silos(privacy) + table + "\n" + kNotCoveredOfSilos;
+}
+
+}  // namespace
+
+std::string privacy_card(const Json& training) {
+  if (!training.is_object() || !training.value("recipe", Json()).is_string()) return "";
+  const Recipe recipe = recipe_from_yaml(training.at("recipe"), "the run's recipe");
+  std::string card;
+  if (recipe.privacy) card += card_of_units(recipe, training);
+  if (recipe.privacy && recipe.federated && recipe.federated->privacy) card += "\n";
+  if (recipe.federated && recipe.federated->privacy) card += card_of_silos(recipe, training);
+  return card;
 }
 
 std::string privacy_card_of(const std::string& folder) {

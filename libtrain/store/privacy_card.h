@@ -10,7 +10,8 @@ namespace moesaic {
 inline constexpr const char* kPrivacyFile = "PRIVACY.md";
 
 /// Of "training" in a checkpoint's manifest: unit, epsilon, delta, accountant, mechanism and steps,
-/// as the ledger of the run says now, and what is not covered. "" for a run without privacy.
+/// as the ledger of the run says now, and what is not covered; the same of its silos where these
+/// are hidden (federated.privacy). "" for a run without privacy.
 /// Error(kCheckpoint) when the ledger is missing or not whole: nobody knows what was spent.
 std::string privacy_card(const Json& training);
 

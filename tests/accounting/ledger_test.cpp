@@ -76,6 +76,21 @@ TEST_F(LedgerTest, ChargesUntilTheBudgetIsSpent) {
   EXPECT_EQ(kind_of_error([&] { open().charge(kEvent); }), ErrorKind::kBudget);
 }
 
+TEST_F(LedgerTest, SaysWhetherTheBudgetHasRoomAndChargesNothing) {
+  const std::int64_t most = affordable();
+  Ledger ledger = open(), other = open();
+  for (std::int64_t step = 0; step < most; ++step) {
+    ledger.require_room(kEvent);
+    EXPECT_EQ(charged(), step);
+    other.charge(kEvent);
+  }
+  EXPECT_EQ(kind_of_error([&] { ledger.require_room(kEvent); }), ErrorKind::kBudget);
+  EXPECT_EQ(charged(), most);
+  fs::remove(path_);
+  EXPECT_EQ(kind_of_error([&] { ledger.require_room(kEvent); }), ErrorKind::kCheckpoint);
+  EXPECT_FALSE(fs::exists(path_));
+}
+
 TEST_F(LedgerTest, TheFirstStepMayBeTooMuch) {
   Ledger ledger = open("", Budget{0.1, 1e-6});
   EXPECT_EQ(kind_of_error([&] { ledger.charge(kEvent); }), ErrorKind::kBudget);

@@ -134,6 +134,54 @@ TEST(CheckFederated, RefusesWhatDoesNotGoTogether) {
   expect(recipe, "federated.aggregator.private[0]");
 }
 
+/// Whose silos are hidden, by `where`.
+Recipe hidden(const std::string& where) {
+  Recipe recipe = federation(4);
+  recipe.federated->aggregator.weights = "uniform";
+  recipe.federated->privacy.emplace().where = where;
+  return recipe;
+}
+
+TEST(CheckFederated, HidesSilosWhoseChangesHaveABound) {
+  for (const char* where : {"coordinator", "silos"}) {
+    Recipe recipe = hidden(where);
+    recipe.privacy.emplace();  // of records, too
+    for (const char* type : {"fedavg", "fedprox", "fedadam"}) {
+      recipe.federated->aggregator.type = type;
+      EXPECT_EQ(problems_of(recipe), "") << type;
+    }
+    for (const char* type : {"median", "krum", "norm_bound", "fednova", "scaffold"}) {
+      recipe.federated->aggregator.type = type;
+      expect(recipe, "federated.privacy: does not go with this aggregator");
+    }
+  }
+  Recipe recipe = hidden("silos");
+  recipe.federated->secure_aggregation = SecureAggregationOptions{.threshold = 3};
+  EXPECT_EQ(problems_of(recipe), "");
+  recipe.federated->privacy->where = "coordinator";
+  expect(recipe, "federated.privacy.where: is coordinator, who must bound each silo's change");
+  recipe = hidden("coordinator");
+  recipe.federated->compression = std::string("int8");
+  EXPECT_EQ(problems_of(recipe), "");  // the bound is of what is read
+  recipe.federated->privacy->where = "silos";
+  expect(recipe, "federated.compression: does not go with privacy.where silos");
+}
+
+TEST(CheckFederated, HidesNoSiloWithoutNoiseOrWithALargeDelta) {
+  Recipe recipe = hidden("coordinator");
+  recipe.federated->privacy->noise_multiplier = 0;
+  expect(recipe, "federated.privacy.noise_multiplier: is 0");
+  recipe.federated->privacy->allow_no_privacy = true;
+  EXPECT_EQ(problems_of(recipe), "");
+  recipe.federated->privacy->delta = 0.25;
+  expect(recipe, "federated.privacy.delta: is 0.25; there are 4 silos");
+  recipe = hidden("silos");
+  recipe.federated->silos[1].valid = {{.path = "b.txt"}};
+  expect(recipe, "federated.silos[1].valid: gives no valid_loss");
+  recipe.federated->privacy->log_loss = true;
+  EXPECT_EQ(problems_of(recipe), "");
+}
+
 TEST(FederatedKeys, AreReadAsTheContractHasThem) {
   const auto read = sample::good<FederatedOptions>(
       "silos: [{name: a, ranks: 2, train: [{path: /a.txt}], valid: [{path: /b.txt}]}]\n"
@@ -172,6 +220,10 @@ TEST(FederatedKeys, RefuseValuesThatMeanNothing) {
   EXPECT_TRUE(refused("quorum: 1.5"));
   EXPECT_TRUE(refused("deadline_s: 0"));
   EXPECT_TRUE(refused("rounds: 0"));
+  EXPECT_FALSE(refused("privacy: {budget: {epsilon: 3}, noise_seed: 1}"));
+  EXPECT_TRUE(refused("privacy: {clip_norm: 0}"));
+  EXPECT_TRUE(refused("privacy: {delta: 1}"));
+  EXPECT_TRUE(refused("privacy: {where: nowhere}"));
 }
 
 }  // namespace

@@ -76,6 +76,34 @@ TEST(SiloRecipe, HasALedgerOfItsOwnAndPaysForAllRounds) {
   EXPECT_EQ(evaluation_recipe(recipe_from_yaml(kRecipe, "recipe.yaml")).data.train.size(), 1U);
 }
 
+TEST(SilosThatAreHidden, SetWhatTheyNeed) {
+  const std::string text = kRecipe;
+  const auto read = [&](const std::string& privacy) {
+    return recipe_from_yaml(text + "  privacy: {" + privacy + "}\n", "recipe.yaml");
+  };
+  const Recipe recipe = read("budget: {epsilon: 3, delta: 1.0e-7}, where: silos");
+  EXPECT_EQ(recipe.federated->aggregator.weights, "uniform");
+  EXPECT_EQ(recipe.federated->privacy->delta, 1e-7);
+  EXPECT_EQ(recipe.federated->privacy->ledger, recipe.run_dir + "/silo-ledger.json");
+  EXPECT_TRUE(silos_add_noise(recipe));
+  EXPECT_TRUE(hides_numbers_of_silos(recipe));
+  EXPECT_FALSE(hides_numbers_of_silos(read("log_loss: true")));
+  EXPECT_FALSE(silos_add_noise(read("clip_norm: 2")));
+  EXPECT_FALSE(hides_numbers_of_silos(recipe_from_yaml(kRecipe, "recipe.yaml")));
+  EXPECT_THROW(read("delta: 1.0e-8, budget: {epsilon: 3, delta: 1.0e-7}"), Error);
+  EXPECT_EQ(to_yaml(recipe_from_yaml(to_yaml(recipe), "again")), to_yaml(recipe));
+}
+
+TEST(SilosThatAreHidden, AreAsManyAsARoundAsks) {
+  Recipe recipe = recipe_from_yaml(std::string(kRecipe) + "  privacy: {clip_norm: 2}\n", "r.yaml");
+  EXPECT_EQ(private_sum_of(*recipe.federated).silos, 2U);
+  recipe.federated->clients_per_round = 1;
+  EXPECT_EQ(private_sum_of(*recipe.federated).silos, 1U);
+  recipe.federated->privacy->silos = 7;  // of a silo's recipe, which names no other
+  EXPECT_EQ(private_sum_of(*recipe.federated).silos, 7U);
+  EXPECT_EQ(private_sum_of(*recipe.federated).clip_norm, 2);
+}
+
 TEST(SiloRecipe, ReadsBackAsItIsWritten) {
   const Recipe recipe = recipe_from_yaml(kRecipe, "recipe.yaml");
   EXPECT_EQ(to_yaml(recipe_from_yaml(to_yaml(recipe), "again")), to_yaml(recipe));

@@ -102,6 +102,22 @@ TEST(SiteRecipe, IsLaidOverWhatTheCoordinatorOffers) {
   EXPECT_EQ(recipe.seed, federation().seed);
 }
 
+// It names itself alone, and knows with how many others it hides.
+TEST(SiteRecipe, KnowsTheSilosOfARoundAndNotTheLedgerOfTheFederation) {
+  const Files files;
+  Recipe of_all = federation();
+  of_all.federated->aggregator.weights = "uniform";
+  of_all.federated->privacy = ClientPrivacyOptions{
+      .where = "silos", .ledger = "/secret/ledger", .budget = PrivacyBudgetOptions{}};
+  const std::string text = to_yaml(offered_recipe(of_all));
+  EXPECT_EQ(text.find("secret"), std::string::npos);
+  const Recipe recipe = recipe_of_site(recipe_from_yaml(text, "offer"),
+                                       require_site_recipe(files.write(kSite)), "/runs/here");
+  EXPECT_FALSE(recipe.federated->privacy->budget.has_value());
+  EXPECT_TRUE(silos_add_noise(recipe));
+  EXPECT_EQ(silos_in_round(*recipe.federated), 2U);
+}
+
 // A coordinator names no file that a silo reads or writes.
 TEST(SiteRecipe, ItsDataAreItsOwn) {
   const SiteRecipe site{.name = "a", .data = {.train = {{.path = "/a.txt"}}, .valid = {}}};

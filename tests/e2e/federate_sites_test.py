@@ -64,6 +64,19 @@ class FederateSites(SitesTest):
             if close:  # a value that is compressed may be rounded to another side
                 self.assertLess(self.weight_difference(one, seen), close, name)
 
+    def test_hidden_silos_have_the_bits_of_one_job(self):
+        for where in ("coordinator", "silos"):
+            hidden = f"federated.privacy={{clip_norm: 0.1, noise_multiplier: 2, where: {where}, noise_seed: 3}}"
+            self.train(hidden, run=f"one-{where}", ranks=2)
+            self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/{where}", hidden)
+            self.assertEqual(self.digests(where), self.digests(f"one-{where}"))
+            self.assertEqual(self.rows(where), self.rows(f"one-{where}"))
+            self.assertEqual([key for key in self.rows(where)[-1] if "loss" in key or "tokens" in key], [])
+        self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/secure", hidden,
+                     "federated.secure_aggregation={threshold: 2}")
+        self.assertLess(self.weight_difference("silos", "secure"), 1e-6)
+        self.assertEqual(self.rows("secure")[-1]["epsilon"], self.rows("silos")[-1]["epsilon"])
+
     def test_a_coordinator_that_was_killed_goes_on_to_the_same_model(self):
         self.keys()
         coordinator = self.coordinator()

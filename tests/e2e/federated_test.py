@@ -66,6 +66,28 @@ class Federated(RunTest):
         self.assertEqual([row["round"] for row in self.rows()], list(range(1, 9)))
         self.assertEqual(self.rows()[-1], self.rows("whole")[-1])
 
+    def test_hides_its_silos_until_their_budget_is_spent(self):
+        says = ("--noise-multiplier", 4, "--sampling-rate", 1, "--steps", 2, "--delta", 1e-6, "--json")
+        of_two = json.loads(self.moesaic("privacy", "epsilon", *says).stdout)["epsilon"]
+        hidden = ("federated.privacy.clip_norm=0.1", "federated.privacy.noise_multiplier=4",
+                  f"federated.privacy.budget={{epsilon: {of_two + 0.01}, delta: 1.0e-6}}")
+        self.assertIn("budget", self.train(*hidden, ranks=2, expect=9).stderr)
+        self.assertEqual([row["round"] for row in self.rows()], [1, 2])
+        self.assertAlmostEqual(self.rows()[1]["epsilon"], of_two, places=4)
+        ledger = json.loads(self.moesaic("privacy", "ledger", self.folder / "run/silo-ledger.json", "--json").stdout)
+        self.assertEqual((ledger["unit"], ledger["steps"], ledger["whole"]), ("silo", 2, True))
+        self.train(*hidden, "--resume", "auto", ranks=2, expect=9)
+        self.moesaic("export", self.folder / "run", self.folder / "hub")
+        card = (self.folder / "hub/PRIVACY.md").read_text()
+        self.assertIn("| rounds charged | 2,", card)
+        self.assertNotIn("NOT PRIVATE", card)
+        for wrong, part in (("noise_multiplier=0", "no noise hides a silo"), ("delta=0.5", "below 1 / 2"),
+                            ("clip_norm=0", "federated.privacy.clip_norm")):
+            told = self.moesaic("validate", self.recipe, *hidden[:2], f"federated.privacy.{wrong}", expect=3)
+            self.assertIn(part, told.stdout)
+        told = self.moesaic("validate", self.recipe, *hidden, "federated.aggregator.weights=examples", expect=3)
+        self.assertIn("needs aggregator.weights uniform", told.stdout)
+
     def test_draws_clients_and_keeps_their_state_on_disk(self):
         self.train("federated.clients_per_round=1", "federated.aggregator.type=scaffold", "optimizer.type=sgd")
         for row in self.rows():

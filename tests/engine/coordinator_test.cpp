@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <filesystem>
 
+#include "accounting/accountant.h"
+#include "accounting/ledger.h"
 #include "core/clock.h"
 #include "core/error.h"
 #include "observe/temp_folder.h"
@@ -469,6 +473,122 @@ TEST(Coordinator, FindsTheSumThoughItWasKilled) {
     }
   }
   EXPECT_LT(sites.away_from_one_job(sites.recipe), 1e-8);
+}
+
+TEST(Coordinator, GivesTheBitsOfOneJobWhereSilosAreHidden) {
+  for (const char* where : {"coordinator", "silos"}) {
+    Sites sites;
+    test::hide_silos(where, sites.recipe);
+    sites.start();
+    ASSERT_EQ(sites.rows.size(), 2U);
+    EXPECT_NE(sites.rows[1].find("epsilon"), nullptr);
+    EXPECT_EQ(sites.rows[1].find("silo_s0_loss"), nullptr);
+    EXPECT_TRUE(sites.is_that_of_one_job(sites.recipe)) << where;
+  }
+}
+
+// 2^31 / 3 levels to 0.01 + 10 x 0.0116: the sum is right to 1e-9.
+TEST(Coordinator, FindsTheSumOfSilosThatHideThemselves) {
+  SecureSites sites(2);
+  test::hide_silos("silos", sites.recipe);
+  sites.start();
+  EXPECT_LT(sites.away_from_one_job(sites.recipe), 1e-9);
+  EXPECT_NE(sites.rows.at(0).find("epsilon"), nullptr);
+}
+
+/// A silo that sends a thousand times its change.
+Sent times_a_thousand(const Sent& sent) {
+  std::string bytes = read_file(sent.file);
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  for (std::size_t i = sizeof header + header; i + sizeof(double) <= bytes.size();
+       i += sizeof(double)) {
+    double value = 0;
+    std::memcpy(&value, bytes.data() + i, sizeof value);
+    value *= 1000;
+    std::memcpy(bytes.data() + i, &value, sizeof value);
+  }
+  write_file_atomic(sent.file, bytes);
+  return sent;
+}
+
+TEST(Coordinator, OneSiloMovesTheSumByClipNormAtMost) {
+  std::vector<std::vector<at::Tensor>> models;
+  for (const bool is_hostile : {false, true}) {
+    Sites sites;
+    sites.recipe.federated->rounds = 1;
+    test::hide_silos("coordinator", sites.recipe);
+    sites.recipe.federated->privacy->clip_norm = 1e3;  // nothing honest is cut
+    sites.recipe.federated->privacy->noise_multiplier = 0;
+    sites.recipe.federated->privacy->allow_no_privacy = true;
+    sites.start([&](FakeSilos& silos) {
+      if (is_hostile)
+        silos.faults["s1"] = [](const Sent& sent) {
+          return std::vector<Sent>{times_a_thousand(times_a_thousand(times_a_thousand(sent)))};
+        };
+    });
+    models.push_back(sites.model);
+  }
+  double squares = 0;
+  for (std::size_t i = 0; i < models[0].size(); ++i)
+    squares += models[1].at(i).sub(models[0][i]).square().sum().item<double>();
+  const double moved = 3 * std::sqrt(squares);
+  EXPECT_LE(moved, 1e3 * (1 + 1e-9));
+  EXPECT_GT(moved, 500);
+}
+
+// The noise of a silo that did not answer is missing, and what is left is what is paid for.
+TEST(Coordinator, ChargesForTheNoiseThatCame) {
+  for (const char* where : {"coordinator", "silos"}) {
+    Sites sites;
+    sites.recipe.federated->deadline_s = 1;
+    sites.recipe.federated->rounds = 1;
+    test::hide_silos(where, sites.recipe);
+    sites.start([](FakeSilos& silos) {
+      silos.faults["s1"] = [](const Sent&) { return std::vector<Sent>(); };
+    });
+    const auto says = accounting::read_ledger(sites.recipe.federated->privacy->ledger);
+    ASSERT_EQ(says.events.size(), 1U);
+    const double came = std::string(where) == "silos" ? 2 * std::sqrt(2.0 / 3) : 2;
+    EXPECT_DOUBLE_EQ(says.events[0].noise_multiplier, came) << where;
+    EXPECT_EQ(says.events[0].sampling_rate, 1);
+  }
+}
+
+TEST(Coordinator, EndsWithItsBudgetAndSendsTheSilosHome) {
+  Sites sites;
+  test::hide_silos("coordinator", sites.recipe);
+  const double of_one =
+      accounting::epsilon_of({{2, 1, 1}}, 1e-6, accounting::Accountant::kPld).value;
+  sites.recipe.federated->privacy->budget = PrivacyBudgetOptions{of_one + 1e-3, 1e-6};
+  for (int i = 0; i < 2; ++i) {
+    try {
+      sites.start();
+      FAIL() << "it went on";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), ErrorKind::kBudget);
+    }
+  }
+  EXPECT_EQ(sites.rows.size(), 1U);
+  const auto says = accounting::read_ledger(sites.recipe.federated->privacy->ledger);
+  EXPECT_EQ(accounting::total_steps(says.events), 1);
+}
+
+// After each of its messages in turn: rounds that are saved are paid for once and not done again.
+TEST(Coordinator, PaysOnceForRoundsThatAreSavedThoughItWasKilled) {
+  Sites sites;
+  test::hide_silos("coordinator", sites.recipe);
+  sites.recipe.federated->privacy->noise_seed.reset();
+  for (int after = 6; after < 40; ++after) {
+    try {
+      sites.start([&](FakeSilos& silos) { silos.dies_after = after; });
+      break;
+    } catch (const std::runtime_error& error) {
+      ASSERT_STREQ(error.what(), "killed");
+    }
+  }
+  const auto says = accounting::read_ledger(sites.recipe.federated->privacy->ledger);
+  EXPECT_EQ(accounting::total_steps(says.events), 2);
 }
 
 TEST(Coordinator, RefusesASiloWithOtherWeights) {

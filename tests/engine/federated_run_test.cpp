@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "engine/assemble.h"
 #include "observe/temp_folder.h"
+#include "store/checkpoint_folder.h"
 #include "support/small_federation.h"
 
 namespace moesaic {
@@ -305,6 +306,114 @@ TEST(FederatedRun, GoesOnOnlyWithTheLedgersThatItsSilosHad) {
   std::string message;
   EXPECT_EQ(kind_of_run(recipe, silos.context, "auto", message), ErrorKind::kCheckpoint);
   EXPECT_NE(message.find("silo s1, round 4: "), std::string::npos) << message;
+}
+
+std::int64_t rounds_charged(const Recipe& recipe) {
+  const auto says = accounting::read_ledger(recipe.federated->privacy->ledger);
+  EXPECT_TRUE(says.is_whole());
+  EXPECT_EQ(says.terms->unit, "silo");
+  return accounting::total_steps(says.events);
+}
+
+double epsilon_of_rounds(double noise, std::int64_t rounds) {
+  return accounting::epsilon_of({{noise, 1, rounds}}, 1e-6, accounting::Accountant::kPld).value;
+}
+
+TEST(FederatedRun, TellsNothingOfHiddenSilosThatHasNoNoise) {
+  for (const char* where : {"coordinator", "silos"}) {
+    Silos silos(3);
+    test::hide_silos(where, silos.recipe);
+    const Federation run(silos.recipe, silos.context);
+    ASSERT_EQ(run.rows.size(), 2U);
+    for (const MetricsRow& row : run.rows) {
+      for (const auto& [name, value] : row.values) {
+        EXPECT_EQ(name.find("loss"), std::string::npos) << where;
+        EXPECT_EQ(name.find("tokens"), std::string::npos) << where;
+      }
+      ASSERT_NE(row.find("epsilon"), nullptr);
+      EXPECT_NEAR(*row.find("epsilon"), epsilon_of_rounds(2, row.step), 1e-9);
+      EXPECT_EQ(*row.find("not_private"), 1);
+    }
+    EXPECT_EQ(rounds_charged(silos.recipe), 2);
+  }
+}
+
+TEST(FederatedRun, ShowsLossesOfHiddenSilosOnlyWhereAsked) {
+  Silos silos(2);
+  test::hide_silos("silos", silos.recipe);
+  silos.recipe.federated->privacy->log_loss = true;
+  const Federation run(silos.recipe, silos.context);
+  for (const char* name : {"loss", "silo_s0_loss", "valid_loss", "tokens"})
+    EXPECT_NE(run.rows.at(0).find(name), nullptr) << name;
+}
+
+// What a round without noise has made is taken from one with noise.
+TEST(FederatedRun, TheSumOfHiddenSilosHasTheNoiseAskedFor) {
+  for (const char* where : {"coordinator", "silos"}) {
+    Silos silos(3);
+    test::hide_silos(where, silos.recipe);
+    silos.recipe.federated->rounds = 1;
+    const Federation noisy(silos.recipe, silos.context);
+    Recipe plain = silos.in("plain");
+    plain.federated->privacy->noise_multiplier = 0;
+    plain.federated->privacy->allow_no_privacy = true;
+    plain.federated->privacy->ledger = plain.run_dir + "/none.json";
+    const Federation still(plain, silos.context);
+    EXPECT_FALSE(std::filesystem::exists(plain.federated->privacy->ledger));
+    EXPECT_EQ(still.rows.at(0).find("epsilon"), nullptr);
+    double squares = 0, count = 0;
+    for (std::size_t i = 0; i < noisy.shared().size(); ++i) {
+      const at::Tensor noise = noisy.shared()[i].tensor.sub(still.shared()[i].tensor).mul(3);
+      squares += noise.square().sum().item<double>();
+      count += static_cast<double>(noise.numel());
+    }
+    const double variance = std::pow(2 * 0.01, 2);
+    EXPECT_NEAR(squares / count / variance, 1, 6 * std::sqrt(2 / count)) << where;
+  }
+}
+
+TEST(FederatedRun, ABudgetOfHiddenSilosEndsItAfterTheLastRoundThatIsPaid) {
+  Silos silos(2);
+  test::hide_silos("coordinator", silos.recipe);
+  silos.recipe.federated->rounds = 4;
+  silos.recipe.federated->privacy->budget =
+      PrivacyBudgetOptions{epsilon_of_rounds(2, 3) + 1e-3, 1e-6};
+  std::string message;
+  EXPECT_EQ(kind_of_run(silos.recipe, silos.context, "", message), ErrorKind::kBudget);
+  EXPECT_NE(message.find("3 rounds cost"), std::string::npos) << message;
+  EXPECT_EQ(rounds_charged(silos.recipe), 3);
+  EXPECT_EQ(kind_of_run(silos.recipe, silos.context, "auto", message), ErrorKind::kBudget);
+  EXPECT_EQ(rounds_charged(silos.recipe), 3);
+}
+
+// The round that is done again has other noise, which is paid for, too.
+TEST(FederatedRun, ChargesARoundOfHiddenSilosThatIsDoneAgain) {
+  Silos silos(2);
+  test::hide_silos("silos", silos.recipe);
+  silos.recipe.federated->privacy->noise_seed.reset();
+  const Federation first(silos.recipe, silos.context);
+  std::string after_one;
+  for (const FoundCheckpoint& found : list_checkpoints(silos.recipe.run_dir + "/checkpoints"))
+    if (found.step == 1) after_one = found.path;
+  ASSERT_FALSE(after_one.empty());
+  const Federation again(silos.recipe, silos.context, after_one);
+  EXPECT_EQ(rounds_charged(silos.recipe), 3);
+  EXPECT_GT(difference(first, again), 0);
+  EXPECT_NEAR(*again.rows.at(0).find("epsilon"), epsilon_of_rounds(2, 3), 1e-9);
+  std::filesystem::remove(silos.recipe.federated->privacy->ledger);
+  std::string message;
+  EXPECT_EQ(kind_of_run(silos.recipe, silos.context, "auto", message), ErrorKind::kCheckpoint);
+}
+
+TEST(FederatedRun, HidesSilosAndTheirRecordsInOneRun) {
+  Silos silos(2);
+  Recipe recipe = in_private(silos.recipe);
+  test::hide_silos("silos", recipe);
+  const Federation run(recipe, silos.context);
+  EXPECT_EQ(charged(recipe, "s1"), 6);
+  EXPECT_EQ(rounds_charged(recipe), 2);
+  EXPECT_NEAR(*run.rows.at(1).find("epsilon"), epsilon_of_rounds(2, 2), 1e-9);
+  EXPECT_NEAR(*run.rows.at(1).find("record_epsilon"), epsilon_of_rounds(2, 6), 1e-3);
 }
 
 TEST(FederatedRun, NamesSiloAndRoundOfAnError) {

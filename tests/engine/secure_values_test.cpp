@@ -9,12 +9,26 @@ namespace {
 
 TEST(SecureValues, AnyNumberOfSilosFitsTheRing) {
   for (const std::size_t silos : {1U, 2U, 3U, 7U, 100U, 10000U}) {
-    const aggregate::SumFormat format = format_of_sum(silos);
+    const aggregate::SumFormat format = format_of_sum(Recipe(), silos);
     EXPECT_NO_THROW(aggregate::require_room(format, silos));
     aggregate::SumFormat finer = format;
     finer.levels += 1;
     EXPECT_THROW(aggregate::require_room(finer, silos), Error) << silos;
   }
+}
+
+// Neither cut off nor rounded so coarsely that it would show.
+TEST(SecureValues, NoiseOfSilosFitsBetweenTheSteps) {
+  Recipe recipe;
+  ClientPrivacyOptions& privacy = recipe.federated.emplace().privacy.emplace();
+  privacy = {.clip_norm = 2, .noise_multiplier = 3, .where = "silos", .silos = 4};
+  const aggregate::SumFormat format = format_of_sum(recipe, 4);
+  EXPECT_EQ(format.clip, 2 + 10 * 3);  // the share is 2 x 3 / sqrt(4)
+  EXPECT_NO_THROW(aggregate::require_room(format, 4));
+  privacy.noise_multiplier = 1e-9;
+  EXPECT_THROW(format_of_sum(recipe, 4), Error);
+  privacy.where = "coordinator";
+  EXPECT_EQ(format_of_sum(recipe, 4).clip, 1);
 }
 
 TEST(SecureValues, WordsTravelAsTheyAre) {

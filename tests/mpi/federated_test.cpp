@@ -20,7 +20,7 @@ std::vector<at::Tensor> whole_model(const test::Federation& run, const RankConte
 
 void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tolerance,
                            const std::string& type = "fedavg", const std::string& lora = "",
-                           bool secure = false) {
+                            bool secure = false, const std::string& hidden = "") {
   const RankContext context = RankContext::make(
       test::world(), Plan{.world = test::session().size(), .expert = expert}, Log());
   const test::SharedFolder folder(context.world);
@@ -35,10 +35,15 @@ void expect_as_on_one_rank(int silos, std::int64_t ranks, int expert, double tol
     recipe.federated->secure_aggregation = SecureAggregationOptions{2};
     if (type != "scaffold") recipe.federated->aggregator.experts = "routed_tokens";
   }
+  if (!hidden.empty()) {
+    test::hide_silos(hidden, recipe);
+    recipe.federated->privacy->log_loss = true;
+  }
   const test::Federation together(recipe, context);
   recipe.parallel.expert = 1;
   for (SiloOptions& silo : recipe.federated->silos) silo.ranks = 1;
   recipe.run_dir = format("{}/alone-{}", folder.path(), context.rank());
+  if (auto& privacy = recipe.federated->privacy) privacy->ledger = recipe.run_dir + "/ledger";
   const test::Federation alone(recipe, RankContext::single());
   const auto found = whole_model(together, context);
   const auto entries = test::entries_of(alone.run->model());
@@ -64,6 +69,8 @@ TEST(FederatedOnRanks, SilosOfOneRankGiveTheSameBits) {
   expect_as_on_one_rank(2 * ranks, 1, 1, 0, "fedavg", "residual");
   for (const char* type : {"fedavg", "scaffold", "norm_bound"})
     expect_as_on_one_rank(2 * ranks, 1, 1, 0, type, "", /*secure=*/true);
+  for (const char* where : {"coordinator", "silos"})
+    expect_as_on_one_rank(2 * ranks, 1, 1, 0, "fedavg", "", /*secure=*/false, where);
 }
 
 TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
@@ -77,6 +84,8 @@ TEST(FederatedOnRanks, SilosOfSeveralRanksGiveTheSameModel) {
     // Values may be rounded to another step of the sum, and are divided by an expert's tokens.
     for (const char* type : {"fedavg", "norm_bound"})
       expect_as_on_one_rank(ranks / 2, 2, expert, 1e-5, type, "", /*secure=*/true);
+    for (const char* where : {"coordinator", "silos"})
+      expect_as_on_one_rank(ranks / 2, 2, expert, 1e-10, "fedavg", "", /*secure=*/false, where);
   }
 }
 

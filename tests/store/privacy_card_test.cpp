@@ -55,6 +55,33 @@ TEST_F(PrivacyCard, SaysWhatTheLedgerSays) {
   EXPECT_NE(privacy_card(training()), card);
 }
 
+TEST_F(PrivacyCard, SaysWhatHidesSilosAsAWhole) {
+  const auto of = [&](const std::string& privacy) -> Json {
+    const std::string text =
+        "name: ward\n"
+        "model: {config: {model_type: llama, vocab_size: 272, hidden_size: 64, "
+        "num_attention_heads: 4, num_hidden_layers: 2, intermediate_size: 64}}\n"
+        "federated: {silos: [{name: a, train: [{path: a.jsonl}]}, {name: b, train: [{path: "
+        "b.jsonl}]}], privacy: {" +
+        privacy + "delta: 1.0e-5, ledger: " + ledger_ + "}}\n";
+    return {{"step", 3}, {"recipe", to_yaml(require_recipe(folder_.file("s.yaml", text)))}};
+  };
+  const Json training = of("noise_multiplier: 2, clip_norm: 0.5, ");
+  expect_error(ErrorKind::kCheckpoint, "ledger.json", [&] { privacy_card(training); });
+  accounting::Ledger ledger({.path = ledger_, .terms = {"abc", "silo", std::nullopt}});
+  for (int i = 0; i < 4; ++i) ledger.charge({2, 1, 1});
+  const std::string card = privacy_card(training);
+  expect_part(card, "# Privacy of silos");
+  expect_part(card, "| epsilon | 4.3771");
+  expect_part(card, "| rounds charged | 4, all runs");
+  expect_part(card, "| noise | 2 x clip_norm on the sum, added by the coordinator |");
+  expect_part(card, "| clipping | the change of a silo, clip_norm 0.5 |");
+  expect_part(card, "| silos of a round | 2 of 2 |");
+  EXPECT_EQ(card.find("NOT PRIVATE"), std::string::npos);
+  expect_part(privacy_card(of("noise_seed: 1, ")), "NOT PRIVATE");
+  expect_part(privacy_card(of("noise_multiplier: 0, allow_no_privacy: true, ")), "NOT PRIVATE");
+}
+
 TEST_F(PrivacyCard, HasTheLedgerOfEachSiloThatTookPart) {
   const std::string text =
       "name: ward\n"

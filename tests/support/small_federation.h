@@ -66,6 +66,16 @@ inline void add_adapters(const std::string& lora, Recipe& recipe) {
   recipe.federated->aggregator.lora = lora;
 }
 
+/// Hides its silos as a whole, with noise that all can foretell.
+inline void hide_silos(const std::string& where, Recipe& recipe) {
+  recipe.federated->aggregator.weights = "uniform";
+  recipe.federated->privacy = ClientPrivacyOptions{.clip_norm = 0.01,
+                                                   .noise_multiplier = 2,
+                                                   .where = where,
+                                                   .ledger = recipe.run_dir + "/silo-ledger.json",
+                                                   .noise_seed = 3};
+}
+
 /// All that a silo needs of a global model.
 inline std::vector<RoundModel::Entry> entries_of(const RoundModel& model) {
   std::vector<RoundModel::Entry> entries = model.shared();
