@@ -1,7 +1,5 @@
 #include "nn/cpu/attention.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
 #include "nn/cpu/attention_loops.h"
@@ -9,6 +7,7 @@
 #include "nn/cpu/dtypes.h"
 #include "nn/cpu/tile_layout.h"
 #include "nn/cpu/tile_product.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
@@ -82,7 +81,7 @@ struct Work {
   template <class Visit>
   void for_each(const Visit& visit) const {
     const auto sequences = static_cast<std::int64_t>(op.sequence_offsets.size()) - 1;
-    at::parallel_for(0, sequences * groups, 1, [&](std::int64_t first, std::int64_t last) {
+    on_threads(sequences * groups, 1, [&](std::int64_t first, std::int64_t last) {
       for (std::int64_t i = first; i < last; ++i) {
         const auto b = static_cast<std::size_t>(i / groups);
         const std::int64_t begin = op.sequence_offsets[b];

@@ -1,8 +1,7 @@
 #include "nn/cpu/rotary.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
@@ -63,7 +62,7 @@ void turn_heads(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
                 const at::Tensor& y) {
   with_dtype(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    at::parallel_for(0, x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
+    on_threads(x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
       turn_rows(x.const_data_ptr<T>(), cos.const_data_ptr<Wide<T>>(), sin.const_data_ptr<Wide<T>>(),
                 {first, last, x.size(1), x.size(2) / 2}, t, y.mutable_data_ptr<T>());
     });

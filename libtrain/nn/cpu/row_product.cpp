@@ -1,16 +1,15 @@
 #include "nn/cpu/row_product.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
 constexpr std::int64_t kTogether = 4;             // rows of b: as many sums under way
-constexpr std::int64_t kValuesPerTask = 1 << 15;  // of b, where LibTorch's loops are parallel
+constexpr std::int64_t kValuesPerTask = 1 << 15;  // products of a thread's smallest share
 
 // sums[j] = a . row j of b.
 template <class B>
@@ -73,7 +72,8 @@ bool has_row_product(const at::Tensor& a_MK, const at::Tensor& b_NK) {
 void row_product(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN) {
   const at::Tensor a = a_MK.to(at::kFloat).contiguous();
   const std::int64_t m = a.size(0), k = a.size(1), ldb = b_NK.stride(0);
-  const std::int64_t grain = std::max<std::int64_t>(kTogether, kValuesPerTask / (m * k));
+  const std::int64_t grain =
+      kTogether * std::max<std::int64_t>(1, kValuesPerTask / (kTogether * m * k));
   MOESAIC_ASSERT(out_MN.stride(1) == 1);
   with_narrow_dtype(out_MN.scalar_type(), [&](auto t) {
     with_narrow_dtype(b_NK.scalar_type(), [&](auto u) {
@@ -82,7 +82,7 @@ void row_product(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tenso
       const auto* const values = a.const_data_ptr<float>();
       const B* const right = b_NK.const_data_ptr<B>();
       T* const out = out_MN.mutable_data_ptr<T>();
-      at::parallel_for(0, b_NK.size(0), grain, [&](std::int64_t first, std::int64_t last) {
+      on_threads(b_NK.size(0), grain, [&](std::int64_t first, std::int64_t last) {
         multiply(values, m, k, right, ldb, first, last, out, out_MN.stride(0));
       });
     });

@@ -1,8 +1,7 @@
 #include "nn/cpu/swiglu.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
@@ -70,7 +69,7 @@ void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, const at::Tens
     using T = decltype(type);
     using A = Wide<T>;
     const A* w = weight.defined() ? weight.const_data_ptr<A>() : nullptr;
-    at::parallel_for(0, gate.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
+    on_threads(gate.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
       forward_rows(gate.const_data_ptr<T>(), up.const_data_ptr<T>(), w, {first, last, gate.size(1)},
                    y.mutable_data_ptr<T>());
     });
@@ -85,7 +84,7 @@ void swiglu_backward(const at::Tensor& dy, const at::Tensor& gate, const at::Ten
     using A = Wide<T>;
     const A* w = weight.defined() ? weight.const_data_ptr<A>() : nullptr;
     A* dw = weight.defined() ? dweight.mutable_data_ptr<A>() : nullptr;
-    at::parallel_for(0, gate.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
+    on_threads(gate.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
       backward_rows(dy.const_data_ptr<T>(), gate.const_data_ptr<T>(), up.const_data_ptr<T>(), w,
                     {first, last, gate.size(1)}, dgate.mutable_data_ptr<T>(),
                     dup.mutable_data_ptr<T>(), dw);

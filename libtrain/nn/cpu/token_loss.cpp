@@ -1,8 +1,7 @@
 #include "nn/cpu/token_loss.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
@@ -72,7 +71,7 @@ void for_each_row(const at::Tensor& logits, const at::Tensor& targets, const at:
   T* x = logits.mutable_data_ptr<T>();
   const auto* target = targets.const_data_ptr<std::int64_t>();
   auto* out = loss.mutable_data_ptr<Wide<T>>();
-  at::parallel_for(0, logits.size(0), 1, [&](std::int64_t first, std::int64_t last) {
+  on_threads(logits.size(0), 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t r = first; r < last; ++r) out[r] = visit(x + r * logits.size(1), target[r]);
   });
 }
