@@ -49,6 +49,7 @@ metrics::Measurement judged_answers(const RankContext& context, InferenceModel& 
                       .chat = a.chat,
                       .system = a.system,
                       .max_new_tokens = a.max_new_tokens,
+                      .together = a.together,
                       .stops = a.stops,
                       .scores = wanted_scores(a)});
 }
