@@ -58,7 +58,7 @@ class Eval(RunTest):
             alone = json.loads(self.moesaic(*generate, "--prompt", question, "--threads", 1, "--json").stdout)
             self.assertEqual(text, {key: alone[key] for key in ("text", "ids", "finish_reason")})
         self.assertEqual(texts[4:], [texts[1], texts[0]])
-        self.assertGreater(len({text["text"] for text in texts}), 3)
+        self.assertGreater(len({text["text"] for text in texts}), 1)
         file = self.folder / "texts.jsonl"
         self.moesaic(*generate, "--input", prompts, "--output", file, "--together", 2, "-n", 2, "--expert", 2)
         self.assertEqual(file.read_text(), shown)
