@@ -9,29 +9,23 @@
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kTogether = 4;  // rows of b, and of a where there are as many
+constexpr std::int64_t kTogether = 4;             // rows of a and of b, where there are as many
 constexpr std::int64_t kValuesPerTask = 1 << 15;  // products of a thread's smallest share
 
-// sums[j] = a . row j of b.
+// One row of b at a time: memory is read as one stream, from its beginning to its end.
 template <class B>
-MOESAIC_INLINE void dots(const float* a, const B* b, std::int64_t ldb, std::int64_t k,
-                         float* sums) {
-  const B *b0 = b, *b1 = b + ldb, *b2 = b + 2 * ldb, *b3 = b + 3 * ldb;
-  float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-  for (std::int64_t i = 0; i < k; ++i) {
-    s0 += a[i] * widen(b0[i]);
-    s1 += a[i] * widen(b1[i]);
-    s2 += a[i] * widen(b2[i]);
-    s3 += a[i] * widen(b3[i]);
-  }
-  sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+MOESAIC_INLINE float product_of_rows(const float* a, const B* b, std::int64_t k) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < k; ++i) sum += a[i] * widen(b[i]);
+  return sum;
 }
 
-// The same of four rows of a, each of whose sums has the order that it has alone.
+// Four rows of each, as many sums as registers: sums[4 i + j] = row i of a . row j of b, in the
+// order that it has alone.
 template <class B>
-MOESAIC_INLINE void dots_of_four(const float* a, const B* b, std::int64_t ldb, std::int64_t k,
-                                 float* sums) {
+MOESAIC_INLINE void products_of_four(const float* a, const B* b, std::int64_t ldb, std::int64_t k,
+                                     float* sums) {
   const float *a0 = a, *a1 = a + k, *a2 = a + 2 * k, *a3 = a + 3 * k;
   const B *b0 = b, *b1 = b + ldb, *b2 = b + 2 * ldb, *b3 = b + 3 * ldb;
   float s00 = 0, s01 = 0, s02 = 0, s03 = 0, s10 = 0, s11 = 0, s12 = 0, s13 = 0;
@@ -50,14 +44,13 @@ MOESAIC_INLINE void dots_of_four(const float* a, const B* b, std::int64_t ldb, s
   std::copy_n(all, std::size(all), sums);
 }
 
-#define MOESAIC_DEFINE(B)                                                                   \
-  MOESAIC_SIMD void dots_of(const float* a, const B* b, std::int64_t ldb, std::int64_t k,   \
-                            float* sums) {                                                  \
-    dots(a, b, ldb, k, sums);                                                               \
-  }                                                                                         \
-  MOESAIC_SIMD void four_dots_of(const float* a, const B* b, std::int64_t ldb,              \
-                                 std::int64_t k, float* sums) {                             \
-    dots_of_four(a, b, ldb, k, sums);                                                       \
+#define MOESAIC_DEFINE(B)                                                                  \
+  MOESAIC_SIMD float row_times_row(const float* a, const B* b, std::int64_t k) {           \
+    return product_of_rows(a, b, k);                                                       \
+  }                                                                                        \
+  MOESAIC_SIMD void four_times_four(const float* a, const B* b, std::int64_t ldb,          \
+                                    std::int64_t k, float* sums) {                         \
+    products_of_four(a, b, ldb, k, sums);                                                  \
   }
 MOESAIC_DEFINE(float)
 MOESAIC_DEFINE(c10::BFloat16)
@@ -68,27 +61,21 @@ template <class B, class T>
 void multiply(const float* a, std::int64_t m, std::int64_t k, const B* b, std::int64_t ldb,
               std::int64_t first, std::int64_t last, T* out, std::int64_t ldo) {
   float sums[kTogether * kTogether];
-  for (std::int64_t n = first; n < last; n += kTogether) {
-    const std::int64_t count = std::min(kTogether, last - n);
-    std::int64_t row = 0;
-    for (; count == kTogether && row + kTogether <= m; row += kTogether) {
-      four_dots_of(a + row * k, b + n * ldb, ldb, k, sums);
+  const std::int64_t fours = m / kTogether * kTogether;  // rows of a that go by four
+  std::int64_t n = first;
+  for (; fours > 0 && n + kTogether <= last; n += kTogether) {
+    for (std::int64_t row = 0; row < fours; row += kTogether) {
+      four_times_four(a + row * k, b + n * ldb, ldb, k, sums);
       for (std::int64_t i = 0; i < kTogether * kTogether; ++i)
         out[(row + i / kTogether) * ldo + n + i % kTogether] = narrow<T>(sums[i]);
     }
-    for (; row < m; ++row) {
-      if (count == kTogether) {
-        dots_of(a + row * k, b + n * ldb, ldb, k, sums);
-      } else {
-        for (std::int64_t j = 0; j < count; ++j) {
-          float same[kTogether];  // four times one row: a sum has the same order everywhere
-          dots_of(a + row * k, b + (n + j) * ldb, 0, k, same);
-          sums[j] = same[0];
-        }
-      }
-      for (std::int64_t j = 0; j < count; ++j) out[row * ldo + n + j] = narrow<T>(sums[j]);
-    }
+    for (std::int64_t j = n; j < n + kTogether; ++j)
+      for (std::int64_t row = fours; row < m; ++row)
+        out[row * ldo + j] = narrow<T>(row_times_row(a + row * k, b + j * ldb, k));
   }
+  for (; n < last; ++n)
+    for (std::int64_t row = 0; row < m; ++row)
+      out[row * ldo + n] = narrow<T>(row_times_row(a + row * k, b + n * ldb, k));
 }
 
 bool is_narrow(const at::Tensor& x) {
