@@ -13,13 +13,15 @@ void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments) {
   CLI::Option* prompt =
       verb.add_option("--prompt", a.prompt, "The text to continue (default: all of stdin)");
   CLI::Option* input =
-      verb.add_option("--input", a.input,
-                      "JSONL of prompts, {\"prompt\": text}, {\"text\": text} or {\"ids\": [...]} a "
-                      "line: each is continued as if it were alone, many at the same time; one "
-                      "object a line comes out, in their order")
+      verb.add_option(
+              "--input", a.input,
+              "JSONL of prompts, {\"prompt\": text}, {\"text\": text} or {\"ids\": [...]} a "
+              "line: each is continued as if it were alone, many at the same time; one "
+              "object a line comes out, in their order")
           ->excludes(prompt);
-  verb.add_option("--output", a.output,
-                  "With --input: the file to write; it appears when it is complete (default: stdout)")
+  verb.add_option(
+          "--output", a.output,
+          "With --input: the file to write; it appears when it is complete (default: stdout)")
       ->needs(input);
   verb.add_option("--together", a.together,
                   "With --input: texts that are made at the same time; each keeps its cache")

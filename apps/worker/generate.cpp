@@ -103,9 +103,9 @@ class PromptBook {
     std::vector<std::vector<std::uint32_t>> prompts;
     std::vector<std::uint32_t> ids;
     while (std::ssize(prompts) < kPromptsOfText * a_.together && input_.next(prompt_, ids)) {
-      warned_ = warned_ || warn_beyond_positions(
-                               log_, arch_, std::ssize(ids) + a_.max_new_tokens,
-                               format("{}: prompt and new tokens", input_.where()));
+      warned_ =
+          warned_ || warn_beyond_positions(log_, arch_, std::ssize(ids) + a_.max_new_tokens,
+                                           format("{}: prompt and new tokens", input_.where()));
       prompts.push_back(ids);
     }
     return prompts;

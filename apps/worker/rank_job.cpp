@@ -56,9 +56,10 @@ RankPlace RankJob::place(const PlaceOptions& options) const {
                  .console = rank == 0});
   const int threads = use_threads(options.threads, session_.local_size());
   if (threads > cores_of_rank()) {
-    log.warn("{} threads take turns on the {} cores that the rank may use: fewer threads are faster, "
-             "or ranks that are not bound (mpirun --bind-to none)",
-             threads, cores_of_rank());
+    log.warn(
+        "{} threads take turns on the {} cores that the rank may use: fewer threads are faster, "
+        "or ranks that are not bound (mpirun --bind-to none)",
+        threads, cores_of_rank());
   }
   return {world, device, log, threads};
 }

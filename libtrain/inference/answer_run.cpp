@@ -73,7 +73,7 @@ class AnswerBook {
   Prompt prompt_;
   std::optional<OutputFile> output_;
   std::vector<metrics::Answer> asked_;  // of the last prompts
-  bool warned_ = false;  // of a text beyond the model's positions
+  bool warned_ = false;                 // of a text beyond the model's positions
 };
 
 }  // namespace
@@ -142,10 +142,9 @@ metrics::Measurement run_answers(const RankContext& context, InferenceModel& mod
     book = std::make_unique<AnswerBook>(options, model, context.log);
     end_ids = book->prompt().end_ids;
   });
-  Generator generator(context, model,
-                      {.max_new_tokens = options.max_new_tokens,
-                       .end_ids = end_ids,
-                       .together = options.together});
+  Generator generator(
+      context, model,
+      {.max_new_tokens = options.max_new_tokens, .end_ids = end_ids, .together = options.together});
   TextSource source;
   if (book) {
     source = {.tokenizer = book->prompt().tokenizer.get(),

@@ -129,8 +129,7 @@ std::vector<std::uint32_t> Generator::step_all(std::vector<Text>& texts) {
     caches.push_back(&text.cache);
   }
   agree(Next::kReadSingle);
-  const at::Tensor logits_RV =
-      model_.logits(model_.read_single(context_, batch.build(), caches));
+  const at::Tensor logits_RV = model_.logits(model_.read_single(context_, batch.build(), caches));
   for (Text& text : texts) text.cache.advance(1);
   std::vector<std::uint32_t> picked(texts.size());
   on_threads(std::ssize(texts), 1, [&](std::int64_t first, std::int64_t last) {

@@ -1,5 +1,5 @@
-// Generator: tokens that a model adds to a prompt, or to many at the same time, one after the other,
-// with a KV cache for each.
+// Generator: tokens that a model adds to a prompt, or to many at the same time, one after the
+// other, with a KV cache for each.
 #pragma once
 
 #include <cstdint>

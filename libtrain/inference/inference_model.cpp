@@ -141,8 +141,7 @@ at::Tensor InferenceModel::read_single(const RankContext& context, const Batch& 
 }
 
 at::Tensor InferenceModel::predict(const RankContext& context, const Batch& batch,
-                                   const at::Tensor& hidden_TD,
-                                   std::span<KvCache* const> caches) {
+                                   const at::Tensor& hidden_TD, std::span<KvCache* const> caches) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
   ForwardContext forward = computation_.forward(here);

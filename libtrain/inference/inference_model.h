@@ -54,9 +54,9 @@ class InferenceModel {
   at::Tensor token_losses(const RankContext& context, const Batch& batch);
 
   /// Final hidden states [T, D] of `batch`, whose i-th sequence goes on with that in the i-th of
-  /// `caches` (of an empty batch none). Collective over the expert group when the model has experts.
-  at::Tensor read(const RankContext& context, const Batch& batch,
-                  std::span<KvCache* const> caches);
+  /// `caches` (of an empty batch none). Collective over the expert group when the model has
+  /// experts.
+  at::Tensor read(const RankContext& context, const Batch& batch, std::span<KvCache* const> caches);
   /// As above where no rank has more than one token of a sequence: each row is what it would be
   /// alone, whatever the others are.
   at::Tensor read_single(const RankContext& context, const Batch& batch,

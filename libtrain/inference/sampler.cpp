@@ -62,9 +62,7 @@ class Ranking {
   void sort_to(std::size_t count) {
     if (count <= sorted_) return;
     const std::size_t end = std::min(size(), std::max({count, 2 * sorted_, std::size_t{64}}));
-    const auto at = [&](std::size_t i) {
-      return all_.begin() + static_cast<std::ptrdiff_t>(i);
-    };
+    const auto at = [&](std::size_t i) { return all_.begin() + static_cast<std::ptrdiff_t>(i); };
     if (end < size()) std::nth_element(at(sorted_), at(end), all_.end(), is_before);
     std::sort(at(sorted_), at(end), is_before);
     sorted_ = end;

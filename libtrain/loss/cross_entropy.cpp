@@ -58,8 +58,9 @@ void add_vocabulary_part(const at::Tensor& logits, const at::Tensor& targets_R, 
       at::gather(wide, 1, column.clamp(0, wide.size(1) - 1).unsqueeze(1)).squeeze(1);
   at::Tensor(sums.chosen_R).add_(logit.masked_fill(elsewhere, 0));
   const at::Tensor highest = at::maximum(sums.highest_R, wide.amax(1));
-  at::Tensor(sums.sum_R).mul_(sums.highest_R.sub(highest).exp_()).add_(
-      wide.sub(highest.unsqueeze(1)).exp_().sum(1));
+  at::Tensor(sums.sum_R)
+      .mul_(sums.highest_R.sub(highest).exp_())
+      .add_(wide.sub(highest.unsqueeze(1)).exp_().sum(1));
   at::Tensor(sums.highest_R).copy_(highest);
 }
 

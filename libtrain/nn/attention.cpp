@@ -152,8 +152,8 @@ void attend_to_earlier(const at::Tensor& q_THd, const KvCache::Rows& seen, doubl
     const std::int64_t count = std::min(block, tokens - first);
     const std::int64_t now = length - tokens + first + count;
     y_THw.narrow(0, first, count)
-        .copy_(attend(q_THd.narrow(0, first, count), k.narrow(1, 0, now), v.narrow(1, 0, now),
-                      scale));
+        .copy_(
+            attend(q_THd.narrow(0, first, count), k.narrow(1, 0, now), v.narrow(1, 0, now), scale));
   }
 }
 
@@ -165,8 +165,8 @@ at::Tensor attention_to_earlier(const at::Tensor& q_THd, std::span<const KvCache
   const Span span("attention");
   MOESAIC_ASSERT(!seen.empty() && seen.size() + 1 == sequence_offsets.size());
   const at::Tensor q = q_THd.to(sums);
-  const at::Tensor y_THw = at::empty(
-      {q.size(0), q.size(1), seen.front().values_LGw.size(2)}, q_THd.options());
+  const at::Tensor y_THw =
+      at::empty({q.size(0), q.size(1), seen.front().values_LGw.size(2)}, q_THd.options());
   const auto attend_all = [&](std::int64_t first, std::int64_t last) {
     const at::NoGradGuard no_gradients;
     for (auto b = static_cast<std::size_t>(first); b < static_cast<std::size_t>(last); ++b) {

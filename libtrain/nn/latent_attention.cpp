@@ -92,8 +92,8 @@ std::vector<at::Tensor> LatentAttention::seen_rows(const ForwardContext& context
   for (std::size_t b = 0; b < context.caches.size(); ++b) {
     KvCache& cache = *context.caches[b];
     has_earlier = has_earlier || cache.length() > 0;
-    seen.push_back(cache.append(options_.layer,
-                                rows_T1c.narrow(0, offsets[b], offsets[b + 1] - offsets[b])));
+    seen.push_back(
+        cache.append(options_.layer, rows_T1c.narrow(0, offsets[b], offsets[b + 1] - offsets[b])));
   }
   return has_earlier ? seen : std::vector<at::Tensor>{};
 }
@@ -110,8 +110,8 @@ at::Tensor LatentAttention::forward(const ForwardContext& context, const at::Ten
   const at::Tensor position_T1r =
       rotate(compressed.narrow(1, o.kv_lora_rank, o.qk_rope_head_dim).unsqueeze(1), rotary);
   const std::vector<at::Tensor> seen = seen_rows(context, latent, position_T1r);
-  const at::Tensor y = seen.empty() ? expanded(context, q, latent, position_T1r)
-                                    : absorbed_each(context, q, seen);
+  const at::Tensor y =
+      seen.empty() ? expanded(context, q, latent, position_T1r) : absorbed_each(context, q, seen);
   return parameters_.o_proj.forward(context, y.reshape({tokens, o.num_heads * o.v_head_dim}));
 }
 

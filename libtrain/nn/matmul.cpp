@@ -33,7 +33,7 @@ bool has_row_product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKerne
 }
 
 void multiply_rows(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN,
-                       bool add) {
+                   bool add) {
   const at::Tensor rows = add ? at::empty(out_MN.sizes(), out_MN.options()) : out_MN;
   cpu::row_product(a_MK, b_NK, rows);
   if (add) out_MN.add_(rows);

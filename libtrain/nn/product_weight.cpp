@@ -17,9 +17,8 @@ bool goes_as_it_is(const ForwardContext& context, const Parameter& weight, const
   const bool rounds = rounds_right(dtype, weight.tensor, context.matmul);
   if (grouped) return converts || rounds;
   if (weight.quantised.defined()) return false;
-  return multiplies_rows(x.size(0), context.matmul)
-             ? widens_right(x, weight.tensor, context.matmul)
-             : converts && rounds;
+  return multiplies_rows(x.size(0), context.matmul) ? widens_right(x, weight.tensor, context.matmul)
+                                                    : converts && rounds;
 }
 
 }  // namespace

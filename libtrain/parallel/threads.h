@@ -1,6 +1,7 @@
 // Loops on the threads of this rank.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -13,5 +14,12 @@ namespace moesaic {
 /// are no gradients to record, and MPI is not called.
 void on_threads(std::int64_t count, std::int64_t grain,
                 const std::function<void(std::int64_t first, std::int64_t last)>& work);
+
+/// The grain of items that cost so many simple operations each: what is worth the meeting of
+/// threads.
+inline std::int64_t worth_a_thread(std::int64_t operations) {
+  constexpr std::int64_t kOperations = 1 << 14;
+  return std::max<std::int64_t>(1, kOperations / std::max<std::int64_t>(1, operations));
+}
 
 }  // namespace moesaic

@@ -14,8 +14,8 @@ namespace {
 
 using Prompts = std::vector<std::vector<std::uint32_t>>;
 
-const Prompts kPrompts = {{5, 1, 2, 3, 4, 6, 7, 8, 9}, {5}, {5, 30, 29}, {5, 1}, {5, 2, 2, 2, 2, 2},
-                          {5, 11, 12, 13}};
+const Prompts kPrompts = {
+    {5, 1, 2, 3, 4, 6, 7, 8, 9}, {5}, {5, 30, 29}, {5, 1}, {5, 2, 2, 2, 2, 2}, {5, 11, 12, 13}};
 
 class TogetherTest : public ::testing::Test {
  protected:
@@ -32,8 +32,8 @@ class TogetherTest : public ::testing::Test {
     for (std::size_t i = 0; i < kPrompts.size(); ++i) {
       Generator generator(context_, model, options);
       std::size_t tokens = 0;
-      results.push_back(generator.run(
-          kPrompts[i], [&](std::uint32_t) { return ++tokens < longest(i); }));
+      results.push_back(
+          generator.run(kPrompts[i], [&](std::uint32_t) { return ++tokens < longest(i); }));
     }
     return results;
   }
@@ -42,9 +42,8 @@ class TogetherTest : public ::testing::Test {
     options.together = together;
     Generator generator(context_, model, options);
     std::vector<std::size_t> tokens(kPrompts.size());
-    return generator.run_all(kPrompts, [&](std::size_t i, std::uint32_t) {
-      return ++tokens[i] < longest(i);
-    });
+    return generator.run_all(
+        kPrompts, [&](std::size_t i, std::uint32_t) { return ++tokens[i] < longest(i); });
   }
   // The texts end at different times.
   static std::size_t longest(std::size_t prompt) { return prompt == 3 ? 1 : 4 + 3 * prompt; }

@@ -89,8 +89,8 @@ TEST(RowProduct, GivesARowTheBitsThatItHasAlone) {
         if (left == at::kBFloat16 && right == at::kFloat) continue;  // its copy is multiplied
         const auto all = product(a, b, MatmulKernel::kRows);
         for (std::int64_t row = 0; row < a.size(0); ++row)
-          EXPECT_TRUE(all.narrow(0, row, 1).equal(
-              product(a.narrow(0, row, 1), b, MatmulKernel::kRows)))
+          EXPECT_TRUE(
+              all.narrow(0, row, 1).equal(product(a.narrow(0, row, 1), b, MatmulKernel::kRows)))
               << k << ", row " << row;
       }
 }

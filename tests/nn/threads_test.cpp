@@ -98,8 +98,7 @@ TEST(AddToRows, AddsInTheOrderOfTheTokens) {
     const auto rows = at::randn({60, 130}, dtype), sum = at::randn({5, 130}, dtype);
     const auto index = at::randint(0, 5, {60}, at::kLong);
     const auto wanted = sum.clone();
-    for (std::int64_t t = 0; t < 60; ++t)
-      wanted[index[t].item<std::int64_t>()].add_(rows[t]);
+    for (std::int64_t t = 0; t < 60; ++t) wanted[index[t].item<std::int64_t>()].add_(rows[t]);
     cpu::add_to_rows(rows, index, sum);
     EXPECT_TRUE(same_bits(sum, wanted)) << c10::toString(dtype);
   }
@@ -145,9 +144,8 @@ TEST(Threads, DrawsAreTheSame) {
   builder.add(std::vector<std::int64_t>(99, 1), {});
   const Batch batch = builder.build();
   const RandomKey key(5, RandomStream::kSample);
-  expect_same_on_any_threads("draws", [&]() -> Tensors {
-    return {token_uniform(key, batch.place_T, 7)};
-  });
+  expect_same_on_any_threads("draws",
+                             [&]() -> Tensors { return {token_uniform(key, batch.place_T, 7)}; });
 }
 
 }  // namespace

@@ -28,7 +28,12 @@ TEST(OptimizerLoops, AreTheSameOnAnyThreads) {
       cpu::adamw(step, weight, gradient, first, second);
       const auto pulled = g.clone();
       const double pull = cpu::quadratic_pull(w, v, m, 0.5, pulled);
-      return {weight, gradient, first, second, pulled, at::scalar_tensor(pull, at::kDouble),
+      return {weight,
+              gradient,
+              first,
+              second,
+              pulled,
+              at::scalar_tensor(pull, at::kDouble),
               at::scalar_tensor(cpu::sum_of_squares(g), at::kDouble)};
     });
   }

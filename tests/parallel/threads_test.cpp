@@ -47,7 +47,8 @@ TEST(OnThreads, SharesTheWorkAtMultiplesOfTheGrain) {
     }
     EXPECT_EQ(end, count);
     if (parts.size() == 2) {
-      EXPECT_NE(parts[0].thread, parts[1].thread) << "is parallel/threads.cpp compiled with OpenMP?";
+      EXPECT_NE(parts[0].thread, parts[1].thread)
+          << "is parallel/threads.cpp compiled with OpenMP?";
     }
   }
   EXPECT_TRUE(parts_of(0, 8).empty());

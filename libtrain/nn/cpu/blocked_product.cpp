@@ -22,6 +22,7 @@ constexpr bool kNarrow = std::is_same_v<T, BFloat16>;
 constexpr std::int64_t kRows = 64;
 constexpr std::int64_t kFewRows = 4 * kRows;  // up to which threads share columns, not rows
 constexpr std::int64_t kPackedColumns = 64;   // of a thread's smallest share
+constexpr std::int64_t kProductsAtOnce = 16;  // of an operation
 template <class T>
 constexpr std::int64_t kColumns = kNarrow<T> ? 512 : 256;
 template <class T>
@@ -45,6 +46,11 @@ struct Matrix {
         ld(x.size(0) == 1 ? (columns + 1) / 2 * 2 : x.stride(0)) {}  // of one row any that fits
   T* at(std::int64_t row, std::int64_t column) const { return data + row * ld + column; }
 };
+
+// Rows of a thread's smallest share, each of so many products.
+std::int64_t rows_of_part(std::int64_t products) {
+  return kRows * worth_a_thread(kRows * products / kProductsAtOnce);
+}
 
 // Calls visit(piece) for pieces of [0, total): whole ones, then halves down to 16, then the rest,
 // because the micro-kernel keeps code for each size.
@@ -87,13 +93,14 @@ class ColumnBlock {
 
   /// b: right operand of this piece.
   void multiply(Piece depth, const T* b, std::int64_t ldb) const {
-    on_threads(a_.rows, kRows, [&](std::int64_t begin, std::int64_t end) {
-      const TileRegion region;
-      const Buffer<float> own(kNarrow<T> ? kRows * kColumns<T> : 0);
-      for_each_piece(end - begin, kRows, [&](Piece rows) {
-        multiply_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
-      });
-    });
+    on_threads(a_.rows, rows_of_part(depth.size * columns_.size),
+               [&](std::int64_t begin, std::int64_t end) {
+                 const TileRegion region;
+                 const Buffer<float> own(kNarrow<T> ? kRows * kColumns<T> : 0);
+                 for_each_piece(end - begin, kRows, [&](Piece rows) {
+                   multiply_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
+                 });
+               });
   }
 
  private:
@@ -138,15 +145,17 @@ void for_each_block(const Matrix<T>& a, const Matrix<T>& out, bool add, std::int
     }
   };
   if (a.rows <= kFewRows && blocks.size() > 1)
-    on_threads(std::ssize(blocks), 1, multiply_blocks);
+    on_threads(std::ssize(blocks),
+               worth_a_thread(a.rows * a.columns * kColumns<T> / kProductsAtOnce), multiply_blocks);
   else
     multiply_blocks(0, std::ssize(blocks));
 }
 
 // Calls pack(part, to) for parts of the columns of a right operand that begins at `panel`.
 template <class T, class Pack>
-void pack_on_threads(std::int64_t columns, T* panel, const Pack& pack) {
-  on_threads(columns, kPackedColumns, [&](std::int64_t first, std::int64_t last) {
+void pack_on_threads(std::int64_t columns, std::int64_t depth, T* panel, const Pack& pack) {
+  const std::int64_t grain = kPackedColumns * worth_a_thread(2 * kPackedColumns * depth);
+  on_threads(columns, grain, [&](std::int64_t first, std::int64_t last) {
     pack(Piece{first, last - first}, panel + first * kValuesPerColumn<T>);
   });
 }
@@ -155,7 +164,7 @@ template <class T, class B>
 void multiply_transposed(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out, bool add) {
   for_each_block(a, out, add, kDepth<T> * kColumns<T>,
                  [&](const ColumnBlock<T>& block, Piece columns, Piece depth, T* panel) {
-                   pack_on_threads(columns.size, panel, [&](Piece part, T* to) {
+                   pack_on_threads(columns.size, depth.size, panel, [&](Piece part, T* to) {
                      pack_right_transposed(part.size, depth.size,
                                            b.at(columns.begin + part.begin, depth.begin), b.ld, to,
                                            columns.size);
@@ -170,7 +179,7 @@ void multiply_plain(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out
                  [&](const ColumnBlock<T>& block, Piece columns, Piece depth, T* panel) {
                    const B* const rows = b.at(depth.begin, columns.begin);
                    if constexpr (kNarrow<T>) {
-                     pack_on_threads(columns.size, panel, [&](Piece part, T* to) {
+                     pack_on_threads(columns.size, depth.size, panel, [&](Piece part, T* to) {
                        pack_right(depth.size, part.size, depth.size, rows + part.begin, b.ld, to,
                                   columns.size);
                      });
@@ -189,21 +198,22 @@ template <class T>
 void add_rows(const Matrix<T>& a, Piece tokens, const T* b, std::int64_t ldb, Piece columns,
               const Matrix<float>& sum) {
   const std::int64_t depth = padded_depth<T>(tokens.size);
-  on_threads(a.columns, kRows, [&](std::int64_t begin, std::int64_t end) {
-    const TileRegion region;
-    const Buffer<T> panel(kRows * depth);
-    for_each_piece(end - begin, kRows, [&](Piece rows) {
-      T* const packed = panel();
-      transpose_tile(tokens.size, rows.size, a.at(tokens.begin, begin + rows.begin), a.ld, packed,
-                     depth);
-      for (std::int64_t r = 0; r < rows.size; ++r)
-        std::fill_n(packed + r * depth + tokens.size, depth - tokens.size, T{0});
-      for_each_piece(columns.size, kWide, [&](Piece part) {
-        tile_product({rows.size, part.size, depth, depth, ldb, sum.ld}, packed, b + part.begin,
-                     sum.at(begin + rows.begin, columns.begin + part.begin), true);
+  on_threads(
+      a.columns, rows_of_part(depth * columns.size), [&](std::int64_t begin, std::int64_t end) {
+        const TileRegion region;
+        const Buffer<T> panel(kRows * depth);
+        for_each_piece(end - begin, kRows, [&](Piece rows) {
+          T* const packed = panel();
+          transpose_tile(tokens.size, rows.size, a.at(tokens.begin, begin + rows.begin), a.ld,
+                         packed, depth);
+          for (std::int64_t r = 0; r < rows.size; ++r)
+            std::fill_n(packed + r * depth + tokens.size, depth - tokens.size, T{0});
+          for_each_piece(columns.size, kWide, [&](Piece part) {
+            tile_product({rows.size, part.size, depth, depth, ldb, sum.ld}, packed, b + part.begin,
+                         sum.at(begin + rows.begin, columns.begin + part.begin), true);
+          });
+        });
       });
-    });
-  });
 }
 
 template <class T>
@@ -212,7 +222,7 @@ void add_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<float>& su
   for_each_depth<T>(a.rows, kTokens<T>, [&](Piece tokens) {
     if constexpr (kNarrow<T>) {
       for_each_piece(b.columns, kWide, [&](Piece columns) {
-        pack_on_threads(columns.size, panel(), [&](Piece part, T* to) {
+        pack_on_threads(columns.size, tokens.size, panel(), [&](Piece part, T* to) {
           pack_right(tokens.size, part.size, padded_depth<T>(tokens.size),
                      b.at(tokens.begin, columns.begin + part.begin), b.ld, to, columns.size);
         });

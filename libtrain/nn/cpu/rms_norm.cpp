@@ -1,15 +1,14 @@
 #include "nn/cpu/rms_norm.h"
 
-#include <algorithm>
-
 #include "nn/cpu/dtypes.h"
 #include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 64;    // rows of a thread's smallest share
-constexpr std::int64_t kColumns = 32;  // of one, where rows are added up
+constexpr std::int64_t kCost = 4;         // operations of a value
+constexpr std::int64_t kColumns = 32;     // of a thread's smallest share, where rows are added up
+constexpr std::int64_t kAdded = 1 << 13;  // values of a thread's smallest share of a plain sum
 
 // sum, unless null: x + branch, which takes the place of x.
 template <class In, class Out>
@@ -88,8 +87,7 @@ MOESAIC_INLINE void scale_gradient(const Out* dy, const In* x, const Wide<In>* r
     const Out* gradient = dy + r * rows.width;
     const A factor = rstd[r];
 #pragma omp simd
-    for (std::int64_t i = 0; i < columns; ++i)
-      sum[i] += widen(gradient[i]) * widen(in[i]) * factor;
+    for (std::int64_t i = 0; i < columns; ++i) sum[i] += widen(gradient[i]) * widen(in[i]) * factor;
   }
 }
 
@@ -124,13 +122,14 @@ void forward(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& sc
     using In = decltype(in);
     using Out = decltype(out);
     using A = Wide<In>;
-    on_threads(x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      forward_rows(x.const_data_ptr<In>(),
-                   branch.defined() ? branch.const_data_ptr<Out>() : nullptr,
-                   scale.const_data_ptr<A>(), static_cast<A>(eps), {first, last, x.size(1)},
-                   sum.defined() ? sum.mutable_data_ptr<In>() : nullptr, y.mutable_data_ptr<Out>(),
-                   rstd.mutable_data_ptr<A>());
-    });
+    on_threads(
+        x.size(0), worth_a_thread(kCost * x.size(1)), [&](std::int64_t first, std::int64_t last) {
+          forward_rows(x.const_data_ptr<In>(),
+                       branch.defined() ? branch.const_data_ptr<Out>() : nullptr,
+                       scale.const_data_ptr<A>(), static_cast<A>(eps), {first, last, x.size(1)},
+                       sum.defined() ? sum.mutable_data_ptr<In>() : nullptr,
+                       y.mutable_data_ptr<Out>(), rstd.mutable_data_ptr<A>());
+        });
   });
 }
 
@@ -160,12 +159,14 @@ void residual_norm_backward(const at::Tensor& d_stream, const at::Tensor& dy, co
     using In = decltype(in);
     using Out = decltype(out);
     using A = Wide<In>;
-    on_threads(x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      backward_rows(d_stream.defined() ? d_stream.const_data_ptr<In>() : nullptr,
-                    dy.const_data_ptr<Out>(), x.const_data_ptr<In>(), rstd.const_data_ptr<A>(),
-                    scale.const_data_ptr<A>(), {first, last, x.size(1)}, dx.mutable_data_ptr<In>(),
-                    d_branch.defined() ? d_branch.mutable_data_ptr<Out>() : nullptr);
-    });
+    on_threads(x.size(0), worth_a_thread(kCost * x.size(1)),
+               [&](std::int64_t first, std::int64_t last) {
+                 backward_rows(d_stream.defined() ? d_stream.const_data_ptr<In>() : nullptr,
+                               dy.const_data_ptr<Out>(), x.const_data_ptr<In>(),
+                               rstd.const_data_ptr<A>(), scale.const_data_ptr<A>(),
+                               {first, last, x.size(1)}, dx.mutable_data_ptr<In>(),
+                               d_branch.defined() ? d_branch.mutable_data_ptr<Out>() : nullptr);
+               });
   });
 }
 
@@ -176,8 +177,7 @@ void add(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& sum) {
     const In* a = x.const_data_ptr<In>();
     const Out* b = branch.const_data_ptr<Out>();
     In* y = sum.mutable_data_ptr<In>();
-    const std::int64_t grain = kGrain * std::max<std::int64_t>(1, x.size(1));
-    on_threads(x.numel(), grain, [&](std::int64_t first, std::int64_t last) {
+    on_threads(x.numel(), kAdded, [&](std::int64_t first, std::int64_t last) {
       add_values(a + first, b + first, last - first, y + first);
     });
   });
@@ -190,7 +190,8 @@ void add_scale_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Ten
     using Out = decltype(out);
     using A = Wide<In>;
     // By columns: each is added up in the order of its rows.
-    on_threads(x.size(1), kColumns, [&](std::int64_t first, std::int64_t last) {
+    const std::int64_t grain = kColumns * worth_a_thread(kColumns * kCost * x.size(0));
+    on_threads(x.size(1), grain, [&](std::int64_t first, std::int64_t last) {
       scale_gradient_rows(dy.const_data_ptr<Out>() + first, x.const_data_ptr<In>() + first,
                           rstd.const_data_ptr<A>(), {0, x.size(0), x.size(1)}, last - first,
                           sum_D.mutable_data_ptr<A>() + first);

@@ -44,13 +44,13 @@ MOESAIC_INLINE void products_of_four(const float* a, const B* b, std::int64_t ld
   std::copy_n(all, std::size(all), sums);
 }
 
-#define MOESAIC_DEFINE(B)                                                                  \
-  MOESAIC_SIMD float row_times_row(const float* a, const B* b, std::int64_t k) {           \
-    return product_of_rows(a, b, k);                                                       \
-  }                                                                                        \
-  MOESAIC_SIMD void four_times_four(const float* a, const B* b, std::int64_t ldb,          \
-                                    std::int64_t k, float* sums) {                         \
-    products_of_four(a, b, ldb, k, sums);                                                  \
+#define MOESAIC_DEFINE(B)                                                                         \
+  MOESAIC_SIMD float row_times_row(const float* a, const B* b, std::int64_t k) {                  \
+    return product_of_rows(a, b, k);                                                              \
+  }                                                                                               \
+  MOESAIC_SIMD void four_times_four(const float* a, const B* b, std::int64_t ldb, std::int64_t k, \
+                                    float* sums) {                                                \
+    products_of_four(a, b, ldb, k, sums);                                                         \
   }
 MOESAIC_DEFINE(float)
 MOESAIC_DEFINE(c10::BFloat16)

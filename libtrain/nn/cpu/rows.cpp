@@ -6,7 +6,6 @@
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 64;    // tokens of a thread's smallest share
 constexpr std::int64_t kBlock = 256;   // values added up at a time
 constexpr std::int64_t kColumns = 64;  // of a thread's smallest share
 
@@ -56,10 +55,11 @@ void add_to_rows_of(const at::Tensor& y_TD, const at::Tensor& index_T, const at:
   const auto* const index = index_T.const_data_ptr<std::int64_t>();
   T* const sum = sum_VD.mutable_data_ptr<T>();
   // By columns: each row is added up in the order of the tokens.
-  on_threads(width, kColumns, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t t = 0; t < tokens; ++t)
-      add_row(y + t * width + first, last - first, sum + index[t] * width + first);
-  });
+  on_threads(width, kColumns * worth_a_thread(2 * kColumns * tokens),
+             [&](std::int64_t first, std::int64_t last) {
+               for (std::int64_t t = 0; t < tokens; ++t)
+                 add_row(y + t * width + first, last - first, sum + index[t] * width + first);
+             });
 }
 
 }  // namespace
@@ -72,10 +72,11 @@ void sum_of_rows(const at::Tensor& y, const at::Tensor& place, const at::Tensor&
     using T = decltype(type);
     const T* from = y.const_data_ptr<T>();
     T* to = out.mutable_data_ptr<T>();
-    on_threads(out.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t t = first; t < last; ++t)
-        sum_row(from, places + t * copies, copies, width, to + t * width);
-    });
+    on_threads(out.size(0), worth_a_thread(2 * copies * width),
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t t = first; t < last; ++t)
+                   sum_row(from, places + t * copies, copies, width, to + t * width);
+               });
   });
 }
 

@@ -6,6 +6,8 @@
 namespace moesaic::cpu {
 namespace {
 
+constexpr std::int64_t kCost = 8;  // operations of a logit
+
 template <class T>
 MOESAIC_INLINE Wide<T> highest_of(const T* x, std::int64_t n) {
   using A = Wide<T>;
@@ -94,9 +96,11 @@ void for_each_row(const at::Tensor& logits, const at::Tensor& targets, const at:
   T* x = logits.mutable_data_ptr<T>();
   const auto* target = targets.const_data_ptr<std::int64_t>();
   auto* out = loss.mutable_data_ptr<Wide<T>>();
-  on_threads(logits.size(0), 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = first; r < last; ++r) out[r] = visit(x + r * logits.size(1), target[r]);
-  });
+  on_threads(logits.size(0), worth_a_thread(kCost * logits.size(1)),
+             [&](std::int64_t first, std::int64_t last) {
+               for (std::int64_t r = first; r < last; ++r)
+                 out[r] = visit(x + r * logits.size(1), target[r]);
+             });
 }
 
 }  // namespace
@@ -128,16 +132,17 @@ void add_vocabulary_part(const at::Tensor& logits, const at::Tensor& targets, st
     const T* const x = logits.const_data_ptr<T>();
     const auto* const target = targets.const_data_ptr<std::int64_t>();
     A *const highest = sums.highest_R.mutable_data_ptr<A>(),
-            *const sum = sums.sum_R.mutable_data_ptr<A>(),
-            *const chosen = sums.chosen_R.mutable_data_ptr<A>();
+             *const sum = sums.sum_R.mutable_data_ptr<A>(),
+             *const chosen = sums.chosen_R.mutable_data_ptr<A>();
     const std::int64_t n = logits.size(1);
-    on_threads(logits.size(0), 1, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t r = begin; r < end; ++r) {
-        RowSums<A> row{highest[r], sum[r], chosen[r]};
-        add_row_part(x + r * n, n, target[r] - first, row);
-        highest[r] = row.highest, sum[r] = row.sum, chosen[r] = row.chosen;
-      }
-    });
+    on_threads(logits.size(0), worth_a_thread(kCost * logits.size(1)),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   RowSums<A> row{highest[r], sum[r], chosen[r]};
+                   add_row_part(x + r * n, n, target[r] - first, row);
+                   highest[r] = row.highest, sum[r] = row.sum, chosen[r] = row.chosen;
+                 }
+               });
   });
 }
 
