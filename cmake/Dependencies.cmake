@@ -72,6 +72,13 @@ target_link_options(torch_cpu_only INTERFACE
   -Wl,--no-as-needed -Wl,--allow-shlib-undefined "LINKER:-rpath,${TORCH_ROOT}/lib")
 target_link_libraries(torch_cpu_only INTERFACE
   "${TORCH_ROOT}/lib/libtorch_cpu.so" "${TORCH_ROOT}/lib/libc10.so")
+# The OpenMP library that the wheel brings, by its path: with another one there would be two sets of threads.
+file(GLOB TORCH_OPENMP "${TORCH_ROOT}/lib/libgomp*.so*" "${TORCH_ROOT}/../torch.libs/libgomp*.so*")
+if(TORCH_OPENMP)
+  list(GET TORCH_OPENMP 0 TORCH_OPENMP)
+else()
+  set(TORCH_OPENMP gomp)
+endif()
 file(STRINGS "${TORCH_ROOT}/version.py" TORCH_VERSION_LINE REGEX "^__version__")
 string(REGEX REPLACE ".*'(.*)'.*" "\\1" MOESAIC_TORCH_VERSION "${TORCH_VERSION_LINE}")
 

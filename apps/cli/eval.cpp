@@ -49,6 +49,7 @@ int run_eval(const EvalCommand& command) {
                             .arguments = argv,
                             .device = a.inference.device,
                             .ranks = command.ranks,
+                            .threads = a.inference.threads,
                             .less_memory = "lower --batch-tokens"});
 }
 

@@ -24,7 +24,8 @@ void add_generate(CLI::App& app, int& exit_code) {
                            .arguments = to_argv(a),
                            .device = a.inference.device,
                            .ranks = arguments->ranks,
-                           .gives_stdin = !a.prompt,
+                           .threads = a.inference.threads,
+                           .gives_stdin = !a.prompt && a.input.empty(),
                            .less_memory = "use --precision bfloat16 or more ranks with --expert"});
   });
 }

@@ -13,7 +13,10 @@ void add_ranks_option(CLI::App& verb, int& ranks) {
 int run_inference_job(const InferenceJob& job) {
   refuse_inside_a_job(job.verb);
   const Machine machine = Machine::here();
-  LaunchRequest request{.ranks = job.ranks, .device = job.device, .worker = job.arguments};
+  LaunchRequest request{.ranks = job.ranks,
+                        .threads_per_rank = job.threads,
+                        .device = job.device,
+                        .worker = job.arguments};
   request.worker.insert(request.worker.begin(), job.verb);
   const Launch launch = make_launch(request, machine);
   warn_of_crowding(request.ranks, launch, machine);

@@ -23,6 +23,7 @@ void add_score(CLI::App& app, int& exit_code) {
                                    .arguments = to_argv(a),
                                    .device = a.inference.device,
                                    .ranks = arguments->ranks,
+                                   .threads = a.inference.threads,
                                    .gives_stdin = a.input.empty(),
                                    .less_memory = "lower --batch-tokens"});
   });

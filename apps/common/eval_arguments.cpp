@@ -28,6 +28,10 @@ void add_answer_options(CLI::App& verb, EvalArguments& a) {
                   "generation, cases: most tokens of an answer")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{10'000'000}))
       ->capture_default_str();
+  verb.add_option("--together", a.together,
+                  "generation, cases: answers that are made at the same time; each keeps its cache")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20U))
+      ->capture_default_str();
   verb.add_option("--stop", a.stops,
                   "generation, cases: a string that ends an answer; may be given several times")
       ->allow_extra_args(false);
@@ -143,6 +147,7 @@ std::vector<std::string> to_argv(const EvalArguments& arguments) {
   if (a.chat) argv.emplace_back("--chat");
   if (!a.system.empty()) argv.push_back("--system=" + a.system);
   argv.push_back(format("--max-new-tokens={}", a.max_new_tokens));
+  argv.push_back(format("--together={}", a.together));
   for (const std::string& stop : a.stops) {
     if (!stop.empty()) argv.push_back("--stop=" + stop);  // an empty one stops nothing
   }
@@ -174,6 +179,7 @@ void check_effects(const EvalArguments& arguments, int ranks) {
   warn(sequences, a.batch_tokens != defaults.batch_tokens, "--batch-tokens");
   warn(generates, a.chat, "--chat");
   warn(generates, a.max_new_tokens != defaults.max_new_tokens, "--max-new-tokens");
+  warn(generates, a.together != defaults.together, "--together");
   warn(generates, !a.stops.empty(), "--stop");
   warn(judged, !a.metrics.empty(), "--metrics");
   const bool drawn = judged || !a.compare.empty();

@@ -19,7 +19,7 @@ struct EvalArguments {
   std::int64_t limit = 0, context = 0, stride = 0, batch_tokens = 1024;
   bool chat = false;
   std::string system;  // of a chat; "" = none of its own
-  std::int64_t max_new_tokens = 128;
+  std::int64_t max_new_tokens = 128, together = 16;
   std::vector<std::string> stops;
   std::vector<std::string> metrics;  // none: all of the task
   std::int64_t bootstrap = 1000;

@@ -10,7 +10,23 @@ namespace moesaic {
 void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments) {
   GenerateArguments& a = arguments;
   add_inference_arguments(verb, a.inference);
-  verb.add_option("--prompt", a.prompt, "The text to continue (default: all of stdin)");
+  CLI::Option* prompt =
+      verb.add_option("--prompt", a.prompt, "The text to continue (default: all of stdin)");
+  CLI::Option* input =
+      verb.add_option(
+              "--input", a.input,
+              "JSONL of prompts, {\"prompt\": text}, {\"text\": text} or {\"ids\": [...]} a "
+              "line: each is continued as if it were alone, many at the same time; one "
+              "object a line comes out, in their order")
+          ->excludes(prompt);
+  verb.add_option(
+          "--output", a.output,
+          "With --input: the file to write; it appears when it is complete (default: stdout)")
+      ->needs(input);
+  verb.add_option("--together", a.together,
+                  "With --input: texts that are made at the same time; each keeps its cache")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 20U))
+      ->capture_default_str();
   CLI::Option* chat =
       verb.add_flag("--chat", a.chat, "The prompt is a user's message: apply the chat template");
   verb.add_option("--system", a.system, "With --chat: the system message")->needs(chat);
@@ -35,7 +51,8 @@ void add_generate_arguments(CLI::App& verb, GenerateArguments& arguments) {
       ->allow_extra_args(false);
   verb.add_flag("--speculate", a.speculate,
                 "Draft tokens with the model's layer for multi-token prediction: the same text in "
-                "fewer passes");
+                "fewer passes")
+      ->excludes(input);
   verb.add_flag("--json", a.json, "One object: text, ids, finish_reason and times");
 }
 
@@ -48,6 +65,9 @@ std::vector<std::string> to_argv(const GenerateArguments& arguments) {
   } else if (a.prompt) {
     argv.push_back("--prompt=" + *a.prompt);
   }
+  if (!a.input.empty()) argv.push_back("--input=" + a.input);
+  if (!a.output.empty()) argv.push_back("--output=" + a.output);
+  if (!a.input.empty()) argv.push_back(format("--together={}", a.together));
   if (a.chat) argv.emplace_back("--chat");
   if (!a.system.empty()) argv.push_back("--system=" + a.system);
   argv.push_back(format("--max-new-tokens={}", a.max_new_tokens));
@@ -74,6 +94,9 @@ void check_effects(const GenerateArguments& arguments, int ranks) {
   warn_without_effect(greedy && a.top_p != defaults.top_p, "--top-p", reason);
   warn_without_effect(greedy && a.min_p != defaults.min_p, "--min-p", reason);
   warn_without_effect(greedy && a.seed != defaults.seed, "--seed", reason);
+  warn_without_effect(a.input.empty() && a.together != defaults.together, "--together",
+                      "there is one prompt, and no --input with many");
+  warn_without_effect(!a.input.empty() && a.json, "--json", "the texts of --input are JSON anyway");
   const bool empty = std::find(a.stops.begin(), a.stops.end(), "") != a.stops.end();
   warn_without_effect(empty, "--stop", "an empty string ends no text");
 }

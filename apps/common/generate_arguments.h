@@ -10,7 +10,10 @@ namespace moesaic {
 
 struct GenerateArguments {
   InferenceArguments inference;
-  std::optional<std::string> prompt;  // none: standard input
+  std::optional<std::string> prompt;  // none: standard input, where there is no file of prompts
+  std::string input;                  // JSONL of prompts; "" = one prompt
+  std::string output;                 // JSONL of their texts; "" = standard output
+  std::int64_t together = 16;         // of them at a time
   bool chat = false;
   std::string system;  // of a chat; "" = none of its own
   std::int64_t max_new_tokens = 128;

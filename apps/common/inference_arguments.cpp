@@ -30,6 +30,9 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
   verb.add_option("--device", arguments.device, "cpu | cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
+  verb.add_option("--threads", arguments.threads,
+                  "Threads of a rank (default: the cores of the machine divided by its ranks)")
+      ->check(CLI::Range(1, 4096));
   verb.add_option("--timeout", arguments.timeout_s,
                   "Seconds after which a rank that does not come is lost")
       ->check(CLI::Range(1.0, 1e9))
@@ -49,6 +52,7 @@ void append_arguments(std::vector<std::string>& argv, const InferenceArguments& 
   argv.push_back("--precision=" + arguments.precision);
   if (arguments.allow_nonfinite) argv.emplace_back("--allow-nonfinite");
   if (arguments.device != defaults.device) argv.push_back("--device=" + arguments.device);
+  if (arguments.threads > 0) argv.push_back(format("--threads={}", arguments.threads));
   if (arguments.timeout_s != defaults.timeout_s) {
     argv.push_back(format("--timeout={}", arguments.timeout_s));
   }

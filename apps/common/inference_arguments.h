@@ -22,6 +22,7 @@ struct InferenceArguments : ModelArguments {
   bool allow_nonfinite = false;
   std::string device = "cpu";  // cpu | cuda
   double timeout_s = 600;      // of one collective
+  int threads = 0;             // of a rank; 0 = all cores of the machine over its ranks
 };
 
 /// `arguments` must outlive the parse.

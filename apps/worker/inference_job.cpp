@@ -14,7 +14,8 @@ int run_inference(const std::string& memory_hint, const std::function<int(const 
 
 RankPlace inference_place(const RankJob& job, const InferenceArguments& arguments) {
   return job.place({.device = arguments.device,
-                    .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"}});
+                    .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"},
+                    .threads = arguments.threads});
 }
 
 RankContext model_context(const RankPlace& place, const ModelArguments& arguments) {

@@ -54,7 +54,14 @@ RankPlace RankJob::place(const PlaceOptions& options) const {
   const Log log({.rank = rank,
                  .file = logs.empty() ? "" : log_file(options.run_dir, rank),
                  .console = rank == 0});
-  return {world, device, log, use_threads(options.threads, session_.local_size())};
+  const int threads = use_threads(options.threads, session_.local_size());
+  if (threads > cores_of_rank()) {
+    log.warn(
+        "{} threads take turns on the {} cores that the rank may use: fewer threads are faster, "
+        "or ranks that are not bound (mpirun --bind-to none)",
+        threads, cores_of_rank());
+  }
+  return {world, device, log, threads};
 }
 
 int RankJob::run(const std::function<int()>& work) const {

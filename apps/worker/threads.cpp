@@ -10,15 +10,20 @@
 namespace moesaic::worker {
 namespace {
 
+int cores_of_machine() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
+
 int share_of_cores(int ranks) {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  const int online = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-  const int mine = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : online;
+  const int online = cores_of_machine(), mine = cores_of_rank();
   return mine < online ? mine : online / ranks;  // a bound rank has its cores for itself
 }
 
 }  // namespace
+
+int cores_of_rank() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  return sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : cores_of_machine();
+}
 
 int use_threads(std::int64_t wanted, int ranks_on_this_machine) {
   const char* environment = std::getenv("OMP_NUM_THREADS");

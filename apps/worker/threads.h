@@ -9,4 +9,7 @@ namespace moesaic::worker {
 /// says, or this rank's share of the cores it may run on.
 int use_threads(std::int64_t wanted, int ranks_on_this_machine);
 
+/// The cores that this rank may run on: those that it is bound to, or all.
+int cores_of_rank();
+
 }  // namespace moesaic::worker

@@ -2,13 +2,13 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
 #include "core/error.h"
 #include "data/output_file.h"
 #include "data/text/unicode.h"
 #include "inference/answer_file.h"
 #include "inference/prompt.h"
-#include "inference/scorer.h"
 #include "store/agreement.h"
 
 namespace moesaic {
@@ -31,23 +31,31 @@ class AnswerBook {
 
   const Prompt& prompt() const { return prompt_; }
 
-  /// The next prompt's ids in prompt(). False when there is none.
-  bool ask() {
-    if (!file_.next(item_)) return false;
-    prompt_.ids = prompt_.encode(item_.prompt, file_.where());
-    MOESAIC_CHECK(!prompt_.ids.empty(), ErrorKind::kData,
-                  "{}: the prompt has no tokens, and the tokenizer writes none before a text",
-                  file_.where());
-    const std::int64_t tokens = std::ssize(prompt_.ids) + options_.max_new_tokens;
-    warned_ = warned_ || warn_beyond_positions(log_, arch_, tokens,
-                                               format("{}: prompt and answer", file_.where()));
-    return true;
+  /// The ids of the next prompts, at most so many; none at the end.
+  std::vector<std::vector<std::uint32_t>> ask(std::int64_t most) {
+    std::vector<std::vector<std::uint32_t>> prompts;
+    asked_.clear();
+    AnswerFile::Item item;
+    while (std::ssize(prompts) < most && file_.next(item)) {
+      prompts.push_back(prompt_.encode(item.prompt, file_.where()));
+      MOESAIC_CHECK(!prompts.back().empty(), ErrorKind::kData,
+                    "{}: the prompt has no tokens, and the tokenizer writes none before a text",
+                    file_.where());
+      const std::int64_t tokens = std::ssize(prompts.back()) + options_.max_new_tokens;
+      warned_ = warned_ || warn_beyond_positions(log_, arch_, tokens,
+                                                 format("{}: prompt and answer", file_.where()));
+      asked_.push_back(std::move(item.answer));
+    }
+    return prompts;
   }
 
-  void take(const std::string& text) {
-    item_.answer.prediction = unicode::repaired(text);  // a model of bytes may write anything
-    evaluation_.add(item_.answer);
-    if (output_) output_->write(prediction_line(item_.answer, options_.scores.task));
+  void take(const std::vector<GeneratedText>& texts) {
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      metrics::Answer& answer = asked_.at(i);
+      answer.prediction = unicode::repaired(texts[i].text);  // a model of bytes may write anything
+      evaluation_.add(answer);
+      if (output_) output_->write(prediction_line(answer, options_.scores.task));
+    }
   }
 
   metrics::Measurement measurement() {
@@ -62,10 +70,10 @@ class AnswerBook {
   const Log& log_;
   metrics::Evaluation evaluation_;
   AnswerFile file_;
-  AnswerFile::Item item_;
   Prompt prompt_;
   std::optional<OutputFile> output_;
-  bool warned_ = false;  // of a text beyond the model's positions
+  std::vector<metrics::Answer> asked_;  // of the last prompts
+  bool warned_ = false;                 // of a text beyond the model's positions
 };
 
 }  // namespace
@@ -81,6 +89,50 @@ Generator::Result generate_text(Generator& generator, std::span<const std::uint3
   return result;
 }
 
+namespace {
+
+std::vector<GeneratedText> texts_of(Generator& generator,
+                                    std::span<const std::vector<std::uint32_t>> prompts,
+                                    const Tokenizer* tokenizer,
+                                    const std::vector<std::string>& stops) {
+  std::vector<GeneratedText> texts(prompts.size());
+  std::vector<TextStream> streams;
+  for (std::size_t i = 0; i < prompts.size(); ++i) streams.emplace_back(*tokenizer, stops);
+  std::vector<Generator::Result> results =
+      generator.run_all(prompts, [&](std::size_t i, std::uint32_t id) {
+        texts[i].text += streams[i].add(id);
+        return !streams[i].stopped();
+      });
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    texts[i].text += streams[i].finish();
+    texts[i].result = std::move(results[i]);
+  }
+  return texts;
+}
+
+// The chief's word on every rank.
+bool chief_says(const Communicator& world, bool word) {
+  return world.broadcast(word ? "yes" : "no", 0, "texts: more") == "yes";
+}
+
+}  // namespace
+
+void generate_texts(const RankContext& context, Generator& generator, const TextSource* source,
+                    const std::vector<std::string>& stops) {
+  while (true) {
+    std::vector<std::vector<std::uint32_t>> prompts;
+    agreed(context.world, "texts: prompts", [&] {
+      if (source != nullptr) prompts = source->ask();
+    });
+    if (!chief_says(context.world, !prompts.empty())) return;
+    const std::vector<GeneratedText> texts =
+        texts_of(generator, prompts, source != nullptr ? source->tokenizer : nullptr, stops);
+    agreed(context.world, "texts: results", [&] {
+      if (source != nullptr) source->take(texts);
+    });
+  }
+}
+
 metrics::Measurement run_answers(const RankContext& context, InferenceModel& model,
                                  const AnswerOptions& options) {
   std::unique_ptr<AnswerBook> book;
@@ -90,26 +142,16 @@ metrics::Measurement run_answers(const RankContext& context, InferenceModel& mod
     book = std::make_unique<AnswerBook>(options, model, context.log);
     end_ids = book->prompt().end_ids;
   });
-  Generator generator(context, model,
-                      {.max_new_tokens = options.max_new_tokens, .end_ids = end_ids});
-  while (true) {
-    SequenceWindow window;  // the next prompt
-    agreed(context.world, "eval: data", [&] {
-      if (book && book->ask()) window.add(book->prompt().ids);
-    });
-    if (broadcast(context.world, window).sequences() == 0) break;
-    std::string text;
-    const auto put = [&](const std::string& piece) { text += piece; };
-    if (book) {
-      TextStream stream(*book->prompt().tokenizer, options.stops);
-      generate_text(generator, book->prompt().ids, &stream, put);
-    } else {
-      generate_text(generator, {}, nullptr, put);
-    }
-    agreed(context.world, "eval: answers", [&] {
-      if (book) book->take(text);
-    });
+  Generator generator(
+      context, model,
+      {.max_new_tokens = options.max_new_tokens, .end_ids = end_ids, .together = options.together});
+  TextSource source;
+  if (book) {
+    source = {.tokenizer = book->prompt().tokenizer.get(),
+              .ask = [&] { return book->ask(kPromptsOfText * options.together); },
+              .take = [&](const std::vector<GeneratedText>& texts) { book->take(texts); }};
   }
+  generate_texts(context, generator, book ? &source : nullptr, options.stops);
   metrics::Measurement measurement;
   agreed(context.world, "eval: result", [&] {
     if (book) measurement = book->measurement();

@@ -1,4 +1,4 @@
-// AnswerRun: a model answers the questions of a file, one after the other, and is judged by it.
+// AnswerRun: a model answers the questions of a file, many at the same time, and is judged by it.
 #pragma once
 
 #include <cstdint>
@@ -20,6 +20,26 @@ Generator::Result generate_text(Generator& generator, std::span<const std::uint3
                                 TextStream* stream,
                                 const std::function<void(const std::string&)>& put);
 
+struct GeneratedText {
+  Generator::Result result;
+  std::string text;
+};
+
+/// How many prompts a TextSource is best asked for: where a text ends the next one begins.
+inline constexpr std::int64_t kPromptsOfText = 8;
+
+/// Prompts and what becomes of their texts; on the chief.
+struct TextSource {
+  const Tokenizer* tokenizer = nullptr;
+  std::function<std::vector<std::vector<std::uint32_t>>()> ask;  // the next ones; none at the end
+  std::function<void(const std::vector<GeneratedText>&)> take;   // of these, in order
+};
+
+/// The texts of many prompts, as Generator::run_all() makes them; each ends before any of `stops`.
+/// Collective over world; `source` is nullptr on the other ranks. Its errors are SharedErrors.
+void generate_texts(const RankContext& context, Generator& generator, const TextSource* source,
+                    const std::vector<std::string>& stops);
+
 struct AnswerOptions {
   std::string data;        // JSONL of questions
   std::int64_t limit = 0;  // items; 0 = all
@@ -27,6 +47,7 @@ struct AnswerOptions {
   bool chat = false;       // a prompt is a user's message
   std::string system;      // message before it; "" = none
   std::int64_t max_new_tokens = 128;
+  std::int64_t together = 16;           // answers that are made at a time
   std::vector<std::string> stops;       // any of them ends an answer, and is not in it
   metrics::Evaluation::Options scores;  // task: generation | cases
 };

@@ -3,10 +3,12 @@
 #include <ATen/ops/full.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "core/clock.h"
 #include "core/error.h"
 #include "data/batch_builder.h"
+#include "parallel/threads.h"
 
 namespace moesaic {
 namespace {
@@ -29,13 +31,20 @@ Generator::Next Generator::agree(Next next) const {
 }
 
 at::Tensor Generator::read(Ids ids, KvCache& cache) {
+  KvCache* const caches[] = {&cache};
+  const Batch batch = batch_after(cache, ids);
+  if (ids.size() == 1) {
+    agree(Next::kReadSingle);
+    return model_.read_single(context_, batch, caches);
+  }
   agree(Next::kRead);
-  return model_.read(context_, batch_after(cache, ids), cache);
+  return model_.read(context_, batch, caches);
 }
 
 at::Tensor Generator::predict(const at::Tensor& hidden_TD, Ids next, KvCache& cache) {
+  KvCache* const caches[] = {&cache};
   agree(Next::kPredict);
-  return model_.predict(context_, batch_after(cache, next), hidden_TD, cache);
+  return model_.predict(context_, batch_after(cache, next), hidden_TD, caches);
 }
 
 Generator::Ids Generator::read_but_the_last(Ids prompt, KvCache& cache) {
@@ -56,27 +65,41 @@ std::vector<std::uint32_t> Generator::step(Ids unread, std::optional<std::uint32
   std::vector<std::uint32_t> ids(unread.begin(), unread.end());
   if (draft) ids.push_back(*draft);
   const at::Tensor hidden_TD = read(ids, cache);
-  const auto pick = [&](const at::Tensor& hidden, std::int64_t position) {
-    return static_cast<std::uint32_t>(sampler_.pick(model_.logits(hidden), position));
+  const auto pick_after = [&](const at::Tensor& all_TD, std::int64_t row, std::int64_t position) {
+    return pick(model_.logits(all_TD.narrow(0, row, 1))[0], position);
   };
-  std::vector<std::uint32_t> picked = {pick(hidden_TD[known - 1], begin + known)};
-  if (draft && picked[0] == *draft) picked.push_back(pick(hidden_TD[known], begin + known + 1));
+  std::vector<std::uint32_t> picked = {pick_after(hidden_TD, known - 1, begin + known)};
+  if (draft && picked[0] == *draft)
+    picked.push_back(pick_after(hidden_TD, known, begin + known + 1));
   const std::int64_t right = known + std::ssize(picked) - 1;  // tokens that are read and stay
   if (options_.speculate) {
     std::vector<std::uint32_t> next(ids.begin() + 1, ids.begin() + right);
     next.push_back(picked.back());
     const at::Tensor ahead_TD = predict(hidden_TD.narrow(0, 0, right), next, cache);
-    draft = pick(ahead_TD[right - 1], begin + right + 1);
+    draft = pick_after(ahead_TD, right - 1, begin + right + 1);
   }
   cache.advance(right);
   return picked;
 }
 
-Generator::Result Generator::lead(Ids prompt, const std::function<bool(std::uint32_t)>& take) {
+KvCache Generator::cache_for(Ids prompt) const {
   MOESAIC_CHECK(!prompt.empty(), ErrorKind::kData,
                 "the prompt has no tokens, and the tokenizer writes none before a text");
+  return model_.make_cache(std::ssize(prompt) + options_.max_new_tokens + 1);
+}
+
+bool Generator::add(std::uint32_t id, const std::function<bool(std::uint32_t)>& take,
+                    Result& result) const {
   const auto& ends = options_.end_ids;
-  KvCache cache = model_.make_cache(std::ssize(prompt) + options_.max_new_tokens + 1);
+  result.ids.push_back(id);
+  if (std::find(ends.begin(), ends.end(), id) != ends.end() || !take(id)) return false;
+  if (std::ssize(result.ids) < options_.max_new_tokens) return true;
+  result.finish_reason = "length";
+  return false;
+}
+
+Generator::Result Generator::lead(Ids prompt, const std::function<bool(std::uint32_t)>& take) {
+  KvCache cache = cache_for(prompt);
   Result result;
   Stopwatch watch;
   std::optional<std::uint32_t> draft;
@@ -88,29 +111,74 @@ Generator::Result Generator::lead(Ids prompt, const std::function<bool(std::uint
       result.prompt_s = watch.seconds();
     else
       ++result.passes;
-    for (const std::uint32_t id : picked) {
-      result.ids.push_back(id);
-      more = std::find(ends.begin(), ends.end(), id) == ends.end() && take(id);
-      if (!more) break;
-      if (std::ssize(result.ids) < options_.max_new_tokens) continue;
-      result.finish_reason = "length";
-      more = false;
-      break;
-    }
+    for (std::size_t i = 0; more && i < picked.size(); ++i) more = add(picked[i], take, result);
   }
   result.tokens_s = watch.seconds() - result.prompt_s;
   return result;
 }
 
-// A rank without the sequence: it has experts that the others ask.
+std::vector<std::uint32_t> Generator::step_all(std::vector<Text>& texts) {
+  BatchBuilder batch;
+  std::vector<KvCache*> caches;
+  for (Text& text : texts) {
+    const std::int64_t last[] = {text.last};
+    batch.add(last, {.example = std::ssize(caches),
+                     .position = text.cache.length(),
+                     .last_is_input = true,
+                     .has_targets = false});
+    caches.push_back(&text.cache);
+  }
+  agree(Next::kReadSingle);
+  const at::Tensor logits_RV = model_.logits(model_.read_single(context_, batch.build(), caches));
+  for (Text& text : texts) text.cache.advance(1);
+  std::vector<std::uint32_t> picked(texts.size());
+  on_threads(std::ssize(texts), 1, [&](std::int64_t first, std::int64_t last) {
+    for (auto i = static_cast<std::size_t>(first); i < static_cast<std::size_t>(last); ++i)
+      picked[i] = pick(logits_RV[static_cast<std::int64_t>(i)], texts[i].cache.length());
+  });
+  return picked;
+}
+
+std::vector<Generator::Result> Generator::lead_all(
+    std::span<const std::vector<std::uint32_t>> prompts, const TakeOf& take) {
+  MOESAIC_ASSERT(!options_.speculate && options_.together > 0);
+  std::vector<Result> results(prompts.size());
+  std::vector<Text> texts;
+  // Takes the next token of a text -> whether it goes on.
+  const auto goes_on = [&](Text& text, std::uint32_t id) {
+    text.last = id;
+    const auto take_this = [&](std::uint32_t taken) { return take(text.prompt, taken); };
+    return add(id, take_this, results[text.prompt]);
+  };
+  for (std::size_t next = 0; next < prompts.size() || !texts.empty();) {
+    while (next < prompts.size() && std::ssize(texts) < options_.together) {
+      Text text{next, cache_for(prompts[next]), 0};
+      std::optional<std::uint32_t> no_draft;
+      const Ids unread = read_but_the_last(prompts[next++], text.cache);
+      if (goes_on(text, step(unread, no_draft, text.cache).front()))
+        texts.push_back(std::move(text));
+    }
+    if (texts.empty()) continue;
+    const std::vector<std::uint32_t> picked = step_all(texts);
+    std::vector<Text> going;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      if (goes_on(texts[i], picked[i])) going.push_back(std::move(texts[i]));
+    }
+    texts = std::move(going);
+  }
+  return results;
+}
+
+// A rank without a sequence: it has experts that the others ask.
 void Generator::follow() {
-  KvCache cache = model_.make_cache(0);
   at::Tensor nothing;
   for (Next next = agree(Next::kEnd); next != Next::kEnd; next = agree(Next::kEnd)) {
     if (next == Next::kRead)
-      nothing = model_.read(context_, empty_batch(), cache);
+      nothing = model_.read(context_, empty_batch(), {});
+    else if (next == Next::kReadSingle)
+      nothing = model_.read_single(context_, empty_batch(), {});
     else
-      model_.predict(context_, empty_batch(), nothing, cache);
+      model_.predict(context_, empty_batch(), nothing, {});
   }
 }
 
@@ -122,6 +190,17 @@ Generator::Result Generator::run(Ids prompt, const std::function<bool(std::uint3
   Result result = lead(prompt, take);
   agree(Next::kEnd);
   return result;
+}
+
+std::vector<Generator::Result> Generator::run_all(
+    std::span<const std::vector<std::uint32_t>> prompts, const TakeOf& take) {
+  if (!context_.is_chief()) {
+    follow();
+    return {};
+  }
+  std::vector<Result> results = lead_all(prompts, take);
+  agree(Next::kEnd);
+  return results;
 }
 
 }  // namespace moesaic

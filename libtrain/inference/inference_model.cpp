@@ -120,29 +120,41 @@ at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch&
   return moesaic::token_losses(forward, model_->head(), output.hidden_TD, here.targets_T).cpu();
 }
 
-at::Tensor InferenceModel::read(const RankContext& context, const Batch& batch, KvCache& cache) {
+at::Tensor InferenceModel::read_by(MatmulKernel kernel, const RankContext& context,
+                                   const Batch& batch, std::span<KvCache* const> caches) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
   ForwardContext forward = computation_.forward(here);
-  forward.cache = &cache;
+  forward.caches = caches;
+  forward.matmul = kernel;
   return model_->forward(forward).hidden_TD;
 }
 
+at::Tensor InferenceModel::read(const RankContext& context, const Batch& batch,
+                                std::span<KvCache* const> caches) {
+  return read_by(computation_.matmul, context, batch, caches);
+}
+
+at::Tensor InferenceModel::read_single(const RankContext& context, const Batch& batch,
+                                       std::span<KvCache* const> caches) {
+  return read_by(MatmulKernel::kRows, context, batch, caches);
+}
+
 at::Tensor InferenceModel::predict(const RankContext& context, const Batch& batch,
-                                   const at::Tensor& hidden_TD, KvCache& cache) {
+                                   const at::Tensor& hidden_TD, std::span<KvCache* const> caches) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
   ForwardContext forward = computation_.forward(here);
-  forward.cache = &cache;
+  forward.caches = caches;
   return model_->predict(forward, hidden_TD);
 }
 
-at::Tensor InferenceModel::logits(const at::Tensor& hidden_D) {
+at::Tensor InferenceModel::logits(const at::Tensor& hidden_RD) {
   const at::NoGradGuard no_gradients;
   const Batch none = empty_batch();
-  const ForwardContext forward = computation_.forward(none);
-  const at::Tensor row_1D = hidden_D.unsqueeze(0).to(precision().master);
-  return model_->head().forward(forward, row_1D).squeeze(0).cpu();
+  ForwardContext forward = computation_.forward(none);
+  forward.matmul = MatmulKernel::kRows;
+  return model_->head().forward(forward, hidden_RD.to(precision().master)).cpu();
 }
 
 KvCache InferenceModel::make_cache(std::int64_t tokens) const {

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "models/transformer.h"
@@ -52,20 +53,29 @@ class InferenceModel {
   /// over the expert group when the model has experts.
   at::Tensor token_losses(const RankContext& context, const Batch& batch);
 
-  /// Final hidden states [T, D] of `batch`, which continues the one sequence in `cache`. Collective
-  /// over the expert group when the model has experts.
-  at::Tensor read(const RankContext& context, const Batch& batch, KvCache& cache);
+  /// Final hidden states [T, D] of `batch`, whose i-th sequence goes on with that in the i-th of
+  /// `caches` (of an empty batch none). Collective over the expert group when the model has
+  /// experts.
+  at::Tensor read(const RankContext& context, const Batch& batch, std::span<KvCache* const> caches);
+  /// As above where no rank has more than one token of a sequence: each row is what it would be
+  /// alone, whatever the others are.
+  at::Tensor read_single(const RankContext& context, const Batch& batch,
+                         std::span<KvCache* const> caches);
   /// What the first layer for multi-token prediction makes of the hidden states of T tokens and, in
   /// `batch`, those after them: [T, D], from which the logits of the tokens after these follow.
-  /// Collective as read() is; `cache` is that of read(), before it has advanced.
+  /// Collective as read() is; `caches` are those of read(), before they have advanced.
   at::Tensor predict(const RankContext& context, const Batch& batch, const at::Tensor& hidden_TD,
-                     KvCache& cache);
-  /// Logits [V] of one row of hidden states, in the master dtype on the CPU. Local.
-  at::Tensor logits(const at::Tensor& hidden_D);
+                     std::span<KvCache* const> caches);
+  /// Logits [R, V] of rows of hidden states, in the master dtype on the CPU; each row as if it were
+  /// alone. Local.
+  at::Tensor logits(const at::Tensor& hidden_RD);
   /// A cache for `tokens` tokens of one sequence.
   KvCache make_cache(std::int64_t tokens) const;
 
  private:
+  at::Tensor read_by(MatmulKernel kernel, const RankContext& context, const Batch& batch,
+                     std::span<KvCache* const> caches);
+
   Computation computation_;
   ModelFiles files_;
   std::unique_ptr<ParameterSet> parameters_;

@@ -3,10 +3,11 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
 #include <ATen/ops/gather.h>
-#include <ATen/ops/logaddexp.h>
 #include <ATen/ops/logsumexp.h>
+#include <ATen/ops/maximum.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <limits>
@@ -47,30 +48,38 @@ at::Tensor zero_losses(const ForwardContext& context, const at::Tensor& hidden_T
   return at::zeros({hidden_TD.size(0)}, hidden_TD.options().dtype(context.precision.master));
 }
 
-// As token_losses, with a head that must be converted: block by block of the vocabulary, whose sums
-// of exponentials are added up (Milakov and Gimelshein 2018, arXiv 1805.02867, equations 3 and 4).
+// As cpu::add_vocabulary_part, on a device.
+void add_vocabulary_part(const at::Tensor& logits, const at::Tensor& targets_R, std::int64_t first,
+                         const cpu::VocabularySums& sums) {
+  if (logits.is_cpu()) return cpu::add_vocabulary_part(logits, targets_R, first, sums);
+  const at::Tensor wide = logits.to(sums.sum_R.scalar_type()), column = targets_R.sub(first);
+  const at::Tensor elsewhere = column.lt(0).logical_or_(column.ge(wide.size(1)));
+  const at::Tensor logit =
+      at::gather(wide, 1, column.clamp(0, wide.size(1) - 1).unsqueeze(1)).squeeze(1);
+  at::Tensor(sums.chosen_R).add_(logit.masked_fill(elsewhere, 0));
+  const at::Tensor highest = at::maximum(sums.highest_R, wide.amax(1));
+  at::Tensor(sums.sum_R)
+      .mul_(sums.highest_R.sub(highest).exp_())
+      .add_(wide.sub(highest.unsqueeze(1)).exp_().sum(1));
+  at::Tensor(sums.highest_R).copy_(highest);
+}
+
+// As token_losses, with a head that must be converted: block by block of the vocabulary.
 at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor& head_VD,
                                 const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
-  const auto options = hidden_TD.options().dtype(context.precision.master);
-  const at::Tensor chosen_T = at::zeros({hidden_TD.size(0)}, options);
-  const at::Tensor total_T = at::full_like(chosen_T, -std::numeric_limits<double>::infinity());
+  const at::Tensor sum_T = zero_losses(context, hidden_TD), chosen_T = at::zeros_like(sum_T);
+  const at::Tensor highest_T = at::full_like(sum_T, -std::numeric_limits<double>::infinity());
   for (std::int64_t first = 0; first < head_VD.size(0); first += kVocabularyBlock) {
     const std::int64_t count = std::min(kVocabularyBlock, head_VD.size(0) - first);
     const at::Tensor w_VD = head_VD.narrow(0, first, count).to(hidden_TD.scalar_type());
-    const auto visit = [&](std::int64_t begin, const at::Tensor& narrow) {
-      const std::int64_t rows = narrow.size(0);
-      const at::Tensor logits = narrow.to(context.precision.master);
-      const at::Tensor column = targets_T.narrow(0, begin, rows).sub(first);
-      const at::Tensor elsewhere = column.lt(0).logical_or_(column.ge(count));
-      const at::Tensor logit =
-          at::gather(logits, 1, column.clamp(0, count - 1).unsqueeze(1)).squeeze(1);
-      chosen_T.narrow(0, begin, rows).add_(logit.masked_fill(elsewhere, 0));
-      const at::Tensor total = total_T.narrow(0, begin, rows);
-      total.copy_(at::logaddexp(total, at::logsumexp(logits, 1)));
-    };
-    for_each_logit_block(context, w_VD, hidden_TD, visit);
+    for_each_logit_block(
+        context, w_VD, hidden_TD, [&](std::int64_t begin, const at::Tensor& logits) {
+          const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, logits.size(0)); };
+          add_vocabulary_part(logits, rows(targets_T), first,
+                              {rows(highest_T), rows(sum_T), rows(chosen_T)});
+        });
   }
-  return total_T.sub(chosen_T).masked_fill_(targets_T.lt(0), 0);
+  return highest_T.add(sum_T.log()).sub_(chosen_T).masked_fill_(targets_T.lt(0), 0);
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "core/error.h"
 #include "nn/autograd.h"
@@ -24,6 +26,21 @@ at::Tensor inverse_of(const at::Tensor& order_N) {
 }
 
 namespace {
+
+// The copies in the order of their experts, those of one expert in their own. `count`: of each
+// expert, from -1 (nowhere) on.
+at::Tensor order_of(const at::Tensor& chosen_N, const at::Tensor& count) {
+  if (!chosen_N.is_cpu()) return at::argsort(chosen_N, /*stable=*/true, 0, false);
+  const auto* const begin = count.const_data_ptr<std::int64_t>();
+  std::vector<std::int64_t> next(static_cast<std::size_t>(count.numel()));  // place of an expert
+  std::exclusive_scan(begin, begin + count.numel(), next.begin(), std::int64_t{0});
+  const at::Tensor order_N = at::empty_like(chosen_N);
+  const auto* const chosen = chosen_N.const_data_ptr<std::int64_t>();
+  auto* const order = order_N.mutable_data_ptr<std::int64_t>();
+  for (std::int64_t i = 0; i < chosen_N.numel(); ++i)
+    order[next[static_cast<std::size_t>(chosen[i] + 1)]++] = i;
+  return order_N;
+}
 
 // Values at `index`, where one past the last stands for zeros.
 at::Tensor select_or_zeros(const at::Tensor& x, const at::Tensor& index, bool whole) {
@@ -70,7 +87,7 @@ void pad(Grouping& g, const at::Tensor& expert_n, std::int64_t rows) {
 Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts, std::int64_t padded_rows,
                         bool everywhere) {
   const std::int64_t per_token = expert_TK.size(1), copies = expert_TK.numel();
-  const at::Tensor chosen_N = expert_TK.flatten();
+  const at::Tensor chosen_N = expert_TK.contiguous().flatten();
   Grouping g;
   // The bin before the first is that of the copies that go nowhere.
   const at::Tensor count = count_of(chosen_N.add(1), experts + 1);
@@ -87,7 +104,7 @@ Grouping Grouping::make(const at::Tensor& expert_TK, std::int64_t experts, std::
                    std::all_of(counts + 1, counts + 1 + experts,
                                [&](std::int64_t rows) { return rows <= padded_rows; }));
   }
-  const at::Tensor order_N = at::argsort(chosen_N, /*stable=*/true, 0, false);
+  const at::Tensor order_N = order_of(chosen_N, count);
   g.whole = nowhere == 0 && padded_rows == 0;
   if (g.whole) {
     g.copy_N = order_N;

@@ -1,5 +1,6 @@
 #include "nn/attention.h"
 
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/matmul.h>
@@ -10,8 +11,10 @@
 #include <limits>
 
 #include "comm/trace_span.h"
+#include "core/error.h"
 #include "nn/autograd.h"
 #include "nn/cpu/attention.h"
+#include "parallel/threads.h"
 
 namespace moesaic {
 namespace {
@@ -138,23 +141,43 @@ at::Tensor attend(const at::Tensor& q_THd, const at::Tensor& k_GLd, const at::Te
       .reshape({tokens, heads, v_GLw.size(2)});
 }
 
-}  // namespace
-
-at::Tensor attention_to_earlier(const at::Tensor& q_THd, const at::Tensor& k_LGd,
-                                const at::Tensor& v_LGw, double scale, at::ScalarType sums) {
-  const Span span("attention");
-  const std::int64_t tokens = q_THd.size(0), length = k_LGd.size(0);
-  const at::Tensor q = q_THd.to(sums), k = k_LGd.to(sums).transpose(0, 1),
-                   v = v_LGw.to(sums).transpose(0, 1);
-  const at::Tensor y_THw = at::empty({tokens, q.size(1), v.size(2)}, q_THd.options());
-  const std::int64_t block = std::max<std::int64_t>(1, kMostScores / (q.size(1) * length));
+// One sequence; y_THw is written.
+void attend_to_earlier(const at::Tensor& q_THd, const KvCache::Rows& seen, double scale,
+                       const at::Tensor& y_THw) {
+  const std::int64_t tokens = q_THd.size(0), length = seen.keys_LGd.size(0);
+  const at::Tensor k = seen.keys_LGd.to(q_THd.scalar_type()).transpose(0, 1),
+                   v = seen.values_LGw.to(q_THd.scalar_type()).transpose(0, 1);
+  const std::int64_t block = std::max<std::int64_t>(1, kMostScores / (q_THd.size(1) * length));
   for (std::int64_t first = 0; first < tokens; first += block) {
     const std::int64_t count = std::min(block, tokens - first);
-    const std::int64_t seen = length - tokens + first + count;
+    const std::int64_t now = length - tokens + first + count;
     y_THw.narrow(0, first, count)
         .copy_(
-            attend(q.narrow(0, first, count), k.narrow(1, 0, seen), v.narrow(1, 0, seen), scale));
+            attend(q_THd.narrow(0, first, count), k.narrow(1, 0, now), v.narrow(1, 0, now), scale));
   }
+}
+
+}  // namespace
+
+at::Tensor attention_to_earlier(const at::Tensor& q_THd, std::span<const KvCache::Rows> seen,
+                                const std::vector<std::int64_t>& sequence_offsets, double scale,
+                                at::ScalarType sums) {
+  const Span span("attention");
+  MOESAIC_ASSERT(!seen.empty() && seen.size() + 1 == sequence_offsets.size());
+  const at::Tensor q = q_THd.to(sums);
+  const at::Tensor y_THw =
+      at::empty({q.size(0), q.size(1), seen.front().values_LGw.size(2)}, q_THd.options());
+  const auto attend_all = [&](std::int64_t first, std::int64_t last) {
+    const at::NoGradGuard no_gradients;
+    for (auto b = static_cast<std::size_t>(first); b < static_cast<std::size_t>(last); ++b) {
+      const std::int64_t begin = sequence_offsets[b], rows = sequence_offsets[b + 1] - begin;
+      attend_to_earlier(q.narrow(0, begin, rows), seen[b], scale, y_THw.narrow(0, begin, rows));
+    }
+  };
+  if (seen.size() == 1 || !q.is_cpu())  // of one sequence the products have the threads
+    attend_all(0, std::ssize(seen));
+  else
+    on_threads(std::ssize(seen), 1, attend_all);
   return y_THw;
 }
 

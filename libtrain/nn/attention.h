@@ -4,7 +4,10 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <span>
 #include <vector>
+
+#include "nn/kv_cache.h"
 
 namespace moesaic {
 
@@ -15,9 +18,11 @@ at::Tensor causal_attention(const at::Tensor& q_THd, const at::Tensor& k_TGd,
                             const at::Tensor& v_TGw,
                             const std::vector<std::int64_t>& sequence_offsets, double scale);
 
-/// Attention of one sequence whose last T of L positions ask: q [T, H, d], k [L, G, d], v [L, G, w]
-/// -> [T, H, w], summed in `sums`. No gradient.
-at::Tensor attention_to_earlier(const at::Tensor& q_THd, const at::Tensor& k_LGd,
-                                const at::Tensor& v_LGw, double scale, at::ScalarType sums);
+/// Attention of sequences whose last positions ask: sequence b is rows [offsets[b], offsets[b+1])
+/// of q [T, H, d], which are the last of its L rows seen[b], k [L, G, d] and v [L, G, w] -> [T, H,
+/// w], summed in `sums`. Each as if it were alone. No gradient.
+at::Tensor attention_to_earlier(const at::Tensor& q_THd, std::span<const KvCache::Rows> seen,
+                                const std::vector<std::int64_t>& sequence_offsets, double scale,
+                                at::ScalarType sums);
 
 }  // namespace moesaic

@@ -4,6 +4,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -59,7 +60,7 @@ struct ForwardContext {
   bool training = false;         // what training alone does (jitter, capacity, sampling) is done
   bool predicts_ahead = false;   // the layers for multi-token prediction run, as in training
   std::int64_t step = 0;         // of training, for random numbers
-  KvCache* cache = nullptr;      // generation: the batch continues the sequence in it
+  std::span<KvCache* const> caches = {};  // generation: span i goes on with the sequence in i
   at::Tensor chosen_TK = {};     // recomputation: the experts that the first run of a block chose
   RouterProbe* probe = nullptr;  // looks at the routers' gradients
 

@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "nn/cpu/rms_norm.h"
+#include "nn/cpu/rows.h"
 #include "nn/grouped_product.h"
 
 namespace moesaic {
@@ -54,6 +55,14 @@ void add_scale_gradient(const ParameterUse& use, const at::Tensor& dy, at::Tenso
     gradient.add_(at::mul(use.input, use.factor_R.unsqueeze(1)).mul_(dy).sum(0));
 }
 
+void add_embedding_gradient(const ParameterUse& use, const at::Tensor& dy, at::Tensor gradient) {
+  const at::Tensor rows_TD = dy.to(gradient.scalar_type());
+  if (dy.is_cpu() && gradient.is_contiguous())
+    cpu::add_to_rows(rows_TD.contiguous(), use.input.contiguous(), gradient);
+  else
+    gradient.index_add_(0, use.input, rows_TD);
+}
+
 void add_bias_gradient(const ParameterUse& use, const at::Tensor& dy, const at::Tensor& gradient) {
   const auto add = [&gradient](const at::Tensor& rows, const at::Tensor& sum) {
     at::Tensor(sum).add_(at::sum(rows, at::IntArrayRef{0}, false, gradient.scalar_type()));
@@ -79,7 +88,7 @@ void add_gradient(const ParameterUse& use, at::Tensor gradient, MatmulKernel ker
       add_grouped_product_of_rows(dy, use.input, use.offsets, kernel, gradient, progress);
       return;
     case ParameterUse::Kind::kEmbedding:
-      gradient.index_add_(0, use.input, dy.to(gradient.scalar_type()));
+      add_embedding_gradient(use, dy, gradient);
       return;
     case ParameterUse::Kind::kScale:
       add_scale_gradient(use, dy, gradient);

@@ -63,10 +63,39 @@ at::Tensor LatentAttention::absorbed(const ForwardContext& context, const at::Te
       at::bmm(q.narrow(2, 0, o.qk_nope_head_dim).transpose(0, 1), to_latent).transpose(0, 1);
   const at::Tensor asked_THc =
       at::cat({asked, q.narrow(2, o.qk_nope_head_dim, o.qk_rope_head_dim)}, 2);
-  const at::Tensor found_THc =
-      attention_to_earlier(asked_THc, rows_L1c, rows_L1c.narrow(2, 0, o.kv_lora_rank), scale(),
-                           context.precision.master);
+  const KvCache::Rows seen[] = {{rows_L1c, rows_L1c.narrow(2, 0, o.kv_lora_rank)}};
+  const at::Tensor found_THc = attention_to_earlier(asked_THc, seen, {0, asked_THc.size(0)},
+                                                    scale(), context.precision.master);
   return at::bmm(found_THc.transpose(0, 1), to_value.transpose(1, 2)).transpose(0, 1);
+}
+
+// Each sequence as if it were alone.
+at::Tensor LatentAttention::absorbed_each(const ForwardContext& context, const at::Tensor& q,
+                                          const std::vector<at::Tensor>& seen) const {
+  const std::vector<std::int64_t>& offsets = context.batch.attention_offsets;
+  std::vector<at::Tensor> parts;
+  for (std::size_t b = 0; b < seen.size(); ++b)
+    parts.push_back(
+        absorbed(context, q.narrow(0, offsets[b], offsets[b + 1] - offsets[b]), seen[b]));
+  return parts.size() == 1 ? parts.front() : at::cat(parts);
+}
+
+// Appends to the caches -> the rows of each sequence; none where no sequence has earlier ones.
+std::vector<at::Tensor> LatentAttention::seen_rows(const ForwardContext& context,
+                                                   const at::Tensor& latent,
+                                                   const at::Tensor& position_T1r) const {
+  if (context.caches.empty()) return {};
+  const at::Tensor rows_T1c = at::cat({latent.unsqueeze(1), position_T1r}, 2);
+  const std::vector<std::int64_t>& offsets = context.batch.attention_offsets;
+  std::vector<at::Tensor> seen;
+  bool has_earlier = false;
+  for (std::size_t b = 0; b < context.caches.size(); ++b) {
+    KvCache& cache = *context.caches[b];
+    has_earlier = has_earlier || cache.length() > 0;
+    seen.push_back(
+        cache.append(options_.layer, rows_T1c.narrow(0, offsets[b], offsets[b + 1] - offsets[b])));
+  }
+  return has_earlier ? seen : std::vector<at::Tensor>{};
 }
 
 at::Tensor LatentAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,
@@ -80,13 +109,9 @@ at::Tensor LatentAttention::forward(const ForwardContext& context, const at::Ten
                o.norm_eps, x_TD.scalar_type());
   const at::Tensor position_T1r =
       rotate(compressed.narrow(1, o.kv_lora_rank, o.qk_rope_head_dim).unsqueeze(1), rotary);
-  at::Tensor rows_L1c;
-  if (context.cache != nullptr) {
-    rows_L1c = context.cache->append(o.layer, at::cat({latent.unsqueeze(1), position_T1r}, 2));
-  }
-  const bool has_earlier = rows_L1c.defined() && rows_L1c.size(0) > tokens;
+  const std::vector<at::Tensor> seen = seen_rows(context, latent, position_T1r);
   const at::Tensor y =
-      has_earlier ? absorbed(context, q, rows_L1c) : expanded(context, q, latent, position_T1r);
+      seen.empty() ? expanded(context, q, latent, position_T1r) : absorbed_each(context, q, seen);
   return parameters_.o_proj.forward(context, y.reshape({tokens, o.num_heads * o.v_head_dim}));
 }
 

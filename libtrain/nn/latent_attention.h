@@ -3,6 +3,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "nn/linear.h"
 #include "nn/rotary.h"
@@ -45,6 +46,10 @@ class LatentAttention {
                       const at::Tensor& position_T1r) const;
   at::Tensor absorbed(const ForwardContext& context, const at::Tensor& q,
                       const at::Tensor& rows_L1c) const;
+  at::Tensor absorbed_each(const ForwardContext& context, const at::Tensor& q,
+                           const std::vector<at::Tensor>& seen) const;
+  std::vector<at::Tensor> seen_rows(const ForwardContext& context, const at::Tensor& latent,
+                                    const at::Tensor& position_T1r) const;
 
   Options options_;
   Parameters parameters_;

@@ -28,8 +28,12 @@ at::Tensor row_major(const at::Tensor& x) {
   return x.size(0) == 1 || (pairs && apart) ? x : x.clone(at::MemoryFormat::Contiguous);
 }
 
-void multiply_few_rows(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN,
-                       bool add) {
+bool has_row_product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel) {
+  return multiplies_rows(a_MK.size(0), kernel) && cpu::has_row_product(a_MK, b_NK);
+}
+
+void multiply_rows(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN,
+                   bool add) {
   const at::Tensor rows = add ? at::empty(out_MN.sizes(), out_MN.options()) : out_MN;
   cpu::row_product(a_MK, b_NK, rows);
   if (add) out_MN.add_(rows);
@@ -40,9 +44,9 @@ void multiply(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kerne
               at::Tensor out_MN, bool add) {
   if (a_MK.numel() == 0 || b_NK.numel() == 0) {
     if (!add) out_MN.zero_();
-  } else if (widens_right(a_MK, b_NK) ||
-             (a_MK.scalar_type() == b_NK.scalar_type() && cpu::has_row_product(a_MK, b_NK))) {
-    multiply_few_rows(a_MK, b_NK, out_MN, add);
+  } else if (widens_right(a_MK, b_NK, kernel) ||
+             (a_MK.scalar_type() == b_NK.scalar_type() && has_row_product(a_MK, b_NK, kernel))) {
+    multiply_rows(a_MK, b_NK, out_MN, add);
   } else if (!is_blocked(a_MK, kernel) || !has_pairs(a_MK)) {
     const at::Tensor b_KN = b_NK.to(a_MK.scalar_type()).t();
     if (add)
@@ -72,7 +76,10 @@ MatmulKernel chiefs_matmul(const Communicator& world, const std::string& request
   return choose_matmul(world.broadcast(chiefs, 0, "matmul"));
 }
 
-const char* name_of(MatmulKernel kernel) { return kernel == MatmulKernel::kMkl ? "mkl" : "onednn"; }
+const char* name_of(MatmulKernel kernel) {
+  if (kernel == MatmulKernel::kRows) return "rows";
+  return kernel == MatmulKernel::kMkl ? "mkl" : "onednn";
+}
 
 bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel) {
   if (b_NK.scalar_type() == dtype) return true;
@@ -82,9 +89,13 @@ bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel ker
          kernel == MatmulKernel::kOneDnn && cpu::has_blocked_product(dtype);
 }
 
-bool widens_right(const at::Tensor& a_MK, const at::Tensor& b_NK) {
+bool widens_right(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel) {
   return a_MK.scalar_type() == at::kFloat && b_NK.scalar_type() == at::kBFloat16 &&
-         cpu::has_row_product(a_MK, b_NK);
+         has_row_product(a_MK, b_NK, kernel);
+}
+
+bool multiplies_rows(std::int64_t rows, MatmulKernel kernel) {
+  return rows <= cpu::kFewRows || kernel == MatmulKernel::kRows;
 }
 
 at::Tensor product(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel) {

@@ -9,7 +9,10 @@ namespace moesaic {
 
 class Communicator;
 
-enum class MatmulKernel { kMkl, kOneDnn };
+/// kRows: each row of the left operand as if it were alone, so that texts that are generated
+/// together are those that are generated one by one (float32 and bfloat16 on a CPU; other products
+/// as with kMkl).
+enum class MatmulKernel { kMkl, kOneDnn, kRows };
 
 /// The kernel family for this machine: a pure function of the recipe's `train.matmul` (auto | mkl |
 /// onednn) and the processor's flags. `auto`: oneDNN on processors with AVX-512
@@ -24,9 +27,11 @@ const char* name_of(MatmulKernel kernel);
 /// Whether products with left operands of `dtype` take b_NK (or a stack of such) as it is, without
 /// a copy in `dtype`, also transposed.
 bool rounds_right(at::ScalarType dtype, const at::Tensor& b_NK, MatmulKernel kernel);
-/// Whether the product of a few float32 rows takes b_NK in bfloat16 as it is, to the same values as
-/// with a float32 copy of it.
-bool widens_right(const at::Tensor& a_MK, const at::Tensor& b_NK);
+/// Whether the product of float32 rows, a few or by kRows, takes b_NK in bfloat16 as it is, to the
+/// same values as with a float32 copy of it.
+bool widens_right(const at::Tensor& a_MK, const at::Tensor& b_NK, MatmulKernel kernel);
+/// Whether products with that many rows are those of single rows.
+bool multiplies_rows(std::int64_t rows, MatmulKernel kernel);
 
 /// a_MK b_NK^T -> [M, N], in the dtype of a, to which b is rounded. Either may be a transposed
 /// view; no dimension need be positive.

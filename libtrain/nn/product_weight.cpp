@@ -3,7 +3,6 @@
 #include <utility>
 
 #include "core/error.h"
-#include "nn/cpu/row_product.h"
 #include "nn/grouped_product.h"
 
 namespace moesaic {
@@ -18,7 +17,8 @@ bool goes_as_it_is(const ForwardContext& context, const Parameter& weight, const
   const bool rounds = rounds_right(dtype, weight.tensor, context.matmul);
   if (grouped) return converts || rounds;
   if (weight.quantised.defined()) return false;
-  return x.size(0) > cpu::kFewRows ? converts && rounds : widens_right(x, weight.tensor);
+  return multiplies_rows(x.size(0), context.matmul) ? widens_right(x, weight.tensor, context.matmul)
+                                                    : converts && rounds;
 }
 
 }  // namespace

@@ -24,12 +24,17 @@ at::Tensor SelfAttention::project(const ForwardContext& context, const Linear& p
 at::Tensor SelfAttention::attend(const ForwardContext& context, const at::Tensor& q,
                                  const at::Tensor& k, const at::Tensor& v) const {
   const double scale = 1.0 / std::sqrt(static_cast<double>(options_.head_dim));
-  if (context.cache != nullptr) {
-    const KvCache::Rows all = context.cache->append(options_.layer, k, v);
-    if (all.keys_LGd.size(0) > q.size(0))
-      return attention_to_earlier(q, all.keys_LGd, all.values_LGw, scale, context.precision.master);
+  const std::vector<std::int64_t>& offsets = context.batch.attention_offsets;
+  std::vector<KvCache::Rows> seen;
+  bool has_earlier = false;
+  for (std::size_t b = 0; b < context.caches.size(); ++b) {
+    const std::int64_t begin = offsets[b], rows = offsets[b + 1] - begin;
+    has_earlier = has_earlier || context.caches[b]->length() > 0;
+    seen.push_back(context.caches[b]->append(options_.layer, k.narrow(0, begin, rows),
+                                             v.narrow(0, begin, rows)));
   }
-  return causal_attention(q, k, v, context.batch.attention_offsets, scale);
+  return has_earlier ? attention_to_earlier(q, seen, offsets, scale, context.precision.master)
+                     : causal_attention(q, k, v, offsets, scale);
 }
 
 at::Tensor SelfAttention::forward(const ForwardContext& context, const at::Tensor& x_TD,

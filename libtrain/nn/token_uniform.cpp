@@ -1,9 +1,9 @@
 #include "nn/token_uniform.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 
 #include "data/batch.h"
+#include "parallel/threads.h"
 
 namespace moesaic {
 
@@ -14,7 +14,7 @@ at::Tensor token_uniform(const RandomKey& key, const at::Tensor& place_T, std::i
   const at::Tensor uniform = at::empty({host_T.size(0), columns}, at::kDouble);
   const auto* places = host_T.const_data_ptr<std::int64_t>();
   double* const values = uniform.mutable_data_ptr<double>();
-  at::parallel_for(0, uniform.size(0), kGrain, [&](std::int64_t begin, std::int64_t end) {
+  on_threads(uniform.size(0), kGrain, [&](std::int64_t begin, std::int64_t end) {
     double* out = values + begin * columns;
     for (std::int64_t t = begin; t < end; ++t) {
       // Examples are far enough apart for 2^40 values; beyond that draws would only repeat.

@@ -1,11 +1,10 @@
 #include "parallel/initial_values.h"
 
-#include <ATen/Parallel.h>
-
 #include <cmath>
 #include <span>
 
 #include "core/random.h"
+#include "parallel/threads.h"
 
 namespace moesaic {
 namespace {
@@ -15,7 +14,7 @@ void fill_normal(at::Tensor& tensor, const RandomKey& key, std::int64_t first_el
                  double std_dev) {
   constexpr std::int64_t kGrain = 1 << 16;
   const std::span<T> all(tensor.mutable_data_ptr<T>(), static_cast<std::size_t>(tensor.numel()));
-  at::parallel_for(0, tensor.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
+  on_threads(tensor.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
     const auto part =
         all.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(last - first));
     key.normals(static_cast<std::uint64_t>(first_element + first), std_dev, part);
@@ -28,7 +27,7 @@ void fill_uniform(at::Tensor& tensor, const RandomKey& key, std::int64_t first_e
   constexpr std::int64_t kGrain = 1 << 14;
   const double bound = std_dev * std::sqrt(3.0);
   T* const values = tensor.mutable_data_ptr<T>();
-  at::parallel_for(0, tensor.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
+  on_threads(tensor.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
       const double u = key.uniform(static_cast<std::uint64_t>(first_element + i));
       values[i] = static_cast<T>(bound * (2 * u - 1));

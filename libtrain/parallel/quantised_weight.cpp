@@ -1,6 +1,5 @@
 #include "parallel/quantised_weight.h"
 
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/stack.h>
@@ -11,6 +10,7 @@
 
 #include "core/error.h"
 #include "parallel/quantise.h"
+#include "parallel/threads.h"
 
 namespace moesaic {
 namespace {
@@ -39,7 +39,7 @@ std::span<T> piece(std::span<T> all, std::int64_t first, std::int64_t end) {
 template <class Visit>
 void for_each_in_parallel(std::int64_t count, std::int64_t values_each, const Visit& visit) {
   constexpr std::int64_t kGrainValues = 1 << 15;
-  at::parallel_for(0, count, std::max<std::int64_t>(1, kGrainValues / values_each), visit);
+  on_threads(count, std::max<std::int64_t>(1, kGrainValues / values_each), visit);
 }
 
 std::vector<at::Tensor> parts_without_values(Storage storage, std::int64_t matrices,

@@ -32,6 +32,8 @@ class Eval(RunTest):
         prompt = json.loads(self.moesaic("generate", "--model", run, "--prompt", QUESTIONS[0], "--max-new-tokens", 12, "--stop", "zz", "--json").stdout)
         self.assertEqual(json.loads(answers.read_text().splitlines()[0])["prediction"], prompt["text"])
 
+        self.check_prompts_of_a_file(run, prompt["prompt_ids"])
+
         cases = self.lines("cases.jsonl", [{"prompt": QUESTIONS[0], "required": [item]} for item in (prompt["text"][:3], "never written")])
         self.assertEqual(self.result("cases", *written[:2], "--data", cases, *written[4:])["metrics"]["case_accuracy"]["value"], 0.5)
 
@@ -45,6 +47,24 @@ class Eval(RunTest):
         empty = self.lines("empty.jsonl", [{"prompt": QUESTIONS[0], "reference": "a"}, {"prompt": "", "reference": "a"}])
         refused = self.moesaic("eval", "--task", "generation", "--model", run, "--data", empty, "-n", 2, expect=4)
         self.assertIn("empty.jsonl:2: the prompt has no tokens", refused.stderr)
+
+    def check_prompts_of_a_file(self, run, ids):
+        """generate --input: the texts that each prompt gets alone, on every layout, in the order of the lines."""
+        generate = ("generate", "--model", run, "--max-new-tokens", 9, "--temperature", 1, "--seed", 3)
+        prompts = self.lines("prompts.jsonl", [{"prompt": q} for q in QUESTIONS] + [{"text": QUESTIONS[1]}, {"ids": ids}])
+        shown = self.moesaic(*generate, "--input", prompts, "--together", 4, "--threads", 2).stdout
+        texts = [json.loads(line) for line in shown.splitlines()]
+        for question, text in list(zip(QUESTIONS, texts))[:2]:
+            alone = json.loads(self.moesaic(*generate, "--prompt", question, "--threads", 1, "--json").stdout)
+            self.assertEqual(text, {key: alone[key] for key in ("text", "ids", "finish_reason")})
+        self.assertEqual(texts[4:], [texts[1], texts[0]])
+        self.assertGreater(len({text["text"] for text in texts}), 1)
+        file = self.folder / "texts.jsonl"
+        self.moesaic(*generate, "--input", prompts, "--output", file, "--together", 2, "-n", 2, "--expert", 2)
+        self.assertEqual(file.read_text(), shown)
+        wrong = self.lines("wrong.jsonl", [{"prompt": "a"}, {"prompt": "a", "ids": [1]}])
+        self.assertIn("wrong.jsonl:2: must be", self.moesaic(*generate, "--input", wrong, "-n", 2, expect=4).stderr)
+        self.assertIn("--prompt excludes --input", self.moesaic(*generate, "--input", wrong, "--prompt", "a", expect=2).stderr)
 
     def test_answers_that_are_there(self):
         before = self.lines("before.jsonl", [{"prediction": "a b c d", "references": ["a b x d"]}, {"prediction": "x", "references": ["y", "z"]}])

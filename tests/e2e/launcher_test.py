@@ -508,6 +508,8 @@ class Options(LauncherTest):
         self.assertEqual(self.warned(*generate, *drawn, "--temperature", 0.5), [])
         self.assertEqual(self.warned(*generate, "--stop", "", "--timeout", 5), ["--stop", "--timeout"])
         self.assertEqual(self.warned(*generate, "--stop", "x", "-n", 2, "--timeout", 5), [])
+        self.assertEqual(self.warned(*generate, "--together", 4), ["--together"])
+        self.assertEqual(self.warned(*generate[:3], "--input", "a", "--together", 4, "--json"), ["--json"])
         evaluate = ("eval", "--model", "x", "--data", "y", "--output", "z", "--stride", 5)
         self.assertEqual(self.warned(*evaluate), ["--output"])
         self.assertEqual(self.warned(*evaluate, "--task", "multiple_choice"), ["--stride"])

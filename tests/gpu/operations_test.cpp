@@ -131,8 +131,8 @@ TEST_F(Operations, AttentionToEarlierTokens) {
   const auto q = at::randn({2, 4, 8}), k = at::randn({tokens, 2, 8}), v = at::randn({tokens, 2, 8});
   compare(device(), batch, [&](Bench& b, at::ScalarType dtype) -> Tensors {
     const at::NoGradGuard no_gradients;
-    return {attention_to_earlier(b.input(q.to(dtype)), b.input(k.to(dtype)), b.input(v.to(dtype)),
-                                 0.35, at::kFloat)};
+    const KvCache::Rows seen[] = {{b.input(k.to(dtype)), b.input(v.to(dtype))}};
+    return {attention_to_earlier(b.input(q.to(dtype)), seen, {0, 2}, 0.35, at::kFloat)};
   });
 }
 

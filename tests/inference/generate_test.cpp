@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "core/random.h"
 #include "inference/sampler.h"
 #include "inference/text_stream.h"
 
@@ -48,6 +49,41 @@ TEST(Sampler, DrawsWithTheProbabilitiesAndRepeats) {
   EXPECT_NEAR(count[1], 4000, 250);
   EXPECT_EQ(sampler.pick(logits, 7), Sampler({.temperature = 1, .seed = 5}).pick(logits, 7));
   EXPECT_EQ(Sampler({}).pick(logits, 0), 0);
+}
+
+// Candidates are sorted as far as they are looked at.
+TEST(Sampler, OrdersALargeVocabularyAndDrawsFromAllOfIt) {
+  constexpr std::int64_t kVocabulary = 1000;
+  std::vector<double> probabilities;
+  for (std::int64_t id = 0; id < kVocabulary; ++id)
+    probabilities.push_back(1e-3 * static_cast<double>(1 + id * 7 % 13));
+  const auto logits = logits_of(probabilities);
+  for (const Sampler::Options& options :
+       {Sampler::Options{.temperature = 1}, Sampler::Options{.temperature = 1, .top_p = 0.6},
+        Sampler::Options{.temperature = 1, .min_p = 0.5},
+        Sampler::Options{.temperature = 1, .top_k = 300, .top_p = 0.9, .min_p = 0.2}}) {
+    const Sampler sampler(options);
+    const auto all = sampler.candidates(logits);
+    double sum = 0;
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      sum += all[i].probability;
+      if (i == 0) continue;
+      EXPECT_TRUE(all[i - 1].probability > all[i].probability ||
+                  (all[i - 1].probability == all[i].probability && all[i - 1].id < all[i].id));
+    }
+    EXPECT_NEAR(sum, 1, 1e-12);
+    for (int position = 0; position < 200; ++position) {
+      double rest = RandomKey(0, RandomStream::kSample).uniform(position);
+      std::int64_t wanted = all.back().id;
+      for (const auto& c : all) {
+        rest -= c.probability;
+        if (rest >= 0) continue;
+        wanted = c.id;
+        break;
+      }
+      EXPECT_EQ(sampler.pick(logits, position), wanted);
+    }
+  }
 }
 
 TEST(Sampler, RefusesLogitsThatAreNoNumbers) {

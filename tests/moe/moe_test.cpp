@@ -1,6 +1,8 @@
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/argsort.h>
 #include <ATen/ops/eye.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/softmax.h>
@@ -219,6 +221,17 @@ TEST(Grouping, KeepsTheOrderOfTokensInsideAnExpert) {
   EXPECT_TRUE(grouping.copy_N.equal(at::tensor({1, 2, 5, 4, 0, 3}, at::kLong)));
   const auto x = at::randn({3, 4}, at::kDouble);
   EXPECT_TRUE(at::allclose(gather_from_groups(scatter_to_groups(x, grouping), grouping), x.mul(2)));
+}
+
+TEST(Grouping, CountsToTheOrderOfAStableSort) {
+  for (const std::int64_t lowest : {0, -1}) {
+    const auto selected = at::randint(lowest, 9, {200, 4}, at::kLong);
+    const auto order = at::argsort(selected.flatten(), /*stable=*/true, 0, false);
+    const Grouping grouping = Grouping::make(selected.t().contiguous().t(), 9);
+    const std::int64_t nowhere = selected.lt(0).sum().item<std::int64_t>();
+    EXPECT_EQ(nowhere > 0, lowest < 0);
+    EXPECT_TRUE(grouping.copy_N.equal(order.narrow(0, nowhere, 800 - nowhere)));
+  }
 }
 
 TEST(Grouping, LeavesOutCopiesThatGoNowhereAndFillsUpWithZeros) {

@@ -343,6 +343,13 @@ TEST(TokenLoss, IsCrossEntropyAndItsGradient) {
     expect_near(loss, wanted, 1e-5, "loss");
     EXPECT_TRUE(loss.equal(again));
     expect_near(gradient, x.grad(), tolerance(dtype), "gradient");
+    const auto highest = at::full({6}, -std::numeric_limits<double>::infinity(), master),
+               sum = at::zeros({6}, master), chosen = at::zeros({6}, master);
+    for (const auto& [first, count] : {std::pair{0, 17}, std::pair{17, 400}, std::pair{417, 586}})
+      cpu::add_vocabulary_part(logits.narrow(1, first, count).contiguous(), targets, first,
+                               {highest, sum, chosen});
+    const auto in_parts = highest.add(sum.log()).sub(chosen).masked_fill(targets.lt(0), 0);
+    expect_near(in_parts, wanted, 1e-5, "loss in parts");
   }
 }
 

@@ -1,7 +1,5 @@
 #include "nn/cpu/attention.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 
 #include "nn/cpu/attention_loops.h"
@@ -9,12 +7,15 @@
 #include "nn/cpu/dtypes.h"
 #include "nn/cpu/tile_layout.h"
 #include "nn/cpu/tile_product.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
 constexpr std::int64_t kQueries = 64;  // of a tile
 constexpr std::int64_t kKeys = 512;    // of a tile: 64 x 512 scores are 128 kB
+
+constexpr std::int64_t kProductsAtOnce = 16;  // of an operation
 
 // Tiles come in few sizes, because the micro-kernel keeps code for each.
 std::int64_t padded_queries(std::int64_t n) { return n <= 16 ? 16 : n <= 32 ? 32 : 64; }
@@ -74,22 +75,28 @@ const E* as_right(std::int64_t k, std::int64_t n, const E* in, const Buffer<E>& 
 struct Work {
   const CausalAttention& op;
   std::int64_t groups, heads_per_group;
+  std::int64_t operations_each;  // of a group, in a sequence of the mean length
 
   Work(const CausalAttention& o, const at::Tensor& q, const at::Tensor& k)
-      : op(o), groups(k.size(1)), heads_per_group(q.size(1) / std::max<std::int64_t>(1, groups)) {}
+      : op(o), groups(k.size(1)), heads_per_group(q.size(1) / std::max<std::int64_t>(1, groups)) {
+    const auto sequences = std::max<std::int64_t>(1, std::ssize(op.sequence_offsets) - 1);
+    const std::int64_t length = q.size(0) / sequences;
+    operations_each = length * length * heads_per_group * q.size(2) / kProductsAtOnce;
+  }
 
   // Calls visit(begin, length, group) for each group of heads of each sequence, in parallel.
   template <class Visit>
   void for_each(const Visit& visit) const {
     const auto sequences = static_cast<std::int64_t>(op.sequence_offsets.size()) - 1;
-    at::parallel_for(0, sequences * groups, 1, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = first; i < last; ++i) {
-        const auto b = static_cast<std::size_t>(i / groups);
-        const std::int64_t begin = op.sequence_offsets[b];
-        const std::int64_t length = op.sequence_offsets[b + 1] - begin;
-        if (length > 0) visit(begin, length, i % groups);
-      }
-    });
+    on_threads(sequences * groups, worth_a_thread(operations_each),
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t i = first; i < last; ++i) {
+                   const auto b = static_cast<std::size_t>(i / groups);
+                   const std::int64_t begin = op.sequence_offsets[b];
+                   const std::int64_t length = op.sequence_offsets[b + 1] - begin;
+                   if (length > 0) visit(begin, length, i % groups);
+                 }
+               });
   }
 };
 

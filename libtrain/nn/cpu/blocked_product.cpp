@@ -1,13 +1,13 @@
 #include "nn/cpu/blocked_product.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
+#include <vector>
 
 #include "nn/cpu/buffer.h"
 #include "nn/cpu/dtypes.h"
 #include "nn/cpu/tile_layout.h"
 #include "nn/cpu/tile_product.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
@@ -20,6 +20,9 @@ constexpr bool kNarrow = std::is_same_v<T, BFloat16>;
 // Sizes of a tile of the result and of the depth of one product. A bfloat16 product takes so little
 // time that its operands and sums must be fetched and stored less often.
 constexpr std::int64_t kRows = 64;
+constexpr std::int64_t kFewRows = 4 * kRows;  // up to which threads share columns, not rows
+constexpr std::int64_t kPackedColumns = 64;   // of a thread's smallest share
+constexpr std::int64_t kProductsAtOnce = 16;  // of an operation
 template <class T>
 constexpr std::int64_t kColumns = kNarrow<T> ? 512 : 256;
 template <class T>
@@ -43,6 +46,11 @@ struct Matrix {
         ld(x.size(0) == 1 ? (columns + 1) / 2 * 2 : x.stride(0)) {}  // of one row any that fits
   T* at(std::int64_t row, std::int64_t column) const { return data + row * ld + column; }
 };
+
+// Rows of a thread's smallest share, each of so many products.
+std::int64_t rows_of_part(std::int64_t products) {
+  return kRows * worth_a_thread(kRows * products / kProductsAtOnce);
+}
 
 // Calls visit(piece) for pieces of [0, total): whole ones, then halves down to 16, then the rest,
 // because the micro-kernel keeps code for each size.
@@ -85,15 +93,14 @@ class ColumnBlock {
 
   /// b: right operand of this piece.
   void multiply(Piece depth, const T* b, std::int64_t ldb) const {
-    const auto blocks = (a_.rows + kRows - 1) / kRows;
-    at::parallel_for(0, blocks, 4, [&](std::int64_t first, std::int64_t last) {
-      const TileRegion region;
-      const Buffer<float> own(kNarrow<T> ? kRows * kColumns<T> : 0);
-      const std::int64_t begin = first * kRows;
-      for_each_piece(std::min(last * kRows, a_.rows) - begin, kRows, [&](Piece rows) {
-        multiply_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
-      });
-    });
+    on_threads(a_.rows, rows_of_part(depth.size * columns_.size),
+               [&](std::int64_t begin, std::int64_t end) {
+                 const TileRegion region;
+                 const Buffer<float> own(kNarrow<T> ? kRows * kColumns<T> : 0);
+                 for_each_piece(end - begin, kRows, [&](Piece rows) {
+                   multiply_tile({begin + rows.begin, rows.size}, depth, b, ldb, own());
+                 });
+               });
   }
 
  private:
@@ -120,37 +127,67 @@ class ColumnBlock {
   Buffer<float> sums_;  // of all rows, where they do not fit the result
 };
 
-// Calls multiply(block, columns, depth) for all blocks of columns and pieces of the depth.
+// Calls multiply(block, columns, depth, panel) for all blocks of columns and pieces of the depth;
+// `panel` has room for `packed` values. Of few rows each thread has blocks of columns, of many
+// rows all threads share one block after the other: the same tiles.
 template <class T, class Multiply>
-void for_each_block(const Matrix<T>& a, const Matrix<T>& out, bool add, const Multiply& multiply) {
-  for_each_piece(out.columns, kColumns<T>, [&](Piece columns) {
-    const ColumnBlock<T> block(a, out, columns, add);
-    for_each_depth<T>(a.columns, kDepth<T>, [&](Piece depth) { multiply(block, columns, depth); });
+void for_each_block(const Matrix<T>& a, const Matrix<T>& out, bool add, std::int64_t packed,
+                    const Multiply& multiply) {
+  std::vector<Piece> blocks;
+  for_each_piece(out.columns, kColumns<T>, [&](Piece columns) { blocks.push_back(columns); });
+  const auto multiply_blocks = [&](std::int64_t first, std::int64_t last) {
+    const Buffer<T> panel(packed);
+    for (std::int64_t i = first; i < last; ++i) {
+      const Piece columns = blocks[static_cast<std::size_t>(i)];
+      const ColumnBlock<T> block(a, out, columns, add);
+      for_each_depth<T>(a.columns, kDepth<T>,
+                        [&](Piece depth) { multiply(block, columns, depth, panel()); });
+    }
+  };
+  if (a.rows <= kFewRows && blocks.size() > 1)
+    on_threads(std::ssize(blocks),
+               worth_a_thread(a.rows * a.columns * kColumns<T> / kProductsAtOnce), multiply_blocks);
+  else
+    multiply_blocks(0, std::ssize(blocks));
+}
+
+// Calls pack(part, to) for parts of the columns of a right operand that begins at `panel`.
+template <class T, class Pack>
+void pack_on_threads(std::int64_t columns, std::int64_t depth, T* panel, const Pack& pack) {
+  const std::int64_t grain = kPackedColumns * worth_a_thread(2 * kPackedColumns * depth);
+  on_threads(columns, grain, [&](std::int64_t first, std::int64_t last) {
+    pack(Piece{first, last - first}, panel + first * kValuesPerColumn<T>);
   });
 }
 
 template <class T, class B>
 void multiply_transposed(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out, bool add) {
-  const Buffer<T> panel(kDepth<T> * kColumns<T>);
-  for_each_block(a, out, add, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
-    pack_right_transposed(columns.size, depth.size, b.at(columns.begin, depth.begin), b.ld, panel(),
-                          columns.size);
-    block.multiply(depth, panel(), columns.size);
-  });
+  for_each_block(a, out, add, kDepth<T> * kColumns<T>,
+                 [&](const ColumnBlock<T>& block, Piece columns, Piece depth, T* panel) {
+                   pack_on_threads(columns.size, depth.size, panel, [&](Piece part, T* to) {
+                     pack_right_transposed(part.size, depth.size,
+                                           b.at(columns.begin + part.begin, depth.begin), b.ld, to,
+                                           columns.size);
+                   });
+                   block.multiply(depth, panel, columns.size);
+                 });
 }
 
 template <class T, class B>
 void multiply_plain(const Matrix<T>& a, const Matrix<B>& b, const Matrix<T>& out, bool add) {
-  const Buffer<T> panel(kNarrow<T> ? kDepth<T> * kColumns<T> : 0);
-  for_each_block(a, out, add, [&](const ColumnBlock<T>& block, Piece columns, Piece depth) {
-    const B* const rows = b.at(depth.begin, columns.begin);
-    if constexpr (kNarrow<T>) {
-      pack_right(depth.size, columns.size, depth.size, rows, b.ld, panel(), columns.size);
-      block.multiply(depth, panel(), columns.size);
-    } else {
-      block.multiply(depth, rows, b.ld);
-    }
-  });
+  for_each_block(a, out, add, kNarrow<T> ? kDepth<T> * kColumns<T> : 0,
+                 [&](const ColumnBlock<T>& block, Piece columns, Piece depth, T* panel) {
+                   const B* const rows = b.at(depth.begin, columns.begin);
+                   if constexpr (kNarrow<T>) {
+                     pack_on_threads(columns.size, depth.size, panel, [&](Piece part, T* to) {
+                       pack_right(depth.size, part.size, depth.size, rows + part.begin, b.ld, to,
+                                  columns.size);
+                     });
+                     block.multiply(depth, panel, columns.size);
+                   } else {
+                     block.multiply(depth, rows, b.ld);
+                   }
+                 });
 }
 
 constexpr std::int64_t kWide = 512;  // columns of a tile in add_rows
@@ -161,12 +198,11 @@ template <class T>
 void add_rows(const Matrix<T>& a, Piece tokens, const T* b, std::int64_t ldb, Piece columns,
               const Matrix<float>& sum) {
   const std::int64_t depth = padded_depth<T>(tokens.size);
-  at::parallel_for(
-      0, (a.columns + kRows - 1) / kRows, 1, [&](std::int64_t first, std::int64_t last) {
+  on_threads(
+      a.columns, rows_of_part(depth * columns.size), [&](std::int64_t begin, std::int64_t end) {
         const TileRegion region;
         const Buffer<T> panel(kRows * depth);
-        const std::int64_t begin = first * kRows;
-        for_each_piece(std::min(last * kRows, a.columns) - begin, kRows, [&](Piece rows) {
+        for_each_piece(end - begin, kRows, [&](Piece rows) {
           T* const packed = panel();
           transpose_tile(tokens.size, rows.size, a.at(tokens.begin, begin + rows.begin), a.ld,
                          packed, depth);
@@ -186,8 +222,10 @@ void add_product(const Matrix<T>& a, const Matrix<T>& b, const Matrix<float>& su
   for_each_depth<T>(a.rows, kTokens<T>, [&](Piece tokens) {
     if constexpr (kNarrow<T>) {
       for_each_piece(b.columns, kWide, [&](Piece columns) {
-        pack_right(tokens.size, columns.size, padded_depth<T>(tokens.size),
-                   b.at(tokens.begin, columns.begin), b.ld, panel(), columns.size);
+        pack_on_threads(columns.size, tokens.size, panel(), [&](Piece part, T* to) {
+          pack_right(tokens.size, part.size, padded_depth<T>(tokens.size),
+                     b.at(tokens.begin, columns.begin + part.begin), b.ld, to, columns.size);
+        });
         add_rows(a, tokens, panel(), columns.size, columns, sum);
       });
     } else {

@@ -1,15 +1,14 @@
 #include "nn/cpu/rms_norm.h"
 
-#include <ATen/Parallel.h>
-
-#include <algorithm>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 64;  // rows of a thread's smallest share
+constexpr std::int64_t kCost = 4;         // operations of a value
+constexpr std::int64_t kColumns = 32;     // of a thread's smallest share, where rows are added up
+constexpr std::int64_t kAdded = 1 << 13;  // values of a thread's smallest share of a plain sum
 
 // sum, unless null: x + branch, which takes the place of x.
 template <class In, class Out>
@@ -78,17 +77,17 @@ MOESAIC_INLINE void sum_of(const In* x, const Out* branch, std::int64_t n, In* s
   for (std::int64_t i = 0; i < n; ++i) sum[i] = narrow<In>(widen(x[i]) + widen(branch[i]));
 }
 
+// The first columns of the rows.
 template <class In, class Out>
 MOESAIC_INLINE void scale_gradient(const Out* dy, const In* x, const Wide<In>* rstd, Rows rows,
-                                   Wide<In>* sum) {
+                                   std::int64_t columns, Wide<In>* sum) {
   using A = Wide<In>;
   for (std::int64_t r = rows.first; r < rows.last; ++r) {
     const In* in = x + r * rows.width;
     const Out* gradient = dy + r * rows.width;
     const A factor = rstd[r];
 #pragma omp simd
-    for (std::int64_t i = 0; i < rows.width; ++i)
-      sum[i] += widen(gradient[i]) * widen(in[i]) * factor;
+    for (std::int64_t i = 0; i < columns; ++i) sum[i] += widen(gradient[i]) * widen(in[i]) * factor;
   }
 }
 
@@ -104,8 +103,8 @@ MOESAIC_INLINE void scale_gradient(const Out* dy, const In* x, const Wide<In>* r
     backward(d_stream, dy, x, rstd, scale, rows, dx, d_branch);                                   \
   }                                                                                               \
   MOESAIC_SIMD void scale_gradient_rows(const Out* dy, const In* x, const Wide<In>* rstd,         \
-                                        Rows rows, Wide<In>* sum) {                               \
-    scale_gradient(dy, x, rstd, rows, sum);                                                       \
+                                        Rows rows, std::int64_t columns, Wide<In>* sum) {         \
+    scale_gradient(dy, x, rstd, rows, columns, sum);                                              \
   }                                                                                               \
   MOESAIC_SIMD void add_values(const In* x, const Out* branch, std::int64_t n, In* sum) {         \
     sum_of(x, branch, n, sum);                                                                    \
@@ -123,13 +122,14 @@ void forward(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& sc
     using In = decltype(in);
     using Out = decltype(out);
     using A = Wide<In>;
-    at::parallel_for(0, x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      forward_rows(x.const_data_ptr<In>(),
-                   branch.defined() ? branch.const_data_ptr<Out>() : nullptr,
-                   scale.const_data_ptr<A>(), static_cast<A>(eps), {first, last, x.size(1)},
-                   sum.defined() ? sum.mutable_data_ptr<In>() : nullptr, y.mutable_data_ptr<Out>(),
-                   rstd.mutable_data_ptr<A>());
-    });
+    on_threads(
+        x.size(0), worth_a_thread(kCost * x.size(1)), [&](std::int64_t first, std::int64_t last) {
+          forward_rows(x.const_data_ptr<In>(),
+                       branch.defined() ? branch.const_data_ptr<Out>() : nullptr,
+                       scale.const_data_ptr<A>(), static_cast<A>(eps), {first, last, x.size(1)},
+                       sum.defined() ? sum.mutable_data_ptr<In>() : nullptr,
+                       y.mutable_data_ptr<Out>(), rstd.mutable_data_ptr<A>());
+        });
   });
 }
 
@@ -159,12 +159,14 @@ void residual_norm_backward(const at::Tensor& d_stream, const at::Tensor& dy, co
     using In = decltype(in);
     using Out = decltype(out);
     using A = Wide<In>;
-    at::parallel_for(0, x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      backward_rows(d_stream.defined() ? d_stream.const_data_ptr<In>() : nullptr,
-                    dy.const_data_ptr<Out>(), x.const_data_ptr<In>(), rstd.const_data_ptr<A>(),
-                    scale.const_data_ptr<A>(), {first, last, x.size(1)}, dx.mutable_data_ptr<In>(),
-                    d_branch.defined() ? d_branch.mutable_data_ptr<Out>() : nullptr);
-    });
+    on_threads(x.size(0), worth_a_thread(kCost * x.size(1)),
+               [&](std::int64_t first, std::int64_t last) {
+                 backward_rows(d_stream.defined() ? d_stream.const_data_ptr<In>() : nullptr,
+                               dy.const_data_ptr<Out>(), x.const_data_ptr<In>(),
+                               rstd.const_data_ptr<A>(), scale.const_data_ptr<A>(),
+                               {first, last, x.size(1)}, dx.mutable_data_ptr<In>(),
+                               d_branch.defined() ? d_branch.mutable_data_ptr<Out>() : nullptr);
+               });
   });
 }
 
@@ -175,8 +177,7 @@ void add(const at::Tensor& x, const at::Tensor& branch, const at::Tensor& sum) {
     const In* a = x.const_data_ptr<In>();
     const Out* b = branch.const_data_ptr<Out>();
     In* y = sum.mutable_data_ptr<In>();
-    const std::int64_t grain = kGrain * std::max<std::int64_t>(1, x.size(1));
-    at::parallel_for(0, x.numel(), grain, [&](std::int64_t first, std::int64_t last) {
+    on_threads(x.numel(), kAdded, [&](std::int64_t first, std::int64_t last) {
       add_values(a + first, b + first, last - first, y + first);
     });
   });
@@ -188,8 +189,13 @@ void add_scale_gradient(const at::Tensor& dy, const at::Tensor& x, const at::Ten
     using In = decltype(in);
     using Out = decltype(out);
     using A = Wide<In>;
-    scale_gradient_rows(dy.const_data_ptr<Out>(), x.const_data_ptr<In>(), rstd.const_data_ptr<A>(),
-                        {0, x.size(0), x.size(1)}, sum_D.mutable_data_ptr<A>());
+    // By columns: each is added up in the order of its rows.
+    const std::int64_t grain = kColumns * worth_a_thread(kColumns * kCost * x.size(0));
+    on_threads(x.size(1), grain, [&](std::int64_t first, std::int64_t last) {
+      scale_gradient_rows(dy.const_data_ptr<Out>() + first, x.const_data_ptr<In>() + first,
+                          rstd.const_data_ptr<A>(), {0, x.size(0), x.size(1)}, last - first,
+                          sum_D.mutable_data_ptr<A>() + first);
+    });
   });
 }
 

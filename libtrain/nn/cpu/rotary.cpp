@@ -1,13 +1,12 @@
 #include "nn/cpu/rotary.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 16;  // tokens of a thread's smallest share
+constexpr std::int64_t kCost = 4;  // operations of a value
 
 // Where the pairs of a head lie: the i-th is (i * stride, second + i * stride).
 struct Pairs {
@@ -63,10 +62,12 @@ void turn_heads(const at::Tensor& x, const at::Tensor& cos, const at::Tensor& si
                 const at::Tensor& y) {
   with_dtype(x.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    at::parallel_for(0, x.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      turn_rows(x.const_data_ptr<T>(), cos.const_data_ptr<Wide<T>>(), sin.const_data_ptr<Wide<T>>(),
-                {first, last, x.size(1), x.size(2) / 2}, t, y.mutable_data_ptr<T>());
-    });
+    on_threads(x.size(0), worth_a_thread(kCost * x.size(1) * x.size(2)),
+               [&](std::int64_t first, std::int64_t last) {
+                 turn_rows(x.const_data_ptr<T>(), cos.const_data_ptr<Wide<T>>(),
+                           sin.const_data_ptr<Wide<T>>(), {first, last, x.size(1), x.size(2) / 2},
+                           t, y.mutable_data_ptr<T>());
+               });
   });
 }
 

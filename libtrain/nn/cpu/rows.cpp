@@ -1,14 +1,13 @@
 #include "nn/cpu/rows.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 64;   // tokens of a thread's smallest share
-constexpr std::int64_t kBlock = 256;  // values added up at a time
+constexpr std::int64_t kBlock = 256;   // values added up at a time
+constexpr std::int64_t kColumns = 64;  // of a thread's smallest share
 
 template <class T>
 MOESAIC_INLINE void add_up(const T* y, const std::int64_t* place, std::int64_t copies,
@@ -42,6 +41,27 @@ MOESAIC_DEFINE(c10::BFloat16)
 MOESAIC_DEFINE(double)
 #undef MOESAIC_DEFINE
 
+MOESAIC_SIMD void add_row(const float* y, std::int64_t n, float* sum) {
+  for (std::int64_t i = 0; i < n; ++i) sum[i] += y[i];
+}
+MOESAIC_SIMD void add_row(const double* y, std::int64_t n, double* sum) {
+  for (std::int64_t i = 0; i < n; ++i) sum[i] += y[i];
+}
+
+template <class T>
+void add_to_rows_of(const at::Tensor& y_TD, const at::Tensor& index_T, const at::Tensor& sum_VD) {
+  const std::int64_t tokens = y_TD.size(0), width = y_TD.size(1);
+  const T* const y = y_TD.const_data_ptr<T>();
+  const auto* const index = index_T.const_data_ptr<std::int64_t>();
+  T* const sum = sum_VD.mutable_data_ptr<T>();
+  // By columns: each row is added up in the order of the tokens.
+  on_threads(width, kColumns * worth_a_thread(2 * kColumns * tokens),
+             [&](std::int64_t first, std::int64_t last) {
+               for (std::int64_t t = 0; t < tokens; ++t)
+                 add_row(y + t * width + first, last - first, sum + index[t] * width + first);
+             });
+}
+
 }  // namespace
 
 void sum_of_rows(const at::Tensor& y, const at::Tensor& place, const at::Tensor& out) {
@@ -52,11 +72,20 @@ void sum_of_rows(const at::Tensor& y, const at::Tensor& place, const at::Tensor&
     using T = decltype(type);
     const T* from = y.const_data_ptr<T>();
     T* to = out.mutable_data_ptr<T>();
-    at::parallel_for(0, out.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t t = first; t < last; ++t)
-        sum_row(from, places + t * copies, copies, width, to + t * width);
-    });
+    on_threads(out.size(0), worth_a_thread(2 * copies * width),
+               [&](std::int64_t first, std::int64_t last) {
+                 for (std::int64_t t = first; t < last; ++t)
+                   sum_row(from, places + t * copies, copies, width, to + t * width);
+               });
   });
+}
+
+void add_to_rows(const at::Tensor& y_TD, const at::Tensor& index_T, const at::Tensor& sum_VD) {
+  MOESAIC_ASSERT(y_TD.is_contiguous() && sum_VD.is_contiguous() && index_T.is_contiguous() &&
+                 y_TD.size(1) == sum_VD.size(1) && y_TD.scalar_type() == sum_VD.scalar_type());
+  if (y_TD.scalar_type() == at::kDouble) return add_to_rows_of<double>(y_TD, index_T, sum_VD);
+  MOESAIC_ASSERT(y_TD.scalar_type() == at::kFloat);
+  add_to_rows_of<float>(y_TD, index_T, sum_VD);
 }
 
 }  // namespace moesaic::cpu

@@ -1,13 +1,12 @@
 #include "nn/cpu/swiglu.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kGrain = 32;  // rows of a thread's smallest share
+constexpr std::int64_t kCost = 16;  // operations of a value
 
 template <class T>
 MOESAIC_INLINE void forward(const T* gate, const T* up, const Wide<T>* weight, Rows rows, T* y) {
@@ -70,10 +69,11 @@ void swiglu_forward(const at::Tensor& gate, const at::Tensor& up, const at::Tens
     using T = decltype(type);
     using A = Wide<T>;
     const A* w = weight.defined() ? weight.const_data_ptr<A>() : nullptr;
-    at::parallel_for(0, gate.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      forward_rows(gate.const_data_ptr<T>(), up.const_data_ptr<T>(), w, {first, last, gate.size(1)},
-                   y.mutable_data_ptr<T>());
-    });
+    on_threads(gate.size(0), worth_a_thread(kCost * gate.size(1)),
+               [&](std::int64_t first, std::int64_t last) {
+                 forward_rows(gate.const_data_ptr<T>(), up.const_data_ptr<T>(), w,
+                              {first, last, gate.size(1)}, y.mutable_data_ptr<T>());
+               });
   });
 }
 
@@ -85,11 +85,12 @@ void swiglu_backward(const at::Tensor& dy, const at::Tensor& gate, const at::Ten
     using A = Wide<T>;
     const A* w = weight.defined() ? weight.const_data_ptr<A>() : nullptr;
     A* dw = weight.defined() ? dweight.mutable_data_ptr<A>() : nullptr;
-    at::parallel_for(0, gate.size(0), kGrain, [&](std::int64_t first, std::int64_t last) {
-      backward_rows(dy.const_data_ptr<T>(), gate.const_data_ptr<T>(), up.const_data_ptr<T>(), w,
-                    {first, last, gate.size(1)}, dgate.mutable_data_ptr<T>(),
-                    dup.mutable_data_ptr<T>(), dw);
-    });
+    on_threads(gate.size(0), worth_a_thread(kCost * gate.size(1)),
+               [&](std::int64_t first, std::int64_t last) {
+                 backward_rows(dy.const_data_ptr<T>(), gate.const_data_ptr<T>(),
+                               up.const_data_ptr<T>(), w, {first, last, gate.size(1)},
+                               dgate.mutable_data_ptr<T>(), dup.mutable_data_ptr<T>(), dw);
+               });
   });
 }
 

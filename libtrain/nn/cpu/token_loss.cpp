@@ -1,11 +1,12 @@
 #include "nn/cpu/token_loss.h"
 
-#include <ATen/Parallel.h>
-
 #include "nn/cpu/dtypes.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
+
+constexpr std::int64_t kCost = 8;  // operations of a logit
 
 template <class T>
 MOESAIC_INLINE Wide<T> highest_of(const T* x, std::int64_t n) {
@@ -53,12 +54,35 @@ MOESAIC_INLINE Wide<T> gradient_of(T* x, std::int64_t n, std::int64_t target, Wi
   return top + std::log(sum) - chosen;
 }
 
+// What is known of a row when its vocabulary comes in parts.
+template <class A>
+struct RowSums {
+  A highest, sum, chosen;
+};
+
+// Adds a part; `target` is its column, and outside of it where another part has it.
+template <class T>
+MOESAIC_INLINE void add_part(const T* x, std::int64_t n, std::int64_t target,
+                             RowSums<Wide<T>>& row) {
+  const Wide<T> top = highest_of(x, n);
+  if (top > row.highest) {
+    row.sum *= std::exp(row.highest - top);
+    row.highest = top;
+  }
+  row.sum += sum_of_exponentials(x, n, row.highest);
+  if (target >= 0 && target < n) row.chosen = widen(x[target]);
+}
+
 #define MOESAIC_DEFINE(T)                                                                        \
   MOESAIC_SIMD Wide<T> row_loss(const T* x, std::int64_t n, std::int64_t target) {               \
     return loss_of(x, n, target);                                                                \
   }                                                                                              \
   MOESAIC_SIMD Wide<T> row_gradient(T* x, std::int64_t n, std::int64_t target, Wide<T> factor) { \
     return gradient_of(x, n, target, factor);                                                    \
+  }                                                                                              \
+  MOESAIC_SIMD void add_row_part(const T* x, std::int64_t n, std::int64_t target,                \
+                                 RowSums<Wide<T>>& row) {                                        \
+    add_part(x, n, target, row);                                                                 \
   }
 MOESAIC_DEFINE(float)
 MOESAIC_DEFINE(c10::BFloat16)
@@ -72,9 +96,11 @@ void for_each_row(const at::Tensor& logits, const at::Tensor& targets, const at:
   T* x = logits.mutable_data_ptr<T>();
   const auto* target = targets.const_data_ptr<std::int64_t>();
   auto* out = loss.mutable_data_ptr<Wide<T>>();
-  at::parallel_for(0, logits.size(0), 1, [&](std::int64_t first, std::int64_t last) {
-    for (std::int64_t r = first; r < last; ++r) out[r] = visit(x + r * logits.size(1), target[r]);
-  });
+  on_threads(logits.size(0), worth_a_thread(kCost * logits.size(1)),
+             [&](std::int64_t first, std::int64_t last) {
+               for (std::int64_t r = first; r < last; ++r)
+                 out[r] = visit(x + r * logits.size(1), target[r]);
+             });
 }
 
 }  // namespace
@@ -95,6 +121,28 @@ void token_loss_and_gradient(const at::Tensor& logits, const at::Tensor& targets
     for_each_row<T>(logits, targets, loss, [&](T* x, std::int64_t target) {
       return row_gradient(x, logits.size(1), target, static_cast<Wide<T>>(factor));
     });
+  });
+}
+
+void add_vocabulary_part(const at::Tensor& logits, const at::Tensor& targets, std::int64_t first,
+                         const VocabularySums& sums) {
+  with_dtype(logits.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    using A = Wide<T>;
+    const T* const x = logits.const_data_ptr<T>();
+    const auto* const target = targets.const_data_ptr<std::int64_t>();
+    A *const highest = sums.highest_R.mutable_data_ptr<A>(),
+             *const sum = sums.sum_R.mutable_data_ptr<A>(),
+             *const chosen = sums.chosen_R.mutable_data_ptr<A>();
+    const std::int64_t n = logits.size(1);
+    on_threads(logits.size(0), worth_a_thread(kCost * logits.size(1)),
+               [&](std::int64_t begin, std::int64_t end) {
+                 for (std::int64_t r = begin; r < end; ++r) {
+                   RowSums<A> row{highest[r], sum[r], chosen[r]};
+                   add_row_part(x + r * n, n, target[r] - first, row);
+                   highest[r] = row.highest, sum[r] = row.sum, chosen[r] = row.chosen;
+                 }
+               });
   });
 }
 

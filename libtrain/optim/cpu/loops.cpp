@@ -1,13 +1,12 @@
 #include "optim/cpu/loops.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
 #include "core/error.h"
 #include "core/simd.h"
+#include "parallel/threads.h"
 
 namespace moesaic::cpu {
 namespace {
@@ -104,7 +103,7 @@ void adamw(const AdamWStep& step, const at::Tensor& weight, const at::Tensor& gr
     using T = decltype(type);
     T *w = weight.mutable_data_ptr<T>(), *g = gradient.mutable_data_ptr<T>();
     T *m = exp_avg.mutable_data_ptr<T>(), *v = exp_avg_sq.mutable_data_ptr<T>();
-    at::parallel_for(0, weight.numel(), kBlock, [&](std::int64_t first, std::int64_t last) {
+    on_threads(weight.numel(), kBlock, [&](std::int64_t first, std::int64_t last) {
       update_values(step, last - first, w + first, g + first, m + first, v + first);
     });
   });
@@ -117,7 +116,7 @@ template <class Visit>
 double sum_of_blocks(std::int64_t n, const Visit& visit) {
   const std::int64_t blocks = (n + kBlock - 1) / kBlock;
   std::vector<double> sums(static_cast<std::size_t>(blocks));
-  at::parallel_for(0, blocks, 1, [&](std::int64_t first, std::int64_t last) {
+  on_threads(blocks, 1, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t b = first; b < last; ++b)
       sums[static_cast<std::size_t>(b)] = visit(b * kBlock, std::min(kBlock, n - b * kBlock));
   });
