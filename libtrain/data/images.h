@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -25,6 +26,7 @@ class Images {
     std::size_t source = 0;
     std::int64_t image = 0;    // of those chosen of the source
     std::int64_t example = 0;  // within the step
+    std::optional<std::uint32_t> draws = {};  // its place has draws of its own (kOwnDraws)
   };
 
   /// Takes of `files`, which reads what it has not yet, and keeps no copy. Errors as choose_images
@@ -36,6 +38,8 @@ class Images {
   std::int64_t size() const;                // of all
   /// Pixels / 255, each row an example and a document of its own.
   Batch batch(std::span<const Row> rows) const;
+  /// A number that is made of an image's pixels and its target alone.
+  std::uint64_t fingerprint(const Row& row) const;
 
  private:
   struct Source {
@@ -46,6 +50,10 @@ class Images {
     at::Tensor allowed_V;               // bool
   };
   Source open(const SourceOptions& source, const arch::Options& arch, ImageFiles& files) const;
+  const std::uint8_t* pixels_of(const Row& row) const;
+  std::int64_t target_of(const Row& row) const {
+    return sources_[row.source].targets[static_cast<std::size_t>(row.image)];
+  }
   at::Tensor features(std::span<const Row> rows) const;
   at::Tensor allowed(std::span<const Row> rows) const;
 
