@@ -164,8 +164,10 @@ void hide_tasks(const Recipe& recipe, const RankContext& context, RunData& data)
 Recipe with_replayed(const Recipe& recipe) {
   Recipe joined = recipe;
   if (!recipe.continual || recipe.continual->replay.share == 0) return joined;
-  const std::vector<SourceOptions>& old = recipe.continual->replay.sources;
-  joined.data.train.insert(joined.data.train.end(), old.begin(), old.end());
+  for (const SourceOptions& old : recipe.continual->replay.sources) {
+    if (old.format == "idx" || !has_path(recipe.data.train, old.path))
+      joined.data.train.push_back(old);
+  }
   return joined;
 }
 

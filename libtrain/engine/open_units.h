@@ -9,7 +9,8 @@
 
 namespace moesaic {
 
-/// The recipe whose data.train has the replayed sources, too, after its own.
+/// The recipe whose data.train has the replayed sources, too, after its own; but for those that are
+/// among its own, as a task's may be. Of images that is said by each image (data/image_units.h).
 Recipe with_replayed(const Recipe& recipe);
 
 /// `data` of units that are drawn for each step: those of data.train and, with a rate of their own
