@@ -11,6 +11,7 @@
 #include "audit_canaries.h"
 #include "common/score_arguments.h"
 #include "config/recipe_reader.h"
+#include "config/tasks.h"
 #include "core/fs.h"
 #include "core/json_text.h"
 #include "inference_job.h"
@@ -159,6 +160,22 @@ class Audit {
   Canaries canaries_;
 };
 
+// Canaries are sequences of ids among the data of one run.
+void refuse_other_data(const Recipe& recipe, const std::string& path) {
+  if (!tasks_of(recipe).empty()) {
+    throw Error(ErrorKind::kRecipe,
+                format("{} has several tasks: an audit puts canaries into the data of one", path),
+                "audit the recipe of one task: its data in data.train, without continual.tasks");
+  }
+  if (architecture_of(recipe).reads_features()) {
+    throw Error(ErrorKind::kRecipe,
+                format("{} reads images: canaries are sequences of random ids, and whether an image "
+                       "of random pixels was in says nothing of one that is like the others",
+                       path),
+                "audit a model of tokens");
+  }
+}
+
 int run_audit(const AuditArguments& arguments) {
   refuse_inside_a_job("privacy audit " + arguments.recipe.path);
   std::vector<Problem> warnings;
@@ -176,6 +193,7 @@ int run_audit(const AuditArguments& arguments) {
                        arguments.recipe.path),
                 "audit the recipe of one silo: its data in data.train, without federated");
   }
+  refuse_other_data(recipe, arguments.recipe.path);
   return Audit(arguments, std::move(recipe)).run();
 }
 

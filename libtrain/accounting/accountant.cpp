@@ -64,13 +64,16 @@ Bound delta_of(const Events& events, double epsilon, Accountant accountant) {
   return {pld_delta(events, epsilon), std::nullopt, false};
 }
 
-double noise_multiplier_for(const Event& event, double epsilon, double delta,
-                            Accountant accountant) {
+double noise_multiplier_for_all(const Events& events, double epsilon, double delta,
+                                Accountant accountant) {
   const double wanted = epsilon - kMargin * std::max(epsilon, 1.0) * (epsilon > 1e-3 ? 1 : 0);
   const auto excess = [&](double log_noise) {
-    Event tried = event;
-    tried.noise_multiplier = std::exp(log_noise);
-    const double got = epsilon_of({tried}, delta, accountant).value;
+    Events tried;
+    for (Event event : events) {
+      event.noise_multiplier = std::exp(log_noise);
+      add_event(tried, event);
+    }
+    const double got = epsilon_of(tried, delta, accountant).value;
     return std::log(std::max(got, 1e-9)) - std::log(wanted);
   };
   double low = 0;
@@ -88,6 +91,11 @@ double noise_multiplier_for(const Event& event, double epsilon, double delta,
     at_low = excess(low);
   }
   return std::exp(root_of(excess, low, at_low, high, at_high));
+}
+
+double noise_multiplier_for(const Event& event, double epsilon, double delta,
+                            Accountant accountant) {
+  return noise_multiplier_for_all({event}, epsilon, delta, accountant);
 }
 
 }  // namespace moesaic::accounting

@@ -26,13 +26,23 @@ std::set<std::string> files_of_sources(const std::vector<SourceOptions>& sources
   return files;
 }
 
-// Of the run or of its silos; `use`: "train" or "valid".
+// Of the run, its tasks or its silos; `use`: "train" or "valid".
 std::vector<SourceList> lists_of(const Recipe& recipe, const std::string& use) {
   std::vector<SourceList> lists = source_lists(recipe);
-  std::erase_if(lists, [&](const SourceList& list) {
-    return !list.key.starts_with("data.") && !list.key.starts_with("federated.");
-  });
   std::erase_if(lists, [&](const SourceList& list) { return !list.key.ends_with("." + use); });
+  return lists;
+}
+
+// Old data that each of them has among its own; none where nothing is replayed.
+SourceList replayed(const Recipe& recipe) {
+  const bool any = recipe.continual && recipe.continual->replay.share > 0;
+  return {"continual.replay.sources",
+          any ? recipe.continual->replay.sources : std::vector<SourceOptions>()};
+}
+
+std::vector<SourceList> training_lists(const Recipe& recipe) {
+  std::vector<SourceList> lists = lists_of(recipe, "train");
+  lists.push_back(replayed(recipe));
   return lists;
 }
 
@@ -42,11 +52,10 @@ std::set<std::string> files_of_lists(const std::vector<SourceList>& lists) {
   return files;
 }
 
-// A file that both have, or "".
-std::string shared_file(const Recipe& recipe) {
-  const auto train = files_of_lists(lists_of(recipe, "train"));
-  for (const std::string& file : files_of_lists(lists_of(recipe, "valid")))
-    if (train.contains(file)) return file;
+// A file of the list that is among `files`, or "".
+std::string shared_file(const SourceList& list, const std::set<std::string>& files) {
+  for (const std::string& file : files_of_sources(list.sources))
+    if (files.contains(file)) return file;
   return "";
 }
 
@@ -83,7 +92,7 @@ class PrivacyCheck {
   /// visit(key, source) of all training data.
   template <class Visit>
   void for_each_source(const Visit& visit) const {
-    for (const SourceList& list : lists_of(recipe_, "train"))
+    for (const SourceList& list : training_lists(recipe_))
       for (std::size_t i = 0; i < list.sources.size(); ++i)
         visit(format("{}[{}]", list.key, i), list.sources[i]);
   }
@@ -149,31 +158,55 @@ class PrivacyCheck {
     });
   }
 
-  // What is there twice counts twice, and is charged once.
+  // What is there twice counts twice, and is charged once. An image is one unit however often.
   void check_files() const {
+    const SourceList old = replayed(recipe_);
     std::set<std::string> of_all;
     for (const SourceList& list : lists_of(recipe_, "train")) {
       std::set<std::string> own;
-      for (std::size_t i = 0; i < list.sources.size(); ++i) {
-        for (const std::string& file : files_of_sources({list.sources[i]})) {
-          refuse(!own.insert(file).second, format("{}[{}].path", list.key, i),
-                 format("has {}, as an earlier source does: what is in the data twice changes a "
-                        "step by twice clip_norm",
-                        file));
-        }
-      }
-      for (const std::string& file : own) {
-        if (!of_all.insert(file).second)
-          warn(list.key, format("has {}, as another silo does: for its units the epsilons of both "
-                                "add up",
-                                file));
+      add_files(list, {}, own);
+      if (recipe_.federated) warn_of_silos(list, own, of_all);
+      // What is a task's own is not replayed in it.
+      add_files(old, is_of_task(list) ? list.sources : std::vector<SourceOptions>(), own);
+    }
+    if (recipe_.federated && recipe_.federated->silos.size() > 1 && !old.sources.empty())
+      warn(old.key, "are in the data of every silo: for their units the epsilons of all add up");
+  }
+
+  static bool is_of_task(const SourceList& list) { return list.key.starts_with("continual."); }
+
+  // Those of `left_out` are not looked at.
+  void add_files(const SourceList& list, const std::vector<SourceOptions>& left_out,
+                 std::set<std::string>& files) const {
+    for (std::size_t i = 0; i < list.sources.size(); ++i) {
+      if (has_path(left_out, list.sources[i].path)) continue;
+      for (const std::string& file : files_of_sources({list.sources[i]})) {
+        const bool twice = !files.insert(file).second;
+        refuse(twice && !arch_.reads_features(), format("{}[{}].path", list.key, i),
+               format("has {}, as an earlier source does: what is in the data twice changes a "
+                      "step by twice clip_norm",
+                      file));
       }
     }
   }
 
+  void warn_of_silos(const SourceList& list, const std::set<std::string>& own,
+                     std::set<std::string>& of_all) const {
+    for (const std::string& file : own) {
+      if (!of_all.insert(file).second)
+        warn(list.key, format("has {}, as another silo does: for its units the epsilons of both "
+                              "add up",
+                              file));
+    }
+  }
+
   void check_unit() const {
-    refuse(arch_.reads_features(), "privacy", "is for models of tokens, and this one reads images");
     if (privacy_.unit == "sequence") return;
+    if (arch_.reads_features())
+      return refuse(true, "privacy.unit",
+                    format("is {}, and an image is of no document or user: take sequence, which is "
+                           "one image",
+                           privacy_.unit));
     refuse(recipe_.data.packs_end_to_end(), "data.packing",
            format("is true: documents laid end to end share sequences, so a sequence has parts of "
                   "several units of kind {}; take false or best_fit",
@@ -218,8 +251,25 @@ class PrivacyCheck {
   }
 
   void check_validation_data() const {
-    const std::string file = shared_file(recipe_);
-    if (file.empty()) return;
+    const std::set<std::string> train = files_of_lists(training_lists(recipe_));
+    for (const SourceList& list : lists_of(recipe_, "valid")) {
+      const std::string file = shared_file(list, train);
+      if (file.empty()) continue;
+      if (is_of_task(list))
+        tell_of_task(list.key, file);
+      else
+        return check_decisions_by_loss(file);
+    }
+  }
+
+  void tell_of_task(const std::string& key, const std::string& file) const {
+    if (privacy_.log_loss) return;
+    warn(key, format("gives no numbers in tasks.json: it has {} of the training data, and its loss "
+                     "is not private",
+                     file));
+  }
+
+  void check_decisions_by_loss(const std::string& file) const {
     const std::string reason =
         format("data.valid has {} of the training data, and its loss is not private", file);
     refuse(recipe_.eval.patience > 0, "eval.patience", "is above 0: " + reason);
@@ -228,12 +278,12 @@ class PrivacyCheck {
   }
 
   void check_continual_learning() const {
-    if (!recipe_.continual) return;
-    refuse(!recipe_.continual->tasks.empty(), "continual.tasks",
-           "do not go with privacy: a ledger is of one data set; run the tasks one after the "
-           "other, each with a ledger of its own");
-    refuse(recipe_.continual->replay.share > 0, "continual.replay.share",
-           "is above 0: old data have a fixed share of each step, and units of them are not drawn");
+    if (!recipe_.continual || recipe_.continual->tasks.empty()) return;
+    const std::string& method = recipe_.continual->method;
+    refuse(method == "ewc" || method == "online_ewc" || method == "mas", "continual.method",
+           format("is {}: at a task's end it finds importances of the task's data, without noise; "
+                  "with privacy and tasks take si, l2, lwf or none, which need the weights alone",
+                  method));
   }
 
   void check_adapters() const {

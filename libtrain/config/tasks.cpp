@@ -1,5 +1,7 @@
 #include "config/tasks.h"
 
+#include <algorithm>
+
 #include "core/format.h"
 
 namespace moesaic {
@@ -15,6 +17,11 @@ Recipe task_recipe(const Recipe& recipe, const ContinualTask& task) {
   alone.train.max_steps = task.max_steps;
   alone.continual->tasks.clear();
   return alone;
+}
+
+bool has_path(const std::vector<SourceOptions>& sources, const std::string& path) {
+  return std::any_of(sources.begin(), sources.end(),
+                     [&](const SourceOptions& source) { return source.path == path; });
 }
 
 std::vector<SourceList> source_lists(const Recipe& recipe) {

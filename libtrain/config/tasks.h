@@ -21,6 +21,9 @@ struct SourceList {
   std::vector<SourceOptions> sources;
 };
 
+/// Whether one of the sources has the path.
+bool has_path(const std::vector<SourceOptions>& sources, const std::string& path);
+
 /// All that a recipe names, in its order; old data last.
 std::vector<SourceList> source_lists(const Recipe& recipe);
 

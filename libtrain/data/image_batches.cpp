@@ -76,6 +76,10 @@ ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch,
                      weights_of(recipe.data.train), stream);
 }
 
+Images open_unit_images(const Recipe& recipe, const arch::Options& arch, ImageFiles& files) {
+  return images_of(recipe, recipe.data.train, arch, files);
+}
+
 ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch, ImageFiles& files) {
   return ImageEval(images_of(recipe, recipe.data.valid, arch, files),
                    recipe.train.micro_batch_size);

@@ -50,6 +50,7 @@ class ImageEval : public EvalData {
 /// Those of a recipe, of `files`.
 ImageStream open_train_images(const Recipe& recipe, const arch::Options& arch,
                               const StreamOptions& stream, ImageFiles& files);
+Images open_unit_images(const Recipe& recipe, const arch::Options& arch, ImageFiles& files);
 ImageEval open_valid_images(const Recipe& recipe, const arch::Options& arch, ImageFiles& files);
 
 }  // namespace moesaic

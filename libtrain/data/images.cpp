@@ -11,6 +11,7 @@
 
 #include "core/digest.h"
 #include "core/error.h"
+#include "core/random.h"
 #include "data/pixel_order.h"
 
 namespace moesaic {
@@ -74,17 +75,34 @@ std::int64_t Images::size() const {
   return std::accumulate(all.begin(), all.end(), std::int64_t{0});
 }
 
+const std::uint8_t* Images::pixels(const Place& place) const {
+  const Source& source = sources_[place.source];
+  return source.pixels->data() + source.items[static_cast<std::size_t>(place.image)] * width_;
+}
+
+bool Images::are_same(const Place& a, const Place& b) const {
+  const Source &one = sources_[a.source], &other = sources_[b.source];
+  return pixels(a) == pixels(b) && target(a) == target(b) && one.order == other.order &&
+         (!options_.mask_classes || one.allowed_V.equal(other.allowed_V));
+}
+
+std::uint64_t Images::fingerprint(const Place& place) const {
+  std::string content(reinterpret_cast<const char*>(pixels(place)),
+                      static_cast<std::size_t>(width_));
+  content += format(" {}", target(place));
+  return hash_name(content);
+}
+
 at::Tensor Images::features(std::span<const Row> rows) const {
   at::Tensor features_TF = at::empty({std::ssize(rows), width_}, options_.dtype);
   for (std::size_t t = 0; t < rows.size(); ++t) {
     const Source& source = sources_[rows[t].source];
-    const std::int64_t item = source.items[static_cast<std::size_t>(rows[t].image)];
-    const std::uint8_t* const pixels = source.pixels->data() + item * width_;
+    const std::uint8_t* const values = pixels(rows[t].place());
     const std::int64_t first = static_cast<std::int64_t>(t) * width_;
     if (options_.dtype == at::kDouble)
-      scale(pixels, source.order, width_, features_TF.mutable_data_ptr<double>() + first);
+      scale(values, source.order, width_, features_TF.mutable_data_ptr<double>() + first);
     else
-      scale(pixels, source.order, width_, features_TF.mutable_data_ptr<float>() + first);
+      scale(values, source.order, width_, features_TF.mutable_data_ptr<float>() + first);
   }
   return features_TF;
 }
@@ -99,9 +117,10 @@ Batch Images::batch(std::span<const Row> rows) const {
   const std::size_t count = rows.size();
   std::vector<std::int64_t> targets(count), examples(count), places(count), offsets(count + 1);
   for (std::size_t t = 0; t < count; ++t) {
-    targets[t] = sources_[rows[t].source].targets[static_cast<std::size_t>(rows[t].image)];
+    targets[t] = target(rows[t].place());
     examples[t] = rows[t].example;
     places[t] = rows[t].example << kPlaceBits;
+    if (rows[t].draws) places[t] += kOwnDraws + *rows[t].draws;
   }
   std::iota(offsets.begin(), offsets.end(), 0);
   Batch batch{.ids_T = {},

@@ -10,8 +10,14 @@ namespace moesaic {
 
 class UnitDraws {
  public:
+  /// The last of the units, which have a rate, or turns, of their own: old data among the new.
+  struct Others {
+    std::int64_t units = 0;
+    double rate = 1;
+    std::int64_t turns = 0;
+  };
   struct Options {
-    std::int64_t units = 1;
+    std::int64_t units = 1;  // all of them
     /// Poisson: of each unit in each step, independent of all others. 0 < rate <= 1.
     double rate = 1;
     /// Cyclic: in place of a rate, a unit comes every so many steps, in a turn of its own that is
@@ -21,6 +27,14 @@ class UnitDraws {
     std::uint64_t seed = 0;
     std::vector<std::uint64_t> names = {};  // UnitList::distinct_fingerprints
     std::int64_t slots = 1;                 // most units of a step: those above it are left out
+    Others others = {};
+
+    /// Of no unit above it.
+    double largest_rate() const;
+    /// Over all units.
+    double mean_rate() const;
+    /// Cyclic: no unit comes twice in so many steps.
+    std::int64_t least_turns() const;
   };
 
   /// Poisson draws are a function of (key, step, unit): nobody without the key knows them.

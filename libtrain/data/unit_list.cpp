@@ -2,12 +2,12 @@
 
 #include <map>
 #include <string_view>
-#include <unordered_map>
 
 #include "core/error.h"
 #include "core/format.h"
 #include "core/random.h"
 #include "data/token_file.h"
+#include "data/units.h"
 
 namespace moesaic {
 namespace {
@@ -113,13 +113,9 @@ std::uint64_t UnitList::fingerprint(std::int64_t unit,
 
 std::vector<std::uint64_t> UnitList::distinct_fingerprints(
     const std::vector<Sequences>& sources) const {
-  std::unordered_map<std::uint64_t, std::int64_t> before;
   std::vector<std::uint64_t> all;
-  for (std::int64_t unit = 0; unit < size(); ++unit) {
-    const std::uint64_t own = fingerprint(unit, sources);
-    all.push_back(hash_name(format("{} {}", own, before[own]++)));
-  }
-  return all;
+  for (std::int64_t unit = 0; unit < size(); ++unit) all.push_back(fingerprint(unit, sources));
+  return distinct_names(all);
 }
 
 }  // namespace moesaic

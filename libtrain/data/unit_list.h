@@ -31,8 +31,7 @@ class UnitList {
   /// A number that is made of the unit's tokens alone, whatever other units there are: what draws
   /// of it are keyed by, which then change for no unit when another one comes or goes.
   std::uint64_t fingerprint(std::int64_t unit, const std::vector<Sequences>& sources) const;
-  /// Of all units, where equal ones are told apart by how many came before: which of them comes or
-  /// goes makes no difference. Reads all tokens.
+  /// Of all units, equal ones told apart (data/units.h). Reads all tokens.
   std::vector<std::uint64_t> distinct_fingerprints(const std::vector<Sequences>& sources) const;
 
  private:

@@ -8,17 +8,19 @@
 
 namespace moesaic {
 
-void add_privacy(const Recipe& recipe, const RankContext& context, UnitStream* units,
+void add_privacy(const Recipe& recipe, const RankContext& context, const RunData& data,
                  TrainingParts& parts) {
   if (!recipe.privacy) return;
-  MOESAIC_ASSERT(units != nullptr);
-  const std::string digest =
-      context.is_chief() ? digest_of_sources(parts.data.at("train")) : std::string();
+  MOESAIC_ASSERT(!data.units.empty());
+  const std::string digest = context.is_chief() ? digest_of_training(parts.data) : std::string();
+  std::optional<TaskSteps> tasks;
+  if (data.tasks) tasks = data.tasks->steps;
   PrivacyRun run = make_privacy({.recipe = recipe,
                                  .parameters = *parts.parameters,
                                  .computation = parts.computation,
                                  .data = digest,
-                                 .units = *units,
+                                 .units = data.units,
+                                 .tasks = tasks,
                                  .max_steps = parts.max_steps},
                                 context, std::move(parts.sink));
   parts.around.push_back(std::move(run.part));

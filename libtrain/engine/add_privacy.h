@@ -2,14 +2,14 @@
 #pragma once
 
 #include "config/recipe.h"
-#include "data/unit_stream.h"
+#include "engine/open_data.h"
 #include "engine/parts.h"
 
 namespace moesaic {
 
 /// Nothing without the block privacy. After the model, its data and the sink, before any transform.
-/// `units`: its training data, which parts.train owns. Collective over world.
-void add_privacy(const Recipe& recipe, const RankContext& context, UnitStream* units,
+/// `data`: what parts.train was made of, and owns. Collective over world.
+void add_privacy(const Recipe& recipe, const RankContext& context, const RunData& data,
                  TrainingParts& parts);
 
 }  // namespace moesaic

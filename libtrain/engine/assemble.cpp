@@ -81,10 +81,10 @@ void add_chosen_experts(const Recipe& recipe, const arch::Options& arch, const R
 }
 
 void make_training(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
-                   const std::string& digest, UnitStream* units, TrainingParts& parts) {
+                   const std::string& digest, const RunData& data, TrainingParts& parts) {
   AccumulatingSink& sink = make_sink(recipe, context, parts);
   add_chosen_experts(recipe, arch, context, parts);
-  add_privacy(recipe, context, units, parts);
+  add_privacy(recipe, context, data, parts);
   std::optional<Ownership> ownership;
   if (recipe.parallel.shard_optimizer)
     ownership.emplace(Ownership::make(*parts.parameters, context));
@@ -140,7 +140,7 @@ TrainingParts assemble(const Recipe& recipe, const arch::Options& arch,
   const std::string digest = add_model(recipe, arch, context, parts);
   add_tokenizer(recipe, context, *tokenizer, data.of_text, parts);
   parts.losses = make_losses(recipe, arch);
-  make_training(recipe, arch, context, digest, data.units, parts);
+  make_training(recipe, arch, context, digest, data, parts);
   make_saver(recipe, context, parts);
   parts.schedule = make_schedule(recipe, parts.max_steps, data.tasks);
   add_tasks(recipe, context, std::move(data.tasks), parts);

@@ -1,5 +1,7 @@
 #include "engine/make_tasks.h"
 
+#include <functional>
+#include <limits>
 #include <utility>
 
 #include "config/tasks.h"
@@ -21,6 +23,8 @@ std::function<double()> evaluation_of(const std::shared_ptr<const EvalData>& dat
     return valid.accuracy.value_or(valid.loss);
   };
 }
+
+double not_a_number() { return std::numeric_limits<double>::quiet_NaN(); }
 
 }  // namespace
 
@@ -48,7 +52,9 @@ void add_tasks(const Recipe& recipe, const RankContext& context, std::optional<R
     options.tasks.push_back({.name = task.name,
                              .recipe = task_recipe(recipe, task),
                              .data = tasks->train->task(index),
-                             .evaluate = evaluation_of(tasks->valid[index], parts, context),
+                             .evaluate = tasks->hidden.contains(index)
+                                             ? not_a_number
+                                             : evaluation_of(tasks->valid[index], parts, context),
                              .sequences = tasks->sequences[index]});
     ++index;
   }

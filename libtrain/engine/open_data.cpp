@@ -6,9 +6,12 @@
 #include "config/tasks.h"
 #include "data/dataset.h"
 #include "data/image_batches.h"
+#include "data/image_units.h"
 #include "data/replay_data.h"
+#include "data/sequence_units.h"
 #include "engine/open_units.h"
 #include "engine/source_digests.h"
+#include "privacy/shared_key.h"
 #include "store/agreement.h"
 
 namespace moesaic {
@@ -48,6 +51,7 @@ class DataOpener {
   RunData open_tasks(const Recipe& recipe);
   /// The data of one task, or of a run without tasks.
   RunData open_one(const Recipe& recipe) {
+    if (recipe.privacy) return open_private(recipe);
     const bool replays = recipe.continual && recipe.continual->replay.share > 0;
     return replays ? open_with_replay(recipe) : open_plain(recipe, StreamOptions::of(recipe));
   }
@@ -59,12 +63,71 @@ class DataOpener {
     return arch_.reads_features() ? open_images(recipe, stream) : open_tokens(recipe, stream);
   }
   RunData open_with_replay(const Recipe& recipe);
+  /// Units that are drawn, of new and old data together.
+  RunData open_private(const Recipe& recipe);
+  // Of a recipe whose data.train has old sources after its `own`; they fill in the rest of `data`.
+  std::unique_ptr<Units> image_units(const Recipe& recipe, std::size_t own, RunData& data);
+  std::unique_ptr<Units> token_units(const Recipe& recipe, std::size_t own, RunData& data);
+  CorpusPaths build_tokens(const Recipe& recipe, RunData& data);
 
   const arch::Options& arch_;
   const Tokenizer& tokenizer_;
   const RankContext& context_;
   ImageFiles files_;
 };
+
+// Chief only: what is replayed stands apart.
+void tell_replayed(std::size_t own, Json& description) {
+  Json& train = description.at("train");
+  if (train.size() == own) return;
+  Json fresh = Json::array(), old = Json::array();
+  for (std::size_t i = 0; i < train.size(); ++i) (i < own ? fresh : old).push_back(train[i]);
+  require_apart(old, description.at("valid"));
+  train = std::move(fresh);
+  description["replay"] = std::move(old);
+}
+
+std::unique_ptr<Units> DataOpener::image_units(const Recipe& recipe, std::size_t own,
+                                               RunData& data) {
+  std::unique_ptr<Units> units;
+  agreed(context_.world, "data.images", [&] {
+    units = std::make_unique<ImageUnits>(open_unit_images(recipe, arch_, files_));
+    data.train_sequences = units->in_first(own);
+    if (!recipe.data.valid.empty())
+      data.valid = std::make_unique<ImageEval>(open_valid_images(recipe, arch_, files_));
+    if (context_.is_chief()) data.description = describe_images(recipe.data, files_);
+  });
+  return units;
+}
+
+std::unique_ptr<Units> DataOpener::token_units(const Recipe& recipe, std::size_t own,
+                                               RunData& data) {
+  const CorpusPaths corpora = build_tokens(recipe, data);
+  std::unique_ptr<Units> units;
+  agreed(context_.world, "data.sequences", [&] {
+    std::vector<Sequences> sources = open_unit_sources(recipe, corpora, arch_.vocab_size);
+    for (std::size_t i = 0; i < own; ++i) data.train_sequences += sources[i].size();
+    UnitList list(recipe.privacy->unit, sources);
+    units = std::make_unique<SequenceUnits>(std::move(sources), std::move(list));
+    if (!recipe.data.valid.empty())
+      data.valid = std::make_unique<EvalBatches>(open_valid(recipe, corpora, arch_.vocab_size));
+  });
+  return units;
+}
+
+RunData DataOpener::open_private(const Recipe& recipe) {
+  RunData data;
+  const SecretKey key = shared_key(context_.world, recipe.privacy->noise_seed);
+  const Recipe joined = with_replayed(recipe);
+  const std::size_t own = recipe.data.train.size();
+  std::unique_ptr<Units> units = arch_.reads_features() ? image_units(joined, own, data)
+                                                        : token_units(joined, own, data);
+  agreed(context_.world, "data.units", [&] {
+    if (context_.is_chief()) tell_replayed(own, data.description);
+    draw_units(recipe, arch_, std::move(units), key, data);
+  });
+  return data;
+}
 
 RunData DataOpener::open_images(const Recipe& recipe, const StreamOptions& stream) {
   RunData data;
@@ -80,8 +143,7 @@ RunData DataOpener::open_images(const Recipe& recipe, const StreamOptions& strea
   return data;
 }
 
-RunData DataOpener::open_tokens(const Recipe& recipe, const StreamOptions& stream) {
-  RunData data;
+CorpusPaths DataOpener::build_tokens(const Recipe& recipe, RunData& data) {
   std::string paths;
   if (context_.is_chief()) {
     const std::string cache = recipe.data.cache.value_or(recipe.run_dir + "/cache");
@@ -89,10 +151,15 @@ RunData DataOpener::open_tokens(const Recipe& recipe, const StreamOptions& strea
     data.description = std::move(built.description);
     paths = built.paths.packed();
   }
-  const auto corpora = CorpusPaths::unpacked(context_.world.broadcast(paths, 0, "data.paths"));
-  const std::int64_t vocab_size = arch_.vocab_size;
+  CorpusPaths corpora = CorpusPaths::unpacked(context_.world.broadcast(paths, 0, "data.paths"));
   data.of_text = corpora.any_of_text();
-  if (recipe.privacy) return open_units(recipe, corpora, vocab_size, context_, std::move(data));
+  return corpora;
+}
+
+RunData DataOpener::open_tokens(const Recipe& recipe, const StreamOptions& stream) {
+  RunData data;
+  const CorpusPaths corpora = build_tokens(recipe, data);
+  const std::int64_t vocab_size = arch_.vocab_size;
   auto train = std::make_unique<TokenStream>(open_train(recipe, corpora, vocab_size, stream));
   data.train_sequences = train->sequences();
   data.max_steps = steps_of(recipe, data.train_sequences);
@@ -134,6 +201,7 @@ RunData DataOpener::open_tasks(const Recipe& recipe) {
     all.train_sequences += one.train_sequences;
     sequences.push_back(one.train_sequences);
     steps.push_back(one.max_steps);
+    all.units.insert(all.units.end(), one.units.begin(), one.units.end());
     train.push_back(std::move(one.train));
     valid.push_back(std::move(one.valid));
   }
@@ -158,7 +226,9 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t examples) {
 RunData open_data(const Recipe& recipe, const arch::Options& arch, const Tokenizer& tokenizer,
                   const RankContext& context) {
   DataOpener opener(arch, tokenizer, context);
-  return tasks_of(recipe).empty() ? opener.open_one(recipe) : opener.open_tasks(recipe);
+  RunData data = tasks_of(recipe).empty() ? opener.open_one(recipe) : opener.open_tasks(recipe);
+  if (recipe.privacy) protect_data(recipe, context, data);
+  return data;
 }
 
 }  // namespace moesaic

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
+#include <vector>
 
 #include "config/recipe.h"
 #include "data/eval_data.h"
@@ -22,6 +24,7 @@ struct RunTasks {
   const TaskData* train = nullptr;                     // what RunData::train is
   std::vector<std::shared_ptr<const EvalData>> valid;  // of each task
   std::vector<std::int64_t> sequences;                 // of each task's training data
+  std::set<std::size_t> hidden = {};  // tasks whose validation data are protected (privacy)
 };
 
 struct RunData {
@@ -32,7 +35,7 @@ struct RunData {
   std::int64_t train_sequences = 0;
   std::int64_t max_steps = 0;  // of the recipe, or of its epochs, or of all tasks
   std::optional<RunTasks> tasks;
-  UnitStream* units = nullptr;  // what `train` is, in a private run
+  std::vector<UnitStream*> units = {};  // what `train` has in a private run: one, or each task's
 };
 
 /// Tokens, or images where the model reads features. Collective over world. Error(kData), naming

@@ -32,7 +32,10 @@ void describe_base(const RankContext& context, const LoraOptions& lora,
 void describe_run(const Recipe& recipe, const arch::Options& arch, const RankContext& context,
                   std::int64_t train_sequences, const TrainingParts& parts) {
   const auto millions = static_cast<double>(parts.parameters->global_count()) / 1e6;
-  const std::int64_t micro_batches = parts.train->size(0).micro_batches;
+  // How many units of privacy the first step has drawn is nobody's business.
+  const std::int64_t micro_batches =
+      recipe.privacy ? recipe.train.global_batch_size / recipe.train.micro_batch_size
+                     : parts.train->size(0).micro_batches;
   const std::string experts =
       arch.is_moe() ? format(", {} experts, {} a token", arch.num_experts, arch.num_experts_per_tok)
                     : "";

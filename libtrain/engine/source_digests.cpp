@@ -1,6 +1,10 @@
 #include "engine/source_digests.h"
 
+#include <algorithm>
+#include <iterator>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "core/secure_digest.h"
 
@@ -18,6 +22,17 @@ std::set<std::string> digests_of(const Json& sources) {
   return digests;
 }
 
+// Of a key of a description, "train" or "continual.tasks[1].replay": "" or "continual.tasks[1]".
+std::string task_of(const std::string& key) {
+  const std::size_t dot = key.rfind('.');
+  return dot == std::string::npos ? "" : key.substr(0, dot);
+}
+
+bool is_training(const std::string& key) {
+  const std::string use = key.substr(key.rfind('.') + 1);  // of no dot: the whole
+  return use == "train" || use == "replay";
+}
+
 }  // namespace
 
 std::string shared_source(const Json& sources, const Json& others) {
@@ -29,9 +44,28 @@ std::string shared_source(const Json& sources, const Json& others) {
   return "";
 }
 
-std::string digest_of_sources(const Json& sources) {
+Json training_sources(const Json& description) {
+  Json all = Json::array();
+  for (const auto& [key, sources] : description.items()) {
+    if (!is_training(key)) continue;
+    for (const Json& source : sources) all.push_back(source);
+  }
+  return all;
+}
+
+std::string digest_of_training(const Json& description) {
+  std::map<std::string, std::multiset<std::string>> of_tasks;
+  for (const auto& [key, sources] : description.items()) {
+    if (!is_training(key)) continue;
+    for (const Json& source : sources)
+      of_tasks[task_of(key)].insert(source.at("digest").get<std::string>());
+  }
   std::multiset<std::string> digests;
-  for (const Json& source : sources) digests.insert(source.at("digest").get<std::string>());
+  for (const auto& [task, own] : of_tasks) {
+    const std::multiset<std::string> before = std::exchange(digests, {});
+    std::set_union(before.begin(), before.end(), own.begin(), own.end(),
+                   std::inserter(digests, digests.end()));
+  }
   std::string text;
   for (const std::string& digest : digests) text += digest + "\n";
   return secure_digest_of(text);

@@ -11,8 +11,11 @@ namespace moesaic {
 /// them; "" = none.
 std::string shared_source(const Json& sources, const Json& others);
 
-/// Of all that the sources hold: what a ledger knows its data by. The order of the sources is
-/// nothing to it.
-std::string digest_of_sources(const Json& sources);
+/// All that a run trains on, of a description: new data and old ones, of each of its tasks.
+Json training_sources(const Json& description);
+
+/// Of all that these hold: what a ledger knows its data by. The order of the sources is nothing to
+/// it, nor how many tasks have one.
+std::string digest_of_training(const Json& description);
 
 }  // namespace moesaic

@@ -4,6 +4,7 @@
 #include <limits>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "accounting/mechanisms.h"
 #include "core/error.h"
@@ -42,19 +43,36 @@ std::int64_t steps_in_all(const PrivacySubject& subject) {
   return subject.max_steps > kMost / rounds ? kMost : subject.max_steps * rounds;
 }
 
+std::vector<DrawnSteps> parts_of(const PrivacySubject& subject) {
+  if (!subject.tasks) return {{subject.units.at(0)->draws(), steps_in_all(subject)}};
+  std::vector<DrawnSteps> parts;
+  for (std::size_t i = 0; i < subject.units.size(); ++i)
+    parts.push_back({subject.units[i]->draws(), subject.tasks->steps(i)});
+  return parts;
+}
+
+// Of the run, or of one of its tasks.
+void tell(double noise, const std::string& unit, const UnitDraws::Options& draws, const Log& log) {
+  const UnitDraws::Others& old = draws.others;
+  log.info("privacy   noise {:.6g} x clip_norm, each of {} {}s with probability {:.6g}{}", noise,
+           draws.units - old.units, unit, draws.rate,
+           old.units == 0 ? std::string()
+                          : format(", of {} old ones with {:.6g}", old.units, old.rate));
+}
+
 PrivateSteps::Options steps_of(const PrivacySubject& subject, const RankContext& context) {
   const PrivacyOptions& privacy = *subject.recipe.privacy;
   PrivateSteps::Options options{.privacy = privacy,
                                 .noise_multiplier = privacy.noise_multiplier.value_or(0)};
   if (!is_private(privacy)) return options;
-  const UnitDraws::Options& draws = subject.units.draws();
   agreed(context.world, "privacy: noise", [&] {
-    const StepCost cost = step_cost(privacy, draws, steps_in_all(subject));
-    options.noise_multiplier = cost.noise_multiplier;
-    options.ledger = ledger_of(subject, cost);
+    const std::vector<StepCost> costs = step_costs(privacy, parts_of(subject));
+    options.noise_multiplier = costs.front().noise_multiplier;
+    options.ledger = ledger_of(subject, costs.front());
+    if (subject.tasks) options.tasks = PrivateSteps::Tasks{*subject.tasks, costs};
   });
-  context.log.info("privacy   noise {:.6g} x clip_norm, each of {} {}s with probability {:.6g}",
-                   options.noise_multiplier, draws.units, privacy.unit, draws.rate);
+  for (const UnitStream* units : subject.units)
+    tell(options.noise_multiplier, privacy.unit, units->draws(), context.log);
   return options;
 }
 
@@ -77,7 +95,7 @@ PrivacyRun make_privacy(const PrivacySubject& subject, const RankContext& contex
                             .rule = ClippingRule::named(privacy.clipping, privacy.clip_norm)},
       std::move(sink));
   auto steps = std::make_unique<PrivateSteps>(steps_of(subject, context), context.world, *clipping,
-                                              &subject.units);
+                                              subject.units);
   auto noise = std::make_unique<PrivateNoise>(
       [&own = *steps](const Step& step) { return own.draw(step); }, coefficients_of(privacy));
   return {.part = std::move(steps), .sink = std::move(clipping), .noise = std::move(noise)};

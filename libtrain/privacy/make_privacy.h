@@ -3,9 +3,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "config/recipe.h"
+#include "data/task_steps.h"
 #include "data/unit_stream.h"
 #include "loss/step_part.h"
 #include "nn/gradient_sink.h"
@@ -18,8 +21,9 @@ struct PrivacySubject {
   const Recipe& recipe;
   const ParameterSet& parameters;
   const Computation& computation;
-  std::string data;  // digest of the training data; the chief's
-  UnitStream& units;
+  std::string data;  // digest of the training data, of all tasks; the chief's
+  std::vector<UnitStream*> units;        // of the run, or of each of its tasks
+  std::optional<TaskSteps> tasks;
   std::int64_t max_steps = 0;  // of the run
 };
 

@@ -18,6 +18,12 @@ void PrivateLedger::open(const Communicator& world, const std::string& head) {
   paid_ = 0;
 }
 
+void PrivateLedger::set_charge(const accounting::Event& charge, std::int64_t steps) {
+  options_.charge = charge;
+  options_.steps = steps;
+  paid_ = 0;
+}
+
 std::exception_ptr PrivateLedger::charge(const Communicator& world) {
   if (!open_) open(world, "");
   if (paid_ > 0) {

@@ -29,6 +29,9 @@ class PrivateLedger {
   /// not done are lost. Collective over world. Throws what accounting::Ledger does.
   void open(const Communicator& world, const std::string& head);
 
+  /// From the next step on `charge` pays for `steps` steps. What was paid for and not done is lost.
+  void set_charge(const accounting::Event& charge, std::int64_t steps);
+
   /// Charges the next step, unless it is paid: when this returns nothing, it may be computed. Else
   /// the Error(kBudget) of all ranks, with nothing charged. Collective over world.
   std::exception_ptr charge(const Communicator& world);

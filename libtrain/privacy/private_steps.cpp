@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <string_view>
+#include <utility>
 
 #include "accounting/mechanisms.h"
 #include "core/random.h"
@@ -34,10 +35,10 @@ std::optional<AdaptiveNorm> adaptive_norm(const PrivacyOptions& privacy) {
 }  // namespace
 
 PrivateSteps::PrivateSteps(const Options& options, const Communicator& world, ClippingSink& sink,
-                           UnitStream* units)
+                           std::vector<UnitStream*> units)
     : options_(options),
       sink_(sink),
-      units_(units),
+      units_(std::move(units)),
       adaptive_(adaptive_norm(options.privacy)),
       clip_norm_(at::full({1}, options.privacy.clip_norm, at::kDouble)) {
   if (options.ledger) ledger_.emplace(*options.ledger);
@@ -51,7 +52,20 @@ void PrivateSteps::renew_key(const Communicator& world) {
   key_.emplace(shared_key(world, options_.privacy.noise_seed));
 }
 
-std::exception_ptr PrivateSteps::admit(const RankContext& context, std::int64_t /*number*/) {
+// A unit may come at the end of a task and again where the next one begins: noise that steps of
+// both had in common would be that of one of them alone.
+void PrivateSteps::begin_task_of(std::int64_t step) {
+  if (!options_.tasks) return;
+  const std::size_t task = options_.tasks->steps.place(step - 1).task;
+  if (task_ == task) return;
+  task_ = task;
+  ++sequence_;
+  const StepCost& cost = options_.tasks->costs.at(task);
+  if (ledger_) ledger_->set_charge(cost.charge, cost.steps);
+}
+
+std::exception_ptr PrivateSteps::admit(const RankContext& context, std::int64_t number) {
+  begin_task_of(number);
   return ledger_ ? ledger_->charge(context.world) : nullptr;
 }
 
@@ -75,7 +89,7 @@ PrivateNoise::Draw PrivateSteps::draw(const Step& step) const {
   const double norm = used_norm_ > 0 ? used_norm_ : 1;
   return {.key = *key_,
           .number = static_cast<std::uint64_t>(step.number),
-          .sequence = restores_,
+          .sequence = sequence_,
           .deviation = options_.noise_multiplier * norm / options_.privacy.expected_batch_size};
 }
 
@@ -107,8 +121,9 @@ void PrivateSteps::restore(const RankContext& context, const Json& training,
                            const LiveState& /*live*/) {
   const Json notes = training.value("privacy", Json::object());
   renew_key(context.world);
-  if (units_ != nullptr) units_->renew(shared_key(context.world, options_.privacy.noise_seed));
-  ++restores_;
+  for (UnitStream* units : units_)
+    units->renew(shared_key(context.world, options_.privacy.noise_seed));
+  ++sequence_;
   if (ledger_) ledger_->open(context.world, notes.value("ledger", ""));
 }
 

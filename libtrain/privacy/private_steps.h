@@ -5,33 +5,42 @@
 #include <cstdint>
 #include <exception>
 #include <optional>
+#include <vector>
 
 #include "config/recipe.h"
 #include "core/secret_key.h"
+#include "data/task_steps.h"
 #include "data/unit_stream.h"
 #include "loss/step_part.h"
 #include "privacy/adaptive_norm.h"
 #include "privacy/clipping_sink.h"
 #include "privacy/noise.h"
 #include "privacy/private_ledger.h"
+#include "privacy/step_cost.h"
 
 namespace moesaic {
 
 class PrivateSteps : public StepPart {
  public:
+  /// What a step of each task costs.
+  struct Tasks {
+    TaskSteps steps;
+    std::vector<StepCost> costs;
+  };
   struct Options {
     PrivacyOptions privacy;
     double noise_multiplier = 0;  // of each step, gradient and count together
     /// Of nothing to charge: none.
     std::optional<PrivateLedger::Options> ledger = {};
+    std::optional<Tasks> tasks = {};  // of a run with tasks: in place of the ledger's charge
   };
 
-  /// `sink` must outlive it, and `units`, which are drawn anew after a restore (nullptr: nothing
-  /// is). Collective over world.
+  /// `sink` must outlive it, and `units`, which are drawn anew after a restore. Collective over
+  /// world.
   PrivateSteps(const Options& options, const Communicator& world, ClippingSink& sink,
-               UnitStream* units = nullptr);
+               std::vector<UnitStream*> units = {});
 
-  /// Charges the step. Collective over world.
+  /// Charges the step. The first one of a task has noise of its own alone. Collective over world.
   std::exception_ptr admit(const RankContext& context, std::int64_t number) override;
   void before(const Step& step) override;
   void before_forward(ForwardContext& context) override;
@@ -54,18 +63,20 @@ class PrivateSteps : public StepPart {
 
  private:
   void renew_key(const Communicator& world);
+  void begin_task_of(std::int64_t step);
   bool can_be_foretold() const { return options_.privacy.noise_seed.has_value(); }
 
   Options options_;
   ClippingSink& sink_;
-  UnitStream* units_;
+  std::vector<UnitStream*> units_;
   std::optional<PrivateLedger> ledger_;
   std::optional<AdaptiveNorm> adaptive_;
   std::optional<SecretKey> key_;
   at::Tensor clip_norm_;  // float64 [1], of the next step
   double used_norm_ = 0;  // of the step under way
   double epsilon_ = 0;    // after the last logged step
-  std::uint64_t restores_ = 0;
+  std::optional<std::size_t> task_;  // of the last step
+  std::uint64_t sequence_ = 0;       // of steps whose noise goes together
 };
 
 }  // namespace moesaic

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "accounting/event.h"
 #include "config/recipe.h"
@@ -20,8 +21,18 @@ struct StepCost {
   std::int64_t steps = 1;
 };
 
-/// Of a recipe that is private, whose units are drawn so. With target_epsilon the noise for which
-/// `max_steps` steps cost that much. Error(kRecipe) where no noise does. May take a second.
+/// Steps in a row of one data set: of a run, or of one of its tasks.
+struct DrawnSteps {
+  UnitDraws::Options draws;
+  std::int64_t steps = 0;
+};
+
+/// Of a recipe that is private, whose units are drawn so, for each of the parts of the run: all
+/// have the same noise, and each step costs what its largest rate costs. With target_epsilon the
+/// noise for which all of it costs that much. Error(kRecipe) where no noise does. May take a second.
+std::vector<StepCost> step_costs(const PrivacyOptions& privacy,
+                                 const std::vector<DrawnSteps>& parts);
+/// Of a run of one part.
 StepCost step_cost(const PrivacyOptions& privacy, const UnitDraws::Options& draws,
                    std::int64_t max_steps);
 

@@ -18,6 +18,14 @@ constexpr const char* kMoe =
     "schedule: {warmup_steps: 0}\n"
     "privacy: {noise_multiplier: 1.0}\n";
 
+constexpr const char* kImages =
+    "name: images\n"
+    "model: {config: {model_type: mlp, input_size: 4, hidden_sizes: [], num_labels: 10}}\n"
+    "data: {train: [{path: a.idx, labels: b.idx, format: idx}]}\n"
+    "train: {max_steps: 30}\n"
+    "schedule: {warmup_steps: 0}\n"
+    "privacy: {noise_multiplier: 1.0}\n";
+
 class PrivacyKeys : public ::testing::Test {
  protected:
   LoadedRecipe loaded(const std::vector<std::string>& overrides) const {
@@ -141,9 +149,54 @@ TEST_F(PrivacyKeys, NoPrivacyMustBeMeant) {
           "the count alone would cost more");
 }
 
-TEST_F(PrivacyKeys, RefusesTasksAndReplay) {
-  refuses({"continual={method: none, replay: {share: 0.1, sources: [{path: b.jsonl}]}}"},
-          "continual.replay.share");
+TEST_F(PrivacyKeys, ReplayedDataAreUnitsToo) {
+  const auto replay = [](const std::string& source) {
+    return "continual={method: none, replay: {share: 0.1, sources: [{path: " + source + "}]}}";
+  };
+  EXPECT_EQ(problems({replay("b.jsonl")}), "");
+  refuses({replay("a.jsonl")}, "continual.replay.sources[0].path: has ");
+  refuses({replay("b.jsonl, weight: 2")}, "continual.replay.sources[0].weight: is not 1");
+  refuses({replay("b.txt, format: text"), "privacy.unit=user"},
+          "continual.replay.sources[0].format: is text, which has no users");
+}
+
+TEST_F(PrivacyKeys, TasksAreOfOneLedger) {
+  const auto tasks = [](const std::string& method, const std::string& valid,
+                        const std::string& more = "") {
+    return std::vector<std::string>{
+        "data.train=[]", "train.max_steps=null",
+        "continual={method: " + method + more +
+            ", tasks: [{name: a, train: [{path: a.jsonl}], valid: [{path: " + valid +
+            "}], max_steps: 40}, {name: b, train: [{path: b.jsonl}], valid: [{path: c.jsonl}], "
+            "max_steps: 40}]}"};
+  };
+  for (const char* method : {"none", "l2", "si", "lwf"})
+    EXPECT_EQ(problems(tasks(method, "v.jsonl")), "") << method;
+  for (const char* method : {"ewc", "online_ewc", "mas"})
+    refuses(tasks(method, "v.jsonl"), "it finds importances of the task's data, without noise");
+  says(tasks("none", "b.jsonl"), "warning: continual.tasks[0].valid: gives no numbers in tasks.json");
+  // What is a task's own is not replayed in it.
+  const std::string old = ", replay: {share: 0.2, sources: [{path: a.jsonl}]}";
+  EXPECT_EQ(problems(tasks("none", "v.jsonl", old)), "");
+}
+
+TEST_F(PrivacyKeys, AnImageIsAUnitOfKindSequence) {
+  const auto told = [this](const std::vector<std::string>& overrides) {
+    std::string text;
+    for (const Problem& problem :
+         load_recipe(folder_.file("images.yaml", kImages), overrides).problems)
+      text += problem.key + ": " + problem.message + "\n";
+    return text;
+  };
+  EXPECT_EQ(told({}), "");
+  for (const char* unit : {"document", "user"}) {
+    const std::string text = told({std::string("privacy.unit=") + unit});
+    EXPECT_NE(text.find("an image is of no document or user"), std::string::npos) << text;
+  }
+  // An image is one unit, whatever sources have it.
+  EXPECT_EQ(told({"data.train=[{path: a.idx, labels: b.idx, format: idx, classes: [0, 1]}, {path: "
+                  "a.idx, labels: b.idx, format: idx, classes: [2, 3]}]"}),
+            "");
 }
 
 TEST_F(PrivacyKeys, AreAskedOfTheDataOfSilos) {

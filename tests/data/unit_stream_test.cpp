@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "core/error.h"
+#include "data/sequence_units.h"
 #include "data/test_data.h"
 
 namespace moesaic {
@@ -121,6 +123,51 @@ TEST(UnitDraws, UnitsInTurnComeBackAfterAsManySteps) {
   }
 }
 
+TEST(UnitDraws, TheLastUnitsMayHaveARateOfTheirOwn) {
+  constexpr std::int64_t kUnits = 50, kOthers = 20, kSteps = 2000;
+  const UnitDraws draws(
+      {.units = kUnits, .rate = 0.1, .slots = kUnits, .others = {.units = kOthers, .rate = 0.4}},
+      key());
+  const UnitDraws alike({.units = kUnits, .rate = 0.1, .slots = kUnits}, key());
+  std::vector<double> count(kUnits);
+  for (std::int64_t step = 0; step < kSteps; ++step) {
+    auto drawn = draws.of_step(step), others = alike.of_step(step);
+    for (const std::int64_t unit : drawn) ++count[static_cast<std::size_t>(unit)];
+    const auto is_other = [](std::int64_t unit) { return unit >= kUnits - kOthers; };
+    std::erase_if(drawn, is_other);
+    std::erase_if(others, is_other);
+    ASSERT_EQ(drawn, others);  // they are nothing to the first ones
+  }
+  for (std::size_t unit = 0; unit < count.size(); ++unit) {
+    const double rate = unit < kUnits - kOthers ? 0.1 : 0.4, mean = kSteps * rate;
+    EXPECT_NEAR(count[unit], mean, 5 * std::sqrt(mean * (1 - rate))) << unit;
+  }
+  EXPECT_EQ(draws.options().largest_rate(), 0.4);
+  EXPECT_NEAR(draws.options().mean_rate(), (30 * 0.1 + 20 * 0.4) / 50, 1e-15);
+  EXPECT_EQ(alike.options().largest_rate(), 0.1);
+  EXPECT_EQ(alike.options().mean_rate(), 0.1);
+}
+
+TEST(UnitDraws, TheLastUnitsMayHaveTurnsOfTheirOwn) {
+  const UnitDraws draws({.units = 90,
+                         .turns = 3,
+                         .seed = 3,
+                         .names = names(90),
+                         .slots = 90,
+                         .others = {.units = 30, .turns = 5}},
+                        key());
+  std::map<std::int64_t, std::vector<std::int64_t>> steps_of;
+  for (std::int64_t step = 0; step < 15; ++step)
+    for (const std::int64_t unit : draws.of_step(step)) steps_of[unit].push_back(step);
+  ASSERT_EQ(steps_of.size(), 90U);
+  for (const auto& [unit, steps] : steps_of) {
+    const std::int64_t turns = unit < 60 ? 3 : 5;
+    EXPECT_EQ(std::ssize(steps), 15 / turns) << unit;
+    for (std::size_t i = 1; i < steps.size(); ++i) EXPECT_EQ(steps[i] - steps[i - 1], turns);
+  }
+  EXPECT_EQ(draws.options().least_turns(), 3);
+}
+
 TEST(UnitList, SequencesAndDocumentsCountThroughTheSources) {
   const TemporaryFolder folder;
   // The second document is cut into chunks of 2 inputs.
@@ -168,6 +215,25 @@ TEST(UnitList, AUnitsFingerprintIsMadeOfItsTokensAlone) {
   EXPECT_EQ(of_many[0], of_few[1]);  // the first of its kind in both
 }
 
+// What is old data alone has the last numbers; a user who is in both is new.
+TEST(SequenceUnits, AreCountedByTheirFirstSource) {
+  const TemporaryFolder folder;
+  std::vector<Sequences> sources = {
+      of_documents(with_owners(folder, {{1, 2}, {3, 4}}, {"zoe", "ann"}, "new")),
+      of_documents(with_owners(folder, {{7, 8}, {1, 3}, {5, 6}}, {"bob", "ann", "eve"}, "old"))};
+  UnitList users("user", sources);
+  const SequenceUnits units(std::move(sources), std::move(users));
+  EXPECT_EQ(units.size(), 4);
+  EXPECT_EQ(units.in_first(1), 2);
+  EXPECT_EQ(units.in_first(2), 4);
+  EXPECT_EQ(units.sequences(1), 2);
+  EXPECT_EQ(units.where(2), "sequence 1 of old");
+  const std::vector<Units::Drawn> drawn = {{.unit = 1, .example = 0}, {.unit = 3, .example = 1}};
+  const Batch batch = units.batch(drawn);
+  EXPECT_EQ(values(batch.ids_T), (Ids{3, 1, 5}));
+  EXPECT_EQ(values(batch.example_id_T), (Ids{0, 0, 1}));
+}
+
 /// 60 documents of 2 to 5 ids, two for each user.
 UnitStream stream_of(const TemporaryFolder& folder, const UnitStream::Options& options,
                      double rate = 0.4) {
@@ -180,7 +246,8 @@ UnitStream stream_of(const TemporaryFolder& folder, const UnitStream::Options& o
   std::vector<Sequences> sources = {of_documents(with_owners(folder, documents, owners, "s"))};
   UnitList units(options.unit, sources);
   const UnitDraws draws({.units = units.size(), .rate = rate, .slots = units.size()}, key());
-  return UnitStream(std::move(sources), std::move(units), draws, options);
+  return UnitStream(std::make_unique<SequenceUnits>(std::move(sources), std::move(units)), draws,
+                    options);
 }
 
 struct StepContent {
@@ -250,7 +317,9 @@ TEST(UnitStream, TheDrawsOfAUnitDoNotDependOnTheOthers) {
     std::vector<Sequences> sources = {of_documents(tokens_of(folder, documents, name))};
     UnitList units("document", sources);
     const UnitDraws draws({.units = units.size(), .rate = 1, .slots = units.size()}, key());
-    const UnitStream stream(std::move(sources), std::move(units), draws, {.micro_batch_size = 9});
+    const UnitStream stream(
+        std::make_unique<SequenceUnits>(std::move(sources), std::move(units)), draws,
+        {.micro_batch_size = 9});
     const Batch batch = stream.micro_batch(0, 0);
     std::map<std::int64_t, std::int64_t> places;
     for (std::int64_t t = 0; t < batch.tokens(); ++t)

@@ -108,5 +108,99 @@ TEST(OpenData, GivesEachTaskItsOwn) {
   EXPECT_FALSE(step_of(*both.train, 0).equal(step_of(*both.train, kSteps)));
 }
 
+/// Seven new images with the labels 5 2 5 3 2 2 9, and five old ones: 0 1 4 6 7.
+struct PrivateImages : ::testing::Test {
+  NewAndOld given;
+
+  Recipe recipe(double share = 0) const {
+    Recipe made = given.recipe(given.fresh, 5, 2);
+    made.data.valid.clear();
+    PrivacyOptions& privacy = made.privacy.emplace();
+    privacy.noise_multiplier = 1;
+    privacy.expected_batch_size = 4;
+    privacy.noise_seed = 3;
+    if (share > 0) made.continual.emplace().replay = {.share = share, .sources = {given.old}};
+    return made;
+  }
+  static void add_tasks(const std::vector<SourceOptions>& train,
+                        const std::vector<SourceOptions>& valid, Recipe& recipe) {
+    recipe.data.train.clear();
+    recipe.train.max_steps.reset();
+    if (!recipe.continual) recipe.continual.emplace();
+    for (std::size_t i = 0; i < train.size(); ++i)
+      recipe.continual->tasks.push_back(
+          {.name = "task", .train = {train[i]}, .valid = {valid[i]}, .max_steps = kSteps});
+  }
+};
+
+TEST_F(PrivateImages, ReplayIsDrawnWithARateOfItsOwn) {
+  const RunData data = given.open(recipe(0.25));
+  ASSERT_EQ(data.units.size(), 1U);
+  const UnitDraws::Options& draws = data.units[0]->draws();
+  EXPECT_EQ(draws.units, 12);
+  EXPECT_EQ(draws.others.units, 5);
+  EXPECT_DOUBLE_EQ(draws.rate, 3.0 / 7);
+  EXPECT_DOUBLE_EQ(draws.others.rate, 1.0 / 5);
+  EXPECT_EQ(data.train->size(0).target_tokens, 4);
+  EXPECT_EQ(data.train_sequences, 7);
+  EXPECT_EQ(data.description.at("train").size(), 1U);
+  EXPECT_EQ(data.description.at("replay").size(), 1U);
+}
+
+TEST_F(PrivateImages, ATaskHasDrawsOfItsOwn) {
+  Recipe both = recipe();
+  add_tasks({given.fresh, given.old}, {given.fresh, given.old}, both);
+  const RunData data = given.open(both);
+  ASSERT_EQ(data.units.size(), 2U);
+  EXPECT_EQ(data.units[0]->draws().units, 7);
+  EXPECT_EQ(data.units[1]->draws().units, 5);
+  EXPECT_DOUBLE_EQ(data.units[1]->draws().rate, 4.0 / 5);
+  EXPECT_EQ(data.max_steps, 2 * kSteps);
+  EXPECT_EQ(data.tasks->hidden, (std::set<std::size_t>{0, 1}));
+}
+
+// What any of the tasks is trained on is nobody's validation.
+TEST_F(PrivateImages, TheLossOnTrainingDataIsHidden) {
+  const TemporaryFolder other;
+  const SourceOptions valid = source_of(testing::idx_pair(other, {5, 5, 2, 1}));
+  Recipe tasks = recipe();
+  add_tasks({given.fresh, given.old}, {given.old, valid}, tasks);
+  EXPECT_EQ(given.open(tasks).tasks->hidden, (std::set<std::size_t>{0}));
+  tasks.privacy->log_loss = true;
+  EXPECT_TRUE(given.open(tasks).tasks->hidden.empty());
+
+  Recipe one = recipe();
+  one.data.valid = {given.fresh};
+  EXPECT_EQ(given.open(one).valid, nullptr);
+  one.data.valid = {valid};
+  EXPECT_NE(given.open(one).valid, nullptr);
+}
+
+TEST_F(PrivateImages, ThatAreNewAndOldAreNew) {
+  Recipe tasks = recipe(0.25);
+  add_tasks({given.fresh, given.old}, {given.fresh, given.fresh}, tasks);
+  const RunData data = given.open(tasks);
+  EXPECT_EQ(data.units[0]->draws().others.units, 5);
+  const UnitDraws::Options& second = data.units[1]->draws();  // the old data are its own
+  EXPECT_EQ(second.units, 5);
+  EXPECT_EQ(second.others.units, 0);
+  EXPECT_DOUBLE_EQ(second.rate, 4.0 / 5);
+}
+
+TEST_F(PrivateImages, AreTooFew) {
+  Recipe few = recipe(0.25);
+  few.privacy->expected_batch_size = 10;  // 7.5 of 7
+  testing::expect_error(ErrorKind::kRecipe, "7.5 of them of the data", [&] { given.open(few); });
+  few = recipe();
+  few.privacy->delta = 0.15;  // of 7 units, and of 12 of both tasks
+  testing::expect_error(ErrorKind::kRecipe, "of 7 units of kind sequence",
+                        [&] { given.open(few); });
+  few.privacy->delta = 0.1;
+  EXPECT_EQ(given.open(few).units.size(), 1U);
+  add_tasks({given.fresh, given.old}, {given.fresh, given.old}, few);
+  testing::expect_error(ErrorKind::kRecipe, "of 12 units of kind sequence",
+                        [&] { given.open(few); });
+}
+
 }  // namespace
 }  // namespace moesaic

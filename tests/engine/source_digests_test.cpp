@@ -22,10 +22,30 @@ TEST(SourceDigests, AFileIsTheSameByWhatItHolds) {
 }
 
 TEST(SourceDigests, OfAllSourcesInAnyOrder) {
-  const std::string both = digest_of_sources(list({source("a", "1"), source("b", "2")}));
-  EXPECT_EQ(digest_of_sources(list({source("q", "2"), source("r", "1")})), both);
-  EXPECT_NE(digest_of_sources(list({source("a", "1")})), both);
-  EXPECT_NE(digest_of_sources(list({source("a", "1"), source("b", "2"), source("b", "2")})), both);
+  const auto digest = [](const std::vector<Json>& train) {
+    return digest_of_training({{"train", train}, {"valid", list({source("v", "9")})}});
+  };
+  const std::string both = digest({source("a", "1"), source("b", "2")});
+  EXPECT_EQ(digest({source("q", "2"), source("r", "1")}), both);
+  EXPECT_NE(digest({source("a", "1")}), both);
+  EXPECT_NE(digest({source("a", "1"), source("b", "2"), source("b", "2")}), both);
+}
+
+TEST(SourceDigests, OfOldDataAndOfAllTasks) {
+  const Json a = source("a", "1"), b = source("b", "2"), c = source("c", "3");
+  const Json plain = {{"train", list({a, b})}, {"valid", list({c})}};
+  EXPECT_EQ(digest_of_training({{"train", list({a})}, {"replay", list({b})}}),
+            digest_of_training(plain));
+  const Json tasks = {{"continual.tasks[0].train", list({a})},
+                      {"continual.tasks[0].valid", list({c})},
+                      {"continual.tasks[1].train", list({b})},
+                      {"continual.tasks[1].replay", list({a})}};
+  EXPECT_EQ(digest_of_training(tasks), digest_of_training(plain));
+  EXPECT_EQ(training_sources(tasks).size(), 3U);
+  EXPECT_EQ(shared_source(list({c}), training_sources(tasks)), "");
+  EXPECT_EQ(shared_source(list({c, b}), training_sources(tasks)), "b");
+  EXPECT_NE(digest_of_training({{"continual.tasks[0].train", list({a})}}),
+            digest_of_training(plain));
 }
 
 }  // namespace

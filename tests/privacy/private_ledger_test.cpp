@@ -43,6 +43,22 @@ TEST_F(OfOneProcess, RefusesTheFirstStepWhereThatIsTooMuch) {
   EXPECT_NE(ledger.charge(world), nullptr);
 }
 
+TEST_F(OfOneProcess, APriceThatChangesPaysForNoStepBeforeIt) {
+  PrivateLedger ledger(options(1000));
+  const auto events = [&] {
+    return accounting::read_ledger(folder.path() + "/ledger.json").events;
+  };
+  ledger.set_charge({.noise_multiplier = 2}, 3);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(ledger.charge(world), nullptr);
+  EXPECT_EQ(accounting::total_steps(events()), 1);  // for three
+  ledger.set_charge({.noise_multiplier = 1, .sampling_rate = 0.5}, 1);
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(ledger.charge(world), nullptr);
+  ASSERT_EQ(events().size(), 2U);
+  EXPECT_EQ(events()[0].steps, 1);
+  EXPECT_EQ(events()[1].steps, 2);
+  EXPECT_EQ(events()[1].sampling_rate, 0.5);
+}
+
 TEST_F(OfOneProcess, GoesOnFromWhatACheckpointKnows) {
   std::string head;
   {

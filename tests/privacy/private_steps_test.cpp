@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "support/parameters.h"
+#include "support/temporary_folder.h"
 
 namespace moesaic {
 namespace {
@@ -23,16 +24,17 @@ struct Steps : ::testing::Test {
     privacy.clip_norm = 3;
     privacy.expected_batch_size = 10;
   }
-  std::unique_ptr<PrivateSteps> make() {
+  std::unique_ptr<PrivateSteps> make(const PrivateSteps::Options& more = {}) {
     sink = std::make_unique<ClippingSink>(
         set, context,
         ClippingSink::Options{.dtype = at::kDouble,
                               .divisor = privacy.expected_batch_size,
                               .rule = ClippingRule::named(privacy.clipping, privacy.clip_norm)},
         std::make_unique<AccumulatingSink>(set, context, MatmulKernel::kMkl));
-    return std::make_unique<PrivateSteps>(
-        PrivateSteps::Options{.privacy = privacy, .noise_multiplier = *privacy.noise_multiplier},
-        context.world, *sink);
+    PrivateSteps::Options options = more;
+    options.privacy = privacy;
+    options.noise_multiplier = *privacy.noise_multiplier;
+    return std::make_unique<PrivateSteps>(options, context.world, *sink);
   }
   static bool same_key(const PrivateSteps& a, const PrivateSteps& b) {
     const Step step;
@@ -80,6 +82,31 @@ TEST_F(Steps, AKeyIsNewInEachRunAndAfterEachRestore) {
   const SecretKey before = one->draw({}).key;
   one->restore(context, Json::object(), {});
   EXPECT_FALSE(std::ranges::equal(before.bytes(), one->draw({}).key.bytes()));
+}
+
+// Of two steps and three, in rounds of two: the second task begins with a round of its own.
+TEST_F(Steps, OfATaskHaveItsPriceAndNoNoiseOfTheOneBefore) {
+  const testing::TemporaryFolder folder;
+  const std::string path = folder.path() + "/ledger.json";
+  PrivateSteps::Options tasks;
+  tasks.ledger = PrivateLedger::Options{.path = path, .terms = {.data = "d", .unit = "sequence"}};
+  tasks.tasks = PrivateSteps::Tasks{
+      .steps = TaskSteps({3, 3}),
+      .costs = {{2, {.noise_multiplier = 2, .sampling_rate = 0.25}, 2},
+                {2, {.noise_multiplier = 2, .sampling_rate = 0.5}, 2}}};
+  const auto steps = make(tasks);
+  std::vector<std::uint64_t> sequences;
+  for (std::int64_t number = 1; number <= 6; ++number) {
+    EXPECT_EQ(steps->admit(context, number), nullptr);
+    sequences.push_back(steps->draw({.number = number}).sequence);
+  }
+  EXPECT_EQ(sequences[0], sequences[2]);
+  EXPECT_NE(sequences[2], sequences[3]);
+  EXPECT_EQ(sequences[3], sequences[5]);
+  const accounting::Events events = accounting::read_ledger(path).events;
+  ASSERT_EQ(events.size(), 2U);
+  for (const accounting::Event& event : events)
+    EXPECT_EQ(event.steps, 2) << event.sampling_rate;  // rounds: of the last one a step was paid in vain
 }
 
 TEST_F(Steps, ASeedSaysThatTheyAreNotPrivate) {

@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "data/batch_builder.h"
+#include "data/step_data.h"
 #include "loss/unit_mean.h"
+#include "models/make_model.h"
 #include "moe/routing_stats.h"
 #include "privacy/clipping_sink.h"
 #include "support/tiny_fisher.h"
@@ -48,11 +50,11 @@ struct PrivateModel {
             parameters_of(options.beside.make ? options.beside.table : arch::parameter_table(arch),
                           ranks, options.weights, options.dtype)),
         adapters_(options.beside.make ? options.beside.make(parameters) : nullptr),
-        model_({.arch = arch,
-                .block_pass = options.pass,
-                .moe = options.moe,
-                .adapters = adapters_.get()},
-               parameters, ranks),
+        model_(make_model({.arch = arch,
+                           .block_pass = options.pass,
+                           .moe = options.moe,
+                           .adapters = adapters_.get()},
+                          parameters, ranks)),
         computation_{
             .precision = Precision::named(options.dtype == at::kDouble ? "float64" : "float32"),
             .world = ranks.world} {
@@ -71,9 +73,7 @@ struct PrivateModel {
   /// it is frozen. Collective over world.
   std::vector<at::Tensor> sums(const std::vector<std::int64_t>& numbers,
                                std::int64_t micro_batch_size) {
-    const at::AutoGradMode with_gradients(true);
-    gradients_.clear();
-    norms_.assign(numbers.size(), 0.0);
+    begin(numbers.size());
     const auto all = std::ssize(numbers);
     const std::int64_t ranks = context.world.size(), of_round = ranks * micro_batch_size;
     const std::int64_t rounds = std::max<std::int64_t>(1, (all + of_round - 1) / of_round);
@@ -83,19 +83,49 @@ struct PrivateModel {
       for (std::int64_t i = first; i < std::min(all, first + micro_batch_size); ++i)
         add_unit(builder, numbers[static_cast<std::size_t>(i)], i);
       const Batch batch = first < all ? builder.build() : empty_batch();
-      sink_->begin({.index = r, .last = r + 1 == rounds});
-      sink_->expect(options_.norms_of_this_rank ? batch_of(numbers) : batch);
-      ForwardContext forward = computation_.forward(batch);
-      backward(forward);
-      sink_->end();
-      note_norms();
+      round({.index = r, .last = r + 1 == rounds}, batch,
+            options_.norms_of_this_rank ? batch_of(numbers) : batch);
     }
+    return summed();
+  }
+
+  /// Those of the units that `data` has in step `step`, of one process.
+  std::vector<at::Tensor> sums_of(const StepData& data, std::int64_t step) {
+    constexpr std::size_t kMostUnits = 1000;
+    begin(kMostUnits);
+    const std::int64_t rounds = data.size(step).micro_batches;
+    if (rounds == 0) round({.index = 0, .last = true}, empty_batch(), empty_batch());
+    for (std::int64_t r = 0; r < rounds; ++r) {
+      const Batch batch = data.micro_batch(step, r);
+      round({.index = r, .last = r + 1 == rounds}, batch, batch);
+    }
+    return summed();
+  }
+
+ private:
+  void begin(std::size_t units) {
+    gradients_.clear();
+    norms_.assign(units, 0.0);
+  }
+
+  void round(const Round& round, const Batch& batch, const Batch& expected) {
+    const at::AutoGradMode with_gradients(true);
+    sink_->begin(round);
+    sink_->expect(expected);
+    ForwardContext forward = computation_.forward(batch);
+    backward(forward);
+    sink_->end();
+    note_norms();
+  }
+
+  std::vector<at::Tensor> summed() const {
     std::vector<at::Tensor> sums(parameters.size());
     for (const GradientEntry& entry : gradients_.entries)
       sums[static_cast<std::size_t>(entry.parameter.index)] = entry.gradient.mul(kPrivateBatch);
     return sums;
   }
 
+ public:
   /// Of the units of the last step, before clipping. Collective over world.
   std::vector<double> norms() const {
     at::Tensor all = at::tensor(norms_, at::kDouble);
@@ -135,9 +165,9 @@ struct PrivateModel {
   void backward(ForwardContext& forward) {
     forward.sink = sink_.get();
     forward.training = true;
-    const ModelOutput output = model_.forward(forward);
+    const ModelOutput output = model_->forward(forward);
     if (options_.routing != nullptr) options_.routing->add(output.routers);
-    const StepView view{forward, output, model_.head(), {.micro_batches = 1}};
+    const StepView view{forward, output, model_->head(), {.micro_batches = 1}};
     const UnitMean mean{kPrivateBatch};
     std::vector<const Parameter*> in_use;
     for (const Parameter* parameter : view.head.parameters())
@@ -163,7 +193,7 @@ struct PrivateModel {
   }
 
   std::unique_ptr<AdapterFactory> adapters_;
-  Transformer model_;
+  std::unique_ptr<Model> model_;
   Computation computation_;
   Gradients gradients_;
   std::unique_ptr<ClippingSink> sink_;
