@@ -34,7 +34,7 @@ OWNERS = [
     (r"sodium.*", ["libtrain/core/secret_key.cpp", "libtrain/core/secure_digest.cpp",
                    "libtrain/aggregate/pair_key.cpp"]),
     (r"kissfft/", ["libtrain/accounting/fft.cpp"]),
-    (r"openssl/", ["libtrain/identity/", "libtrain/sites/handshake.cpp", "tests/sites/"]),
+    (r"openssl/", ["libtrain/core/secret_key.cpp", "libtrain/identity/", "libtrain/sites/handshake.cpp", "tests/sites/"]),
     (r"grpc/|grpcpp/|wire.*\.pb\.h", ["libtrain/sites/", "tests/sites/"]),
     (r"sites/.*", ["libtrain/sites/", "apps/site/", "tests/sites/", "tests/engine/site_doors_test.cpp"]),
     (r"prometheus/", ["libtrain/monitor/", "tests/monitor/"]),
