@@ -50,6 +50,9 @@ class FederatedCheck {
   bool is_secure() const {
     return std::holds_alternative<SecureAggregationOptions>(federated_.secure_aggregation);
   }
+  bool is_compressed() const {
+    return federated_.compression != decltype(federated_.compression){"none"};
+  }
 
   // The silos and the rounds say it.
   void check_length() const {
