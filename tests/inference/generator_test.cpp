@@ -28,7 +28,7 @@ class TogetherTest : public ::testing::Test {
     return InferenceModel(context_, {.path = path, .precision = precision, .many_passes = true});
   }
 
-  // One after the other, each ended by `ends` too.
+  // One after the other.
   std::vector<Generator::Result> one_by_one(InferenceModel& model,
                                             const Generator::Options& options) {
     std::vector<Generator::Result> results;
