@@ -168,11 +168,12 @@ void refuse_other_data(const Recipe& recipe, const std::string& path) {
                 "audit the recipe of one task: its data in data.train, without continual.tasks");
   }
   if (architecture_of(recipe).reads_features()) {
-    throw Error(ErrorKind::kRecipe,
-                format("{} reads images: canaries are sequences of random ids, and whether an image "
-                       "of random pixels was in says nothing of one that is like the others",
-                       path),
-                "audit a model of tokens");
+    throw Error(
+        ErrorKind::kRecipe,
+        format("{} reads images: canaries are sequences of random ids, and whether an image "
+               "of random pixels was in says nothing of one that is like the others",
+               path),
+        "audit a model of tokens");
   }
 }
 

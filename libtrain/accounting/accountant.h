@@ -18,9 +18,9 @@ const char* name_of(Accountant accountant);
 Bound epsilon_of(const Events& events, double delta, Accountant accountant);
 Bound delta_of(const Events& events, double epsilon, Accountant accountant);
 
-/// The least noise multiplier (to 1 part in 100,000) with which the events, or the one, have at most
-/// that epsilon at that delta together; their own are not looked at. Throws Error(kUsage) where no
-/// noise reaches it: RDP has a least epsilon, and an overflow above delta none.
+/// The least noise multiplier (to 1 part in 100,000) with which the events, or the one, have at
+/// most that epsilon at that delta together; their own are not looked at. Throws Error(kUsage)
+/// where no noise reaches it: RDP has a least epsilon, and an overflow above delta none.
 double noise_multiplier_for_all(const Events& events, double epsilon, double delta,
                                 Accountant accountant);
 double noise_multiplier_for(const Event& event, double epsilon, double delta,

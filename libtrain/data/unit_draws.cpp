@@ -18,7 +18,8 @@ using DrawnWords = std::array<std::uint64_t, 512 * kWordsPerBlock>;
 class Chance {
  public:
   explicit Chance(double rate)
-      : always_(rate == 1), below_(always_ ? 0 : static_cast<std::uint64_t>(std::ldexp(rate, 64))) {}
+      : always_(rate == 1),
+        below_(always_ ? 0 : static_cast<std::uint64_t>(std::ldexp(rate, 64))) {}
   bool is_met(std::uint64_t bits) const { return always_ || bits < below_; }
 
  private:
@@ -74,7 +75,8 @@ std::vector<std::int64_t> UnitDraws::poisson(std::int64_t step) const {
     key_.stream(static_cast<std::uint64_t>(step),
                 static_cast<std::uint64_t>(first / kWordsPerBlock), std::as_writable_bytes(wanted));
     for (std::int64_t i = 0; i < count; ++i)
-      if ((first + i < others ? chance : chance_of_others).is_met(words[static_cast<std::size_t>(i)]))
+      if ((first + i < others ? chance : chance_of_others)
+              .is_met(words[static_cast<std::size_t>(i)]))
         drawn.push_back(first + i);
   }
   return drawn;

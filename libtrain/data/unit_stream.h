@@ -19,7 +19,7 @@ namespace moesaic {
 class UnitStream : public StepData {
  public:
   struct Options {
-    double expected_batch_size = 1;  // units of a step in the mean
+    double expected_batch_size = 1;      // units of a step in the mean
     std::int64_t sequence_length = 512;  // 1 = images
     std::int64_t micro_batch_size = 4;   // sequences
     bool best_fit = false;  // not sequences are counted but inputs: as many as these can have

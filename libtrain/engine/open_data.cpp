@@ -120,8 +120,8 @@ RunData DataOpener::open_private(const Recipe& recipe) {
   const SecretKey key = shared_key(context_.world, recipe.privacy->noise_seed);
   const Recipe joined = with_replayed(recipe);
   const std::size_t own = recipe.data.train.size();
-  std::unique_ptr<Units> units = arch_.reads_features() ? image_units(joined, own, data)
-                                                        : token_units(joined, own, data);
+  std::unique_ptr<Units> units =
+      arch_.reads_features() ? image_units(joined, own, data) : token_units(joined, own, data);
   agreed(context_.world, "data.units", [&] {
     if (context_.is_chief()) tell_replayed(own, data.description);
     draw_units(recipe, arch_, std::move(units), key, data);

@@ -58,8 +58,8 @@ void check_slots(const PrivacyOptions& privacy, const RunData& data) {
 
 // Steps from one use of a unit to the next.
 std::int64_t turns_of(const PrivacyOptions& privacy, std::int64_t units, double expected) {
-  const auto turns = std::max<std::int64_t>(
-      1, static_cast<std::int64_t>(static_cast<double>(units) / expected));
+  const auto turns =
+      std::max<std::int64_t>(1, static_cast<std::int64_t>(static_cast<double>(units) / expected));
   const std::int64_t least = std::max(privacy.bands, privacy.min_separation.value_or(1));
   if (turns < least) {
     throw Error(ErrorKind::kRecipe,
@@ -76,7 +76,8 @@ UnitDraws::Others drawn_alike(const PrivacyOptions& privacy, std::int64_t units,
                               const char* whose) {
   if (expected > static_cast<double>(units)) {
     std::string part;
-    if (expected != privacy.expected_batch_size) part = format(", {} of them of {}", expected, whose);
+    if (expected != privacy.expected_batch_size)
+      part = format(", {} of them of {}", expected, whose);
     throw Error(ErrorKind::kRecipe,
                 format("privacy.expected_batch_size is {}{}, and {} have {} units of kind {}",
                        privacy.expected_batch_size, part, whose, units, privacy.unit),
@@ -175,8 +176,7 @@ void draw_units(const Recipe& recipe, const arch::Options& arch, std::unique_ptr
                 const SecretKey& key, RunData& data) {
   const UnitDraws draws(draws_of(recipe, *units), key);
   data.max_steps = steps_of(recipe, units->in_first(recipe.data.train.size()));
-  auto stream =
-      std::make_unique<UnitStream>(std::move(units), draws, stream_options(recipe, arch));
+  auto stream = std::make_unique<UnitStream>(std::move(units), draws, stream_options(recipe, arch));
   data.units = {stream.get()};
   data.train = std::move(stream);
 }

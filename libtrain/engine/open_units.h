@@ -20,9 +20,9 @@ Recipe with_replayed(const Recipe& recipe);
 void draw_units(const Recipe& recipe, const arch::Options& arch, std::unique_ptr<Units> units,
                 const SecretKey& key, RunData& data);
 
-/// Once all data are open, those of all tasks, too. Error(kRecipe) where they are too few for delta,
-/// or slots too few for the steps. No validation, of a task or of the run, where its data are
-/// training data, unless privacy.log_loss. Collective over world.
+/// Once all data are open, those of all tasks, too. Error(kRecipe) where they are too few for
+/// delta, or slots too few for the steps. No validation, of a task or of the run, where its data
+/// are training data, unless privacy.log_loss. Collective over world.
 void protect_data(const Recipe& recipe, const RankContext& context, RunData& data);
 
 }  // namespace moesaic

@@ -54,10 +54,10 @@ std::vector<DrawnSteps> parts_of(const PrivacySubject& subject) {
 // Of the run, or of one of its tasks.
 void tell(double noise, const std::string& unit, const UnitDraws::Options& draws, const Log& log) {
   const UnitDraws::Others& old = draws.others;
-  log.info("privacy   noise {:.6g} x clip_norm, each of {} {}s with probability {:.6g}{}", noise,
-           draws.units - old.units, unit, draws.rate,
-           old.units == 0 ? std::string()
-                          : format(", of {} old ones with {:.6g}", old.units, old.rate));
+  log.info(
+      "privacy   noise {:.6g} x clip_norm, each of {} {}s with probability {:.6g}{}", noise,
+      draws.units - old.units, unit, draws.rate,
+      old.units == 0 ? std::string() : format(", of {} old ones with {:.6g}", old.units, old.rate));
 }
 
 PrivateSteps::Options steps_of(const PrivacySubject& subject, const RankContext& context) {

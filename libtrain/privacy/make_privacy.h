@@ -21,8 +21,8 @@ struct PrivacySubject {
   const Recipe& recipe;
   const ParameterSet& parameters;
   const Computation& computation;
-  std::string data;  // digest of the training data, of all tasks; the chief's
-  std::vector<UnitStream*> units;        // of the run, or of each of its tasks
+  std::string data;                // digest of the training data, of all tasks; the chief's
+  std::vector<UnitStream*> units;  // of the run, or of each of its tasks
   std::optional<TaskSteps> tasks;
   std::int64_t max_steps = 0;  // of the run
 };

@@ -72,9 +72,9 @@ class PrivateSteps : public StepPart {
   std::optional<PrivateLedger> ledger_;
   std::optional<AdaptiveNorm> adaptive_;
   std::optional<SecretKey> key_;
-  at::Tensor clip_norm_;  // float64 [1], of the next step
-  double used_norm_ = 0;  // of the step under way
-  double epsilon_ = 0;    // after the last logged step
+  at::Tensor clip_norm_;             // float64 [1], of the next step
+  double used_norm_ = 0;             // of the step under way
+  double epsilon_ = 0;               // after the last logged step
   std::optional<std::size_t> task_;  // of the last step
   std::uint64_t sequence_ = 0;       // of steps whose noise goes together
 };

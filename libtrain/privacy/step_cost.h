@@ -29,7 +29,8 @@ struct DrawnSteps {
 
 /// Of a recipe that is private, whose units are drawn so, for each of the parts of the run: all
 /// have the same noise, and each step costs what its largest rate costs. With target_epsilon the
-/// noise for which all of it costs that much. Error(kRecipe) where no noise does. May take a second.
+/// noise for which all of it costs that much. Error(kRecipe) where no noise does. May take a
+/// second.
 std::vector<StepCost> step_costs(const PrivacyOptions& privacy,
                                  const std::vector<DrawnSteps>& parts);
 /// Of a run of one part.

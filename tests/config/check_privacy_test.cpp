@@ -174,7 +174,8 @@ TEST_F(PrivacyKeys, TasksAreOfOneLedger) {
     EXPECT_EQ(problems(tasks(method, "v.jsonl")), "") << method;
   for (const char* method : {"ewc", "online_ewc", "mas"})
     refuses(tasks(method, "v.jsonl"), "it finds importances of the task's data, without noise");
-  says(tasks("none", "b.jsonl"), "warning: continual.tasks[0].valid: gives no numbers in tasks.json");
+  says(tasks("none", "b.jsonl"),
+       "warning: continual.tasks[0].valid: gives no numbers in tasks.json");
   // What is a task's own is not replayed in it.
   const std::string old = ", replay: {share: 0.2, sources: [{path: a.jsonl}]}";
   EXPECT_EQ(problems(tasks("none", "v.jsonl", old)), "");

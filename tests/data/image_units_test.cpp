@@ -76,9 +76,9 @@ TEST_F(SomeImages, OfOneFileAreNoOtherUnitsInAnotherSource) {
 
 TEST_F(SomeImages, AStepHasThoseThatWereDrawn) {
   const UnitDraws draws({.units = 7, .rate = 0.5, .slots = 7}, SecretKey::from_seed(7));
-  const UnitStream stream(std::make_unique<ImageUnits>(units({source()})), draws,
-                          {.expected_batch_size = 3.5, .sequence_length = 1,
-                           .micro_batch_size = 2});
+  const UnitStream stream(
+      std::make_unique<ImageUnits>(units({source()})), draws,
+      {.expected_batch_size = 3.5, .sequence_length = 1, .micro_batch_size = 2});
   const Ids labels = {5, 2, 5, 3, 2, 2, 9};
   for (std::int64_t step = 0; step < 8; ++step) {
     Ids drawn, seen;

@@ -317,9 +317,8 @@ TEST(UnitStream, TheDrawsOfAUnitDoNotDependOnTheOthers) {
     std::vector<Sequences> sources = {of_documents(tokens_of(folder, documents, name))};
     UnitList units("document", sources);
     const UnitDraws draws({.units = units.size(), .rate = 1, .slots = units.size()}, key());
-    const UnitStream stream(
-        std::make_unique<SequenceUnits>(std::move(sources), std::move(units)), draws,
-        {.micro_batch_size = 9});
+    const UnitStream stream(std::make_unique<SequenceUnits>(std::move(sources), std::move(units)),
+                            draws, {.micro_batch_size = 9});
     const Batch batch = stream.micro_batch(0, 0);
     std::map<std::int64_t, std::int64_t> places;
     for (std::int64_t t = 0; t < batch.tokens(); ++t)

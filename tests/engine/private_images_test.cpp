@@ -21,11 +21,9 @@ struct Neighbours : ::testing::Test {
   TemporaryFolder new_folder, old_folder;
   testing::IdxPair fresh = testing::idx_pair(new_folder, {5, 2, 5, 3, 2, 2, 9});
   testing::IdxPair old = testing::idx_pair(old_folder, {0, 1, 4, 6, 7});
-  arch::Options arch = arch::require_options({{"model_type", "mlp"},
-                                              {"input_size", 4},
-                                              {"hidden_sizes", {6, 5}},
-                                              {"num_labels", 10}},
-                                             "test");
+  arch::Options arch = arch::require_options(
+      {{"model_type", "mlp"}, {"input_size", 4}, {"hidden_sizes", {6, 5}}, {"num_labels", 10}},
+      "test");
   RankContext context = RankContext::single();
   ImageFiles files;
 
@@ -38,18 +36,16 @@ struct Neighbours : ::testing::Test {
   }
   /// Of the first source as new data, of the others as old ones.
   UnitStream stream(const std::vector<SourceOptions>& sources, double rate, double rate_of_old) {
-    auto units =
-        std::make_unique<ImageUnits>(Images(sources, arch, {.dtype = at::kDouble}, files));
+    auto units = std::make_unique<ImageUnits>(Images(sources, arch, {.dtype = at::kDouble}, files));
     const std::int64_t all = units->size();
     const UnitDraws draws({.units = all,
                            .rate = rate,
                            .slots = all + 1,
                            .others = {.units = all - units->in_first(1), .rate = rate_of_old}},
                           SecretKey::from_seed(3));
-    return UnitStream(std::move(units), draws,
-                      {.expected_batch_size = test::kPrivateBatch,
-                       .sequence_length = 1,
-                       .micro_batch_size = 2});
+    return UnitStream(
+        std::move(units), draws,
+        {.expected_batch_size = test::kPrivateBatch, .sequence_length = 1, .micro_batch_size = 2});
   }
   /// Over clip_norm.
   double change(const UnitStream& one, const UnitStream& other, std::int64_t step,
@@ -74,10 +70,10 @@ TEST_F(Neighbours, OfOldImagesDifferByTheBound) {
   const SourceOptions own = of_classes(fresh, {5, 2, 3, 9});
   const UnitStream all = stream({own, of_classes(old, {0, 1, 4, 6, 7})}, 1, 1);
   EXPECT_NEAR(change(all, stream({own, of_classes(old, {0, 4, 6, 7})}, 1, 1), 0), 1, 1e-9);
-  EXPECT_NEAR(change(all, stream({of_classes(fresh, {5, 2, 9}), of_classes(old, {0, 1, 4, 6, 7})},
-                                 1, 1),
-                     0),
-              1, 1e-9);
+  EXPECT_NEAR(
+      change(all, stream({of_classes(fresh, {5, 2, 9}), of_classes(old, {0, 1, 4, 6, 7})}, 1, 1),
+             0),
+      1, 1e-9);
 }
 
 // New in one order of its pixels and old in another: one unit, with the bound of one.

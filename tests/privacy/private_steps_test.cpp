@@ -90,10 +90,10 @@ TEST_F(Steps, OfATaskHaveItsPriceAndNoNoiseOfTheOneBefore) {
   const std::string path = folder.path() + "/ledger.json";
   PrivateSteps::Options tasks;
   tasks.ledger = PrivateLedger::Options{.path = path, .terms = {.data = "d", .unit = "sequence"}};
-  tasks.tasks = PrivateSteps::Tasks{
-      .steps = TaskSteps({3, 3}),
-      .costs = {{2, {.noise_multiplier = 2, .sampling_rate = 0.25}, 2},
-                {2, {.noise_multiplier = 2, .sampling_rate = 0.5}, 2}}};
+  tasks.tasks =
+      PrivateSteps::Tasks{.steps = TaskSteps({3, 3}),
+                          .costs = {{2, {.noise_multiplier = 2, .sampling_rate = 0.25}, 2},
+                                    {2, {.noise_multiplier = 2, .sampling_rate = 0.5}, 2}}};
   const auto steps = make(tasks);
   std::vector<std::uint64_t> sequences;
   for (std::int64_t number = 1; number <= 6; ++number) {
@@ -106,7 +106,8 @@ TEST_F(Steps, OfATaskHaveItsPriceAndNoNoiseOfTheOneBefore) {
   const accounting::Events events = accounting::read_ledger(path).events;
   ASSERT_EQ(events.size(), 2U);
   for (const accounting::Event& event : events)
-    EXPECT_EQ(event.steps, 2) << event.sampling_rate;  // rounds: of the last one a step was paid in vain
+    EXPECT_EQ(event.steps, 2)
+        << event.sampling_rate;  // rounds: of the last one a step was paid in vain
 }
 
 TEST_F(Steps, ASeedSaysThatTheyAreNotPrivate) {
