@@ -9,54 +9,31 @@
 namespace moesaic::cpu {
 namespace {
 
-constexpr std::int64_t kTogether = 4;             // rows of b: as many sums under way
 constexpr std::int64_t kValuesPerTask = 1 << 15;  // of b, where LibTorch's loops are parallel
 
-// sums[j] = a . row j of b.
+// One row of b at a time: memory is read as one stream, from its beginning to its end.
 template <class B>
-MOESAIC_INLINE void dots(const float* a, const B* b, std::int64_t ldb, std::int64_t k,
-                         float* sums) {
-  const B *b0 = b, *b1 = b + ldb, *b2 = b + 2 * ldb, *b3 = b + 3 * ldb;
-  float s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-#pragma omp simd reduction(+ : s0, s1, s2, s3)
-  for (std::int64_t i = 0; i < k; ++i) {
-    s0 += a[i] * widen(b0[i]);
-    s1 += a[i] * widen(b1[i]);
-    s2 += a[i] * widen(b2[i]);
-    s3 += a[i] * widen(b3[i]);
-  }
-  sums[0] = s0, sums[1] = s1, sums[2] = s2, sums[3] = s3;
+MOESAIC_INLINE float product_of_rows(const float* a, const B* b, std::int64_t k) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t i = 0; i < k; ++i) sum += a[i] * widen(b[i]);
+  return sum;
 }
 
-MOESAIC_SIMD void dots_of(const float* a, const float* b, std::int64_t ldb, std::int64_t k,
-                          float* sums) {
-  dots(a, b, ldb, k, sums);
+MOESAIC_SIMD float row_times_row(const float* a, const float* b, std::int64_t k) {
+  return product_of_rows(a, b, k);
 }
-MOESAIC_SIMD void dots_of(const float* a, const c10::BFloat16* b, std::int64_t ldb, std::int64_t k,
-                          float* sums) {
-  dots(a, b, ldb, k, sums);
+MOESAIC_SIMD float row_times_row(const float* a, const c10::BFloat16* b, std::int64_t k) {
+  return product_of_rows(a, b, k);
 }
 
 // Rows [first, last) of b against all of a, which is float32 and dense.
 template <class B, class T>
 void multiply(const float* a, std::int64_t m, std::int64_t k, const B* b, std::int64_t ldb,
               std::int64_t first, std::int64_t last, T* out, std::int64_t ldo) {
-  float sums[kTogether];
-  for (std::int64_t n = first; n < last; n += kTogether) {
-    const std::int64_t count = std::min(kTogether, last - n);
-    for (std::int64_t row = 0; row < m; ++row) {
-      if (count == kTogether) {
-        dots_of(a + row * k, b + n * ldb, ldb, k, sums);
-      } else {
-        for (std::int64_t j = 0; j < count; ++j) {
-          float same[kTogether];  // four times one row: a sum has the same order everywhere
-          dots_of(a + row * k, b + (n + j) * ldb, 0, k, same);
-          sums[j] = same[0];
-        }
-      }
-      for (std::int64_t j = 0; j < count; ++j) out[row * ldo + n + j] = narrow<T>(sums[j]);
-    }
-  }
+  for (std::int64_t n = first; n < last; ++n)
+    for (std::int64_t row = 0; row < m; ++row)
+      out[row * ldo + n] = narrow<T>(row_times_row(a + row * k, b + n * ldb, k));
 }
 
 bool is_narrow(const at::Tensor& x) {
@@ -73,7 +50,7 @@ bool has_row_product(const at::Tensor& a_MK, const at::Tensor& b_NK) {
 void row_product(const at::Tensor& a_MK, const at::Tensor& b_NK, const at::Tensor& out_MN) {
   const at::Tensor a = a_MK.to(at::kFloat).contiguous();
   const std::int64_t m = a.size(0), k = a.size(1), ldb = b_NK.stride(0);
-  const std::int64_t grain = std::max<std::int64_t>(kTogether, kValuesPerTask / (m * k));
+  const std::int64_t grain = std::max<std::int64_t>(1, kValuesPerTask / (m * k));
   MOESAIC_ASSERT(out_MN.stride(1) == 1);
   with_narrow_dtype(out_MN.scalar_type(), [&](auto t) {
     with_narrow_dtype(b_NK.scalar_type(), [&](auto u) {
