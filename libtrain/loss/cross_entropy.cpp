@@ -49,14 +49,15 @@ at::Tensor zero_losses(const ForwardContext& context, const at::Tensor& hidden_T
 
 // As token_losses, with a head that must be converted: block by block of the vocabulary, whose sums
 // of exponentials are added up (Milakov and Gimelshein 2018, arXiv 1805.02867, equations 3 and 4).
-at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor& head_VD,
+at::Tensor losses_by_vocabulary(const ForwardContext& context, const Parameter& head_VD,
                                 const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
+  const std::int64_t vocabulary = head_VD.tensor.size(0);
   const auto options = hidden_TD.options().dtype(context.precision.master);
   const at::Tensor chosen_T = at::zeros({hidden_TD.size(0)}, options);
   const at::Tensor total_T = at::full_like(chosen_T, -std::numeric_limits<double>::infinity());
-  for (std::int64_t first = 0; first < head_VD.size(0); first += kVocabularyBlock) {
-    const std::int64_t count = std::min(kVocabularyBlock, head_VD.size(0) - first);
-    const at::Tensor w_VD = head_VD.narrow(0, first, count).to(hidden_TD.scalar_type());
+  for (std::int64_t first = 0; first < vocabulary; first += kVocabularyBlock) {
+    const std::int64_t count = std::min(kVocabularyBlock, vocabulary - first);
+    const at::Tensor w_VD = head_VD.rows(first, count, hidden_TD.scalar_type());
     const auto visit = [&](std::int64_t begin, const at::Tensor& narrow) {
       const std::int64_t rows = narrow.size(0);
       const at::Tensor logits = narrow.to(context.precision.master);
@@ -80,8 +81,10 @@ at::Tensor token_losses(const ForwardContext& context, const Linear& head,
   const at::Tensor hidden = hidden_TD.detach();
   const bool is_plain =
       !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
-  const bool in_parts = is_plain && context.weights.converts(head.weight(), hidden.scalar_type());
-  if (in_parts) return losses_by_vocabulary(context, head.weight().tensor, hidden, targets_T);
+  const bool converted = context.weights.converts(head.weight(), hidden.scalar_type()) ||
+                         head.weight().quantised.blocks() != nullptr;
+  if (is_plain && converted)
+    return losses_by_vocabulary(context, head.weight(), hidden, targets_T);
   const at::Tensor loss_T = zero_losses(context, hidden);
   for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
     const std::int64_t rows = logits.size(0);

@@ -1,10 +1,13 @@
-#include "store/gguf_dequantise.h"
+#include "parallel/gguf_dequantise.h"
 
 #include <c10/util/BFloat16.h>
 #include <c10/util/Half.h>
 
 #include <cstring>
 #include <string_view>
+#include <utility>
+
+#include "core/error.h"
 
 namespace moesaic {
 namespace {
@@ -34,22 +37,11 @@ void q8_0(Bytes b, float* out) {
     out[i] = static_cast<float>(static_cast<std::int8_t>(b[2 + i])) * scale;
 }
 
-// Scale and minimum number j, 6 bits each, of the 12 bytes `packed`.
-void scale_and_minimum(Bytes packed, int j, int& scale, int& minimum) {
-  if (j < 4) {
-    scale = packed[j] & 63, minimum = packed[j + 4] & 63;
-  } else {
-    scale = (packed[j + 4] & 15) | (packed[j - 4] >> 6 << 4);
-    minimum = (packed[j + 4] >> 4) | (packed[j] >> 6 << 4);
-  }
-}
-
 void q4_k(Bytes b, float* out) {
   const float d = half_at(b), dmin = half_at(b + 2);
   const Bytes packed = b + 4, codes = b + 16;
   for (int j = 0; j < 8; ++j) {
-    int scale, minimum;
-    scale_and_minimum(packed, j, scale, minimum);
+    const auto [scale, minimum] = ScaleAndMinimum::at(packed, j);
     const float s = d * static_cast<float>(scale), m = dmin * static_cast<float>(minimum);
     for (int i = 0; i < 32; ++i) {
       const int code = codes[j / 2 * 32 + i] >> (j % 2 * 4) & 15;
@@ -69,37 +61,33 @@ void q6_k(Bytes b, float* out) {
   }
 }
 
-void plain(const GgufTensorType& type, Bytes b, float* out) {
-  if (type.bytes == 4) {
-    std::memcpy(out, b, 4);
-  } else if (std::string_view(type.name) == "F16") {
-    *out = half_at(b);
-  } else {
-    std::uint16_t bits;
-    std::memcpy(&bits, b, sizeof bits);
-    *out = c10::BFloat16(bits, c10::BFloat16::from_bits());
-  }
+void f16(Bytes b, float* out) { *out = half_at(b); }
+void f32(Bytes b, float* out) { std::memcpy(out, b, sizeof *out); }
+
+void bf16(Bytes b, float* out) {
+  std::uint16_t bits;
+  std::memcpy(&bits, b, sizeof bits);
+  *out = c10::BFloat16(bits, c10::BFloat16::from_bits());
+}
+
+using Block = void (*)(Bytes block, float* out);
+
+Block block_of(const GgufTensorType& type) {
+  constexpr std::pair<std::string_view, Block> kBlocks[] = {
+      {"F32", f32},   {"F16", f16},   {"BF16", bf16}, {"Q8_0", q8_0},
+      {"Q4_0", q4_0}, {"Q4_1", q4_1}, {"Q4_K", q4_k}, {"Q6_K", q6_k}};
+  for (const auto& [name, block] : kBlocks)
+    if (name == type.name) return block;
+  throw Error(ErrorKind::kInternal, format("no values of {}", type.name));
 }
 
 }  // namespace
 
-void dequantise(const GgufTensorType& type, const char* blocks, std::int64_t values, float* out) {
-  const auto* b = reinterpret_cast<Bytes>(blocks);
-  const std::string_view name = type.name;
-  for (std::int64_t i = 0; i < values; i += type.values, b += type.bytes) {
-    if (name == "Q4_0")
-      q4_0(b, out + i);
-    else if (name == "Q4_1")
-      q4_1(b, out + i);
-    else if (name == "Q8_0")
-      q8_0(b, out + i);
-    else if (name == "Q4_K")
-      q4_k(b, out + i);
-    else if (name == "Q6_K")
-      q6_k(b, out + i);
-    else
-      plain(type, b, out + i);
-  }
+void dequantise(const GgufTensorType& type, const std::uint8_t* blocks, std::int64_t values,
+                float* out) {
+  const Block block = block_of(type);
+  for (std::int64_t i = 0; i < values; i += type.values, blocks += type.bytes)
+    block(blocks, out + i);
 }
 
 }  // namespace moesaic
