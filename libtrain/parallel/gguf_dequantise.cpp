@@ -52,12 +52,16 @@ void q4_k(Bytes b, float* out) {
 
 void q6_k(Bytes b, float* out) {
   const float d = half_at(b + 208);
-  for (int i = 0; i < 256; ++i) {
-    const int part = i / 128, quarter = i % 128 / 32, lane = i % 32;
-    const int low = b[part * 64 + quarter % 2 * 32 + lane] >> (quarter / 2 * 4) & 15;
-    const int high = b[128 + part * 32 + lane] >> (quarter * 2) & 3;
-    const auto scale = static_cast<std::int8_t>(b[192 + i / 16]);
-    out[i] = d * static_cast<float>(scale) * static_cast<float>((low | high << 4) - 32);
+  for (int i = 0; i < 256; i += 16, out += 16) {
+    const int part = i / 128, quarter = i % 128 / 32;
+    const Bytes low = b + part * 64 + quarter % 2 * 32 + i % 32,
+                high = b + 128 + part * 32 + i % 32;
+    const float scale = d * static_cast<float>(static_cast<std::int8_t>(b[192 + i / 16]));
+    for (int lane = 0; lane < 16; ++lane) {
+      const int code = (low[lane] >> (quarter / 2 * 4) & 15) | (high[lane] >> (quarter * 2) & 3)
+                                                                   << 4;
+      out[lane] = scale * static_cast<float>(code - 32);
+    }
   }
 }
 
@@ -70,14 +74,20 @@ void bf16(Bytes b, float* out) {
   *out = c10::BFloat16(bits, c10::BFloat16::from_bits());
 }
 
-using Block = void (*)(Bytes block, float* out);
+using Loop = void (*)(Bytes blocks, std::int64_t values, float* out);
 
-Block block_of(const GgufTensorType& type) {
-  constexpr std::pair<std::string_view, Block> kBlocks[] = {
-      {"F32", f32},   {"F16", f16},   {"BF16", bf16}, {"Q8_0", q8_0},
-      {"Q4_0", q4_0}, {"Q4_1", q4_1}, {"Q4_K", q4_k}, {"Q6_K", q6_k}};
-  for (const auto& [name, block] : kBlocks)
-    if (name == type.name) return block;
+template <void (*block)(Bytes, float*), int kValues, int kBytes>
+void each(Bytes blocks, std::int64_t values, float* out) {
+  for (std::int64_t i = 0; i < values; i += kValues, blocks += kBytes) block(blocks, out + i);
+}
+
+Loop loop_of(const GgufTensorType& type) {
+  constexpr std::pair<std::string_view, Loop> kLoops[] = {
+      {"F32", each<f32, 1, 4>},       {"F16", each<f16, 1, 2>},      {"BF16", each<bf16, 1, 2>},
+      {"Q8_0", each<q8_0, 32, 34>},   {"Q4_0", each<q4_0, 32, 18>},  {"Q4_1", each<q4_1, 32, 20>},
+      {"Q4_K", each<q4_k, 256, 144>}, {"Q6_K", each<q6_k, 256, 210>}};
+  for (const auto& [name, loop] : kLoops)
+    if (name == type.name) return loop;
   throw Error(ErrorKind::kInternal, format("no values of {}", type.name));
 }
 
@@ -85,9 +95,7 @@ Block block_of(const GgufTensorType& type) {
 
 void dequantise(const GgufTensorType& type, const std::uint8_t* blocks, std::int64_t values,
                 float* out) {
-  const Block block = block_of(type);
-  for (std::int64_t i = 0; i < values; i += type.values, blocks += type.bytes)
-    block(blocks, out + i);
+  loop_of(type)(blocks, values, out);
 }
 
 }  // namespace moesaic

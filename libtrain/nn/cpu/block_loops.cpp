@@ -108,8 +108,7 @@ struct Q6KBlock {
   static constexpr int kBytes = 210, kRuns = 8;
   static MOESAIC_AVX512 MOESAIC_INLINE __m512 number(__m512 d, Bytes b, int j, int half) {
     const int part = j / 4, quarter = j % 4;
-    const __m512i low =
-        _mm512_cvtepu8_epi32(sixteen(b + part * 64 + quarter % 2 * 32 + half * 16));
+    const __m512i low = _mm512_cvtepu8_epi32(sixteen(b + part * 64 + quarter % 2 * 32 + half * 16));
     const __m512i high = _mm512_cvtepu8_epi32(sixteen(b + 128 + part * 32 + half * 16));
     const __m512i low_bits = _mm512_and_si512(
         _mm512_srlv_epi32(low, _mm512_set1_epi32(quarter / 2 * 4)), _mm512_set1_epi32(15));
