@@ -113,8 +113,8 @@ metrics::Measurement measured(const EvalArguments& a, const std::string& path,
   of.model = path;
   const RankContext context = model_context(place, of);
   const Stopwatch watch;
-  metrics::Measurement measurement = a.task == "images" ? classified_images(context, a, path)
-                                                        : evaluated_text(context, a, path);
+  metrics::Measurement measurement =
+      a.task == "images" ? classified_images(context, a, path) : evaluated_text(context, a, path);
   context.log.info("{} in {:.1f} s on {} ranks", a.task, watch.seconds(), context.world.size());
   return measurement;
 }

@@ -83,8 +83,7 @@ at::Tensor token_losses(const ForwardContext& context, const Linear& head,
       !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
   const bool converted = context.weights.converts(head.weight(), hidden.scalar_type()) ||
                          head.weight().quantised.blocks() != nullptr;
-  if (is_plain && converted)
-    return losses_by_vocabulary(context, head.weight(), hidden, targets_T);
+  if (is_plain && converted) return losses_by_vocabulary(context, head.weight(), hidden, targets_T);
   const at::Tensor loss_T = zero_losses(context, hidden);
   for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
     const std::int64_t rows = logits.size(0);

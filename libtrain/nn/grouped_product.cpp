@@ -68,12 +68,11 @@ at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool tr
                            const GroupOffsets& offsets, MatmulKernel kernel,
                            const std::function<void()>& progress) {
   if (fits_one_call(x, w_eNK)) return in_one_call::grouped_product(x, w_eNK, transposed, offsets);
-  return products_of_groups(
-      x, w_eNK.size(transposed ? 2 : 1), offsets, progress,
-      [&](std::int64_t e, const at::Tensor& rows, const at::Tensor& out) {
-        const at::Tensor w = w_eNK.select(0, e);
-        product_into(rows, transposed ? w.t() : w, kernel, out);
-      });
+  return products_of_groups(x, w_eNK.size(transposed ? 2 : 1), offsets, progress,
+                            [&](std::int64_t e, const at::Tensor& rows, const at::Tensor& out) {
+                              const at::Tensor w = w_eNK.select(0, e);
+                              product_into(rows, transposed ? w.t() : w, kernel, out);
+                            });
 }
 
 at::Tensor grouped_product(const at::Tensor& x, const QuantisedWeight& w_eNK, bool transposed,

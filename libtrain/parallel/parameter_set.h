@@ -29,8 +29,8 @@ struct Parameter : arch::ParameterInfo {
   QuantisedWeight quantised = {};  // where `storage` is one of those
 
   std::int64_t local_numel() const { return tensor.numel(); }
-  /// The numbers of matrix i of a weight [N, K] (i = 0) or [e, N, K], quantised or not: a view where
-  /// they are kept in `dtype`.
+  /// The numbers of matrix i of a weight [N, K] (i = 0) or [e, N, K], quantised or not: a view
+  /// where they are kept in `dtype`.
   at::Tensor matrix(std::int64_t i, at::ScalarType dtype) const;
   /// The numbers of rows [first, first + count) of a weight [N, K] that is no codes but those of
   /// its file's blocks.

@@ -73,10 +73,10 @@ void ModelSource::fill_by_reading(const RankContext& context, const StateDict& m
 }
 
 std::map<std::string, const GgufTensorType*> ModelSource::blocks() const {
-  throw Error(ErrorKind::kUsage,
-              format("--weights is file, but {} is no GGUF file (or has an adapter merged into it)",
-                     path_),
-              "leave --weights out: weights in bfloat16 are read as they are in any case");
+  throw Error(
+      ErrorKind::kUsage,
+      format("--weights is file, but {} is no GGUF file (or has an adapter merged into it)", path_),
+      "leave --weights out: weights in bfloat16 are read as they are in any case");
 }
 
 void ModelSource::read_blocks(const std::string& name, std::int64_t, const at::Tensor&) const {

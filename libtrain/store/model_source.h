@@ -55,8 +55,9 @@ class ModelSource {
 
   /// Collective over world. Fills the tensors of `model`, each rank its own slices and no more;
   /// those of quantised weights one matrix at a time, whose values must be finite in any case, but
-  /// blocks of the file as they are; floating types are converted. A weight that is missing, unexpected, or has the wrong shape is
-  /// named before any tensor changes. Error(kCheckpoint) on all ranks.
+  /// blocks of the file as they are; floating types are converted. A weight that is missing,
+  /// unexpected, or has the wrong shape is named before any tensor changes. Error(kCheckpoint) on
+  /// all ranks.
   void load(const RankContext& context, const StateDict& model, const LoadOptions& options) const;
 
   /// Collective over world. Of the weights and the architecture, the same wherever they lie.

@@ -8,8 +8,8 @@
 
 namespace moesaic::cpu {
 
-/// sums[r] = the `columns` numbers of `row` . a_r, for `rows` rows a_r that lie one after the other.
-/// A sum does not depend on the rows beside it.
+/// sums[r] = the `columns` numbers of `row` . a_r, for `rows` rows a_r that lie one after the
+/// other. A sum does not depend on the rows beside it.
 using BlockLoop = void (*)(const std::uint8_t* row, std::int64_t columns, const float* a,
                            std::int64_t rows, float* sums);
 
