@@ -8,7 +8,7 @@
 
 namespace moesaic::cpu {
 
-/// More rows are faster by a product with the numbers.
+/// More rows are multiplied by the numbers (nn/quantised_product.h).
 inline constexpr std::int64_t kFewBlockRows = 16;
 
 /// Whether block_product takes these rows: at most kFewBlockRows of float32 or bfloat16.
