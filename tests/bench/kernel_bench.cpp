@@ -300,9 +300,7 @@ BENCHMARK(pairs_forward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchm
 BENCHMARK(pairs_backward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
 BENCHMARK(expert_forward)->ArgsProduct({{0, 1}, {1, 16, 37, 512}})->Unit(benchmark::kMicrosecond);
 MOESAIC_BENCH_OP(one_row);
-BENCHMARK(one_row_of_blocks)
-    ->ArgsProduct({{0}, {0, 1, 2, 3, 4, 5}})
-    ->Unit(benchmark::kMicrosecond);
+BENCHMARK(one_row_of_blocks)->ArgsProduct({{0}, {0, 1, 2, 3, 4, 5}})->Unit(benchmark::kMicrosecond);
 MOESAIC_BENCH_OP(attention_forward);
 MOESAIC_BENCH_OP(attention_backward);
 MOESAIC_BENCH_OP(rms_norm_forward);
