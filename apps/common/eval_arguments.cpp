@@ -175,6 +175,7 @@ void check_effects(const EvalArguments& arguments, int ranks) {
   warn(runs, ranks > 1, "-n");
   warn(sequences && !images, a.context > 0, "--context");
   warn(!images, a.limit > 0, "--limit");
+  warn(runs && !images, keeps_file_weights(a.inference), "--weights");
   warn(images, a.images.any(), "--labels, --classes, --map, --permutation and --mask-classes");
   warn(sequences, a.batch_tokens != defaults.batch_tokens, "--batch-tokens");
   warn(generates, a.chat, "--chat");

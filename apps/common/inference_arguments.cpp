@@ -25,6 +25,11 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
   verb.add_option("--precision", arguments.precision, "float64 | float32 | bfloat16")
       ->check(CLI::IsMember({"float64", "float32", "bfloat16"}))
       ->capture_default_str();
+  verb.add_option("--weights", arguments.weights,
+                  "numbers: quantised weights become float32 when the model is opened; file: those "
+                  "of a GGUF file stay in the types of the file (less memory, faster generation)")
+      ->check(CLI::IsMember({"numbers", "file"}))
+      ->capture_default_str();
   verb.add_flag("--allow-nonfinite", arguments.allow_nonfinite,
                 "Accept weights that are NaN or infinite");
   verb.add_option("--device", arguments.device, "cpu | cuda")
@@ -50,6 +55,7 @@ void append_arguments(std::vector<std::string>& argv, const InferenceArguments& 
   const InferenceArguments defaults;
   append_arguments(argv, static_cast<const ModelArguments&>(arguments));
   argv.push_back("--precision=" + arguments.precision);
+  if (arguments.weights != defaults.weights) argv.push_back("--weights=" + arguments.weights);
   if (arguments.allow_nonfinite) argv.emplace_back("--allow-nonfinite");
   if (arguments.device != defaults.device) argv.push_back("--device=" + arguments.device);
   if (arguments.threads > 0) argv.push_back(format("--threads={}", arguments.threads));

@@ -19,11 +19,17 @@ struct ModelArguments {
 
 struct InferenceArguments : ModelArguments {
   std::string precision = "float32";  // float64 | float32 | bfloat16
+  std::string weights = "numbers";    // of quantised files: numbers | file
   bool allow_nonfinite = false;
   std::string device = "cpu";  // cpu | cuda
   double timeout_s = 600;      // of one collective
   int threads = 0;             // of a rank; 0 = all cores of the machine over its ranks
 };
+
+/// What is kept of a quantised file: see --weights.
+inline bool keeps_file_weights(const InferenceArguments& arguments) {
+  return arguments.weights == "file";
+}
 
 /// `arguments` must outlive the parse.
 void add_model_arguments(CLI::App& verb, ModelArguments& arguments);

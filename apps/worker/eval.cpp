@@ -102,6 +102,7 @@ metrics::Measurement evaluated_text(const RankContext& context, const EvalArgume
                                  .base = i.base,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
+                                 .file_weights = keeps_file_weights(i),
                                  .many_passes = answers});
   return answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
 }

@@ -166,6 +166,7 @@ int generate(const GenerateArguments& a, const RankJob& job) {
                                  .base = i.base,
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
+                                 .file_weights = keeps_file_weights(i),
                                  .predict = a.speculate,
                                  .many_passes = true});
   if (!a.input.empty()) {

@@ -56,7 +56,8 @@ int score(const ScoreArguments& arguments, const RankJob& job) {
                                  .adapter = a.adapter,
                                  .base = a.base,
                                  .precision = a.precision,
-                                 .allow_nonfinite = a.allow_nonfinite});
+                                 .allow_nonfinite = a.allow_nonfinite,
+                                 .file_weights = keeps_file_weights(a)});
   const Stopwatch watch;
   const ScoreRun::Summary summary = run.run(model);
   report(summary, watch.seconds(), arguments, context);

@@ -14,6 +14,8 @@ const char* name_of(Storage storage) {
       return "int8";
     case Storage::kNf4:
       return "nf4";
+    case Storage::kFileBlocks:
+      return "file";
   }
   return "";
 }
@@ -38,8 +40,10 @@ std::int64_t matrix_bytes(Storage storage, std::int64_t rows, std::int64_t colum
       return values + 4 * rows;
     case Storage::kNf4:
       return Nf4Layout{values}.bytes();
+    case Storage::kFileBlocks:
+      break;
   }
-  return 0;
+  throw Error(ErrorKind::kInternal, format("no size of storage '{}'", name_of(storage)));
 }
 
 }  // namespace moesaic::arch

@@ -7,17 +7,18 @@
 namespace moesaic::arch {
 
 /// kMaster: in the type of the masters. The others are for frozen matrices, each alone, that of an
-/// expert, too: kInt8 with a scale for each row, kNf4 in NF4 (parallel/quantise.h).
-enum class Storage { kMaster, kBfloat16, kInt8, kNf4 };
+/// expert, too: kInt8 with a scale for each row, kNf4 in NF4 (parallel/quantise.h), kFileBlocks as
+/// the blocks of the GGUF file that it comes from, which no recipe asks for.
+enum class Storage { kMaster, kBfloat16, kInt8, kNf4, kFileBlocks };
 
-/// master | bfloat16 | int8 | nf4
+/// master | bfloat16 | int8 | nf4 | file
 const char* name_of(Storage storage);
-/// Error(kInternal) for another name.
+/// Of the first four. Error(kInternal) for another name.
 Storage storage_named(const std::string& name);
 
-/// Kept as codes, of which a product's numbers are made first.
+/// Kept as codes, of which a product makes numbers.
 constexpr bool is_quantised(Storage storage) {
-  return storage == Storage::kInt8 || storage == Storage::kNf4;
+  return storage == Storage::kInt8 || storage == Storage::kNf4 || storage == Storage::kFileBlocks;
 }
 
 /// The parts of a matrix in NF4: codes, two a byte; for each block of them a scale of 8 bits; for
@@ -34,7 +35,8 @@ struct Nf4Layout {
   std::int64_t bytes() const { return code_bytes() + blocks() + 4 * (outer_blocks() + 1); }
 };
 
-/// Bytes of a matrix [rows, columns]; a value in the type of the masters has `master_bytes`.
+/// Bytes of a matrix [rows, columns]; a value in the type of the masters has `master_bytes`. Not of
+/// kFileBlocks, of which the file decides.
 std::int64_t matrix_bytes(Storage storage, std::int64_t rows, std::int64_t columns,
                           std::int64_t master_bytes);
 

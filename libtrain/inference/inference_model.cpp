@@ -3,7 +3,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <map>
 #include <numeric>
+#include <vector>
 
 #include "config/model_config.h"
 #include "core/divisors.h"
@@ -33,13 +35,39 @@ void describe(const RankContext& context, const arch::Options& arch, const Param
   context.log.info("numbers   {}, products by {}", precision, name_of(matmul));
 }
 
+using Blocks = std::map<std::string, const GgufTensorType*>;
+
+// "Q4_1 (210), Q8_0 (1)"
+std::string types_in(const Blocks& blocks) {
+  std::map<std::string, int> counts;
+  for (const auto& [name, type] : blocks) ++counts[type->name];
+  std::vector<std::string> texts;
+  for (const auto& [type, count] : counts) texts.push_back(format("{} ({})", type, count));
+  return texts.empty() ? std::string("none is quantised") : format("{}", join(texts, ", "));
+}
+
+// The weights that stay as the file has them. Collective.
+Blocks kept_blocks(const RankContext& context, const ModelSource& source) {
+  Blocks blocks;
+  agreed(context.world, "model: weights", [&] {
+    MOESAIC_CHECK(context.device.is_cpu(), ErrorKind::kUsage,
+                  "--weights is file, which the CPU computes with alone; leave --device out");
+    blocks = source.blocks();
+  });
+  context.log.info("weights   as in the file: {}", types_in(blocks));
+  return blocks;
+}
+
 // Whether the products of one token need weights in another type than they are stored in. Those of
-// few rows read bfloat16 under float32 as it is; latent attention's absorbed ones do not.
-bool each_token_converts(const ModelSource& source, const Precision& precision) {
+// few rows read bfloat16 under float32 as it is, and blocks under both; latent attention's absorbed
+// ones do not.
+bool each_token_converts(const ModelSource& source, const Precision& precision,
+                         const Blocks& blocks) {
   const bool widens = precision.compute == at::kFloat && !source.arch().is_mla();
   const auto& dtypes = source.dtypes();
   return std::any_of(dtypes.begin(), dtypes.end(), [&](const auto& entry) {
-    return entry.second != precision.compute && !(widens && entry.second == at::kBFloat16);
+    return !blocks.contains(entry.first) && entry.second != precision.compute &&
+           !(widens && entry.second == at::kBFloat16);
   });
 }
 
@@ -98,11 +126,13 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
   MOESAIC_CHECK(!options.predict || arch.num_nextn_predict_layers > 0, ErrorKind::kUsage,
                 "{} has no layers for multi-token prediction to draft tokens with", options.path);
   if (!options.predict) arch.num_nextn_predict_layers = 0;
+  const Blocks blocks = options.file_weights ? kept_blocks(context, *source) : Blocks();
   if (options.many_passes)
-    computation_.weights = WeightCopies(each_token_converts(*source, precision()));
+    computation_.weights = WeightCopies(each_token_converts(*source, precision(), blocks));
   parameters_ = std::make_unique<ParameterSet>(arch::parameter_table(arch),
                                                ParameterSet::Options{.dtype = precision().master,
                                                                      .dtypes = source->dtypes(),
+                                                                     .blocks = blocks,
                                                                      .initialise = false,
                                                                      .device = context.device,
                                                                      .rank = context.rank(),

@@ -1,5 +1,6 @@
 // InferenceModel: a model that was opened to compute with, not to train: its weights keep the dtype
 // of the file and are converted where they are used, so a rank holds its share and no copies.
+// Quantised ones become float32, or stay as the file has them.
 #pragma once
 
 #include <memory>
@@ -37,8 +38,9 @@ class InferenceModel {
     std::optional<std::string> base = {};  // of a run with adapters, where it has moved
     std::string precision = "float32";     // float64 | float32 | bfloat16
     bool allow_nonfinite = false;          // accept weights that are NaN or infinite
-    bool predict = false;      // with the layers for multi-token prediction; refused without them
-    bool many_passes = false;  // keep converted weights where every pass would convert them again
+    bool file_weights = false;  // of a GGUF file: stay in its blocks, which products read
+    bool predict = false;       // with the layers for multi-token prediction; refused without them
+    bool many_passes = false;   // keep converted weights where every pass would convert them again
   };
 
   /// Collective over world.

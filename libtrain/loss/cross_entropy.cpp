@@ -65,13 +65,14 @@ void add_vocabulary_part(const at::Tensor& logits, const at::Tensor& targets_R, 
 }
 
 // As token_losses, with a head that must be converted: block by block of the vocabulary.
-at::Tensor losses_by_vocabulary(const ForwardContext& context, const at::Tensor& head_VD,
+at::Tensor losses_by_vocabulary(const ForwardContext& context, const Parameter& head_VD,
                                 const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
+  const std::int64_t vocabulary = head_VD.tensor.size(0);
   const at::Tensor sum_T = zero_losses(context, hidden_TD), chosen_T = at::zeros_like(sum_T);
   const at::Tensor highest_T = at::full_like(sum_T, -std::numeric_limits<double>::infinity());
-  for (std::int64_t first = 0; first < head_VD.size(0); first += kVocabularyBlock) {
-    const std::int64_t count = std::min(kVocabularyBlock, head_VD.size(0) - first);
-    const at::Tensor w_VD = head_VD.narrow(0, first, count).to(hidden_TD.scalar_type());
+  for (std::int64_t first = 0; first < vocabulary; first += kVocabularyBlock) {
+    const std::int64_t count = std::min(kVocabularyBlock, vocabulary - first);
+    const at::Tensor w_VD = head_VD.rows(first, count, hidden_TD.scalar_type());
     for_each_logit_block(
         context, w_VD, hidden_TD, [&](std::int64_t begin, const at::Tensor& logits) {
           const auto rows = [&](const at::Tensor& x) { return x.narrow(0, begin, logits.size(0)); };
@@ -89,8 +90,9 @@ at::Tensor token_losses(const ForwardContext& context, const Linear& head,
   const at::Tensor hidden = hidden_TD.detach();
   const bool is_plain =
       !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
-  const bool in_parts = is_plain && context.weights.converts(head.weight(), hidden.scalar_type());
-  if (in_parts) return losses_by_vocabulary(context, head.weight().tensor, hidden, targets_T);
+  const bool converted = context.weights.converts(head.weight(), hidden.scalar_type()) ||
+                         head.weight().quantised.blocks() != nullptr;
+  if (is_plain && converted) return losses_by_vocabulary(context, head.weight(), hidden, targets_T);
   const at::Tensor loss_T = zero_losses(context, hidden);
   for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
     const std::int64_t rows = logits.size(0);

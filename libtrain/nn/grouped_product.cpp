@@ -4,6 +4,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "nn/quantised_product.h"
+
 namespace moesaic {
 namespace {
 
@@ -32,15 +34,13 @@ void for_each_group(const GroupOffsets& offsets, const std::function<void()>& pr
   }
 }
 
-// Group e of x times matrix_of(e)^T, [width, columns of x].
-template <class MatrixOf>
+// [.., width]: the rows of group e are multiply(e, rows of x, rows of the result).
+template <class Multiply>
 at::Tensor products_of_groups(const at::Tensor& x, std::int64_t width, const GroupOffsets& offsets,
-                              MatmulKernel kernel, const std::function<void()>& progress,
-                              const MatrixOf& matrix_of) {
+                              const std::function<void()>& progress, const Multiply& multiply) {
   const at::Tensor y = at::empty({x.size(0), width}, x.options());
   for_each_group(offsets, progress, [&](std::int64_t e, std::int64_t begin, std::int64_t rows) {
-    if (rows == 0) return;
-    product_into(x.narrow(0, begin, rows), matrix_of(e), kernel, y.narrow(0, begin, rows));
+    if (rows > 0) multiply(e, x.narrow(0, begin, rows), y.narrow(0, begin, rows));
   });
   return y;
 }
@@ -68,20 +68,19 @@ at::Tensor grouped_product(const at::Tensor& x, const at::Tensor& w_eNK, bool tr
                            const GroupOffsets& offsets, MatmulKernel kernel,
                            const std::function<void()>& progress) {
   if (fits_one_call(x, w_eNK)) return in_one_call::grouped_product(x, w_eNK, transposed, offsets);
-  return products_of_groups(x, w_eNK.size(transposed ? 2 : 1), offsets, kernel, progress,
-                            [&](std::int64_t e) {
+  return products_of_groups(x, w_eNK.size(transposed ? 2 : 1), offsets, progress,
+                            [&](std::int64_t e, const at::Tensor& rows, const at::Tensor& out) {
                               const at::Tensor w = w_eNK.select(0, e);
-                              return transposed ? w.t() : w;
+                              product_into(rows, transposed ? w.t() : w, kernel, out);
                             });
 }
 
 at::Tensor grouped_product(const at::Tensor& x, const QuantisedWeight& w_eNK, bool transposed,
                            const GroupOffsets& offsets, MatmulKernel kernel,
                            const std::function<void()>& progress) {
-  return products_of_groups(x, transposed ? w_eNK.columns() : w_eNK.rows(), offsets, kernel,
-                            progress, [&](std::int64_t e) {
-                              const at::Tensor w = w_eNK.matrix(e, x.scalar_type());
-                              return transposed ? w.t() : w;
+  return products_of_groups(x, transposed ? w_eNK.columns() : w_eNK.rows(), offsets, progress,
+                            [&](std::int64_t e, const at::Tensor& rows, const at::Tensor& out) {
+                              product_into(rows, w_eNK, e, transposed, kernel, out);
                             });
 }
 

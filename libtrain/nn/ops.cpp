@@ -13,13 +13,19 @@ namespace {
 
 using Kind = ParameterUse::Kind;
 
+at::Tensor rows_with(const Parameter& weight, const at::Tensor& ids_T) {
+  const QuantisedWeight& codes = weight.quantised;
+  if (!codes.defined()) return at::embedding(weight.tensor, ids_T);
+  return codes.numbers(codes.rows_in_blocks(0).index_select(0, ids_T), at::kFloat);
+}
+
 }  // namespace
 
 at::Tensor embedding(const ForwardContext& context, const Parameter& weight,
                      const at::Tensor& ids_T) {
   const Span span("embedding");
   const bool wanted = context.open(weight);
-  const at::Tensor y_TD = at::embedding(weight.tensor, ids_T).to(context.precision.master);
+  const at::Tensor y_TD = rows_with(weight, ids_T).to(context.precision.master);
   return record(
       "embedding", {}, y_TD,
       [&context, &weight, wanted, ids_T](const Tensors& dy) -> Tensors {

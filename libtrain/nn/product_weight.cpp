@@ -1,9 +1,12 @@
 #include "nn/product_weight.h"
 
+#include <ATen/ops/empty.h>
+
 #include <utility>
 
 #include "core/error.h"
 #include "nn/grouped_product.h"
+#include "nn/quantised_product.h"
 
 namespace moesaic {
 namespace {
@@ -35,11 +38,24 @@ at::Tensor ProductWeight::get() const {
   return as_it_is_ ? weight_.tensor : context_.weights.get(weight_, dtype_);
 }
 
+at::Tensor ProductWeight::times_codes(const at::Tensor& x, bool transposed) const {
+  const QuantisedWeight& codes = weight_.quantised;
+  const std::int64_t width = transposed ? codes.columns() : codes.rows();
+  const at::Tensor y = at::empty({x.size(0), width}, x.options());
+  product_into(x, codes, 0, transposed, context_.matmul, y);
+  return y;
+}
+
+at::Tensor ProductWeight::times_numbers(const at::Tensor& x, bool transposed) const {
+  const at::Tensor w = get();
+  return product(x, transposed ? w.t() : w, context_.matmul);
+}
+
 at::Tensor ProductWeight::times(const at::Tensor& x, bool transposed) const {
   const auto progress = [this] { context_.world.progress(); };
   if (!offsets_) {
-    const at::Tensor w = get();
-    const at::Tensor y = product(x, transposed ? w.t() : w, context_.matmul);
+    const bool codes = weight_.quantised.defined();
+    const at::Tensor y = codes ? times_codes(x, transposed) : times_numbers(x, transposed);
     progress();
     return y;
   }

@@ -24,6 +24,9 @@ class ProductWeight {
 
  private:
   at::Tensor get() const;
+  // Of one matrix, not of experts.
+  at::Tensor times_codes(const at::Tensor& x, bool transposed) const;
+  at::Tensor times_numbers(const at::Tensor& x, bool transposed) const;
 
   const ForwardContext& context_;
   const Parameter& weight_;

@@ -49,6 +49,14 @@ void make_quantised(const std::vector<std::int64_t>& local, const ParameterSet::
   });
 }
 
+void keep_blocks(const GgufTensorType& type, const std::vector<std::int64_t>& local,
+                 at::ScalarType master, Parameter& parameter) {
+  parameter.storage = arch::Storage::kFileBlocks;
+  parameter.trainable = false;
+  parameter.tensor = at::empty(local, at::TensorOptions(master).device(at::kMeta));
+  parameter.quantised = QuantisedWeight(type, local);
+}
+
 Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& options) {
   Parameter parameter{info};
   std::vector<std::int64_t> local = info.shape;
@@ -56,7 +64,10 @@ Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& opt
     local[0] = options.plan.local_experts(info.shape[0]);
     parameter.offset = options.plan.first_expert(options.rank, info.shape[0]);
   }
-  if (arch::is_quantised(info.storage))
+  const auto blocks = options.blocks.find(info.name);
+  if (blocks != options.blocks.end())
+    keep_blocks(*blocks->second, local, options.dtype, parameter);
+  else if (arch::is_quantised(info.storage))
     make_quantised(local, options, parameter);
   else
     parameter.tensor = make_values(parameter, local, options);
@@ -68,6 +79,12 @@ Parameter make(const arch::ParameterInfo& info, const ParameterSet::Options& opt
 at::Tensor Parameter::matrix(std::int64_t i, at::ScalarType dtype) const {
   if (quantised.defined()) return quantised.matrix(i, dtype);
   return (tensor.dim() == 3 ? tensor.select(0, i) : tensor).to(dtype);
+}
+
+at::Tensor Parameter::rows(std::int64_t first, std::int64_t count, at::ScalarType dtype) const {
+  if (quantised.defined())
+    return quantised.numbers(quantised.rows_in_blocks(0).narrow(0, first, count), dtype);
+  return tensor.narrow(0, first, count).to(dtype);
 }
 
 ParameterSet::ParameterSet(const arch::ParameterTable& table, const Options& options) {
@@ -100,7 +117,7 @@ at::TensorOptions ParameterSet::master_options() const {
   const auto master = std::find_if(begin(), end(), [](const Parameter& parameter) {
     return parameter.storage == arch::Storage::kMaster;
   });
-  MOESAIC_ASSERT(master != end());  // embedding and norms are
+  MOESAIC_ASSERT(master != end());  // norms are
   return master->tensor.options().requires_grad(false);
 }
 

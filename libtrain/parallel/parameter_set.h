@@ -29,9 +29,12 @@ struct Parameter : arch::ParameterInfo {
   QuantisedWeight quantised = {};  // where `storage` is one of those
 
   std::int64_t local_numel() const { return tensor.numel(); }
-  /// The numbers of matrix i of a weight [N, K] (i = 0) or [e, N, K], quantised or not: a view where
-  /// they are kept in `dtype`.
+  /// The numbers of matrix i of a weight [N, K] (i = 0) or [e, N, K], quantised or not: a view
+  /// where they are kept in `dtype`.
   at::Tensor matrix(std::int64_t i, at::ScalarType dtype) const;
+  /// The numbers of rows [first, first + count) of a weight [N, K] that is no codes but those of
+  /// its file's blocks.
+  at::Tensor rows(std::int64_t first, std::int64_t count, at::ScalarType dtype) const;
   std::int64_t matrices() const { return tensor.dim() == 3 ? tensor.size(0) : 1; }
 };
 
@@ -42,6 +45,8 @@ class ParameterSet {
     at::ScalarType dtype = at::kFloat;  // of the masters
     /// Parameters of another dtype, by name: masters that stay as their file has them (inference).
     std::map<std::string, at::ScalarType> dtypes = {};
+    /// Matrices that stay in the blocks of their file, by name; without initial values.
+    std::map<std::string, const GgufTensorType*> blocks = {};
     /// false: left undefined, the values come from a file; those of adapters never do.
     bool initialise = true;
     at::Device device = at::kCPU;

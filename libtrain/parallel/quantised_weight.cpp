@@ -9,6 +9,7 @@
 #include <span>
 
 #include "core/error.h"
+#include "parallel/gguf_dequantise.h"
 #include "parallel/quantise.h"
 #include "parallel/threads.h"
 
@@ -132,11 +133,24 @@ at::Tensor spread_over(const at::Tensor& blocks, std::int64_t block_size, std::i
 QuantisedWeight::QuantisedWeight(Storage storage, const std::vector<std::int64_t>& shape,
                                  at::Device device)
     : storage_(storage) {
-  MOESAIC_ASSERT(arch::is_quantised(storage) && (shape.size() == 2 || shape.size() == 3));
+  MOESAIC_ASSERT(storage == Storage::kInt8 || storage == Storage::kNf4);
+  set_shape(shape);
+  parts_ = parts_without_values(storage, matrices_, rows_, columns_, device);
+}
+
+QuantisedWeight::QuantisedWeight(const GgufTensorType& blocks,
+                                 const std::vector<std::int64_t>& shape)
+    : storage_(Storage::kFileBlocks), blocks_(&blocks) {
+  set_shape(shape);
+  MOESAIC_ASSERT(columns_ % blocks.values == 0);
+  parts_ = {at::zeros({matrices_, rows_, columns_ / blocks.values * blocks.bytes}, at::kByte)};
+}
+
+void QuantisedWeight::set_shape(const std::vector<std::int64_t>& shape) {
+  MOESAIC_ASSERT(shape.size() == 2 || shape.size() == 3);
   rows_ = shape[shape.size() - 2];
   columns_ = shape[shape.size() - 1];
   matrices_ = shape.size() == 3 ? shape[0] : 1;
-  parts_ = parts_without_values(storage, matrices_, rows_, columns_, device);
 }
 
 std::vector<at::Tensor> QuantisedWeight::parts_of(std::int64_t i) const {
@@ -146,6 +160,7 @@ std::vector<at::Tensor> QuantisedWeight::parts_of(std::int64_t i) const {
 }
 
 void QuantisedWeight::fill(const std::function<void(std::int64_t, const at::Tensor&)>& read) {
+  MOESAIC_ASSERT(storage_ != Storage::kFileBlocks);
   const at::Tensor values_NK = at::empty({rows_, columns_}, at::kFloat);
   std::vector<at::Tensor> host = parts_without_values(storage_, 1, rows_, columns_, at::kCPU);
   for (std::int64_t i = 0; i < matrices_; ++i) {
@@ -160,6 +175,7 @@ void QuantisedWeight::fill(const std::function<void(std::int64_t, const at::Tens
 }
 
 at::Tensor QuantisedWeight::matrix(std::int64_t i, at::ScalarType dtype) const {
+  if (blocks_ != nullptr) return numbers(rows_in_blocks(i), dtype);
   if (!parts_[0].is_cpu()) return matrix_by_kernels(i, dtype);
   const std::vector<at::Tensor> own = parts_of(i);
   at::Tensor values_NK = at::empty({rows_, columns_}, at::kFloat);
@@ -170,7 +186,21 @@ at::Tensor QuantisedWeight::matrix(std::int64_t i, at::ScalarType dtype) const {
   return values_NK.to(dtype);
 }
 
+at::Tensor QuantisedWeight::numbers(const at::Tensor& rows_RB, at::ScalarType dtype) const {
+  MOESAIC_ASSERT(blocks_ != nullptr);
+  const at::Tensor rows = rows_RB.contiguous();
+  const at::Tensor numbers_RK = at::empty({rows.size(0), columns_}, at::kFloat);
+  const auto* const from = rows.const_data_ptr<std::uint8_t>();
+  auto* const to = numbers_RK.mutable_data_ptr<float>();
+  for_each_in_parallel(rows.size(0), columns_, [&](std::int64_t first, std::int64_t end) {
+    dequantise(*blocks_, from + first * rows.size(1), (end - first) * columns_,
+               to + first * columns_);
+  });
+  return numbers_RK.to(dtype);
+}
+
 at::Tensor QuantisedWeight::matrix_by_kernels(std::int64_t i, at::ScalarType dtype) const {
+  MOESAIC_ASSERT(blocks_ == nullptr);
   const std::vector<at::Tensor> own = parts_of(i);
   if (storage_ == Storage::kInt8) return own[0].to(at::kFloat).mul(own[1].unsqueeze(1)).to(dtype);
   const std::int64_t values = rows_ * columns_, blocks = own[1].numel();

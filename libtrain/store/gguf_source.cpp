@@ -2,12 +2,14 @@
 
 #include <ATen/ops/empty.h>
 
+#include <cstring>
+
 #include "config/gguf_config.h"
 #include "core/digest.h"
 #include "data/text/gguf_tokenizer.h"
+#include "parallel/gguf_dequantise.h"
 #include "store/agreement.h"
 #include "store/differences.h"
-#include "store/gguf_dequantise.h"
 #include "store/manifest.h"
 
 namespace moesaic {
@@ -197,22 +199,29 @@ HubOrigin GgufSource::origin(const RankContext& context) const {
   return origin;
 }
 
-std::pair<std::uint64_t, const GgufTensorType*> GgufSource::place_of(const Part& part,
-                                                                     std::int64_t row,
-                                                                     std::int64_t width) const {
+GgufSource::Row GgufSource::row_of(const Part& part, std::int64_t row, std::int64_t width) const {
+  if (const std::int64_t half = part.head_dim / 2; half > 0) {
+    const std::int64_t inside = row % part.head_dim;
+    row += 2 * (inside % half) + inside / half - inside;
+  }
   const bool each_has_one = part.tensors.size() > 1;
   const GgufTensor& tensor = *part.tensors[each_has_one ? static_cast<std::size_t>(row) : 0];
-  const auto bytes = static_cast<std::uint64_t>(width / tensor.type->values * tensor.type->bytes);
+  const std::int64_t size = width / tensor.type->values * tensor.type->bytes;
   const std::uint64_t place =
-      tensor.begin + (each_has_one ? 0 : static_cast<std::uint64_t>(row) * bytes);
-  MOESAIC_ASSERT(place + bytes <= tensor.end);
-  return {place, tensor.type};
+      tensor.begin + (each_has_one ? 0 : static_cast<std::uint64_t>(row * size));
+  MOESAIC_ASSERT(place + static_cast<std::uint64_t>(size) <= tensor.end);
+  return {reinterpret_cast<const std::uint8_t*>(file_.bytes().data() + place), size, tensor.type};
+}
+
+void GgufSource::release(const Part& part) const {
+  for (const GgufTensor* tensor : part.tensors)
+    file_.release(tensor->begin, tensor->end - tensor->begin);
 }
 
 void GgufSource::read(const std::string& name, std::int64_t first, const at::Tensor& into) const {
   if (into.numel() == 0) return;
   const Part& part = parts_.at(name);
-  const std::int64_t rows = into.size(0), width = into.numel() / rows, half = part.head_dim / 2;
+  const std::int64_t rows = into.size(0), width = into.numel() / rows;
   const bool same = into.is_cpu() && into.scalar_type() == at::kFloat && into.is_contiguous();
   const std::int64_t step =
       same ? rows : std::min(rows, std::max<std::int64_t>(1, kStaged / width));
@@ -221,20 +230,44 @@ void GgufSource::read(const std::string& name, std::int64_t first, const at::Ten
     const std::int64_t count = std::min(step, rows - begin);
     auto* const out = staging.mutable_data_ptr<float>();
     for (std::int64_t r = 0; r < count; ++r) {
-      std::int64_t row = first + begin + r;
-      if (half > 0) {
-        const std::int64_t inside = row % part.head_dim;
-        row += 2 * (inside % half) + inside / half - inside;
-      }
-      const auto [place, type] = place_of(part, row, width);
-      dequantise(*type, file_.bytes().data() + place, width, out + r * width);
+      const Row row = row_of(part, first + begin + r, width);
+      dequantise(*row.type, row.bytes, width, out + r * width);
     }
     if (!same)
       into.narrow(0, begin, count)
           .copy_(staging.narrow(0, 0, count).view_as(into.narrow(0, begin, count)));
   }
-  for (const GgufTensor* tensor : part.tensors)
-    file_.release(tensor->begin, tensor->end - tensor->begin);
+  release(part);
+}
+
+std::map<std::string, const GgufTensorType*> GgufSource::blocks() const {
+  std::map<std::string, const GgufTensorType*> blocks;
+  for (const auto& [name, part] : parts_) {
+    const GgufTensor& tensor = *part.tensors[0];
+    for (const GgufTensor* other : part.tensors) {
+      MOESAIC_CHECK(other->type == tensor.type, ErrorKind::kCheckpoint,
+                    "{}: with --weights file the experts of a layer are of one type, but {} is {} "
+                    "and {} is {}",
+                    path_, tensor.name, tensor.type->name, other->name, other->type->name);
+    }
+    const bool has_dtype = tensor.type->values == 1 && dtype_of(*tensor.type) != at::kHalf;
+    if (parameter(name).shape.size() > 1 && !has_dtype) blocks.emplace(name, tensor.type);
+  }
+  return blocks;
+}
+
+void GgufSource::read_blocks(const std::string& name, std::int64_t first,
+                             const at::Tensor& into) const {
+  const Part& part = parts_.at(name);
+  const GgufTensorType& type = *part.tensors[0]->type;
+  const std::int64_t size = into.numel() / into.size(0);
+  auto* const out = into.mutable_data_ptr<std::uint8_t>();
+  for (std::int64_t r = 0; r < into.size(0); ++r) {
+    const Row row = row_of(part, first + r, size / type.bytes * type.values);
+    MOESAIC_ASSERT(row.size == size);
+    std::memcpy(out + r * size, row.bytes, static_cast<std::size_t>(size));
+  }
+  release(part);
 }
 
 void GgufSource::fill(const RankContext& context, const StateDict& model) const {

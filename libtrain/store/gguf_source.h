@@ -1,11 +1,10 @@
 // The weights of a GGUF file, under the names and with the shapes that they have here; quantised
-// ones come out as float32.
+// ones come out as float32, or in the blocks of the file.
 #pragma once
 
 #include <map>
 #include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "config/gguf_header.h"
@@ -23,11 +22,14 @@ class GgufSource : public ModelSource {
   explicit GgufSource(const std::string& path);
 
   Json tokenizer() const override { return nullptr; }  // origin() has its file
+  std::map<std::string, const GgufTensorType*> blocks() const override;
   HubOrigin origin(const RankContext& context) const override;
   std::string digest_here(const std::function<void()>& alive) const override;
   void read(const std::string& name, std::int64_t first, const at::Tensor& into) const override;
 
  protected:
+  void read_blocks(const std::string& name, std::int64_t first,
+                   const at::Tensor& into) const override;
   void fill(const RankContext& context, const StateDict& model) const override;
 
  private:
@@ -41,9 +43,15 @@ class GgufSource : public ModelSource {
   GgufSource(const std::string& path, MappedFile&& file);
   GgufSource(const std::string& path, MappedFile&& file, GgufHeader&& header);
   void find_parts();
-  /// Where row `row` of a parameter begins in the file, and its type.
-  std::pair<std::uint64_t, const GgufTensorType*> place_of(const Part& part, std::int64_t row,
-                                                           std::int64_t width) const;
+  struct Row {
+    const std::uint8_t* bytes;
+    std::int64_t size;
+    const GgufTensorType* type;
+  };
+  /// Row number `row` of a parameter, which has `width` values, in the order that rows have here.
+  Row row_of(const Part& part, std::int64_t row, std::int64_t width) const;
+  /// What was read of it need not stay in memory.
+  void release(const Part& part) const;
   void add_tokenizer(const RankContext& context, HubOrigin& origin) const;
 
   MappedFile file_;

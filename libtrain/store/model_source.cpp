@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <set>
 
 #include "store/adapted_source.h"
@@ -71,6 +72,34 @@ void ModelSource::fill_by_reading(const RankContext& context, const StateDict& m
   });
 }
 
+std::map<std::string, const GgufTensorType*> ModelSource::blocks() const {
+  throw Error(
+      ErrorKind::kUsage,
+      format("--weights is file, but {} is no GGUF file (or has an adapter merged into it)", path_),
+      "leave --weights out: weights in bfloat16 are read as they are in any case");
+}
+
+void ModelSource::read_blocks(const std::string& name, std::int64_t, const at::Tensor&) const {
+  throw Error(ErrorKind::kInternal, format("{} is not in blocks", name));
+}
+
+void ModelSource::fill_blocks(const StateEntry& entry, const LoadOptions& options) const {
+  constexpr std::int64_t kCheckedValues = 2 << 20;  // at a time
+  const QuantisedWeight& weight = entry.quantised;
+  const bool expert = entry.scope == Scope::kExpert;
+  const std::int64_t step = std::max<std::int64_t>(1, kCheckedValues / weight.columns());
+  for (std::int64_t i = 0; i < weight.matrices(); ++i) {
+    const at::Tensor rows_NB = weight.rows_in_blocks(i);
+    read_blocks(entry.name, entry.offset + i, expert ? rows_NB.unsqueeze(0) : rows_NB);
+    for (std::int64_t row = 0; row < weight.rows() && !options.allow_nonfinite; row += step) {
+      const std::int64_t count = std::min(step, weight.rows() - row);
+      const at::Tensor rows = weight.numbers(rows_NB.narrow(0, row, count), at::kFloat);
+      require_finite(entry.name, entry.scope, expert ? entry.offset + i : row,
+                     expert ? rows.unsqueeze(0) : rows, path_);
+    }
+  }
+}
+
 void ModelSource::fill_quantised(const StateEntry& entry) const {
   QuantisedWeight weight = entry.quantised;  // which shares its parts
   weight.fill([&](std::int64_t i, const at::Tensor& values_NK) {
@@ -112,7 +141,9 @@ void ModelSource::load(const RankContext& context, const StateDict& model,
   fill(context, model);
   agreed(context.world, "model: numbers", [&] {
     for (const StateEntry& entry : model) {
-      if (entry.quantised.defined())
+      if (entry.quantised.blocks() != nullptr)
+        fill_blocks(entry, options);
+      else if (entry.quantised.defined())
         fill_quantised(entry);
       else if (!options.allow_nonfinite)
         require_finite(entry.name, entry.scope, entry.offset, entry.tensor, path_);

@@ -44,14 +44,20 @@ class ModelSource {
   /// on all ranks.
   const std::map<std::string, at::ScalarType>& dtypes() const { return dtypes_; }
 
+  /// The matrices that the file has in blocks of values that no dtype stands for, or in F16, which
+  /// products read as they are, by parameter name. Error(kUsage) for what is no GGUF file;
+  /// Error(kCheckpoint), by name, for experts of a layer that are not of one type.
+  virtual std::map<std::string, const GgufTensorType*> blocks() const;
+
   virtual Json tokenizer() const = 0;  // description in a checkpoint's manifest; null otherwise
   /// Collective over world.
   virtual HubOrigin origin(const RankContext& context) const = 0;
 
   /// Collective over world. Fills the tensors of `model`, each rank its own slices and no more;
-  /// those of quantised weights one matrix at a time, whose values must be finite in any case;
-  /// floating types are converted. A weight that is missing, unexpected, or has the wrong shape is
-  /// named before any tensor changes. Error(kCheckpoint) on all ranks.
+  /// those of quantised weights one matrix at a time, whose values must be finite in any case, but
+  /// blocks of the file as they are; floating types are converted. A weight that is missing,
+  /// unexpected, or has the wrong shape is named before any tensor changes. Error(kCheckpoint) on
+  /// all ranks.
   void load(const RankContext& context, const StateDict& model, const LoadOptions& options) const;
 
   /// Collective over world. Of the weights and the architecture, the same wherever they lie.
@@ -77,6 +83,10 @@ class ModelSource {
   /// `store` is where the weights are: "the folder".
   void require_fit(const StateDict& model, const std::string& store, const std::string& hint) const;
 
+  /// By this process alone: rows of a parameter of blocks() from `first` on as the file has them,
+  /// as many as the contiguous bytes [R, ..].
+  virtual void read_blocks(const std::string& parameter, std::int64_t first,
+                           const at::Tensor& into) const;
   /// Collective over world. All but what is quantised.
   virtual void fill(const RankContext& context, const StateDict& model) const = 0;
   /// fill() by require_fit() and read().
@@ -90,6 +100,7 @@ class ModelSource {
 
  private:
   void fill_quantised(const StateEntry& entry) const;
+  void fill_blocks(const StateEntry& entry, const LoadOptions& options) const;
 
   std::map<std::string, arch::ParameterInfo> table_;
 };

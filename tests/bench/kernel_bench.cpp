@@ -25,7 +25,9 @@
 #include "nn/cpu/token_loss.h"
 #include "nn/grouped_product.h"
 #include "nn/matmul.h"
+#include "nn/quantised_product.h"
 #include "optim/optimizer.h"
+#include "support/file_blocks.h"
 #include "support/parameters.h"
 
 namespace moesaic {
@@ -127,6 +129,24 @@ void expert_forward(benchmark::State& state) {  // of so many rows
              y = random(state, {rows, kHidden});
   measure(state, 2.0 * static_cast<double>(rows) * kHidden * kHidden, 0,
           [&] { product_into(x, w, kKernel, y); });
+}
+
+// One token's product with an output head, which no cache holds: the weight's bytes a second.
+constexpr std::int64_t kHeadRows = 49152, kHeadWidth = 768;
+
+void one_row(benchmark::State& state) {  // of float32, with a weight of either type
+  const auto x = at::randn({1, kHeadWidth}), w = random(state, {kHeadRows, kHeadWidth}),
+             y = at::empty({1, kHeadRows});
+  measure(state, 0, bytes_of({w}), [&] { product_into(x, w, kKernel, y); });
+}
+
+void one_row_of_blocks(benchmark::State& state) {  // with a weight as a GGUF file has it
+  const test::BlockType& type = test::block_types()[static_cast<std::size_t>(state.range(1))];
+  const QuantisedWeight weight = test::random_blocks(type, {kHeadRows, kHeadWidth});
+  const auto x = at::randn({1, kHeadWidth}), y = at::empty({1, kHeadRows});
+  measure(state, 0, bytes_of({weight.parts()[0]}),
+          [&] { product_into(x, weight, 0, false, kKernel, y); });
+  state.SetLabel(type.type.name);
 }
 
 // Adapters of rank 16 beside 16 experts of so many rows each, without the experts' own products:
@@ -279,6 +299,8 @@ MOESAIC_BENCH_OP(linear_weight_gradient);
 BENCHMARK(pairs_forward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
 BENCHMARK(pairs_backward)->ArgsProduct({{0, 1}, {128, 512}, {0, 1}})->Unit(benchmark::kMicrosecond);
 BENCHMARK(expert_forward)->ArgsProduct({{0, 1}, {1, 16, 37, 512}})->Unit(benchmark::kMicrosecond);
+MOESAIC_BENCH_OP(one_row);
+BENCHMARK(one_row_of_blocks)->ArgsProduct({{0}, {0, 1, 2, 3, 4, 5}})->Unit(benchmark::kMicrosecond);
 MOESAIC_BENCH_OP(attention_forward);
 MOESAIC_BENCH_OP(attention_backward);
 MOESAIC_BENCH_OP(rms_norm_forward);

@@ -19,7 +19,54 @@ TOGETHER = DENSE + [(f"blk.0.{name}_exps.weight", [*shape, 4], "F32") for name, 
 ONE_BY_ONE = DENSE + [(f"blk.0.{name}.{i}.weight", shape, "F32") for name, shape in EXPERTS for i in range(4)]
 
 
+IDS = [3, 1, 2, 0, 3, 3, 1, 0, 2, 2, 1]
+
+
+def of_type(tensors, kind):
+    """Matrices of that type."""
+    return [(name, shape, "F32" if len(shape) == 1 else kind) for name, shape, _ in tensors]
+
+
 class WeightsInput(RunTest):
+    def logprobs(self, file, *arguments):
+        lines = "".join(json.dumps({"ids": IDS[:count]}) + "\n" for count in (len(IDS), 3))
+        shown = self.moesaic("score", "--model", file, *arguments, input=lines)
+        return [value for line in shown.stdout.splitlines() for value in json.loads(line)["logprobs"]], shown.stderr
+
+    def check_same(self, file, *arguments):
+        numbers, _ = self.logprobs(file, *arguments)
+        kept, shown = self.logprobs(file, "--weights", "file", *arguments)
+        self.assertEqual(len(kept), len(IDS) - 1 + 2)
+        for a, b in zip(numbers, kept, strict=True):
+            self.assertAlmostEqual(a, b, delta=1e-5 * max(1, abs(a)))
+        return shown
+
+    def test_weights_in_the_types_of_a_gguf_file(self):
+        mixed = self.folder / "mixed.gguf"
+        mixed.write_bytes(model())  # a matrix or two of every type that is read
+        self.assertIn("as in the file: F16 (1), Q4_0 (1), Q4_1 (2), Q4_K (1), Q6_K (1), Q8_0 (1)", self.check_same(mixed))
+        self.check_same(mixed, "--precision", "float64")
+        said = [json.loads(self.moesaic("generate", "--model", mixed, "--prompt", "ab", "--max-new-tokens", "12", "--json", *weights).stdout)
+                for weights in ((), ("--weights", "file"))]
+        self.assertEqual(said[0]["ids"], said[1]["ids"])
+        experts = self.folder / "experts.gguf"
+        experts.write_bytes(model(MOE, of_type(TOGETHER, "Q4_1")))
+        self.check_same(experts, "-n", "2")
+
+    def test_weights_that_cannot_stay_as_their_file_has_them(self):
+        one_by_one = self.folder / "one-by-one.gguf"
+        one_by_one.write_bytes(model(MOE, of_type(ONE_BY_ONE, "Q4_0")))
+        self.check_same(one_by_one)
+        changed = [(name, shape, "Q8_0" if name == "blk.0.ffn_up.2.weight" else kind) for name, shape, kind in of_type(ONE_BY_ONE, "Q4_0")]
+        one_by_one.write_bytes(model(MOE, changed))
+        refused = self.moesaic("score", "--model", one_by_one, "--weights", "file", input='{"ids": [1, 2]}\n', expect=7)
+        self.assertIn("blk.0.ffn_up.0.weight is Q4_0 and blk.0.ffn_up.2.weight is Q8_0", refused.stderr)
+        hub = self.folder / "as-hub"
+        self.moesaic("export", one_by_one, hub)
+        for verb in (("score",), ("generate", "--prompt", "a"), ("eval", "--data", self.recipe)):
+            refused = self.moesaic(*verb, "--model", hub, "--weights", "file", input='{"ids": [1, 2]}\n', expect=2)
+            self.assertIn("is no GGUF file", refused.stderr)
+
     def test_gguf_files_by_their_first_bytes_with_a_tensor_for_each_expert_and_in_parts(self):
         (self.folder / "together.gguf").write_bytes(model(MOE, TOGETHER))
         (self.folder / "one-by-one").write_bytes(model(MOE, ONE_BY_ONE))

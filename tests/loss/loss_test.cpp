@@ -18,6 +18,7 @@
 #include "loss/balance.h"
 #include "loss/cross_entropy.h"
 #include "support/capture_sink.h"
+#include "support/file_blocks.h"
 
 namespace moesaic {
 namespace {
@@ -148,6 +149,23 @@ TEST(TokenLosses, OfAHeadThatIsConvertedInPartsAreThoseOfAHeadThatFits) {
                                    p.batch.targets_T, {}, at::Reduction::None, kNoTarget);
   EXPECT_EQ(losses.scalar_type(), at::kDouble);
   EXPECT_TRUE(at::allclose(losses, wanted, 1e-12, 1e-12)) << losses << wanted;
+}
+
+TEST(TokenLosses, OfAHeadInTheBlocksOfAFileAreThoseOfItsNumbers) {
+  Problem p;
+  p.hidden = at::randn({11, 64}, at::kDouble);
+  p.batch.targets_T = at::tensor({0, 1, 4095, 4096, 4999, 7, 9, 17, 3000, 4097, 3}, at::kLong);
+  p.batch.targets_T[9] = kNoTarget;
+  for (const test::BlockType& type : test::block_types()) {
+    if (type.type.values > 64) continue;
+    p.parameters.push_back(test::parameter_in_blocks("head", type, {5000, 64}));
+    const Parameter& head = p.parameters.back();
+    const auto losses = token_losses(p.context, Linear(head), p.hidden, p.batch.targets_T);
+    const auto logits = at::mm(p.hidden, head.quantised.matrix(0, at::kDouble).t());
+    const auto wanted = at::nll_loss(at::log_softmax(logits, 1), p.batch.targets_T, {},
+                                     at::Reduction::None, kNoTarget);
+    EXPECT_TRUE(at::allclose(losses, wanted, 1e-12, 1e-12)) << type.type.name;
+  }
 }
 
 RouterRecord record_of(const at::Tensor& logits, std::int64_t k) {

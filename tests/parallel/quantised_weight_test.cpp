@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "parallel/state_dict.h"
+#include "support/file_blocks.h"
 #include "support/parameters.h"
 
 namespace moesaic {
@@ -108,6 +109,42 @@ TEST_P(EachStorage, MovesWithItsExperts) {
     entry.tensor[4].copy_(entry.tensor[1]);
   }
   EXPECT_TRUE(at::equal(set[1].quantised.matrix(4, at::kFloat), second));
+}
+
+// Row by row, matrix by matrix and any rows of it: the same numbers.
+TEST(FileBlocks, AreTheNumbersOfTheirRows) {
+  for (const test::BlockType& type : test::block_types()) {
+    const QuantisedWeight weight = test::random_blocks(type, {3, 5, 512});
+    const std::int64_t bytes = std::int64_t{type.type.bytes} * (512 / type.type.values);
+    EXPECT_EQ(weight.parts()[0].sizes().vec(), (std::vector<std::int64_t>{3, 5, bytes}));
+    const auto second = weight.matrix(1, at::kFloat), rows = weight.rows_in_blocks(1);
+    EXPECT_TRUE(second.isfinite().all().item<bool>());
+    EXPECT_GT(second.abs().max().item<float>(), 0);
+    EXPECT_TRUE(at::equal(weight.numbers(rows.narrow(0, 2, 2), at::kDouble),
+                          second.narrow(0, 2, 2).to(at::kDouble)));
+    EXPECT_FALSE(at::equal(second, weight.matrix(0, at::kFloat)));
+  }
+}
+
+TEST(FileBlocks, AreKeptInTheTypeOfTheFile) {
+  const test::BlockType& type = test::block_types()[3];
+  const arch::ParameterTable table = {
+      {.name = "dense", .shape = {4, 64}},
+      {.name = "experts", .shape = {6, 4, 64}, .scope = Scope::kExpert},
+      {.name = "norm", .shape = {64}}};
+  const ParameterSet set(table, {.blocks = {{"dense", &type.type}, {"experts", &type.type}},
+                                 .initialise = false,
+                                 .rank = 1,
+                                 .plan = Plan::make(2, 2, 6)});
+  for (const std::size_t i : {0U, 1U}) {
+    EXPECT_EQ(set[i].storage, Storage::kFileBlocks);
+    EXPECT_EQ(set[i].quantised.blocks(), &type.type);
+    EXPECT_TRUE(set[i].tensor.is_meta());
+  }
+  EXPECT_EQ(set[1].quantised.matrices(), 3);
+  EXPECT_EQ(set[1].offset, 3);
+  EXPECT_FALSE(set[2].quantised.defined());
+  EXPECT_EQ(set.master_options().dtype(), at::kFloat);
 }
 
 TEST(Bfloat16Weight, IsKeptInItsType) {
