@@ -118,7 +118,7 @@ class PrivateImagesTest(RunTest):
                 f"classes: {classes}{more}}}")
 
     def test_images_are_units(self):
-        block = "privacy={noise_multiplier: 0.5, clip_norm: 0.5, expected_batch_size: 40, noise_seed: 3}"
+        block = "privacy={noise_multiplier: 0.25, clip_norm: 2, expected_batch_size: 40, noise_seed: 3}"
         self.train(block, run="one")
         self.train(block, run="two", ranks=2)
         self.assertLess(self.weight_difference("one", "two"), 1e-9)
