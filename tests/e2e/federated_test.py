@@ -104,8 +104,8 @@ class Federated(RunTest):
         self.assertEqual(dry["silo_groups"], [[0], [1]])
         wrong = self.moesaic("validate", self.recipe, "-n", 3, expect=3)
         self.assertIn("the silos have 2 in all", wrong.stdout)
-        job = self.train("federated.privacy={clip_norm: 1, noise_multiplier: 1}", "federated.aggregator.weights=uniform", ranks=2, expect=3)
-        self.assertIn("federated.privacy", job.stderr)
+        job = self.train("federated.secure_aggregation={threshold: 2}", "federated.aggregator.type=median", ranks=2, expect=3)
+        self.assertIn("federated.secure_aggregation", job.stderr)
 
     def test_names_the_silo_of_an_error(self):
         (self.folder / "text/digits.txt").unlink()
