@@ -134,6 +134,8 @@ TEST(RequireInOneJob, RefusesWhatIsNotDone) {
   federated.secure_aggregation = SecureAggregationOptions{};
   EXPECT_NO_THROW(require_in_one_job(recipe));
   federated.privacy.emplace();
+  EXPECT_NO_THROW(require_in_one_job(recipe));
+  recipe.adapt.emplace().esft.emplace();
   EXPECT_THROW(require_in_one_job(recipe), Error);
 }
 
