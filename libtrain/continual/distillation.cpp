@@ -7,6 +7,7 @@
 
 #include "loss/logit_blocks.h"
 #include "loss/logit_loss.h"
+#include "loss/target_rows.h"
 
 namespace moesaic {
 namespace {
@@ -33,7 +34,7 @@ struct ComparedBatch {
   ForwardContext mine, its;
 
   ComparedBatch(const StepView& view, OldModel& old)
-      : batch(view.context.batch), mine(over(batch, view.context)), its(old.context(batch)) {
+      : batch(view.context.batch), mine(head_context(view.context, batch)), its(old.context(batch)) {
     const at::Tensor outputs_V = old.outputs();
     batch.allowed_TV = at::Tensor();
     if (!outputs_V.defined()) return;
@@ -42,19 +43,6 @@ struct ComparedBatch {
   }
   ComparedBatch(const ComparedBatch&) = delete;
   ComparedBatch& operator=(const ComparedBatch&) = delete;
-
- private:
-  // What the output head needs of a pass.
-  static ForwardContext over(const Batch& batch, const ForwardContext& context) {
-    return {.batch = batch,
-            .precision = context.precision,
-            .matmul = context.matmul,
-            .weights = context.weights,
-            .world = context.world,
-            .sink = context.sink,
-            .training = context.training,
-            .step = context.step};
-  }
 };
 
 }  // namespace

@@ -155,8 +155,8 @@ class ChoiceTask : public EvalTask {
     check_length(all.size(), known, choice);
     const std::size_t cut = all.size() > most ? all.size() - most : 0;  // the end counts
     require_in_vocabulary(all, model_.vocab_size, input_.where());
-    window.add({all.data() + cut, all.size() - cut});
     first_.push_back(static_cast<std::int64_t>(known - cut));
+    window.add({all.data() + cut, all.size() - cut}, first_.back());
     return cut > 0;
   }
 

@@ -75,7 +75,7 @@ class PerplexityTask : public EvalTask {
             ? 0
             : std::max<std::int64_t>(0, scored_to_ - (options_.context - options_.stride));
     const std::int64_t end = std::min(count, first + options_.context);
-    window.add({ids.data() + first, static_cast<std::size_t>(end - first)});
+    window.add({ids.data() + first, static_cast<std::size_t>(end - first)}, scored_to_ - first);
     asked_.push_back({scored_to_ - first, document_.of_text});
     scored_to_ = end;
   }

@@ -43,7 +43,14 @@ Batch batch_of(const SequenceWindow& window, const Indices& sequences) {
                         static_cast<std::size_t>(length_of(window, sequence)));
     batch.add(ids, {.example = sequence, .last_is_input = true});
   }
-  return batch.build();
+  Batch built = batch.build();
+  std::int64_t row = 0;
+  for (const std::int64_t sequence : sequences) {  // the target of a row is the next id
+    const std::int64_t unasked = window.firsts[static_cast<std::size_t>(sequence)] - 1;
+    if (unasked > 0) built.targets_T.narrow(0, row, unasked).fill_(kNoTarget);
+    row += length_of(window, sequence);
+  }
+  return built;
 }
 
 // The loss of a position is that of the next id.
@@ -61,9 +68,10 @@ void take(const SequenceWindow& window, const Indices& sequences, const at::Tens
 
 }  // namespace
 
-void SequenceWindow::add(std::span<const std::uint32_t> sequence) {
+void SequenceWindow::add(std::span<const std::uint32_t> sequence, std::int64_t first) {
   ids.insert(ids.end(), sequence.begin(), sequence.end());
   offsets.push_back(std::ssize(ids));
+  firsts.push_back(first);
 }
 
 SequenceWindow broadcast(const Communicator& world, const SequenceWindow& window) {
@@ -72,6 +80,7 @@ SequenceWindow broadcast(const Communicator& world, const SequenceWindow& window
   broadcast_values(world, sizes, 2, "window (sizes)");
   broadcast_values(world, all.ids, sizes[0], "window (ids)");
   broadcast_values(world, all.offsets, sizes[1], "window (offsets)");
+  broadcast_values(world, all.firsts, sizes[1] - 1, "window (firsts)");
   return all;
 }
 

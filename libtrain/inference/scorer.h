@@ -13,8 +13,9 @@ namespace moesaic {
 struct SequenceWindow {
   std::vector<std::int64_t> ids;
   std::vector<std::int64_t> offsets = {0};  // sequence i is ids [offsets[i], offsets[i+1])
+  std::vector<std::int64_t> firsts = {};    // in it the first id that is asked for
 
-  void add(std::span<const std::uint32_t> sequence);
+  void add(std::span<const std::uint32_t> sequence, std::int64_t first = 0);
   std::int64_t sequences() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
 };
 
@@ -40,7 +41,8 @@ class Scorer {
 
   /// Collective over world; `window` is the same on all ranks. The first sequence that is longer
   /// than the model's positions is warned of. For each id of the window the natural log of its
-  /// probability given those before it in its sequence; 0 for the first one. On all ranks.
+  /// probability given those before it in its sequence; 0 for the first one, and for those that nobody asks
+  /// for. On all ranks.
   std::vector<double> score(const SequenceWindow& window);
 
  private:

@@ -11,10 +11,12 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
 
 #include "comm/trace_span.h"
 #include "loss/logit_blocks.h"
 #include "loss/logit_loss.h"
+#include "loss/target_rows.h"
 #include "nn/cpu/token_loss.h"
 
 namespace moesaic {
@@ -83,22 +85,29 @@ at::Tensor losses_by_vocabulary(const ForwardContext& context, const Parameter& 
   return highest_T.add(sum_T.log()).sub_(chosen_T).masked_fill_(targets_T.lt(0), 0);
 }
 
-}  // namespace
-
-at::Tensor token_losses(const ForwardContext& context, const Linear& head,
-                        const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
-  const at::Tensor hidden = hidden_TD.detach();
+at::Tensor losses_of_rows(const ForwardContext& context, const Linear& head,
+                          const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
   const bool is_plain =
       !head.has_adapter() && head.bias() == nullptr && !context.batch.allowed_TV.defined();
-  const bool converted = context.weights.converts(head.weight(), hidden.scalar_type()) ||
+  const bool converted = context.weights.converts(head.weight(), hidden_TD.scalar_type()) ||
                          head.weight().quantised.blocks() != nullptr;
-  if (is_plain && converted) return losses_by_vocabulary(context, head.weight(), hidden, targets_T);
-  const at::Tensor loss_T = zero_losses(context, hidden);
-  for_each_logit_block(context, head, hidden, [&](std::int64_t begin, const at::Tensor& logits) {
+  if (is_plain && converted)
+    return losses_by_vocabulary(context, head.weight(), hidden_TD, targets_T);
+  const at::Tensor loss_T = zero_losses(context, hidden_TD);
+  for_each_logit_block(context, head, hidden_TD, [&](std::int64_t begin, const at::Tensor& logits) {
     const std::int64_t rows = logits.size(0);
     losses_of(logits, targets_T.narrow(0, begin, rows), loss_T.narrow(0, begin, rows));
   });
   return loss_T;
+}
+
+}  // namespace
+
+at::Tensor token_losses(const ForwardContext& context, const Linear& head,
+                        const at::Tensor& hidden_TD, const at::Tensor& targets_T) {
+  const TargetRows rows(context, targets_T);
+  return rows.spread(
+      losses_of_rows(rows.context(), head, rows.of(hidden_TD.detach()), rows.of(targets_T)));
 }
 
 std::int64_t count_found(const ForwardContext& context, const Linear& head,
@@ -114,18 +123,20 @@ std::int64_t count_found(const ForwardContext& context, const Linear& head,
 namespace {
 
 // Sum of the losses x scale: in the metric as it is, in the loss times `coefficient`. Each row
-// counts `weight_T`, where that is defined.
+// counts `weight_T`, where that is defined. Pieces of the head's gradient refer to the rows.
 TermValue cross_entropy(const StepView& view, const at::Tensor& hidden_TD,
                         const at::Tensor& targets_T, double scale, double coefficient,
                         const at::Tensor& weight_T) {
-  return logit_loss("cross_entropy", view, hidden_TD, scale, coefficient,
-                    [targets_T, weight_T](std::int64_t begin, const at::Tensor& logits,
-                                          double factor, const at::Tensor& loss) {
-                      const std::int64_t rows = logits.size(0);
-                      losses_and_gradient(logits, targets_T.narrow(0, begin, rows), factor, loss);
-                      if (weight_T.defined())
-                        weigh_rows(weight_T.narrow(0, begin, rows), logits, loss);
-                    });
+  const auto rows = std::make_shared<const TargetRows>(view.context, targets_T);
+  const StepView of_rows{rows->context(), view.output, view.head, view.step};
+  const RowLosses losses = [rows, targets_R = rows->of(targets_T), weight_R = rows->of(weight_T)](
+                               std::int64_t begin, const at::Tensor& logits, double factor,
+                               const at::Tensor& loss) {
+    const std::int64_t count = logits.size(0);
+    losses_and_gradient(logits, targets_R.narrow(0, begin, count), factor, loss);
+    if (weight_R.defined()) weigh_rows(weight_R.narrow(0, begin, count), logits, loss);
+  };
+  return logit_loss("cross_entropy", of_rows, rows->of(hidden_TD), scale, coefficient, losses);
 }
 
 // What the rows of a step count, and the factor of their sum.

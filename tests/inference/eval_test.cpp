@@ -144,6 +144,8 @@ TEST_F(EvalTasks, ChoicesAreComparedByTheirOwnTokensAlone) {
   SequenceWindow window;
   task->ask(window, 1000);
   ASSERT_EQ(window.sequences(), 2);
+  EXPECT_EQ(window.offsets[1] - window.firsts[0], 3);  // nothing else is asked for
+  EXPECT_EQ(window.offsets[2] - window.offsets[1] - window.firsts[1], 10);
   std::vector<double> logprobs(window.ids.size(), -100.0);  // of the context, which must not count
   // The blank at the end of the context belongs to the choice: 3 and 10 tokens.
   for (std::int64_t t = window.offsets[1] - 3; t < window.offsets[1]; ++t)

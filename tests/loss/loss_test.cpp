@@ -58,14 +58,16 @@ TEST(CrossEntropy, IsTheSumOverTargetsDividedByTheTargetsOfTheStep) {
   EXPECT_EQ(p.sink.open_operations.at(0), 0);
 }
 
-// Against LibTorch's own graph.
-TEST(CrossEntropy, KnowsTheBiasOfAHeadAndTheOutputsThatARowMayHave) {
+// Against LibTorch's own graph. `some`: two rows have no target.
+void expect_bias_and_outputs(bool some) {
   Problem p;
   const Parameter& bias = p.parameter(at::randn({11}, at::kDouble));
   p.head = Linear(p.weight, &bias);
   const at::Tensor targets_T1 = p.batch.targets_T.unsqueeze(1);
   p.batch.allowed_TV = at::rand({11, 11}, at::kDouble).gt(0.5).scatter(1, targets_T1, true);
   const at::Tensor others_TV = p.batch.allowed_TV.logical_not();
+  for (const int row : {2, 7})
+    if (some) p.batch.targets_T[row] = kNoTarget;
   const auto value = CrossEntropy().evaluate(p.view());
   value.loss.backward();
   const auto x = p.hidden.detach().clone().set_requires_grad(true);
@@ -73,7 +75,7 @@ TEST(CrossEntropy, KnowsTheBiasOfAHeadAndTheOutputsThatARowMayHave) {
   const auto b = bias.tensor.clone().set_requires_grad(true);
   const auto logits = at::mm(x, w.t()).add(b).masked_fill(others_TV, -1e300);
   const auto loss_T =
-      at::nll_loss(at::log_softmax(logits, 1), p.batch.targets_T, {}, at::Reduction::None);
+      at::nll_loss(at::log_softmax(logits, 1), p.batch.targets_T, {}, at::Reduction::None, kNoTarget);
   loss_T.sum().div(40).backward();
   EXPECT_NEAR(value.metric, loss_T.sum().item<double>() / 40, 1e-12);
   EXPECT_TRUE(at::allclose(p.hidden.grad(), x.grad(), 1e-10, 1e-14));
@@ -93,6 +95,11 @@ TEST(CrossEntropy, KnowsTheBiasOfAHeadAndTheOutputsThatARowMayHave) {
   EXPECT_TRUE(at::allclose(own_T, loss_T.detach(), 1e-10, 1e-12));
   const auto found = logits.argmax(1).eq(p.batch.targets_T).sum().item<std::int64_t>();
   EXPECT_EQ(count_found(forward, p.head, p.hidden, p.batch.targets_T), found);
+}
+
+TEST(CrossEntropy, KnowsTheBiasOfAHeadAndTheOutputsThatARowMayHave) {
+  expect_bias_and_outputs(/*some=*/false);
+  expect_bias_and_outputs(/*some=*/true);
 }
 
 TEST(FurtherCrossEntropy, IsThatOfTheTokensFurtherAheadWithinEachSequence) {
