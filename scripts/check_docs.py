@@ -26,6 +26,7 @@ SKIPPED = {
     ("README.md", "scripts/test.sh"): "runs all tests, which has a place of its own",
     ("README.md", "tensorboard"): "a server that runs until it is stopped",
     ("continual.md", "moesaic importance --model models/hospital"): "a model and text that a reader has",
+    ("federated.md", "docker"): "a Docker daemon",
     ("federated.md", "moesaic federate coordinator"): "needs the silos' machines",
     ("federated.md", "moesaic federate silo"): "needs the coordinator's machine",
     ("federated.md", "moesaic federate simulate"): "a model and data that a reader has",
@@ -90,7 +91,8 @@ PLACEHOLDERS = {"<name>": "quickstart"}
 # What a page takes for granted.
 NO_RUNS = "rm -rf runs/quickstart"
 BEFORE = {
-    "data.md": "mkdir -p corpus && cp README.md corpus/a.txt && cp tests/fuzz/corpus/tokenizer/bpe tokenizer.json",
+    "data.md": "mkdir -p corpus && cp README.md corpus/a.txt && cp tests/fuzz/corpus/tokenizer/bpe tokenizer.json && "
+               "cp recipes/smoke/quickstart.yaml recipe.yaml",
     "first-run.md": NO_RUNS,
     "monitoring.md": NO_RUNS,
     "recipes.md": f"""{NO_RUNS} && echo '{{"text": "{"to be or not to be " * 60}"}}' | tee a.jsonl > b.jsonl""",
