@@ -52,6 +52,8 @@ SKIPPED = {
     ("monitoring.md", "prometheus"): "a server that runs until it is stopped",
     ("monitoring.md", "sudo"): "Grafana, which has a machine of its own",
     ("weights.md", "moesaic import OLMoE-1B-7B"): "weights of 13 GB",
+    ("continual.md", "python3 scripts/experiments/fashion_mnist_avalanche.py"): "a Python with avalanche-lib",
+    ("finetune-speed.md", "tests/bench/finetune.py"): "a peer's script, which is not part of this repository",
     ("finetune.md", "python3 scripts/experiments/finetune.py"): "only measures, for many hours",
     ("checkpoint.md", "checkpoint_speed"): "only measures, with a build of its own",
     ("checkpoint.md", "mpirun -n 2"): "only measures, with a build of its own",

@@ -85,14 +85,12 @@ void make_training(const Recipe& recipe, const arch::Options& arch, const RankCo
   AccumulatingSink& sink = make_sink(recipe, context, parts);
   add_chosen_experts(recipe, arch, context, parts);
   add_privacy(recipe, context, data, parts);
-  std::optional<Ownership> ownership;
+  std::unique_ptr<const Ownership> own;
   if (recipe.parallel.shard_optimizer)
-    ownership.emplace(Ownership::make(*parts.parameters, context));
-  const Ownership* owned = ownership ? &*ownership : nullptr;
-  auto optimizer = make_optimizer(recipe.optimizer, *parts.parameters, owned);
-  optimizer = add_continual(recipe, arch, context, digest, owned, std::move(optimizer), parts);
-  if (owned != nullptr)
-    optimizer = gathering(std::move(optimizer), [&sink] { sink.gather_parameters(); });
+    own = std::make_unique<const Ownership>(Ownership::make(*parts.parameters, context));
+  auto optimizer = make_optimizer(recipe.optimizer, *parts.parameters, own.get());
+  optimizer = add_continual(recipe, arch, context, digest, own.get(), std::move(optimizer), parts);
+  if (own) optimizer = gathering(std::move(optimizer), [&sink] { sink.gather_parameters(); });
   parts.optimizer = std::move(optimizer);
   parts.transforms.push_back(std::make_unique<ClipByGlobalNorm>(recipe.train.clip_norm));
   parts.not_finite = not_finite_policy(recipe.train.on_nonfinite, context.log);
