@@ -52,6 +52,8 @@ SKIPPED = {
     ("monitoring.md", "prometheus"): "a server that runs until it is stopped",
     ("monitoring.md", "sudo"): "Grafana, which has a machine of its own",
     ("weights.md", "moesaic import OLMoE-1B-7B"): "weights of 13 GB",
+    **{("weights.md", f"moesaic {start}"): "a model and an adapter that a reader has"
+       for start in ("score --model base", "export base merged", "import adapter mine", "export mine again", "export adapter other")},
     ("continual.md", "python3 scripts/experiments/fashion_mnist_avalanche.py"): "a Python with avalanche-lib",
     ("finetune-speed.md", "tests/bench/finetune.py"): "a peer's script, which is not part of this repository",
     ("finetune.md", "python3 scripts/experiments/finetune.py"): "only measures, for many hours",
