@@ -142,10 +142,12 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
   describe(context, arch, *parameters_, source->path(), options.precision, computation_.matmul);
 }
 
-at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch& batch) {
+at::Tensor InferenceModel::token_losses(const RankContext& context, const Batch& batch,
+                                        std::span<KvCache* const> caches) {
   const at::NoGradGuard no_gradients;
   const Batch here = to_device(batch, context.device);
-  const ForwardContext forward = computation_.forward(here);
+  ForwardContext forward = computation_.forward(here);
+  forward.caches = caches;
   const ModelOutput output = model_->forward(forward);
   return moesaic::token_losses(forward, model_->head(), output.hidden_TD, here.targets_T).cpu();
 }

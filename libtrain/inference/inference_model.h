@@ -52,8 +52,10 @@ class InferenceModel {
   const ModelFiles& files() const { return files_; }
 
   /// -log p of each target of `batch`, in the master dtype; 0 where there is no target. Collective
-  /// over the expert group when the model has experts.
-  at::Tensor token_losses(const RankContext& context, const Batch& batch);
+  /// over the expert group when the model has experts. `caches` as those of read(); none = each
+  /// sequence begins here.
+  at::Tensor token_losses(const RankContext& context, const Batch& batch,
+                          std::span<KvCache* const> caches = {});
 
   /// Final hidden states [T, D] of `batch`, whose i-th sequence goes on with that in the i-th of
   /// `caches` (of an empty batch none). Collective over the expert group when the model has

@@ -6,28 +6,9 @@
 #include <vector>
 
 #include "inference/inference_model.h"
+#include "inference/sequence_window.h"
 
 namespace moesaic {
-
-/// Sequences of token ids, one after the other.
-struct SequenceWindow {
-  std::vector<std::int64_t> ids;
-  std::vector<std::int64_t> offsets = {0};  // sequence i is ids [offsets[i], offsets[i+1])
-  std::vector<std::int64_t> firsts = {};    // in it the first id that is asked for
-
-  void add(std::span<const std::uint32_t> sequence, std::int64_t first = 0);
-  std::int64_t sequences() const { return static_cast<std::int64_t>(offsets.size()) - 1; }
-};
-
-/// Collective over world: the chief's window on every rank.
-SequenceWindow broadcast(const Communicator& world, const SequenceWindow& window);
-
-/// The sequences of each micro-batch: at most `batch_tokens` ids, or one longer sequence. Longest
-/// first, so that those of about the same length come together and the last round is a short one.
-/// The layout has no say, so it changes no number. Sequences of one id or none have nothing to
-/// score and are in no micro-batch.
-std::vector<std::vector<std::int64_t>> micro_batches(const SequenceWindow& window,
-                                                     std::int64_t batch_tokens);
 
 class Scorer {
  public:
@@ -41,17 +22,21 @@ class Scorer {
 
   /// Collective over world; `window` is the same on all ranks. The first sequence that is longer
   /// than the model's positions is warned of. For each id of the window the natural log of its
-  /// probability given those before it in its sequence; 0 for the first one, and for those that nobody asks
-  /// for. On all ranks.
+  /// probability given those before it in its sequence; 0 for the first one, and for those that
+  /// nobody asks for. On all ranks.
   std::vector<double> score(const SequenceWindow& window);
 
  private:
+  using Groups = std::span<const SequenceGroup>;
+
   const RankContext& context_;
   InferenceModel& model_;
   Options options_;
   bool warned_ = false;  // of a sequence beyond the model's positions
 
   void warn_of_length(const SequenceWindow& window);
+  std::vector<KvCache> read_shared(const SequenceWindow& window, Groups groups);
+  void score(const SequenceWindow& window, Groups groups, bool shared, double* logprobs);
 };
 
 }  // namespace moesaic

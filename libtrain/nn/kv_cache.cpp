@@ -27,6 +27,19 @@ at::Tensor KvCache::append(int layer, const at::Tensor& rows_T) {
   return put(layers_.at(static_cast<std::size_t>(layer)).keys_LGd, rows_T);
 }
 
+KvCache KvCache::copy(std::int64_t capacity) const {
+  KvCache other(std::ssize(layers_), capacity);
+  for (std::size_t layer = 0; layer < layers_.size(); ++layer) {
+    const auto put_into = [&](at::Tensor& store, const at::Tensor& mine) {
+      if (mine.defined()) other.put(store, mine.narrow(0, 0, length_));
+    };
+    put_into(other.layers_[layer].keys_LGd, layers_[layer].keys_LGd);
+    put_into(other.layers_[layer].values_LGw, layers_[layer].values_LGw);
+  }
+  other.length_ = length_;
+  return other;
+}
+
 void KvCache::cut(std::int64_t length) {
   MOESAIC_ASSERT(length >= 0 && length <= length_);
   length_ = length;

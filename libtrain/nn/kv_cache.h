@@ -28,6 +28,8 @@ class KvCache {
   at::Tensor append(int layer, const at::Tensor& rows_T);
   /// After a forward pass over `tokens` tokens: they count from now on.
   void advance(std::int64_t tokens) { length_ += tokens; }
+  /// Another cache, for `capacity` tokens, that has read the same.
+  KvCache copy(std::int64_t capacity) const;
   /// Back to the first `length` tokens, as if those after had not been read.
   void cut(std::int64_t length);
 

@@ -1,14 +1,12 @@
 // Texts that are made at the same time.
 #include "inference/generator.h"
 
-#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <set>
 
 #include "core/error.h"
-#include "support/sample_hub.h"
-#include "support/temporary_folder.h"
+#include "support/random_model.h"
 
 namespace moesaic {
 namespace {
@@ -21,11 +19,7 @@ const Prompts kPrompts = {
 class TogetherTest : public ::testing::Test {
  protected:
   InferenceModel open(const Json& config, const std::string& precision) {
-    const std::string path = folder_.path() + "/" + config["model_type"].get<std::string>();
-    test::HubTensors tensors = test::sample_hub_tensors(config);
-    for (auto& [name, values] : tensors) values = at::randn(values.sizes()).mul(0.3);
-    test::write_hub_folder(path, config, tensors);
-    return InferenceModel(context_, {.path = path, .precision = precision, .many_passes = true});
+    return test::random_model(context_, folder_, config, precision);
   }
 
   // One after the other.
