@@ -46,7 +46,7 @@ find_venv() {
 
 # A newer compiler may warn where the tested one does not.
 configure() {
-  cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DMOESAIC_VENV="$venv" -DMOESAIC_BENCH=ON -DMOESAIC_WERROR=OFF
+  cmake --preset gpu -DMOESAIC_CUDA=AUTO -DMOESAIC_VENV="$venv" -DMOESAIC_BENCH=ON -DMOESAIC_WERROR=OFF
 }
 compile() {
   local targets=(moesaic moesaic-worker gpu_test matmul_rate compare_checkpoints)
