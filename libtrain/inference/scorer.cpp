@@ -34,6 +34,17 @@ std::int64_t length_of(const SequenceWindow& window, std::int64_t sequence) {
   return first_of(window, sequence + 1) - first_of(window, sequence);
 }
 
+// Of the micro-batches that the ranks compute at the same time.
+std::int64_t tokens_of_round(const SequenceWindow& window, const std::vector<Indices>& batches,
+                             std::int64_t first, std::int64_t ranks) {
+  std::int64_t tokens = 0;
+  for (std::int64_t i = first; i < std::min(first + ranks, std::ssize(batches)); ++i) {
+    for (const std::int64_t sequence : batches[static_cast<std::size_t>(i)])
+      tokens += length_of(window, sequence);
+  }
+  return tokens;
+}
+
 // All ids of each sequence go in, the last one without a target: what a model computes may depend
 // on the length of the sequence.
 Batch batch_of(const SequenceWindow& window, const Indices& sequences) {
@@ -119,19 +130,27 @@ std::vector<double> Scorer::score(const SequenceWindow& window) {
   warn_of_length(window);
   const auto batches = micro_batches(window, options_.batch_tokens);
   const auto count = std::ssize(batches);
+  const Stopwatch watch;
+  std::int64_t uncounted = std::ssize(window.ids);
+  model_.meter().begin();
   // Each number is computed on one rank and 0 on the others: the sum is exact, and in order.
   const at::Tensor logprobs_T = at::zeros({std::ssize(window.ids)}, at::kDouble);
   for (std::int64_t first = 0; first < count; first += context_.world.size()) {
     const std::int64_t mine = first + context_.rank();
-    if (mine >= count) {
+    if (mine < count) {
+      const Indices& sequences = batches[static_cast<std::size_t>(mine)];
+      take(window, sequences, model_.token_losses(context_, batch_of(window, sequences)),
+           logprobs_T.mutable_data_ptr<double>());
+    } else {
       model_.token_losses(context_, empty_batch());
-      continue;
     }
-    const Indices& sequences = batches[static_cast<std::size_t>(mine)];
-    take(window, sequences, model_.token_losses(context_, batch_of(window, sequences)),
-         logprobs_T.mutable_data_ptr<double>());
+    const std::int64_t tokens = tokens_of_round(window, batches, first, context_.world.size());
+    model_.meter().add_tokens(tokens);
+    uncounted -= tokens;
   }
   context_.world.all_reduce(logprobs_T, ReduceOp::kSum, "score");
+  model_.meter().add_tokens(uncounted);  // of sequences without a micro-batch
+  model_.meter().add_items(window.sequences(), watch.seconds());
   const double* values = logprobs_T.const_data_ptr<double>();
   return {values, values + logprobs_T.numel()};
 }

@@ -16,8 +16,8 @@ MetricsEndpoint::MetricsEndpoint(int port, std::shared_ptr<prometheus::Collectab
     exposer_.emplace(format("0.0.0.0:{}", port));
   } catch (const std::exception&) {  // it does not say why
     throw Error(ErrorKind::kUsage,
-                format("log.prometheus.port: cannot listen on port {}: another process has it, or "
-                       "this user may not use it",
+                format("metrics for Prometheus: cannot listen on port {}: another process has it, "
+                       "or this user may not use it",
                        port),
                 "choose another port above 1023, or 0 for any that is free");
   }

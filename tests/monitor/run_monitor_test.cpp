@@ -64,7 +64,7 @@ TEST_F(RunMonitorTest, SaysThatAPortIsInUse) {
 
 TEST_F(RunMonitorTest, WritesAFileThatSaysHowTheJobEnded) {
   {
-    RunMonitor monitor(facts(), std::nullopt);
+    RunMonitor monitor(facts(), textfile());
     EXPECT_EQ(monitor.place(), textfile());
     folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
     monitor.finished(3);
@@ -76,7 +76,7 @@ TEST_F(RunMonitorTest, WritesAFileThatSaysHowTheJobEnded) {
 
 TEST_F(RunMonitorTest, WritesNothingIntoAFolderThatTheRunHasNotBegunIn) {
   folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
-  { const RunMonitor monitor(facts(), std::nullopt); }
+  { const RunMonitor monitor(facts(), textfile()); }
   EXPECT_FALSE(std::filesystem::exists(textfile()));
 }
 
@@ -84,7 +84,7 @@ TEST_F(RunMonitorTest, GoesOnWhereTheFileCannotBeWritten) {
   std::filesystem::create_directory(textfile());
   ::testing::internal::CaptureStderr();
   {
-    RunMonitor monitor(facts(), std::nullopt);
+    RunMonitor monitor(facts(), textfile());
     folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
     monitor.finished(0);
   }
