@@ -61,9 +61,14 @@ LaunchResult run_monitored(const InferenceJob& job, LaunchRequest request, const
                                       .ranks = job.ranks,
                                       .about = {{"verb", job.verb}, {"model", job.model}}},
                                      where);
-  const LaunchResult result = run_ranks(job, make_launch(request, machine));
-  monitor->finished(result.exit_code);
-  return result;
+  try {
+    const LaunchResult result = run_ranks(job, make_launch(request, machine));
+    monitor->finished(result.exit_code);
+    return result;
+  } catch (const Error& error) {
+    monitor->finished(error.exit_code());
+    throw;
+  }
 }
 
 }  // namespace

@@ -117,6 +117,7 @@ Generator::Result Generator::lead(Ids prompt, const std::function<bool(std::uint
   }
   result.tokens_s = watch.seconds() - result.prompt_s;
   model_.meter().add_items(1, watch.seconds());
+  model_.meter().end();
   return result;
 }
 
@@ -172,6 +173,7 @@ std::vector<Generator::Result> Generator::lead_all(
     }
     texts = std::move(going);
   }
+  model_.meter().end();
   return results;
 }
 

@@ -151,6 +151,7 @@ std::vector<double> Scorer::score(const SequenceWindow& window) {
   context_.world.all_reduce(logprobs_T, ReduceOp::kSum, "score");
   model_.meter().add_tokens(uncounted);  // of sequences without a micro-batch
   model_.meter().add_items(window.sequences(), watch.seconds());
+  model_.meter().end();
   const double* values = logprobs_T.const_data_ptr<double>();
   return {values, values + logprobs_T.numel()};
 }

@@ -40,14 +40,17 @@ void WorkMeter::add_items(std::int64_t count, double seconds) {
   count_time();
 }
 
-void WorkMeter::count_time() {
-  job_.seconds += work_.lap();
-  if (job_.seconds - at_row_.seconds < options_.every_s) return;
-  write(at_row_);
-  at_row_ = job_;
+void WorkMeter::end() {
+  if (job_.seconds > at_row_.seconds) write(at_row_);
 }
 
-void WorkMeter::write(const Work& before) {
+void WorkMeter::count_time() {
+  job_.seconds += work_.lap();
+  if (job_.seconds - at_row_.seconds >= options_.every_s) write(at_row_);
+}
+
+void WorkMeter::write(Work before) {
+  at_row_ = job_;
   if (!sink_) return;
   const auto items = static_cast<double>(job_.items - before.items);
   const auto tokens = static_cast<double>(job_.tokens - before.tokens);

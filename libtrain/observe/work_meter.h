@@ -15,7 +15,7 @@ class WorkMeter {
  public:
   struct Options {
     std::string path;    // of the rows; "" = none are written
-    double every_s = 1;  // work between two rows, at least
+    double every_s = 1;  // of work from one row to the next
   };
 
   /// A file that cannot be written is warned of on stderr, once: the job goes on without rows.
@@ -31,6 +31,8 @@ class WorkMeter {
   void add_tokens(std::int64_t count);
   /// Requests that are done, and the seconds that each has taken.
   void add_items(std::int64_t count, double seconds);
+  /// Work ends for now: what was done is told, however short it was.
+  void end();
 
  private:
   struct Work {
@@ -40,7 +42,7 @@ class WorkMeter {
   };
 
   void count_time();
-  void write(const Work& before);
+  void write(Work before);  // what was done since then
 
   Options options_;
   std::optional<JsonlSink> sink_;
