@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "common/eval_arguments.h"
+#include "common/without_effect.h"
 #include "config/model_config.h"
 #include "core/error.h"
 #include "core/json_text.h"
@@ -19,6 +20,7 @@ namespace {
 struct EvalCommand {
   EvalArguments worker;
   int ranks = 1;
+  std::optional<std::string> prometheus;
 };
 
 int compare_results(const EvalArguments& a) {
@@ -35,6 +37,8 @@ int compare_results(const EvalArguments& a) {
 
 int run_eval(const EvalCommand& command) {
   const EvalArguments& a = command.worker;
+  const bool computes = a.predictions.empty() && (a.compare.empty() || !a.data.empty());
+  warn_without_effect(command.prometheus && !computes, "--prometheus", "no model runs");
   if (!a.compare.empty() && a.data.empty()) return compare_results(a);
   require_complete(a);
   // Both are there: the second one is opened when the first one has been measured.
@@ -50,7 +54,9 @@ int run_eval(const EvalCommand& command) {
                             .device = a.inference.device,
                             .ranks = command.ranks,
                             .threads = a.inference.threads,
-                            .less_memory = "lower --batch-tokens"});
+                            .less_memory = "lower --batch-tokens",
+                            .model = a.compare.empty() ? a.inference.model : a.compare.at(1),
+                            .prometheus = command.prometheus});
 }
 
 }  // namespace
@@ -61,6 +67,7 @@ void add_eval(CLI::App& app, int& exit_code) {
       "eval", "Perplexity, multiple choice, answers, labels, cases; tables of before and after");
   add_eval_arguments(*verb, command->worker);
   add_ranks_option(*verb, command->ranks);
+  add_prometheus_option(*verb, command->prometheus);
   verb->callback([command, &exit_code] { exit_code = run_eval(*command); });
 }
 

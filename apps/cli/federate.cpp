@@ -14,6 +14,7 @@
 #include "core/error.h"
 #include "identity/keys.h"
 #include "launcher.h"
+#include "monitoring.h"
 #include "verbs.h"
 
 namespace moesaic::cli {
@@ -25,6 +26,7 @@ struct SiteJob {
   std::string less_memory;
   LaunchRequest request;
   bool gives_stdin = false;
+  std::unique_ptr<RunMonitor> monitor = nullptr;  // of log.prometheus
 };
 
 int run_site_job(const SiteJob& job) {
@@ -37,6 +39,7 @@ int run_site_job(const SiteJob& job) {
                        .live_line = terminals,
                        .advice = {.less_memory = job.less_memory,
                                   .afterwards = "; then start it again: it goes on by itself"}});
+  if (job.monitor) job.monitor->finished(result.exit_code);
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
   return result.exit_code;
 }
@@ -49,16 +52,17 @@ std::vector<std::string> worker_of(const char* side, std::vector<std::string> ar
 int start_coordinator(const CoordinatorArguments& arguments) {
   refuse_inside_a_job("federate coordinator " + arguments.recipe);
   std::vector<Problem> warnings;
-  const Recipe recipe =
-      require_recipe(arguments.recipe, arguments.overrides, std::nullopt, &warnings);
+  Recipe recipe = require_recipe(arguments.recipe, arguments.overrides, std::nullopt, &warnings);
   for (const Problem& warning : warnings) std::fputs((warning.text() + "\n").c_str(), stderr);
   require_across_sites(recipe);
+  recipe.parallel.ranks = 1;  // here, whatever the silos have
   return run_site_job(
       {.run_dir = recipe.run_dir,
        .less_memory = "give the coordinator more memory: it holds the model and blocks of changes",
        .request = {.ranks = 1,
                    .threads_per_rank = static_cast<int>(recipe.parallel.threads_per_rank),
-                   .worker = worker_of("coordinator", to_argv(arguments))}});
+                   .worker = worker_of("coordinator", to_argv(arguments))},
+       .monitor = monitor_of(recipe, /*resumed=*/true)});
 }
 
 int start_silo(SiloArguments arguments, std::optional<std::int64_t> ranks) {

@@ -11,11 +11,13 @@ void add_generate(CLI::App& app, int& exit_code) {
   struct Arguments {
     GenerateArguments worker;
     int ranks = 1;
+    std::optional<std::string> prometheus;
   };
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("generate", "Continues a text, or answers one in a chat");
   add_generate_arguments(*verb, arguments->worker);
   add_ranks_option(*verb, arguments->ranks);
+  add_prometheus_option(*verb, arguments->prometheus);
   verb->callback([arguments, &exit_code] {
     const GenerateArguments& a = arguments->worker;
     check_effects(a, arguments->ranks);
@@ -26,7 +28,9 @@ void add_generate(CLI::App& app, int& exit_code) {
                            .ranks = arguments->ranks,
                            .threads = a.inference.threads,
                            .gives_stdin = !a.prompt && a.input.empty(),
-                           .less_memory = "use --precision bfloat16 or more ranks with --expert"});
+                           .less_memory = "use --precision bfloat16 or more ranks with --expert",
+                           .model = a.inference.model,
+                           .prometheus = arguments->prometheus});
   });
 }
 

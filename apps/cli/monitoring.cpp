@@ -1,9 +1,11 @@
 #include "monitoring.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <utility>
 
 #include "config/recipe_reader.h"
-#include "core/format.h"
+#include "core/error.h"
 #include "core/host_name.h"
 #include "core/version.h"
 #include "recipe_facts.h"
@@ -38,16 +40,33 @@ std::vector<RunFacts::Number> numbers_of(const Recipe& recipe) {
 
 std::unique_ptr<RunMonitor> monitor_of(const Recipe& recipe, bool resumed) {
   if (std::holds_alternative<Off>(recipe.log.prometheus)) return nullptr;
-  const auto* server = std::get_if<PrometheusServer>(&recipe.log.prometheus);
-  auto monitor = std::make_unique<RunMonitor>(
-      RunFacts{.job = recipe.name,
-               .run_dir = recipe.run_dir,
-               .host = host_name(),
-               .version = build_versions().front().second,
-               .ranks = static_cast<int>(recipe.parallel.ranks),
-               .resumed = resumed,
-               .numbers = numbers_of(recipe)},
-      server != nullptr ? std::optional(static_cast<int>(server->port)) : std::nullopt);
+  std::variant<int, std::string> where = recipe.run_dir + "/metrics.prom";
+  if (const auto* server = std::get_if<PrometheusServer>(&recipe.log.prometheus))
+    where = static_cast<int>(server->port);
+  return start_monitor({.job = recipe.name,
+                        .run_dir = recipe.run_dir,
+                        .ranks = static_cast<int>(recipe.parallel.ranks),
+                        .resumed = resumed,
+                        .numbers = numbers_of(recipe)},
+                       where);
+}
+
+std::variant<int, std::string> metrics_place(const std::string& option) {
+  constexpr int kMostPort = 65535;
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  if (!std::all_of(option.begin(), option.end(), is_digit)) return option;
+  const int port = option.empty() || option.size() > 5 ? kMostPort + 1 : std::stoi(option);
+  MOESAIC_CHECK(port <= kMostPort, ErrorKind::kUsage,
+                "--prometheus is '{}', of a port (0 to {}) or the path of a file", option,
+                kMostPort);
+  return port;
+}
+
+std::unique_ptr<RunMonitor> start_monitor(RunFacts facts,
+                                          const std::variant<int, std::string>& where) {
+  facts.host = host_name();
+  facts.version = build_versions().front().second;
+  auto monitor = std::make_unique<RunMonitor>(std::move(facts), where);
   std::fputs(format("metrics   {}\n", monitor->place()).c_str(), stderr);
   return monitor;
 }

@@ -11,11 +11,13 @@ void add_score(CLI::App& app, int& exit_code) {
   struct Arguments {
     ScoreArguments worker;
     int ranks = 1;
+    std::optional<std::string> prometheus;
   };
   const auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("score", "Log-probabilities of texts or token ids, JSONL");
   add_score_arguments(*verb, arguments->worker);
   add_ranks_option(*verb, arguments->ranks);
+  add_prometheus_option(*verb, arguments->prometheus);
   verb->callback([arguments, &exit_code] {
     const ScoreArguments& a = arguments->worker;
     check_effects(a, arguments->ranks);
@@ -25,7 +27,9 @@ void add_score(CLI::App& app, int& exit_code) {
                                    .ranks = arguments->ranks,
                                    .threads = a.inference.threads,
                                    .gives_stdin = a.input.empty(),
-                                   .less_memory = "lower --batch-tokens"});
+                                   .less_memory = "lower --batch-tokens",
+                                   .model = a.inference.model,
+                                   .prometheus = arguments->prometheus});
   });
 }
 

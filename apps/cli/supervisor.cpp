@@ -58,13 +58,16 @@ class Attempt {
     looked_s_ = now_s;
     const JobState job = files_.look();
     const auto silent_s = watch_.look(now_s, job.signs);
-    if (silent_s && !hang_)
+    if (silent_s && !hang_) {
       hang_ = report_hang(job, {*silent_s, options_.timeout_s, run_dir_, root});
+      hung_ = job;
+    }
     return silent_s.has_value();
   }
 
   const std::optional<HangReport>& hang() const { return hang_; }
-  JobState state() const { return files_.look(); }
+  /// Where it failed. What hung may go on for a moment while it is ended.
+  JobState state() const { return hang_ ? hung_ : files_.look(); }
 
  private:
   // The ranks' own watchdogs wait for the whole time-out: they would end the job, and with it what
@@ -84,6 +87,7 @@ class Attempt {
   HangWatch watch_;
   double looked_s_ = 0;
   std::optional<HangReport> hang_;
+  JobState hung_;
 };
 
 // "in step 7, last in 'dispatch' of expert" of the rank that failed, else of the job.

@@ -42,6 +42,7 @@ void add_inference_arguments(CLI::App& verb, InferenceArguments& arguments) {
                   "Seconds after which a rank that does not come is lost")
       ->check(CLI::Range(1.0, 1e9))
       ->capture_default_str();
+  verb.add_option("--job-folder", arguments.job_folder)->group("");  // from --prometheus
 }
 
 void append_arguments(std::vector<std::string>& argv, const ModelArguments& arguments) {
@@ -62,6 +63,7 @@ void append_arguments(std::vector<std::string>& argv, const InferenceArguments& 
   if (arguments.timeout_s != defaults.timeout_s) {
     argv.push_back(format("--timeout={}", arguments.timeout_s));
   }
+  if (!arguments.job_folder.empty()) argv.push_back("--job-folder=" + arguments.job_folder);
 }
 
 void check_effects(const InferenceArguments& arguments, int ranks) {

@@ -24,6 +24,7 @@ struct InferenceArguments : ModelArguments {
   std::string device = "cpu";  // cpu | cuda
   double timeout_s = 600;      // of one collective
   int threads = 0;             // of a rank; 0 = all cores of the machine over its ranks
+  std::string job_folder;      // where the ranks say how far they are; "" = nowhere
 };
 
 /// What is kept of a quantised file: see --weights.

@@ -103,7 +103,8 @@ metrics::Measurement evaluated_text(const RankContext& context, const EvalArgume
                                  .precision = i.precision,
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .file_weights = keeps_file_weights(i),
-                                 .many_passes = answers});
+                                 .many_passes = answers,
+                                 .work_rows = work_rows(context, i)});
   return answers ? judged_answers(context, model, a) : scored_sequences(context, model, a);
 }
 

@@ -168,7 +168,8 @@ int generate(const GenerateArguments& a, const RankJob& job) {
                                  .allow_nonfinite = i.allow_nonfinite,
                                  .file_weights = keeps_file_weights(i),
                                  .predict = a.speculate,
-                                 .many_passes = true});
+                                 .many_passes = true,
+                                 .work_rows = work_rows(context, i)});
   if (!a.input.empty()) {
     generate_all(context, model, a);
     return 0;

@@ -15,7 +15,13 @@ int run_inference(const std::string& memory_hint, const std::function<int(const 
 RankPlace inference_place(const RankJob& job, const InferenceArguments& arguments) {
   return job.place({.device = arguments.device,
                     .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"},
-                    .threads = arguments.threads});
+                    .threads = arguments.threads,
+                    .run_dir = arguments.job_folder});
+}
+
+std::string work_rows(const RankContext& context, const InferenceArguments& arguments) {
+  const bool says = !arguments.job_folder.empty() && context.is_chief();
+  return says ? arguments.job_folder + "/metrics.jsonl" : "";
 }
 
 RankContext model_context(const RankPlace& place, const ModelArguments& arguments) {

@@ -57,7 +57,8 @@ int score(const ScoreArguments& arguments, const RankJob& job) {
                                  .base = a.base,
                                  .precision = a.precision,
                                  .allow_nonfinite = a.allow_nonfinite,
-                                 .file_weights = keeps_file_weights(a)});
+                                 .file_weights = keeps_file_weights(a),
+                                 .work_rows = work_rows(context, a)});
   const Stopwatch watch;
   const ScoreRun::Summary summary = run.run(model);
   report(summary, watch.seconds(), arguments, context);

@@ -92,6 +92,7 @@ bool Generator::add(std::uint32_t id, const std::function<bool(std::uint32_t)>& 
                     Result& result) const {
   const auto& ends = options_.end_ids;
   result.ids.push_back(id);
+  model_.meter().add_tokens(1);
   if (std::find(ends.begin(), ends.end(), id) != ends.end() || !take(id)) return false;
   if (std::ssize(result.ids) < options_.max_new_tokens) return true;
   result.finish_reason = "length";
@@ -101,6 +102,7 @@ bool Generator::add(std::uint32_t id, const std::function<bool(std::uint32_t)>& 
 Generator::Result Generator::lead(Ids prompt, const std::function<bool(std::uint32_t)>& take) {
   KvCache cache = cache_for(prompt);
   Result result;
+  model_.meter().begin();
   Stopwatch watch;
   std::optional<std::uint32_t> draft;
   std::vector<std::uint32_t> picked;
@@ -114,6 +116,8 @@ Generator::Result Generator::lead(Ids prompt, const std::function<bool(std::uint
     for (std::size_t i = 0; more && i < picked.size(); ++i) more = add(picked[i], take, result);
   }
   result.tokens_s = watch.seconds() - result.prompt_s;
+  model_.meter().add_items(1, watch.seconds());
+  model_.meter().end();
   return result;
 }
 
@@ -148,8 +152,11 @@ std::vector<Generator::Result> Generator::lead_all(
   const auto goes_on = [&](Text& text, std::uint32_t id) {
     text.last = id;
     const auto take_this = [&](std::uint32_t taken) { return take(text.prompt, taken); };
-    return add(id, take_this, results[text.prompt]);
+    const bool more = add(id, take_this, results[text.prompt]);
+    if (!more) model_.meter().add_items(1, text.watch.seconds());
+    return more;
   };
+  model_.meter().begin();
   for (std::size_t next = 0; next < prompts.size() || !texts.empty();) {
     while (next < prompts.size() && std::ssize(texts) < options_.together) {
       Text text{next, cache_for(prompts[next]), 0};
@@ -166,6 +173,7 @@ std::vector<Generator::Result> Generator::lead_all(
     }
     texts = std::move(going);
   }
+  model_.meter().end();
   return results;
 }
 

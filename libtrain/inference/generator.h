@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/clock.h"
 #include "inference/inference_model.h"
 #include "inference/sampler.h"
 
@@ -64,6 +65,7 @@ class Generator {
     std::size_t prompt;
     KvCache cache;
     std::uint32_t last;  // of its ids, not read yet
+    Stopwatch watch = {};
   };
 
   Next agree(Next next) const;

@@ -112,7 +112,8 @@ InferenceModel::InferenceModel(const RankContext& context, const Options& option
     : computation_{.precision = Precision::named(options.precision),
                    .matmul = chiefs_matmul(context.world, "auto"),
                    .world = context.world,
-                   .weights = WeightCopies(/*keep=*/false)} {
+                   .weights = WeightCopies(/*keep=*/false)},
+      meter_({.path = options.work_rows}) {
   const auto source =
       adapted(context, ModelSource::open(context, options.path, options.base), options.adapter);
   if (source->arch().reads_features()) {

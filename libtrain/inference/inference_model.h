@@ -10,6 +10,7 @@
 
 #include "models/transformer.h"
 #include "nn/forward_context.h"
+#include "observe/work_meter.h"
 #include "parallel/parameter_set.h"
 #include "parallel/rank_context.h"
 #include "store/model_files.h"
@@ -41,6 +42,7 @@ class InferenceModel {
     bool file_weights = false;  // of a GGUF file: stay in its blocks, which products read
     bool predict = false;       // with the layers for multi-token prediction; refused without them
     bool many_passes = false;   // keep converted weights where every pass would convert them again
+    std::string work_rows = {};  // file of metrics of the work that is done with it; "" = none
   };
 
   /// Collective over world.
@@ -50,6 +52,8 @@ class InferenceModel {
   const Precision& precision() const { return computation_.precision; }
   /// What came along with the weights; the chief has it.
   const ModelFiles& files() const { return files_; }
+  /// Is told of the work by who does it.
+  WorkMeter& meter() { return meter_; }
 
   /// -log p of each target of `batch`, in the master dtype; 0 where there is no target. Collective
   /// over the expert group when the model has experts. `caches` as those of read(); none = each
@@ -84,6 +88,7 @@ class InferenceModel {
   ModelFiles files_;
   std::unique_ptr<ParameterSet> parameters_;
   std::unique_ptr<Transformer> model_;
+  WorkMeter meter_;
 };
 
 }  // namespace moesaic

@@ -61,6 +61,15 @@ void take(const SequenceWindow& window, Groups groups, const at::Tensor& losses_
   });
 }
 
+// Of the sequences that the ranks score at the same time.
+std::int64_t tokens_of(const SequenceWindow& window,
+                       std::span<const std::vector<SequenceGroup>> round) {
+  std::int64_t tokens = 0;
+  for (const auto& groups : round)
+    for_each_sequence(groups, [&](std::int64_t i, std::int64_t) { tokens += window.length(i); });
+  return tokens;
+}
+
 std::vector<KvCache*> pointers(std::vector<KvCache>& caches) {
   std::vector<KvCache*> all;
   for (KvCache& cache : caches) all.push_back(&cache);
@@ -115,6 +124,9 @@ std::vector<double> Scorer::score(const SequenceWindow& window) {
   const bool may_share = model_.arch().rope.type != "dynamic";
   const auto batches = micro_batches(window, groups_of(window, may_share), options_.batch_tokens);
   const auto count = std::ssize(batches);
+  const Stopwatch watch;
+  std::int64_t uncounted = std::ssize(window.ids);
+  model_.meter().begin();
   // Each number is computed on one rank and 0 on the others: the sum is exact, and in order.
   const at::Tensor logprobs_T = at::zeros({std::ssize(window.ids)}, at::kDouble);
   for (std::int64_t first = 0; first < count; first += context_.world.size()) {
@@ -127,8 +139,14 @@ std::vector<double> Scorer::score(const SequenceWindow& window) {
     const auto mine = static_cast<std::size_t>(context_.rank());
     score(window, mine < round.size() ? Groups(round[mine]) : Groups(), shared,
           logprobs_T.mutable_data_ptr<double>());
+    const std::int64_t tokens = tokens_of(window, round);
+    model_.meter().add_tokens(tokens);
+    uncounted -= tokens;
   }
   context_.world.all_reduce(logprobs_T, ReduceOp::kSum, "score");
+  model_.meter().add_tokens(uncounted);  // of sequences without a micro-batch
+  model_.meter().add_items(window.sequences(), watch.seconds());
+  model_.meter().end();
   const double* values = logprobs_T.const_data_ptr<double>();
   return {values, values + logprobs_T.numel()};
 }

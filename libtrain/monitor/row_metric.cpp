@@ -15,7 +15,7 @@ constexpr const char* kPrefix = "moesaic_";
 
 const std::map<std::string, std::string>& known_meanings() {
   static const std::map<std::string, std::string> meanings = {
-      {"tokens", "Target tokens that the run has trained on."},
+      {"tokens", "Target tokens that the run has trained on; that inference has scored or made."},
       {"loss", "Cross entropy of a target token, in nats, mean over the step."},
       {"learning_rate", "Learning rate of the step."},
       {"grad_norm", "Norm of the gradient before clipping."},
@@ -36,6 +36,9 @@ const std::map<std::string, std::string>& known_meanings() {
       {"record_epsilon", "Privacy spent by the silos' records: the largest of their ledgers."},
       {"not_private", "1: noise or draws can be foretold, the run is not private."},
       {"tokens_per_s", "Target tokens a second since the row before."},
+      {"items", "Sequences that are scored, or texts that are made."},
+      {"items_per_s", "Sequences or texts a second since the row before."},
+      {"latency_s", "Time of a sequence or text with those beside it, mean since the row before."},
       {"step_s", "Time of the step."},
       {"sync_wait_s", "Time that steps waited for sums of gradients, since the row before."},
       {"checkpoint_s", "Time that the training waited for checkpoints, since the row before."},

@@ -109,8 +109,10 @@ std::int64_t RunCollector::restarts() const {
 }
 
 void RunCollector::add_job(MetricFamilies& families) const {
-  families.gauge("moesaic_run_info", "1; the labels say what the run is.", 1,
-                 {{"run_dir", facts_.run_dir}, {"host", facts_.host}, {"version", facts_.version}});
+  MetricFamilies::Labels about{
+      {"run_dir", facts_.run_dir}, {"host", facts_.host}, {"version", facts_.version}};
+  about.insert(about.end(), facts_.about.begin(), facts_.about.end());
+  families.gauge("moesaic_run_info", "1; the labels say what the run is.", 1, about);
   families.gauge("moesaic_running", "1 until the job has ended.", exit_code_ ? 0 : 1);
   families.gauge("moesaic_start_time_seconds", "When the job was started, since 1970.", started_);
   families.gauge("moesaic_ranks", "Ranks of the job.", facts_.ranks);

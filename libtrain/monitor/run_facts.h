@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace moesaic {
@@ -21,6 +22,7 @@ struct RunFacts {
   int ranks = 1;
   bool resumed = false;  // the rows that are in the run folder already are its own
   std::vector<Number> numbers;
+  std::vector<std::pair<std::string, std::string>> about = {};  // more labels of moesaic_run_info
 };
 
 }  // namespace moesaic

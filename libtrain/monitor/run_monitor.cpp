@@ -7,13 +7,14 @@
 
 namespace moesaic {
 
-RunMonitor::RunMonitor(RunFacts facts, std::optional<int> port)
-    : place_(facts.run_dir + "/metrics.prom"), run_(std::make_shared<RunCollector>(facts)) {
-  if (!port) {
+RunMonitor::RunMonitor(RunFacts facts, const std::variant<int, std::string>& where)
+    : run_(std::make_shared<RunCollector>(facts)) {
+  if (const auto* path = std::get_if<std::string>(&where)) {
+    place_ = *path;
     textfile_ = std::make_unique<MetricsTextfile>(MetricsTextfile::Options{.path = place_}, run_);
     return;
   }
-  endpoint_ = std::make_unique<MetricsEndpoint>(*port, run_);
+  endpoint_ = std::make_unique<MetricsEndpoint>(std::get<int>(where), run_);
   place_ = format("http://{}:{}/metrics", facts.host, endpoint_->port());
 }
 

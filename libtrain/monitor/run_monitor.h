@@ -2,7 +2,8 @@
 #pragma once
 
 #include <memory>
-#include <optional>
+#include <string>
+#include <variant>
 
 #include "monitor/run_facts.h"
 
@@ -14,9 +15,9 @@ class RunCollector;
 
 class RunMonitor {
  public:
-  /// Over HTTP at that port, 0 = any that is free; without a port into metrics.prom of the run
-  /// folder. Error(kUsage) when the port cannot be used.
-  RunMonitor(RunFacts facts, std::optional<int> port);
+  /// `where`: over HTTP at that port, 0 = any that is free, or into the file at that path.
+  /// Error(kUsage) when the port cannot be used.
+  RunMonitor(RunFacts facts, const std::variant<int, std::string>& where);
   ~RunMonitor();
   RunMonitor(const RunMonitor&) = delete;
   RunMonitor& operator=(const RunMonitor&) = delete;

@@ -42,8 +42,13 @@ class FederateSites(SitesTest):
 
     def test_a_simulation_gives_the_bits_of_one_job(self):
         self.train("federated.aggregator.type=fedavgm", run="one", ranks=2)
-        self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/sites", "federated.aggregator.type=fedavgm")
+        self.moesaic("federate", "simulate", self.recipe, f"run_dir={self.folder}/sites", "federated.aggregator.type=fedavgm",
+                     "log.prometheus=textfile")
         self.assertEqual(self.digests("sites"), self.digests("one"))
+        told = (self.folder / "sites/metrics.prom").read_text()
+        for line in ("round", "max_steps"):
+            self.assertIn(f'moesaic_{line}{{job="federation"}} 3\n', told)
+        self.assertRegex(told, r'moesaic_silo_loss{job="federation",region="letters"} \d')
         for one, sites in zip(self.rows("one"), self.rows("sites"), strict=True):
             self.assertAlmostEqual(sites.pop("valid_loss"), one.pop("valid_loss"), places=10)
             self.assertEqual(sites, one)

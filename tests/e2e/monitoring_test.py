@@ -49,7 +49,7 @@ for step in range(1, 1000):
                "silo_north_loss": 3.5, "silo_south_loss": 4.5, "valid_loss": 4.2, "valid_accuracy": 0.5, "tokens_per_s": 800,
                "step_s": 0.3, "sync_wait_s": 0.01, "checkpoint_s": 0.02, "memory_peak_mb": 64, "straggler_rank": 1,
                "rank_compute_s": [0.1, 0.2], "rank_wait_s": [0.1, 0], "loss_spikes": 0,
-               "layer_max_violation": [0.5, 0.25], "layer_load_entropy": [0.9, 0.95], "expert_load.0": [0.25, 0.75]}}
+               "items": 2 * step, "items_per_s": 5, "latency_s": 0.25, "layer_max_violation": [0.5, 0.25], "layer_load_entropy": [0.9, 0.95], "expert_load.0": [0.25, 0.75]}}
         with open(run / "metrics.jsonl", "a") as rows:
             rows.write(json.dumps(row) + "\\n")
     time.sleep(0.3)
@@ -147,8 +147,10 @@ class ShippedFiles(unittest.TestCase):
 class MonitoredRun(RunTest):
     def start(self, *arguments, program=MOESAIC, ranks=2):
         """A run whose metrics are at `self.port`."""
-        process = subprocess.Popen([program, "train", str(self.recipe), "-n", str(ranks), "log.prometheus={port: 0}", *arguments],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        return self.start_job(program, "train", str(self.recipe), "-n", str(ranks), "log.prometheus={port: 0}", *arguments)
+
+    def start_job(self, *command, stdin=subprocess.DEVNULL):
+        process = subprocess.Popen(command, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.addCleanup(process.communicate)
         self.addCleanup(process.kill)
         said = []
@@ -255,6 +257,55 @@ class RealRun(MonitoredRun):
         rows = self.rows()
         self.train("train.max_steps=3", run="plain")
         self.assertEqual(rows, self.rows("plain"))
+
+    def test_prometheus_scrapes_a_job_that_scores(self):
+        self.train("train.max_steps=3")
+        job = self.start_job(MOESAIC, "score", "--model", str(self.folder / "run"), "-n", "2", "--batch-tokens", "16",
+                             "--prometheus", "0", stdin=subprocess.PIPE)
+        prometheus = self.prometheus()
+        job.stdin.write((json.dumps({"ids": list(range(20))}) + "\n") * 60)
+        job.stdin.flush()  # more than two windows of 16 x 32 ids; then it waits for more
+        self.wait_for(lambda: prometheus.query('moesaic_items{job="score-run", region="site-a"} >= 50'), "no item")
+        self.check_metrics(get(f"http://localhost:{self.port}/metrics"))
+        for query in ("moesaic_tokens == 20 * moesaic_items", "moesaic_tokens_per_second > 0", "moesaic_items_per_second > 0",
+                      "moesaic_latency_seconds > 0", "moesaic_memory_peak_bytes > 1e6", 'moesaic_run_info{verb="score"}',
+                      "moesaic_running == 1", "count(moesaic_rank_resident_memory_bytes > 1e6) == 2"):
+            self.wait_for(lambda: prometheus.query(query), f"no data for {query}", 20)
+        job.communicate(timeout=60)
+        self.assertEqual(job.returncode, 0)
+
+    def test_a_textfile_says_what_a_job_has_answered(self):
+        self.train("train.max_steps=3")
+        (self.folder / "tmp").mkdir()
+        file, environment = self.folder / "job.prom", {**os.environ, "TMPDIR": str(self.folder / "tmp")}
+
+        def answer(verb, *arguments):
+            """What it says, and its metrics."""
+            command = (verb, "--model", self.folder / "run", *arguments)
+            result = self.moesaic(*command, "--prometheus", file, env=environment)
+            text = file.read_text()
+            self.check_metrics(text)
+            for line in ("running", "exit_code"):
+                self.assertIn(f'moesaic_{line}{{job="{verb}-run"}} 0\n', text)
+            self.assertEqual(list((self.folder / "tmp").iterdir()), [])
+            if "--json" not in arguments:  # which has times
+                self.assertEqual(self.moesaic(*command).stdout, result.stdout)
+            return result.stdout, {name: float(value) for name, value in re.findall(r"moesaic_(\w+){job=\S+} (\S+)\n", text)}
+
+        said, of = answer("generate", "--prompt", "the rank", "--max-new-tokens", "9", "--json")
+        self.assertEqual((of["items"], of["tokens"]), (1, len(json.loads(said)["ids"])))
+        (self.folder / "prompts").write_text('{"prompt": "the"}\n{"prompt": "a"}\n{"prompt": "of"}\n')
+        said, of = answer("generate", "--input", self.folder / "prompts", "--max-new-tokens", "9", "--together", "2", "-n", "2")
+        self.assertEqual((of["items"], of["tokens"]), (3, sum(len(json.loads(line)["ids"]) for line in said.splitlines())))
+        self.assertGreater(of["latency_seconds"], 0)
+        said, of = answer("eval", "--data", self.folder / "text/valid.txt", "--context", "64", "--stride", "63")
+        self.assertGreater(of["items"], 1)
+        self.assertGreater(of["tokens_per_second"], 0)
+
+    def test_a_place_for_metrics_that_is_none_is_said_at_once(self):
+        (self.folder / "model").mkdir()
+        result = self.moesaic("score", "--model", self.folder / "model", "--prometheus", 70000, expect=2)
+        self.assertIn("--prometheus is '70000', of a port", result.stderr)
 
     def test_a_folder_that_cannot_take_the_file_stops_no_run(self):
         (self.folder / "run").mkdir()

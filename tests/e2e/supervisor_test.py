@@ -161,7 +161,7 @@ class Bits(RunTest):
 
         line, errors, seconds = self.disturb(signal.SIGSTOP, 0)
         self.assertEqual(line["kind"], "hang")
-        self.assertIn("rank 0 is stopped, in step", line["message"])
+        self.assertIn("rank 0 is stopped, " + line["where"], line["message"])  # not where it was ended
         self.assertLess(seconds, 10 + 15)
         stacks = (self.folder / "disturbed/logs" / line["stacks"]).read_text()
         self.assertIn("== rank 0: in step", stacks)

@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
+#include <vector>
 
 #include "support/temporary_folder.h"
 
@@ -20,22 +22,28 @@ int port_of(const RunMonitor& monitor) {
   return std::atoi(monitor.place().substr(monitor.place().rfind(':') + 1).c_str());
 }
 
-// The whole answer to "GET /metrics".
-std::string get_metrics(int port) {
+int connect_to(int port) {
   const int connection = ::socket(AF_INET, SOCK_STREAM, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(static_cast<std::uint16_t>(port));
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  EXPECT_EQ(::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  const timeval patience{.tv_sec = 10, .tv_usec = 0};
+  ::setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  return connection;
+}
+
+// The whole answer to "GET /metrics".
+std::string get_metrics(int port) {
+  const int connection = connect_to(port);
+  const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
+  EXPECT_EQ(::send(connection, request.data(), request.size(), 0),
+            static_cast<ssize_t>(request.size()));
   std::string answer;
-  if (::connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-    const std::string request = "GET /metrics HTTP/1.0\r\n\r\n";
-    EXPECT_EQ(::send(connection, request.data(), request.size(), 0),
-              static_cast<ssize_t>(request.size()));
-    char buffer[4096];
-    for (ssize_t got; (got = ::recv(connection, buffer, sizeof buffer, 0)) > 0;)
-      answer.append(buffer, static_cast<std::size_t>(got));
-  }
+  char buffer[4096];
+  for (ssize_t got; (got = ::recv(connection, buffer, sizeof buffer, 0)) > 0;)
+    answer.append(buffer, static_cast<std::size_t>(got));
   ::close(connection);
   return answer;
 }
@@ -56,6 +64,14 @@ TEST_F(RunMonitorTest, AnswersAtAFreePort) {
   EXPECT_NE(answer.find("moesaic_running{job=\"run\"} 1"), std::string::npos) << answer;
 }
 
+TEST_F(RunMonitorTest, AnswersBesideConnectionsOnWhichNobodyAsks) {
+  const RunMonitor monitor(facts(), 0);
+  std::vector<int> idle;
+  for (int i = 0; i < 4; ++i) idle.push_back(connect_to(port_of(monitor)));
+  EXPECT_NE(get_metrics(port_of(monitor)).find("200 OK"), std::string::npos);
+  for (const int connection : idle) ::close(connection);
+}
+
 TEST_F(RunMonitorTest, SaysThatAPortIsInUse) {
   const RunMonitor first(facts(), 0);
   expect_error(ErrorKind::kUsage, format("cannot listen on port {}", port_of(first)),
@@ -64,7 +80,7 @@ TEST_F(RunMonitorTest, SaysThatAPortIsInUse) {
 
 TEST_F(RunMonitorTest, WritesAFileThatSaysHowTheJobEnded) {
   {
-    RunMonitor monitor(facts(), std::nullopt);
+    RunMonitor monitor(facts(), textfile());
     EXPECT_EQ(monitor.place(), textfile());
     folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
     monitor.finished(3);
@@ -76,7 +92,7 @@ TEST_F(RunMonitorTest, WritesAFileThatSaysHowTheJobEnded) {
 
 TEST_F(RunMonitorTest, WritesNothingIntoAFolderThatTheRunHasNotBegunIn) {
   folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
-  { const RunMonitor monitor(facts(), std::nullopt); }
+  { const RunMonitor monitor(facts(), textfile()); }
   EXPECT_FALSE(std::filesystem::exists(textfile()));
 }
 
@@ -84,7 +100,7 @@ TEST_F(RunMonitorTest, GoesOnWhereTheFileCannotBeWritten) {
   std::filesystem::create_directory(textfile());
   ::testing::internal::CaptureStderr();
   {
-    RunMonitor monitor(facts(), std::nullopt);
+    RunMonitor monitor(facts(), textfile());
     folder.file("metrics.jsonl", "{\"step\":1,\"loss\":6}\n");
     monitor.finished(0);
   }
