@@ -50,7 +50,7 @@ arch::CostOptions sizes_of(const Recipe& recipe, const arch::Options& options) {
   sizes.master_bytes = recipe.train.precision == "float64" ? 8 : 4;
   sizes.compute_bytes = recipe.train.precision == "bfloat16" ? 2 : sizes.master_bytes;
   const bool no_rounding = recipe.parallel.device != "cpu" || recipe.train.matmul == "mkl";
-  sizes.expert_copies = no_rounding || !multiplies_bfloat16_tiles();
+  sizes.expert_copies = no_rounding || !multiplies_bfloat16_pairs();
   const bool adamw = recipe.optimizer.type == "adamw";
   sizes.optimizer_moments = adamw ? 2 : recipe.optimizer.momentum > 0 ? 1 : 0;
   sizes.shard_optimizer = recipe.parallel.shard_optimizer;

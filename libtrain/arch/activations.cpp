@@ -153,7 +153,7 @@ double whole_score_bytes(const ActivationOptions& s, const Widths& w) {
 // At the losses: input and result of the last norm, the result's gradient, and a block of logits
 // (loss/cross_entropy.cpp).
 double loss_bytes(const Options& o, const ActivationOptions& s) {
-  constexpr double kBlockValues = 8 << 20, kLeastRows = 64;
+  constexpr double kBlockValues = 8 << 20, kLeastRows = 256;
   const double rows = std::min(s.tokens, std::max(kLeastRows, kBlockValues / d(o.vocab_size)));
   return s.tokens * d(o.hidden_size) * (s.master_bytes + 2 * s.compute_bytes) +
          rows * d(o.vocab_size) * s.compute_bytes;

@@ -78,7 +78,7 @@ Layout least_training(const Options& o, const ParameterTable& table, CostOptions
                       const Device& device, bool may_shard) {
   s.whole_scores = device.type == "cuda";
   s.host_reduction = device.type == "cpu";
-  s.expert_copies = true;  // as on any machine but those with AMX
+  s.expert_copies = true;  // as on a machine that does not multiply bfloat16
   std::optional<Layout> nearest;
   for (const std::int64_t ranks : device_counts(device)) {
     const CostOptions least = smallest(o, s, ranks, may_shard);

@@ -11,13 +11,15 @@ bool has_avx512() {
 
 bool rounds_to_bfloat16() { return has_avx512() && __builtin_cpu_supports("avx512bf16"); }
 
-bool multiplies_bfloat16_tiles() { return __builtin_cpu_supports("amx-bf16"); }
+bool multiplies_bfloat16_pairs() {
+  return __builtin_cpu_supports("amx-bf16") || rounds_to_bfloat16();
+}
 
 #else
 
 bool has_avx512() { return false; }
 bool rounds_to_bfloat16() { return false; }
-bool multiplies_bfloat16_tiles() { return false; }
+bool multiplies_bfloat16_pairs() { return false; }
 
 #endif
 

@@ -10,7 +10,8 @@ namespace moesaic {
 namespace {
 
 constexpr std::int64_t kBlockValues = 8 << 20;  // of logits at a time
-constexpr std::int64_t kLeastRows = 64;         // of a block: fewer make slow products
+// Of a block: each brings the head's matrix into place once more.
+constexpr std::int64_t kLeastRows = 256;
 
 constexpr double kNever = -1e30;  // probability 0; the difference of two is a number
 

@@ -17,7 +17,7 @@ enum class MatmulKernel { kMkl, kOneDnn, kRows };
 /// The kernel family for this machine: a pure function of the recipe's `train.matmul` (auto | mkl |
 /// onednn) and the processor's flags. `auto`: oneDNN on processors with AVX-512
 /// (docs/results/speed.md), MKL elsewhere. It decides about float32 on a CPU, and `onednn` about
-/// bfloat16 where the processor has AMX; every other product is LibTorch's own.
+/// bfloat16 where the processor multiplies it; every other product is LibTorch's own.
 MatmulKernel choose_matmul(const std::string& requested);
 /// Collective over world: the chief's choice, which all ranks use (for bfloat16, as far as their
 /// processor can).

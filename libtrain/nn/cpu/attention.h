@@ -18,7 +18,7 @@ struct CausalAttention {
 /// q [T, H, d], k [T, G, d], v [T, G, w], any strides but 1 in the last dimension, one dtype
 /// (float32, bfloat16, float64) -> y [T, H, w] and log sum exp of the scores lse [T, H] (float32,
 /// float64). Sums and softmax in float32 (float64); operands of the products are rounded to
-/// bfloat16 where q has it, the processor has AMX, and d and w are even.
+/// bfloat16 where q has it, has_bfloat16_tiles(), and d and w are even.
 void attention_forward(const CausalAttention& op, const at::Tensor& q, const at::Tensor& k,
                        const at::Tensor& v, const at::Tensor& y, const at::Tensor& lse);
 

@@ -51,8 +51,8 @@ void library_product(const TileShape& s, const T* a, const T* b, T* c, bool add)
 }  // namespace
 
 bool has_bfloat16_tiles() {
-  // Without AMX LibTorch's own product is faster (docs/design/decisions.md).
-  static const bool has = multiplies_bfloat16_tiles() && answers<c10::BFloat16>();
+  // Elsewhere bfloat16 is LibTorch's own product (docs/design/decisions.md).
+  static const bool has = multiplies_bfloat16_pairs() && answers<c10::BFloat16>();
   return has;
 }
 

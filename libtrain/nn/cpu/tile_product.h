@@ -25,7 +25,7 @@ void tile_product(const TileShape& shape, const double* a, const double* b, doub
 void tile_product(const TileShape& shape, const c10::BFloat16* a, const c10::BFloat16* b, float* c,
                   bool add);
 
-/// The processor multiplies tiles of bfloat16 (AMX) and LibTorch has the micro-kernel.
+/// The processor multiplies bfloat16 (AMX, or AVX-512 BF16) and LibTorch has the micro-kernel.
 bool has_bfloat16_tiles();
 
 /// A thread's stretch of tile products. Its end gives the processor's tile registers back: other
