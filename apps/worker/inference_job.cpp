@@ -13,10 +13,13 @@ int run_inference(const std::string& memory_hint, const std::function<int(const 
 }
 
 RankPlace inference_place(const RankJob& job, const InferenceArguments& arguments) {
-  return job.place({.device = arguments.device,
-                    .comm = {.timeout_s = arguments.timeout_s, .setting = "--timeout"},
-                    .threads = arguments.threads,
-                    .run_dir = arguments.job_folder});
+  RankJob::PlaceOptions options;
+  options.device = arguments.device;
+  options.comm.timeout_s = arguments.timeout_s;
+  options.comm.setting = "--timeout";
+  options.threads = arguments.threads;
+  options.run_dir = arguments.job_folder;
+  return job.place(options);
 }
 
 std::string work_rows(const RankContext& context, const InferenceArguments& arguments) {
