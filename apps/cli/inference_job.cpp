@@ -37,14 +37,14 @@ class JobFolder {
 };
 
 // "score-quickstart"
-std::string name_of(const InferenceJob& job) {
+std::string job_label(const InferenceJob& job) {
   if (job.model.empty()) return job.verb;
   const std::filesystem::path model = std::filesystem::path(absolute_path(job.model));
   const auto last = model.has_filename() ? model.filename() : model.parent_path().filename();
   return format("{}-{}", job.verb, last.string());
 }
 
-LaunchResult run_ranks(const InferenceJob& job, const Launch& launch) {
+LaunchResult run_as_said(const InferenceJob& job, const Launch& launch) {
   return run_job(launch, {.saves_on_stop = false,
                           .gives_stdin = job.gives_stdin,
                           .advice = {.less_memory = job.less_memory, .afterwards = ""}});
@@ -53,16 +53,18 @@ LaunchResult run_ranks(const InferenceJob& job, const Launch& launch) {
 // With all that Prometheus is told meanwhile.
 LaunchResult run_monitored(const InferenceJob& job, LaunchRequest request, const Machine& machine) {
   const auto where = metrics_place(*job.prometheus);
-  const JobFolder folder(machine.nodes == 1 ? std::filesystem::temp_directory_path()
-                                            : std::filesystem::current_path());
+  std::error_code none;  // then it is the current folder
+  const auto temporary = std::filesystem::temp_directory_path(none);
+  const JobFolder folder(machine.nodes == 1 ? temporary : std::filesystem::current_path());
   request.worker.push_back("--job-folder=" + folder.path());
-  const auto monitor = start_monitor({.job = name_of(job),
+  const auto monitor = start_monitor({.job = job_label(job),
                                       .run_dir = folder.path(),
                                       .ranks = job.ranks,
+                                      .owns_folder = true,
                                       .about = {{"verb", job.verb}, {"model", job.model}}},
                                      where);
   try {
-    const LaunchResult result = run_ranks(job, make_launch(request, machine));
+    const LaunchResult result = run_as_said(job, make_launch(request, machine));
     monitor->finished(result.exit_code);
     return result;
   } catch (const Error& error) {
@@ -96,7 +98,7 @@ int run_inference_job(const InferenceJob& job) {
   const Launch launch = make_launch(request, machine);
   warn_of_crowding(request.ranks, launch, machine);
   const LaunchResult result =
-      job.prometheus ? run_monitored(job, request, machine) : run_ranks(job, launch);
+      job.prometheus ? run_monitored(job, request, machine) : run_as_said(job, launch);
   if (result.failure) std::fputs(to_text(*result.failure).c_str(), stderr);
   return result.exit_code;
 }

@@ -13,10 +13,10 @@ struct InferenceJob {
   std::vector<std::string> arguments;  // of the worker
   std::string device = "cpu";
   int ranks = 1;
-  int threads = 0;           // of a rank, 0 = cores / ranks on the node
-  bool gives_stdin = false;  // the job reads this process's stdin
-  std::string less_memory;   // what a user does who is out of memory
-  std::string model = {};    // as Prometheus hears of it
+  int threads = 0;                             // of a rank, 0 = cores / ranks on the node
+  bool gives_stdin = false;                    // the job reads this process's stdin
+  std::string less_memory;                     // what a user does who is out of memory
+  std::string model = {};                      // as Prometheus hears of it
   std::optional<std::string> prometheus = {};  // port, or path of a file
 };
 

@@ -16,7 +16,8 @@ namespace moesaic::cli {
 namespace {
 
 std::string limit_gib(double bytes) {
-  return format("{:.3g} GiB", bytes / (1024.0 * 1024.0 * 1024.0));
+  const double gib = bytes / (1024.0 * 1024.0 * 1024.0);
+  return gib < 1000 ? format("{:.3g} GiB", gib) : format("{:.0f} GiB", gib);
 }
 
 void warn_of_limit(const std::string& text) {
@@ -82,11 +83,11 @@ void warn_of_memory(const Recipe& recipe, const Machine& machine) {
   const double needed = of_rank * static_cast<double>(ranks);
   if (free <= 0 || needed <= free) return;
   warn_of_limit(
-      format("memory: {} {} here need about {} ({} each), and {} are available: the run may be "
+      format("memory: {} about {} here ({} each), and {} are available: the run may be "
              "killed; train.checkpoint_activations, a smaller train.micro_batch_size, "
              "parallel.shard_optimizer or more machines help (docs/memory.md)",
-             ranks, ranks == 1 ? "rank" : "ranks", limit_gib(needed), limit_gib(of_rank),
-             limit_gib(free)));
+             ranks == 1 ? std::string("1 rank needs") : format("{} ranks need", ranks),
+             limit_gib(needed), limit_gib(of_rank), limit_gib(free)));
 }
 
 void warn_of_disk(const Recipe& recipe) {

@@ -39,9 +39,9 @@ class InferenceModel {
     std::optional<std::string> base = {};  // of a run with adapters, where it has moved
     std::string precision = "float32";     // float64 | float32 | bfloat16
     bool allow_nonfinite = false;          // accept weights that are NaN or infinite
-    bool file_weights = false;  // of a GGUF file: stay in its blocks, which products read
-    bool predict = false;       // with the layers for multi-token prediction; refused without them
-    bool many_passes = false;   // keep converted weights where every pass would convert them again
+    bool file_weights = false;   // of a GGUF file: stay in its blocks, which products read
+    bool predict = false;        // with the layers for multi-token prediction; refused without them
+    bool many_passes = false;    // keep converted weights where every pass would convert them again
     std::string work_rows = {};  // file of metrics of the work that is done with it; "" = none
   };
 

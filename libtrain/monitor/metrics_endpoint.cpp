@@ -14,8 +14,9 @@ namespace {
 // A connection on which nobody asks, such as a browser opens ahead, keeps a thread: there are
 // several, and not for half a minute, the library's default.
 std::vector<std::string> server_options(int port) {
-  return {"listening_ports", format("0.0.0.0:{}", port), "num_threads", "8", "request_timeout_ms",
-          "2000"};
+  return {"listening_ports",    format("0.0.0.0:{}", port),
+          "num_threads",        "8",
+          "request_timeout_ms", "2000"};
 }
 
 }  // namespace

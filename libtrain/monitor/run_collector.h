@@ -25,7 +25,7 @@ class RunCollector : public prometheus::Collectable {
   std::vector<prometheus::MetricFamily> Collect() const override;
 
   /// The run has written rows: its folder is its own, and no longer that of an earlier job.
-  bool has_begun() const { return rows_file_.has_changed(); }
+  bool has_begun() const { return facts_.owns_folder || rows_file_.has_changed(); }
 
   /// The job has ended, with this exit code.
   void finished(int exit_code);

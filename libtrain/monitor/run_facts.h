@@ -20,7 +20,8 @@ struct RunFacts {
   std::string host;     // of the launcher
   std::string version;  // of Moesaic
   int ranks = 1;
-  bool resumed = false;  // the rows that are in the run folder already are its own
+  bool resumed = false;      // the rows that are in the run folder already are its own
+  bool owns_folder = false;  // nothing in the run folder is of another job
   std::vector<Number> numbers;
   std::vector<std::pair<std::string, std::string>> about = {};  // more labels of moesaic_run_info
 };

@@ -40,27 +40,30 @@ void WorkMeter::add_items(std::int64_t count, double seconds) {
   count_time();
 }
 
+// A moment after a row there is nothing to take a rate of: it begins a second earlier.
 void WorkMeter::end() {
-  if (job_.seconds > at_row_.seconds) write(at_row_);
+  if (job_.seconds > told_s_) write(before_);
 }
 
 void WorkMeter::count_time() {
   job_.seconds += work_.lap();
-  if (job_.seconds - at_row_.seconds >= options_.every_s) write(at_row_);
+  if (job_.seconds - second_.seconds < options_.every_s) return;
+  write(second_);
+  before_ = std::exchange(second_, job_);
 }
 
-void WorkMeter::write(Work before) {
-  at_row_ = job_;
+void WorkMeter::write(const Work& since) {
+  told_s_ = job_.seconds;
   if (!sink_) return;
-  const auto items = static_cast<double>(job_.items - before.items);
-  const auto tokens = static_cast<double>(job_.tokens - before.tokens);
-  const double seconds = job_.seconds - before.seconds;
+  const auto items = static_cast<double>(job_.items - since.items);
+  const auto tokens = static_cast<double>(job_.tokens - since.tokens);
+  const double seconds = job_.seconds - since.seconds;
   MetricsRow row{.step = ++rows_};
   row.set("items", static_cast<double>(job_.items));
   row.set("tokens", static_cast<double>(job_.tokens));
   row.set("items_per_s", items / seconds);
   row.set("tokens_per_s", tokens / seconds);
-  if (items > 0) row.set("latency_s", (job_.latency - before.latency) / items);
+  if (items > 0) row.set("latency_s", (job_.latency - since.latency) / items);
   row.set("memory_peak_mb", peak_memory_mb());
   try {
     sink_->write(row);

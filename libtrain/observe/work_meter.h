@@ -15,7 +15,7 @@ class WorkMeter {
  public:
   struct Options {
     std::string path;    // of the rows; "" = none are written
-    double every_s = 1;  // of work from one row to the next
+    double every_s = 1;  // of work from one row to the next; rates are of the last one or two
   };
 
   /// A file that cannot be written is warned of on stderr, once: the job goes on without rows.
@@ -42,12 +42,13 @@ class WorkMeter {
   };
 
   void count_time();
-  void write(Work before);  // what was done since then
+  void write(const Work& since);
 
   Options options_;
   std::optional<JsonlSink> sink_;
   std::int64_t rows_ = 0;
-  Work job_, at_row_;  // until now; until the last row
+  Work job_, second_, before_;  // until now; until the last whole second; until that before it
+  double told_s_ = 0;           // of work, at the last row
   Stopwatch work_;
 };
 

@@ -306,6 +306,9 @@ class RealRun(MonitoredRun):
         (self.folder / "model").mkdir()
         result = self.moesaic("score", "--model", self.folder / "model", "--prometheus", 70000, expect=2)
         self.assertIn("--prometheus is '70000', of a port", result.stderr)
+        file = self.folder / "failed.prom"
+        self.moesaic("score", "--model", self.folder / "model", "--prometheus", file, expect=7)
+        self.assertIn('moesaic_exit_code{job="score-model"} 7\n', file.read_text())
 
     def test_a_folder_that_cannot_take_the_file_stops_no_run(self):
         (self.folder / "run").mkdir()

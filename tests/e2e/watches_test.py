@@ -128,8 +128,10 @@ class Limits(RunTest):
         huge = ["model.config.hidden_size=16384", "model.config.num_hidden_layers=400", "model.config.intermediate_size=16384",
                 "model.config.num_attention_heads=128", "model.config.num_key_value_heads=8", "model.config.num_experts=64"]
         told = self.train(*huge, "--dry-run", ranks=2).stderr
-        self.assertRegex(told, r"warning: memory: 2 ranks here need about \S+ GiB \(\S+ GiB each\), and \S+ GiB are available")
+        self.assertRegex(told, r"warning: memory: 2 ranks need about \S+ GiB here \(\S+ GiB each\), and \S+ GiB are available")
         self.assertRegex(told, r"warning: disk: the checkpoints of the run take up to about \S+ GiB \(4 of \S+ GiB\), and \S+ GiB are free")
+        self.assertNotIn("e+", told)
+        self.assertIn("memory: 1 rank needs about", self.train(*huge, "--dry-run").stderr)
         self.assertNotRegex(self.train("--dry-run", ranks=2).stderr, "memory:|disk:")
 
 

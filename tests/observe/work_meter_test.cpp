@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
 #include <vector>
 
 #include "observe/metrics_reader.h"
@@ -58,6 +60,21 @@ TEST_F(WorkMeterTest, WritesNoRowBeforeItsTimeAndNoneOfNoWork) {
   EXPECT_EQ(rows().size(), 2U);
   { const WorkMeter idle({.path = path}); }
   EXPECT_TRUE(rows().empty());
+}
+
+TEST_F(WorkMeterTest, ARateIsNotThatOfAMoment) {
+  WorkMeter meter({.path = path, .every_s = 0.05});
+  meter.begin();
+  std::this_thread::sleep_for(std::chrono::milliseconds(60));
+  meter.add_tokens(10);  // a row
+  meter.add_items(10, 0.06);
+  meter.end();
+  const auto all = rows();
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(*all[1].find("tokens"), 10);
+  EXPECT_GT(*all[1].find("tokens_per_s"), 0);
+  EXPECT_LE(*all[1].find("items_per_s"), 10 / 0.06);
+  EXPECT_NEAR(*all[1].find("latency_s"), 0.06, 1e-12);
 }
 
 TEST_F(WorkMeterTest, GoesOnWithoutAFile) {
