@@ -22,7 +22,7 @@ struct DeviceFile {
 
 std::vector<KeyOf<DeviceEntry>> device_keys() {
   constexpr double kMostDevices = 4096;
-  const Rule needed{.least = 0.0, .above_least = true, .required = true};
+  const Rule needed{.least = 0.0, .most = 1e9, .above_least = true, .required = true};
   const Rule share{.least = 0.0, .most = 1.0, .above_least = true};
   std::vector<KeyOf<DeviceEntry>> keys;
   add_key(keys, NAMED("name", figures.name), required(), "What the table calls it.");
