@@ -1,6 +1,9 @@
 #include "accounting/ledger_chain.h"
 
+#include <array>
+
 #include "core/json_text.h"
+#include "core/secret_key.h"
 #include "core/secure_digest.h"
 
 namespace moesaic::accounting {
@@ -16,6 +19,13 @@ std::string event_line(const Event& event, const std::string& previous, std::int
   if (torn > 0) json["torn"] = torn;
   json["previous"] = previous;
   return json_text(json) + "\n";
+}
+
+// Of bytes that nobody can guess.
+std::string new_salt() {
+  std::array<std::byte, 64> bytes{};
+  SecretKey::from_system().stream(0, 0, bytes);
+  return secure_digest_of({reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
 bool is_json(std::string_view line) {
@@ -90,6 +100,7 @@ std::string LedgerChain::first_line(const LedgerTerms& terms) {
   Json json = {{"ledger", 1}, {"data", terms.data}, {"unit", terms.unit}, {"budget", nullptr}};
   if (terms.budget)
     json["budget"] = {{"epsilon", terms.budget->epsilon}, {"delta", terms.budget->delta}};
+  json["salt"] = new_salt();
   return json_text(json) + "\n";
 }
 

@@ -1,7 +1,11 @@
 // The text of a ledger: JSON lines, each but the first with the digest of the line before it.
 //
-//   {"ledger":1,"data":"<digest>","unit":"sequence","budget":{"epsilon":8.0,"delta":1e-06}}
+//   {"ledger":1,"data":"<digest>","unit":"sequence","budget":{"epsilon":8.0,"delta":1e-06},
+//    "salt":"<random>"}
 //   {"noise_multiplier":1.1,"sampling_rate":0.01,"overflow":0.0,"steps":1,"previous":"<digest>"}
+//
+// Checkpoints, which may go to others, have the digest of the last line. It hangs on the data, but
+// for the salt nobody who guesses at them could tell whether a guess is right.
 //
 // A line that was cut off when a machine stopped is never removed: the next line has "torn", the
 // number of such lines before it, and charges for each of them, though its step cannot have begun.

@@ -15,6 +15,7 @@ namespace {
 constexpr double kKept = 1e-4;                // of delta, for what is cut off and rounded
 constexpr double kLargest = 1U << 20U;        // points of a grid or a transform
 constexpr std::size_t kFocusing = 1U << 13U;  // points up to which a focus is looked for
+constexpr double kStands = 1e-4;  // change of an epsilon, or part of a delta, that stands
 constexpr double kUnbounded = std::numeric_limits<double>::infinity();
 
 // Releases without sampling are as one.
@@ -54,6 +55,13 @@ struct Direction {
     bound = std::min(bound, question.answer(LossSum(terms, focus)));
     return true;
   }
+
+  // Within a cell of the grid delta falls by no more than about e, which is a smooth curve. Where
+  // it falls by far more, one half of the cell may give the same bound as the whole, both of them
+  // too large by up to a cell.
+  bool is_smooth(double interval) const {
+    return !focused || interval <= kStands || 2 * focus.theta * interval <= 1;
+  }
 };
 
 double first_interval(const Events& events, double tail) {
@@ -78,9 +86,16 @@ double standing_value(const Events& events, double tail, const Question& questio
     if (!remove.improve(events, pairs, question)) return before;
     if (add.bound > remove.bound && !add.improve(events, pairs, question)) return before;
     const double now = std::max(remove.bound, add.bound);
-    if (close(before, now)) return now;
+    const bool smooth = remove.is_smooth(interval) && add.is_smooth(interval);
+    if (smooth && close(before, now)) return now;
     before = now;
   }
+}
+
+// Below 10 to 1 part in 10,000, to 0.001 up to 1,000; beyond that no number promises anything.
+bool epsilon_stands(double before, double now) {
+  return before - now <= kStands * std::clamp(now, 1.0, 10.0) ||
+         before - now <= kStands * (now - 1000);
 }
 
 double tail_of_step(const Events& events, double delta) {
@@ -98,9 +113,7 @@ double pld_epsilon(const Events& events, double delta) {
   if (total_overflow(terms) >= asked * (1 - kKept)) return kUnbounded;
   const Question question{[asked](const LossTerms& t) { return focus_on_delta(t, asked); },
                           [asked](const LossSum& sum) { return sum.epsilon(asked); }};
-  const double value = standing_value(
-      terms, tail_of_step(terms, delta), question,
-      [](double before, double now) { return before - now <= 1e-4 * std::max(now, 1.0); });
+  const double value = standing_value(terms, tail_of_step(terms, delta), question, epsilon_stands);
   // Losses of a step beyond a double's exponent: the bound by Renyi divergences holds.
   return std::isfinite(value) ? value : rdp_epsilon(terms, delta).value;
 }
@@ -114,7 +127,7 @@ double pld_delta(const Events& events, double epsilon) {
                           [epsilon](const LossSum& sum) { return sum.delta(epsilon); }};
   const double value =
       standing_value(terms, tail_of_step(terms, 1e-20), question,
-                     [](double before, double now) { return before - now <= 1e-4 * now; });
+                     [](double before, double now) { return before - now <= kStands * now; });
   return std::min(value * (1 + kKept), 1.0);
 }
 

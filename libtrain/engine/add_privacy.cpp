@@ -5,6 +5,7 @@
 #include "core/error.h"
 #include "engine/source_digests.h"
 #include "privacy/make_privacy.h"
+#include "privacy/step_cost.h"
 
 namespace moesaic {
 
@@ -23,6 +24,8 @@ void add_privacy(const Recipe& recipe, const RankContext& context, const RunData
                                  .tasks = tasks,
                                  .max_steps = parts.max_steps},
                                 context, std::move(parts.sink));
+  // A checkpoint says nothing exact of them; by its ledger they are known again.
+  if (context.is_chief() && is_private(*recipe.privacy)) parts.data = without_training(parts.data);
   parts.around.push_back(std::move(run.part));
   parts.sink = std::move(run.sink);
   parts.transforms.push_back(std::move(run.noise));

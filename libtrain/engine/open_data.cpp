@@ -42,6 +42,19 @@ void require_apart(const Json& replay, const Json& valid) {
       "replay old training data, and validate on other files");
 }
 
+// What is in the data twice changes a step by twice clip_norm; all of a user's is one unit. Chief
+// only.
+void require_once(const std::string& unit, const Json& train) {
+  const std::string again = unit == "user" ? "" : repeated_source(train);
+  if (again.empty()) return;
+  throw Error(
+      ErrorKind::kRecipe,
+      format("the training data have a file of {} twice, by another name or as a copy: each {} "
+             "in it would change a step by twice privacy.clip_norm",
+             again, unit),
+      "leave out one of the two");
+}
+
 // Opens the parts of a run's data. What several of them take of a file of images is read once.
 class DataOpener {
  public:
@@ -123,7 +136,10 @@ RunData DataOpener::open_private(const Recipe& recipe) {
   std::unique_ptr<Units> units =
       arch_.reads_features() ? image_units(joined, own, data) : token_units(joined, own, data);
   agreed(context_.world, "data.units", [&] {
-    if (context_.is_chief()) tell_replayed(own, data.description);
+    if (context_.is_chief()) {
+      if (!arch_.reads_features()) require_once(recipe.privacy->unit, data.description.at("train"));
+      tell_replayed(own, data.description);
+    }
     draw_units(recipe, arch_, std::move(units), key, data);
   });
   return data;

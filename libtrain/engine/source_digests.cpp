@@ -5,7 +5,9 @@
 #include <map>
 #include <set>
 #include <utility>
+#include <vector>
 
+#include "core/digest.h"
 #include "core/secure_digest.h"
 
 namespace moesaic {
@@ -44,6 +46,22 @@ std::string shared_source(const Json& sources, const Json& others) {
   return "";
 }
 
+std::string repeated_source(const Json& sources) {
+  const std::string empty = digest_of("");
+  std::set<std::string> known;
+  for (const Json& source : sources) {
+    const Json files = source.value("files", Json::object());
+    std::vector<std::string> own;
+    for (const auto& [name, digest] : files.items()) own.push_back(digest.get<std::string>());
+    if (own.empty()) own.push_back(source.at("digest").get<std::string>());
+    for (const std::string& digest : own) {
+      if (digest != empty && !known.insert(digest).second)
+        return source.at("path").get<std::string>();
+    }
+  }
+  return "";
+}
+
 Json training_sources(const Json& description) {
   Json all = Json::array();
   for (const auto& [key, sources] : description.items()) {
@@ -51,6 +69,15 @@ Json training_sources(const Json& description) {
     for (const Json& source : sources) all.push_back(source);
   }
   return all;
+}
+
+Json without_training(const Json& description) {
+  const Json training = training_sources(description);
+  Json left = Json::object();
+  for (const auto& [key, sources] : description.items()) {
+    if (!is_training(key) && shared_source(sources, training).empty()) left[key] = sources;
+  }
+  return left;
 }
 
 std::string digest_of_training(const Json& description) {

@@ -73,7 +73,6 @@ std::string rows_of_ledger(const PrivacyOptions& privacy, const std::string& pat
   std::string text = row("epsilon" + of, format("{:.6g}, an upper bound", says.epsilon));
   text += row("steps charged" + of, format("{}, all runs on the same data together",
                                            accounting::total_steps(says.report.events)));
-  if (says.report.terms) text += row("data" + of, "digest " + says.report.terms->data);
   return text;
 }
 

@@ -102,6 +102,15 @@ TEST(Accountant, PldOfOneStepIsTheIntegral) {
   }
 }
 
+// Where one cell of a coarse grid holds all that delta falls by, its end is no answer.
+TEST(Accountant, PldOfFewStepsIsTightToo) {
+  const double of_one = pld_epsilon({{14.759734, 0.06477, 1}}, 9.8e-8);
+  EXPECT_GE(of_one, 0.0186);
+  EXPECT_LE(of_one, 0.018647 + 0.0005);  // dp-accounting at 1e-4
+  const double large = pld_epsilon({{0.5, 0.5, 80}}, 1e-5);
+  EXPECT_NEAR(large, 116.85395, 0.001);
+}
+
 TEST(Accountant, GaussianIsExact) {
   EXPECT_NEAR(epsilon_of({{1, 1, 1}}, 1e-5, Accountant::kPld).value, 4.377178, 1e-6);
   EXPECT_NEAR(epsilon_of({{4, 1, 100}}, 1e-5, Accountant::kPld).value, 13.206712, 1e-6);

@@ -63,6 +63,14 @@ TEST(SecureDigest, IsBlake2b) {  // of an empty text, as `b2sum -l 256` prints i
             "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8");
 }
 
+// A checkpoint has the head: nobody may find by it what the data are.
+TEST_F(LedgerTest, TwoOfTheSameDataHaveOtherHeads) {
+  const std::string first = open().head();
+  EXPECT_EQ(open().head(), first);
+  fs::remove(path_);
+  EXPECT_NE(open().head(), first);
+}
+
 TEST_F(LedgerTest, ChargesUntilTheBudgetIsSpent) {
   const std::int64_t most = affordable();
   ASSERT_GT(most, 3);

@@ -50,8 +50,11 @@ class PrivacyTest(RunTest):
         says = self.ledger(self.folder / "run/ledger.json")
         self.assertEqual((says["steps"], says["unit"], says["whole"]), (4, "sequence", True))
         self.assertAlmostEqual(says["epsilon"], epsilons[-1], delta=1e-6)
+        manifest = json.loads((self.folder / "run/checkpoints/latest/manifest.json").read_text())["training"]
+        self.assertEqual(list(manifest["data"]), ["valid"])  # no digest of what is protected
         self.moesaic("export", self.folder / "run", self.folder / "hub")
         card = (self.folder / "hub/PRIVACY.md").read_text()
+        self.assertNotIn(says["data"], card)
         for part in ("| unit | sequence", f"| epsilon | {epsilons[-1]:.4f}"[:16], "| delta | 1e-06", "| accountant | pld",
                      "| steps | 4 of this run", "not covered"):
             self.assertIn(part, card)
@@ -148,12 +151,15 @@ class PrivacyTest(RunTest):
         lines = [json.dumps({"text": "some words of a user", "user": f"u{i % 20}"}) for i in range(60)]
         lines[7] = json.dumps({"text": "nobody's words"})
         (self.folder / "users.jsonl").write_text("\n".join(lines))
+        (self.folder / "text/link").symlink_to(self.folder / "text/train-a.txt")
         users = (f"data.train=[{{path: {self.folder}/users.jsonl}}]", "data.valid=[]", "privacy.unit=user",
                  "data.packing=best_fit")
         for index, (overrides, code, part) in enumerate((
                 (("privacy.delta=0.01",), 3, "1 / units"),
                 (("privacy.expected_batch_size=5000",), 3, "the data have"),
                 (("privacy.max_batch_size=12",), 3, "is not whole with probability"),
+                ((f"data.train=[{{path: {self.folder}/text/train-a.txt}}, {{path: {self.folder}/text/link}}]",), 3,
+                 "twice, by another name or as a copy"),
                 (users, 4, 'users.jsonl:8: key "user" is missing'),
                 ((f"data.valid=[{{path: {self.folder}/text/train-a.txt}}]", "eval.patience=2"), 3, "not private"))):
             self.assertIn(part, self.train(*SHORT, *overrides, run=f"bad-{index}", expect=code).stderr)

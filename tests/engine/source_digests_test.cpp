@@ -48,5 +48,26 @@ TEST(SourceDigests, OfOldDataAndOfAllTasks) {
             digest_of_training(plain));
 }
 
+TEST(SourceDigests, AFileIsThereTwiceByWhateverName) {
+  const Json a = source("a", "1", {{"x.txt", "11"}, {"y.txt", "12"}});
+  const std::string empty = "99aa06d3014798d86001c324468d497f";  // XXH3-128 of no bytes
+  EXPECT_EQ(repeated_source(list({a, source("b", "2", {{"z.txt", "13"}})})), "");
+  EXPECT_EQ(repeated_source(list({a, source("b", "2", {{"link.txt", "12"}})})), "b");
+  EXPECT_EQ(repeated_source(list({source("*.txt", "3", {{"x.txt", "11"}, {"copy.txt", "11"}})})),
+            "*.txt");
+  EXPECT_EQ(repeated_source(list({source("a.tokens", "4"), source("b.tokens", "4")})), "b.tokens");
+  EXPECT_EQ(repeated_source(list({source("*.txt", "3", {{"x", empty}, {"y", empty}})})), "");
+}
+
+TEST(SourceDigests, WhatIsLeftWithoutTrainingSaysNothingOfIt) {
+  const Json a = source("a", "1"), b = source("b", "2"), c = source("c", "3");
+  EXPECT_EQ(without_training({{"train", list({a})}, {"replay", list({b})}, {"valid", list({c})}}),
+            Json({{"valid", list({c})}}));
+  EXPECT_EQ(without_training({{"train", list({a})}, {"valid", list({c, a})}}), Json::object());
+  EXPECT_EQ(without_training(
+                {{"continual.tasks[0].train", list({a})}, {"continual.tasks[1].valid", list({a})}}),
+            Json::object());
+}
+
 }  // namespace
 }  // namespace moesaic
