@@ -339,5 +339,20 @@ TEST(AnchoredDecay, DecaysToTheAnchorOnceSomethingIsKnown) {
   EXPECT_TRUE(at::allclose(set[0].tensor, expected, 1e-12, 1e-14));
 }
 
+TEST(AnchoredDecay, MovesNothingThatIsAtItsAnchor) {
+  const ParameterSet set = weight_and_router();
+  Remembered remembered(set, {}, nullptr, {.joining = Joining::kRunning});
+  Importance importance = learned(set);
+  importance[0].anchor = set[0].tensor.clone();
+  remembered.join(RankContext::single(), importance);
+  const auto optimizer =
+      decaying_to_anchors(make_adamw(set, {.weight_decay = 0.3}), remembered, 0.3);
+  for (std::int64_t step = 1; step <= 5; ++step) {
+    Gradients gradients{{{set[0], at::zeros({4, 3}, at::kDouble)}}};
+    optimizer->step(gradients, step, 0.07);
+  }
+  EXPECT_TRUE(at::equal(set[0].tensor, importance[0].anchor));
+}
+
 }  // namespace
 }  // namespace moesaic
