@@ -1,5 +1,6 @@
 #include "accounting/accountant.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "accounting/pld.h"
@@ -42,6 +43,16 @@ double root_of(const Excess& excess, double low, double at_low, double high, dou
   return high;
 }
 
+// Of ln(noise): by Renyi divergences it takes a moment, and is too much by some percent.
+double first_guess(const Events& events, double epsilon, double delta, Accountant accountant) {
+  if (accountant == Accountant::kRdp) return 0;
+  try {
+    return std::log(noise_multiplier_for_all(events, epsilon, delta, Accountant::kRdp));
+  } catch (const Error&) {  // they have a least epsilon
+    return 0;
+  }
+}
+
 }  // namespace
 
 Accountant accountant_of(const std::string& name) {
@@ -76,17 +87,18 @@ double noise_multiplier_for_all(const Events& events, double epsilon, double del
     const double got = epsilon_of(tried, delta, accountant).value;
     return std::log(std::max(got, 1e-9)) - std::log(wanted);
   };
-  double low = 0;
-  double high = 0;
-  double at_low = excess(0);
+  double low = first_guess(events, epsilon, delta, accountant);
+  double high = low;
+  double at_low = excess(low);
   double at_high = at_low;
+  double step = accountant == Accountant::kRdp ? 1 : 0.1;
   while (at_high > 0) {
-    low = high, at_low = at_high, high += 1;
+    low = high, at_low = at_high, high += step, step = std::min(2 * step, 1.0);
     if (high > std::log(kMostNoise)) out_of_reach(epsilon, delta, accountant);
     at_high = excess(high);
   }
   while (at_low <= 0) {
-    high = low, at_high = at_low, low -= 0.5;
+    high = low, at_high = at_low, low -= step, step = std::min(2 * step, 1.0);
     if (low < std::log(kLeastNoise)) return kLeastNoise;
     at_low = excess(low);
   }

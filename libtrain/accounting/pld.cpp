@@ -30,6 +30,14 @@ Events joined(const Events& events) {
   return sampled;
 }
 
+// The probability that the unit is in any of the steps, at most: of what it is not in it changes
+// nothing.
+double total_rate(const Events& events) {
+  double sum = 0;
+  for (const Event& event : events) sum += static_cast<double>(event.steps) * event.sampling_rate;
+  return sum;
+}
+
 // What is asked, of one direction at a time.
 struct Question {
   std::function<LossFocus(const LossTerms&)> focus;
@@ -86,8 +94,8 @@ double standing_value(const Events& events, double tail, const Question& questio
     if (!remove.improve(events, pairs, question)) return before;
     if (add.bound > remove.bound && !add.improve(events, pairs, question)) return before;
     const double now = std::max(remove.bound, add.bound);
-    const bool smooth = remove.is_smooth(interval) && add.is_smooth(interval);
-    if (smooth && close(before, now)) return now;
+    const Direction& larger = remove.bound >= add.bound ? remove : add;
+    if (larger.is_smooth(interval) && close(before, now)) return now;
     before = now;
   }
 }
@@ -111,6 +119,7 @@ double pld_epsilon(const Events& events, double delta) {
     return gaussian_epsilon(1 / terms[0].noise_multiplier, delta);
   const double asked = delta * (1 - kKept);
   if (total_overflow(terms) >= asked * (1 - kKept)) return kUnbounded;
+  if (total_rate(terms) + total_overflow(terms) <= asked) return 0;
   const Question question{[asked](const LossTerms& t) { return focus_on_delta(t, asked); },
                           [asked](const LossSum& sum) { return sum.epsilon(asked); }};
   const double value = standing_value(terms, tail_of_step(terms, delta), question, epsilon_stands);

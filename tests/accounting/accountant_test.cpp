@@ -102,6 +102,11 @@ TEST(Accountant, PldOfOneStepIsTheIntegral) {
   }
 }
 
+TEST(Accountant, AUnitThatIsInNoStepIsNotSeen) {
+  EXPECT_EQ(pld_epsilon({{0.01, 1e-9, 1000}}, 1e-5), 0);
+  EXPECT_GT(pld_epsilon({{0.5, 1e-6, 20}}, 1e-5), 0);
+}
+
 // Where one cell of a coarse grid holds all that delta falls by, its end is no answer.
 TEST(Accountant, PldOfFewStepsIsTightToo) {
   const double of_one = pld_epsilon({{14.759734, 0.06477, 1}}, 9.8e-8);
