@@ -56,6 +56,28 @@ void check_task_steps(const Recipe& recipe, const std::vector<ContinualTask>& ta
   }
 }
 
+// Where every task says which classes it has: one that is judged is learned in some task.
+void check_task_classes(const std::vector<ContinualTask>& tasks, const Places& places,
+                        ProblemList& problems) {
+  std::set<std::int64_t> learned;
+  for (const ContinualTask& task : tasks) {
+    for (const SourceOptions& source : task.train) {
+      if (source.classes.empty()) return;
+      learned.insert(source.classes.begin(), source.classes.end());
+    }
+  }
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    for (std::size_t j = 0; j < tasks[i].valid.size(); ++j) {
+      const std::string key = format("continual.tasks[{}].valid[{}].classes", i, j);
+      for (const std::int64_t label : tasks[i].valid[j].classes) {
+        if (learned.contains(label)) continue;
+        problems.error(place_of(places, key), key,
+                       format("no task has the class {} in its training data", label));
+      }
+    }
+  }
+}
+
 }  // namespace
 
 void check_tasks(const Recipe& recipe, const Places& places, ProblemList& problems) {
@@ -69,6 +91,7 @@ void check_tasks(const Recipe& recipe, const Places& places, ProblemList& proble
   refuse_the_runs_own(recipe, places, problems);
   check_task_names(tasks, places, problems);
   check_task_steps(recipe, tasks, places, problems);
+  check_task_classes(tasks, places, problems);
   if (recipe.train.on_nonfinite == "rewind") {
     problems.error(place_of(places, "train.on_nonfinite"), "train.on_nonfinite",
                    "rewind does not go with continual.tasks: the steps that move up would leave "

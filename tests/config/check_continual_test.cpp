@@ -50,6 +50,20 @@ TEST_F(ContinualKeys, TakesWhatFits) {
   EXPECT_EQ(problems("{method: none, replay: {share: 0.1, sources: [{path: b.txt}]}}"), "");
 }
 
+TEST_F(ContinualKeys, RefuseAClassThatNoTaskLearns) {
+  const auto tasks = [](const std::string& learned, const std::string& judged) {
+    return "{method: none, tasks: [{name: a, max_steps: 1, train: [{path: a, labels: b, format: "
+           "idx" +
+           learned + "}], valid: [{path: c, labels: d, format: idx, classes: [" + judged +
+           "]}]}, {name: b, max_steps: 1, train: [{path: a, labels: b, format: idx, classes: [5, "
+           "7]}], valid: [{path: c, labels: d, format: idx}]}]}";
+  };
+  expect(tasks(", classes: [0, 1]", "0, 4"),
+         "continual.tasks[0].valid[0].classes: no task has the class 4 in its training data");
+  for (const std::string& allowed : {tasks(", classes: [0, 1]", "1, 7"), tasks("", "0, 4")})
+    EXPECT_EQ(problems(allowed).find("no task has"), std::string::npos);
+}
+
 TEST_F(ContinualKeys, TakeDistillationOfTasksWhoseOutputsAreMasked) {
   const std::string text = problems(
       "{method: lwf, mask_classes: true, tasks: [{name: a, train: [{path: a.txt}], valid: [{path: "

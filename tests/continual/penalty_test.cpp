@@ -234,10 +234,9 @@ TEST(Penalty, OfAdaptersRemembersTheChangeThatATaskHasLeft) {
 // Of files, the anchor of the newest is what the model was before its weights were rounded.
 TEST(Penalty, OfAdaptersBesideCodesIsOnTheChangeFromTheWeightsBeforeThem) {
   const at::Tensor weight = normal({2, 8, 64});
-  std::vector<Parameter> parameters = {
-      test::quantised_of("e.weight", arch::Storage::kNf4, weight),
-      test::expert_of("e.a", normal({2, 2, 64}), 0, 2),
-      test::expert_of("e.b", normal({2, 8, 2}), 0, 2)};
+  std::vector<Parameter> parameters = {test::quantised_of("e.weight", arch::Storage::kNf4, weight),
+                                       test::expert_of("e.a", normal({2, 2, 64}), 0, 2),
+                                       test::expert_of("e.b", normal({2, 8, 2}), 0, 2)};
   for (const std::size_t i : {1U, 2U}) parameters[i].adapter = true;
   const ParameterSet set(std::move(parameters));
   Remembered remembered(set, {{set[0], set[1], set[2], 0.5}}, nullptr,
