@@ -1,6 +1,7 @@
 #include "data/document_encoder.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
 
 #include "data/chat/chat_targets.h"
@@ -9,6 +10,8 @@
 
 namespace moesaic {
 namespace {
+
+using Ids = std::vector<std::uint32_t>;
 
 Json read_object(const std::string& line, const std::string& where) {
   Json json = parse_json(line, where);
@@ -34,27 +37,47 @@ std::string owner_of(const std::string& line, const std::string& where) {
 }
 
 // Tokens that both begin with.
-std::size_t shared_beginning(const std::vector<std::uint32_t>& a,
-                             const std::vector<std::uint32_t>& b) {
+std::size_t shared_beginning(const Ids& a, const Ids& b) {
   return static_cast<std::size_t>(
       std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
 }
 
-// Marks the tokens of `text` that have a byte of the span in them: the first is the one from which
-// on the ids differ from those of what is before the span.
-void mark_span(const std::string& text, const TextSpan& span, const Tokenizer& tokenizer,
-               EncodedDocument& document) {
-  const auto ids_before = [&](std::size_t byte) {
-    std::vector<std::uint32_t> ids;
-    tokenizer.encode(std::string_view(text).substr(0, byte), ids);
-    return ids;
+// Where a byte of a text lies among its tokens.
+struct TokenPlace {
+  std::size_t index;  // of the first token that does not end before the byte
+  bool inside;        // it begins before the byte
+};
+
+// The text before the byte is encoded alone. Where its end becomes other tokens than it does in the
+// whole ("\n\n" alone, "\n" and "\n" before a word), those of the whole are told by their text.
+TokenPlace place_of(std::size_t byte, std::string_view text, const Tokenizer& tokenizer,
+                    const Ids& ids) {
+  Ids before;
+  tokenizer.encode(text.substr(0, byte), before);
+  const std::size_t shared = shared_beginning(ids, before);
+  TokenPlace place{shared, shared < before.size()};
+  if (!place.inside) return place;
+  const auto text_of = [&](std::span<const std::uint32_t> tokens) {
+    return tokenizer.decode(tokens, /*keep_special=*/true);
   };
-  const std::size_t begin = shared_beginning(document.ids, ids_before(span.begin));
-  std::size_t end = document.ids.size();
+  const std::string rest = text_of(std::span(before).subspan(shared));
+  for (std::size_t end = shared + 1; end <= std::min(ids.size(), shared + rest.size()); ++end) {
+    const std::string found = text_of(std::span(ids).subspan(shared, end - shared));
+    if (found.size() > 3 * rest.size()) break;  // a byte alone may be shown as one of three
+    if (rest.starts_with(found)) place = {end, found.size() < rest.size()};
+  }
+  return place;
+}
+
+// Marks the tokens of `text` that have a byte of the span in them.
+void mark_span(std::string_view text, const TextSpan& span, const Tokenizer& tokenizer,
+               EncodedDocument& document) {
+  const auto& ids = document.ids;
+  const std::size_t begin = place_of(span.begin, text, tokenizer, ids).index;
+  std::size_t end = ids.size();
   if (span.end < text.size()) {
-    const auto ids = ids_before(span.end);
-    const std::size_t shared = shared_beginning(document.ids, ids);
-    end = std::min(end, shared < ids.size() ? shared + 1 : shared);  // one reaches beyond the span
+    const TokenPlace place = place_of(span.end, text, tokenizer, ids);
+    end = std::min(end, place.index + (place.inside ? 1 : 0));
   }
   for (std::size_t i = begin; i < end; ++i) document.may_be_target[i] = 1;
 }
@@ -146,7 +169,7 @@ EncodedDocument DocumentEncoder::of_prompt(const Json& line, const std::string& 
   Ids before, all;
   if (prompt.is_array() && completion.is_array()) {
     const Json messages = read_prompt_and_completion(prompt, completion, where);
-    const Json variables = variables_of(line);
+    const Json variables = variables_of(line, where);
     tokenizer.encode(chat(where).render(first_messages(messages, prompt.size()), {true, variables}),
                      before);
     tokenizer.encode(chat(where).render(messages, {false, variables}), all);
@@ -181,7 +204,7 @@ EncodedDocument DocumentEncoder::with_completion(const Ids& prompt, Ids ids,
 EncodedDocument DocumentEncoder::of_chat(const Json& line, const std::string& where,
                                          const Tokenizer& tokenizer) const {
   const Conversation conversation = read_conversation(line, where);
-  const Json variables = variables_of(line);
+  const Json variables = variables_of(line, where);
   EncodedDocument document;
   if (learns_all_) {
     tokenizer.encode(chat(where).render(conversation.messages, {false, variables}), document.ids);
@@ -195,11 +218,19 @@ EncodedDocument DocumentEncoder::of_chat(const Json& line, const std::string& wh
   return document;
 }
 
-// The line's tools are the template's.
-Json DocumentEncoder::variables_of(const Json& line) const {
+// The line's tools are the template's: a list, or one written as a text.
+Json DocumentEncoder::variables_of(const Json& line, const std::string& where) const {
   Json variables = variables_;
-  const auto tools = line.find("tools");
-  if (tools != line.end() && tools->is_array()) variables["tools"] = *tools;
+  const auto found = line.find("tools");
+  if (found == line.end()) return variables;
+  const Json tools =
+      found->is_string()
+          ? parse_json(found->get_ref<const std::string&>(), format("{}: \"tools\"", where))
+          : *found;
+  if (tools.is_null()) return variables;
+  MOESAIC_CHECK(tools.is_array(), ErrorKind::kData, "{}: \"tools\" is {}, must be a list", where,
+                tools.type_name());
+  variables["tools"] = tools;
   return variables;
 }
 

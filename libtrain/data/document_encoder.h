@@ -56,7 +56,7 @@ class DocumentEncoder {
                           const Tokenizer& tokenizer) const;
   EncodedDocument with_completion(const Ids& prompt, Ids ids, const std::string& where) const;
   const ChatTemplate& chat(const std::string& where) const;
-  Json variables_of(const Json& line) const;
+  Json variables_of(const Json& line, const std::string& where) const;
 
   DataFormat format_;
   bool learns_all_, skips_errors_, names_owners_;

@@ -2,6 +2,7 @@
 #include "data/document_encoder.h"
 
 #include "data/test_data.h"
+#include "data/text/text_tokenizer.h"
 
 namespace moesaic {
 namespace {
@@ -112,6 +113,54 @@ TEST_F(DocumentEncoding, TakesTheMarksOfATemplateThatHasThem) {
             "d!");
 }
 
+// "\n\n" is one token at the end of a text, and two before a word.
+TEST_F(DocumentEncoding, MarksTheTokensOfTheWholeText) {
+  const auto tokenizer = text_tokenizer(R"({"normalizer": null, "post_processor": null,
+      "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+      "decoder": {"type": "ByteLevel"},
+      "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, ":": 2, "Ċ": 3, "ĊĊ": 4, "ab": 5},
+        "merges": ["Ċ Ċ", "a b"]}})",
+                                        "small");
+  const auto targets = [&](const std::string& closing) {
+    const auto made = encoder(
+        DataFormat::kChat, ("{% for m in messages %}{% if m.role == 'user' %}a:\n\n{{ m.content }}\n\n"
+                            "{% else %}b:\n\n" + closing + "{% endif %}{% endfor %}"
+                            "{% if add_generation_prompt %}b:\n\n{% endif %}").c_str());
+    const EncodedDocument document = made.encode(
+        R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "ab"},
+                         {"role": "user", "content": "b"}, {"role": "assistant", "content": "ba"}]})",
+        "f:1", *tokenizer);
+    std::string found;
+    for (std::size_t i = 0; i < document.ids.size(); ++i) {
+      if (document.may_be_target[i] == 0) continue;
+      found += tokenizer->decode(std::span(document.ids).subspan(i, 1)) + "|";
+    }
+    return found;
+  };
+  EXPECT_EQ(targets("{% generation %}{{ m.content }}\n\n{% endgeneration %}"),
+            "ab|\n|\n|b|a|\n\n|");
+  EXPECT_EQ(targets("{% generation %}{{ m.content }}\n{% endgeneration %}{{ '\\n' }}"),
+            "ab|\n|b|a|\n\n|");
+  EXPECT_EQ(targets("{{ m.content }}:\n\n"), "ab|:|b|a|:|");
+}
+
+TEST_F(DocumentEncoding, TakesToolsAsAListOrAText) {
+  const auto made = encoder(DataFormat::kChat,
+                            "{% for t in tools or [] %}{{ t.name }}{% endfor %}"
+                            "{% for m in messages %}<{{ m.role }}>{{ m.content }};{% endfor %}"
+                            "{% if add_generation_prompt %}<assistant>{% endif %}");
+  const auto line = [](const std::string& tools) {
+    return R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
+               "tools": )" + tools + "}";
+  };
+  const Learned wanted{"get<user>a;<assistant>b;", "b;"};
+  EXPECT_EQ(learned(made, line(R"([{"name": "get"}])")), wanted);
+  EXPECT_EQ(learned(made, line(R"("[{\"name\": \"get\"}]")")), wanted);
+  EXPECT_EQ(learned(made, line("null")).text, "<user>a;<assistant>b;");
+  refused(made, line("{}"), "f:1: \"tools\" is object, must be a list");
+  refused(made, line(R"("get")"), "f:1: \"tools\"");
+}
+
 TEST_F(DocumentEncoding, TakesALineFeedThatClosesTheTurn) {
   const auto made = encoder(DataFormat::kChat,
                             "{% for m in messages %}{{ m.role }}:{{ m.content }}\n{% endfor %}"
@@ -129,6 +178,24 @@ TEST_F(DocumentEncoding, TakesAnAnswerThatDropsAPartOfTheGenerationPrompt) {
       {"role": "assistant", "content": "b"}]})")
                 .targets,
             "b;");
+}
+
+TEST_F(DocumentEncoding, TakesWhatATemplateKeepsOfAnEarlierAnswer) {
+  const std::string talk = R"({"messages": [{"role": "user", "content": "a"},
+      {"role": "assistant", "content": "b"}, {"role": "user", "content": "c"},
+      {"role": "assistant", "content": "d"}]})";
+  const auto made = encoder(DataFormat::kChat,
+                            "{% for m in messages %}<{{ m.role }}>"
+                            "{% if m.role == 'assistant' and loop.last %}[hm]{% endif %}"
+                            "{{ m.content }};\n{% endfor %}"
+                            "{% if add_generation_prompt %}<assistant>{% endif %}");
+  EXPECT_EQ(learned(made, talk),
+            (Learned{"<user>a;\n<assistant>b;\n<user>c;\n<assistant>[hm]d;\n", "b;[hm]d;"}));
+  refused(encoder(DataFormat::kChat,
+                  "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+                  "{% if loop.last %}.{% else %};{% endif %}{% endfor %}"
+                  "{% if add_generation_prompt %}<assistant>{% endif %}"),
+          talk, "message 1: the template writes the conversation up to it in another way");
 }
 
 TEST_F(DocumentEncoding, RefusesConversationsByTheirPlace) {

@@ -32,8 +32,11 @@ PLAIN = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_e
 MARKED = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}<|im_end|>"
           "{% endgeneration %}{% else %}{{ m.content }}<|im_end|>{% endif %}{{ '\\n' }}{% endfor %}"
           "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}")
+BLANKS = ("{% for m in messages %}### {{ m.role }}:\n\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}\n\n{% endgeneration %}"
+          "{% else %}{{ m.content }}\n\n{% endif %}{% endfor %}{% if add_generation_prompt %}### assistant:\n\n{% endif %}")
 FAMILIES = ("deepseek", "qwen")
-WORDS = ["the", "law", "of", "a", "dose", "42", "\n", "don't", "Zürich", "é", "(b)", "{x}", "  ", "profit", "<b>", "😀", "tax,"]
+WORDS = ["the", "law", "of", "a", "dose", "42", "\n", "\n\n", "don't", "Zürich", "é", "(b)", "{x}", "  ", "profit", "<b>", "😀", "tax,",
+         "cafe\u0301", "👩\u200d👧", "\u200b", "\u3000", "\r\n", "\ufeff", "\u2028", "שלום", "日本", "\t"]
 
 
 def trl_templates():
@@ -153,6 +156,9 @@ class MaskTest(unittest.TestCase):
 
         chats = [{"messages": messages} for messages in conversations()]
         self.check_same([made(line, MARKED, "assistant_masks") for line in chats], self.build(chats))
+        path = pathlib.Path(self.folder, "blanks.jinja")  # two line feeds are a token at the end of a text, and two before a word
+        path.write_text(BLANKS)
+        self.check_same([made(line, BLANKS, "assistant_masks") for line in chats], self.build(chats, "--chat-template", str(path)))
         for lines in (self.prompts(), self.prompts_of_messages()):
             self.check_same([made(line, PLAIN, "completion_mask") for line in lines], self.build(lines))
 

@@ -26,8 +26,11 @@ class AnswerFinder {
   TextSpan find(std::size_t index) const {
     const std::size_t begin = begin_of(index);
     const std::string turn = first(index + 1, /*add_generation_prompt=*/false);
-    if (begin == 0 || turn.size() <= begin || !text_.starts_with(turn)) return {};
-    return {begin, begin + closed(std::string_view(turn).substr(begin), messages_[index])};
+    const std::string_view whole = text_, alone = turn;
+    if (begin == 0 || !whole.starts_with(alone.substr(0, begin))) return {};
+    const std::string_view kept = kept_of(alone.substr(begin), whole.substr(begin));
+    if (without_blanks_at_end(kept).empty()) return {};
+    return {begin, begin + closed(kept, messages_[index])};
   }
 
  private:
@@ -44,6 +47,12 @@ class AnswerFinder {
         std::mismatch(asked.begin(), asked.end(), text_.begin(), text_.end()).first -
         asked.begin());
     return same >= first(index, false).size() ? same : 0;
+  }
+
+  // The turn without what the template leaves out of its beginning once others follow: thoughts.
+  static std::string_view kept_of(std::string_view turn, std::string_view whole) {
+    while (!whole.starts_with(turn)) turn.remove_prefix(1);
+    return turn;
   }
 
   // Bytes of the turn without the blanks between turns, unless a blank is all that closes it.
