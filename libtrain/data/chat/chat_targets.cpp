@@ -16,6 +16,23 @@ std::string_view without_blanks_at_end(std::string_view text) {
   return text.substr(0, last == std::string_view::npos ? 0 : last + 1);
 }
 
+// What a message says, without blanks around it; "" where it is no text.
+std::string_view said_by(const Json& message) {
+  const auto content = message.find("content");
+  if (content == message.end() || !content->is_string()) return {};
+  const std::string_view said = without_blanks_at_end(content->get_ref<const std::string&>());
+  return said.substr(std::min(said.size(), said.find_first_not_of(" \t\r\n")));
+}
+
+// That, without thoughts at its beginning.
+std::string_view words_of(const Json& message) {
+  constexpr std::string_view kThoughtsEnd = "</think>";
+  std::string_view said = said_by(message);
+  if (const std::size_t end = said.rfind(kThoughtsEnd); end != std::string_view::npos)
+    said.remove_prefix(end + kThoughtsEnd.size());
+  return said.substr(std::min(said.size(), said.find_first_not_of(" \t\r\n")));
+}
+
 class AnswerFinder {
  public:
   AnswerFinder(const ChatTemplate& chat, const Json& variables, const Json& messages,
@@ -28,7 +45,8 @@ class AnswerFinder {
     const std::string turn = first(index + 1, /*add_generation_prompt=*/false);
     const std::string_view whole = text_, alone = turn;
     if (begin == 0 || !whole.starts_with(alone.substr(0, begin))) return {};
-    const std::string_view kept = kept_of(alone.substr(begin), whole.substr(begin));
+    const std::string_view kept =
+        kept_of(alone.substr(begin), whole.substr(begin), words_of(messages_[index]));
     if (without_blanks_at_end(kept).empty()) return {};
     return {begin, begin + closed(kept, messages_[index])};
   }
@@ -49,20 +67,21 @@ class AnswerFinder {
     return same >= first(index, false).size() ? same : 0;
   }
 
-  // The turn without what the template leaves out of its beginning once others follow: thoughts.
-  static std::string_view kept_of(std::string_view turn, std::string_view whole) {
-    while (!whole.starts_with(turn)) turn.remove_prefix(1);
-    return turn;
+  // The turn without what the template leaves out before its words once others follow: thoughts.
+  // Empty where the whole text goes on in another way.
+  static std::string_view kept_of(std::string_view turn, std::string_view whole,
+                                  std::string_view words) {
+    const std::size_t found = words.empty() ? 0 : turn.rfind(words);
+    const std::size_t last = found == std::string_view::npos ? 0 : found;
+    for (std::size_t out = 0; out <= last; ++out)
+      if (whole.starts_with(turn.substr(out))) return turn.substr(out);
+    return {};
   }
 
   // Bytes of the turn without the blanks between turns, unless a blank is all that closes it.
   static std::size_t closed(std::string_view turn, const Json& message) {
     const std::string_view words = without_blanks_at_end(turn);
-    const auto content = message.find("content");
-    const bool is_text = content != message.end() && content->is_string();
-    const std::string_view said =
-        is_text ? without_blanks_at_end(content->get_ref<const std::string&>())
-                : std::string_view();
+    const std::string_view said = said_by(message);
     const bool open = words.empty() || (!said.empty() && words.ends_with(said));
     return open ? turn.size() : words.size();
   }
@@ -73,9 +92,8 @@ class AnswerFinder {
   const std::string& text_;
 };
 
-void find_answers(const ChatTemplate& chat, const Json& variables,
-                  const Conversation& conversation, const std::string& where,
-                  RenderedChat& rendered) {
+void find_answers(const ChatTemplate& chat, const Json& variables, const Conversation& conversation,
+                  const std::string& where, RenderedChat& rendered) {
   const AnswerFinder finder(chat, variables, conversation.messages, rendered.text);
   for (const Conversation::Answer& answer : conversation.answers) {
     if (!answer.trained) continue;
