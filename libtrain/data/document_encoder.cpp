@@ -104,7 +104,12 @@ DocumentEncoder::DocumentEncoder(DataFormat data_format, const EncodeOptions& op
   if (!source.text.empty()) chat_ = ChatTemplate::parse(source.text, source.where);
   if (data_format == DataFormat::kChat) chat(name_of(data_format));
   variables_ = source.variables;
-  key_ += Json{{"template", source.text}, {"variables", variables_}, {"all", learns_all_}}.dump();
+  constexpr int kRules = 2;  // by which targets are told: files of other rules are made again
+  key_ += Json{{"template", source.text},
+               {"variables", variables_},
+               {"all", learns_all_},
+               {"rules", kRules}}
+              .dump();
   key_ += "\n";
 }
 

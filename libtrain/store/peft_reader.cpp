@@ -150,6 +150,13 @@ class PeftReader {
       return differences_.differs(format("{} has shape [{}] (here [{}])", name, shape_text(values),
                                          join(info.shape, ", ")));
     }
+    const bool embedding = info.group == arch::Group::kEmbedding;
+    if (embedding && options_.tie_word_embeddings && !config_.ensure_weight_tying) {
+      return differences_.differs(format(
+          "{} is the embedding alone, and here the output head is tied to it ({} does not say "
+          "ensure_weight_tying)",
+          name, kPeftConfigFile));
+    }
     adapter_.saved.emplace(info.name, values);
   }
 

@@ -306,6 +306,21 @@ TEST_F(Peft, WhatPeftHasNoFormForIsRefused) {
                "multi-token prediction"));
 }
 
+// PEFT leaves the output head as it was, unless it is told that the embedding is the head.
+TEST_F(Peft, AnEmbeddingThatIsTheOutputHeadSaysSo) {
+  Adapter adapter = test::sample_adapter(options(), {"q_proj"});
+  adapter.saved["model.embed_tokens.weight"] = test::sample_tensor("other", {31, 16}, at::kFloat);
+  EXPECT_FALSE(peft_files(adapter, options(), {}).config.ensure_weight_tying);
+  config_["tie_word_embeddings"] = true;
+  EXPECT_TRUE(through(adapter, ExpertLayout::kPerExpert).saved.contains("model.embed_tokens.weight"));
+  PeftFiles files = peft_files(adapter, options(), {});
+  EXPECT_TRUE(files.config.ensure_weight_tying);
+  files.config.ensure_weight_tying = false;
+  write_peft_files(folder(), files);
+  EXPECT_TRUE(contains(test::refusal_of([&] { read_peft_folder(folder(), options()); }),
+                       "embed_tokens.weight is the embedding alone"));
+}
+
 TEST_F(Peft, AdaptersAreMergedOnTheirWay) {
   test::write_hub_folder(hub(), config_, test::sample_hub_tensors(config_));
   Adapter adapter = test::sample_adapter(options(), {"experts.", "k_proj", "mlp.gate"});
