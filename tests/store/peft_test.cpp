@@ -310,14 +310,16 @@ TEST_F(Peft, WhatPeftHasNoFormForIsRefused) {
 // PEFT has the two apart, and loads each from its own key.
 TEST_F(Peft, AnEmbeddingThatIsTheOutputHeadIsWrittenAsBoth) {
   config_["tie_word_embeddings"] = true;
-  const std::string embedding = "model.embed_tokens.weight", head = "base_model.model.lm_head.weight";
+  const std::string embedding = "model.embed_tokens.weight",
+                    head = "base_model.model.lm_head.weight";
   Adapter adapter = test::sample_adapter(options(), {"q_proj"});
   adapter.saved[embedding] = test::sample_tensor("other", {31, 16}, at::kFloat);
   const Adapter read = through(adapter, ExpertLayout::kPerExpert);
   ASSERT_EQ(read.saved.size(), 1U);
   EXPECT_TRUE(at::equal(read.saved.at(embedding), adapter.saved.at(embedding)));
   const PeftFiles files = peft_files(adapter, options(), {});
-  EXPECT_EQ(files.config.modules_to_save, (std::vector<std::string>{"lm_head", "model.embed_tokens"}));
+  EXPECT_EQ(files.config.modules_to_save,
+            (std::vector<std::string>{"lm_head", "model.embed_tokens"}));
   const auto refusal_without = [&](const std::function<void(PeftFiles&)>& change) {
     PeftFiles changed = files;
     change(changed);
