@@ -165,6 +165,7 @@ LoraOptions lora_of_peft(const std::string& folder, const arch::Options& arch,
   LoraOptions lora;
   const YamlNode node = parse_yaml(json_text(shared), file, problems, /*positions=*/false);
   read_section(schema_of(&lora), node, "", "", lora, problems);
+  if (arch.tie_word_embeddings) std::erase(lora.modules_to_save, "lm_head");  // the embedding, too
   const ModuleList parameters = texts_in(json, "target_parameters");
   const PeftModules modules(arch, has_single_experts(folder + "/adapter_model.safetensors"));
   lora.rank_pattern = modules.of_patterns(lora.rank_pattern, parameters);

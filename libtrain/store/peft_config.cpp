@@ -81,7 +81,6 @@ class PeftConfigReader {
     names("target_modules", config.target_modules);
     names("target_parameters", config.target_parameters);
     names("modules_to_save", config.modules_to_save);
-    flag("ensure_weight_tying", config.ensure_weight_tying);
     check_method();
     check_unknown();
     return config;
@@ -198,25 +197,24 @@ std::string peft_config_text(const PeftConfig& config) {
   Json ranks = Json::object();
   for (const auto& [name, alpha] : config.alpha_pattern) alphas[name] = plain_number(alpha);
   for (const auto& [name, rank] : config.rank_pattern) ranks[name] = rank;
-  Json json = {{"alpha_pattern", alphas},
-               {"base_model_name_or_path", config.base_model},
-               {"bias", "none"},
-               {"fan_in_fan_out", false},
-               {"inference_mode", true},
-               {"init_lora_weights", true},
-               {"lora_alpha", plain_number(config.lora_alpha)},
-               {"lora_dropout", 0.0},
-               {"modules_to_save", list_or_null(config.modules_to_save)},
-               {"peft_type", "LORA"},
-               {"peft_version", config.version},
-               {"r", config.r},
-               {"rank_pattern", ranks},
-               {"target_modules", Json(config.target_modules)},
-               {"target_parameters", list_or_null(config.target_parameters)},
-               {"task_type", "CAUSAL_LM"},
-               {"use_dora", config.use_dora},
-               {"use_rslora", config.use_rslora}};
-  if (config.ensure_weight_tying) json["ensure_weight_tying"] = true;
+  const Json json = {{"alpha_pattern", alphas},
+                     {"base_model_name_or_path", config.base_model},
+                     {"bias", "none"},
+                     {"fan_in_fan_out", false},
+                     {"inference_mode", true},
+                     {"init_lora_weights", true},
+                     {"lora_alpha", plain_number(config.lora_alpha)},
+                     {"lora_dropout", 0.0},
+                     {"modules_to_save", list_or_null(config.modules_to_save)},
+                     {"peft_type", "LORA"},
+                     {"peft_version", config.version},
+                     {"r", config.r},
+                     {"rank_pattern", ranks},
+                     {"target_modules", Json(config.target_modules)},
+                     {"target_parameters", list_or_null(config.target_parameters)},
+                     {"task_type", "CAUSAL_LM"},
+                     {"use_dora", config.use_dora},
+                     {"use_rslora", config.use_rslora}};
   return json_text(json, 2) + "\n";
 }
 

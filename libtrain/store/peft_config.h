@@ -28,7 +28,6 @@ struct PeftConfig {
   std::vector<std::string> target_modules;  // empty where the file has one regular expression
   std::vector<std::string> target_parameters;
   std::vector<std::string> modules_to_save;
-  bool ensure_weight_tying = false;  // of a tied embedding among them the output head is a part
 };
 
 /// Whether there is such a file in the folder `path`.

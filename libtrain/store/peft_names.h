@@ -12,6 +12,10 @@ namespace moesaic {
 
 enum class PeftPart { kA, kB, kMagnitude, kSaved };
 
+/// Of a model that ties the output head to the embedding, PEFT trains and loads both apart.
+inline constexpr const char* kTiedHead = "lm_head.weight";
+inline constexpr const char* kTiedEmbedding = "model.embed_tokens.weight";
+
 struct PeftKey {
   std::string path;  // of the module in the model; kSaved: of the weight
   PeftPart part = PeftPart::kSaved;

@@ -1,10 +1,12 @@
 #include "store/peft_reader.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/stack.h>
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 #include <vector>
 
 #include "arch/parameter_table.h"
@@ -88,6 +90,7 @@ class PeftReader {
     read_tensors();
     for (auto& [path, fused] : fused_) split(path, fused);
     for (auto& [weight, modules] : modules_) finish(weight, modules);
+    check_tied_head();
     differences_.require_none(
         format("{} is no adapter of this model", path_),
         format("it was made for {}", config_.base_model.empty() ? "a model that it does not name"
@@ -141,7 +144,16 @@ class PeftReader {
     *slot = values;
   }
 
-  void save(const std::string& name, const std::string& weight, const at::Tensor& values) {
+  // PEFT writes the frozen weight of an adapted output head beside its factors: the base has it.
+  void save(const std::string& name, const std::string& path, const at::Tensor& values) {
+    constexpr std::string_view kFrozen = ".base_layer.weight";
+    const bool frozen = path.ends_with(kFrozen);
+    const std::string weight =
+        frozen ? format("{}.weight", path.substr(0, path.size() - kFrozen.size())) : path;
+    if (options_.tie_word_embeddings && path == kTiedHead) {
+      tied_head_ = values;
+      return;
+    }
     const auto found = table_.find(name_of_memory(options_, weight));
     if (found == table_.end() || found->second.scope == arch::Scope::kExpert)
       return differences_.unexpected(name);
@@ -150,14 +162,21 @@ class PeftReader {
       return differences_.differs(format("{} has shape [{}] (here [{}])", name, shape_text(values),
                                          join(info.shape, ", ")));
     }
-    const bool embedding = info.group == arch::Group::kEmbedding;
-    if (embedding && options_.tie_word_embeddings && !config_.ensure_weight_tying) {
-      return differences_.differs(format(
-          "{} is the embedding alone, and here the output head is tied to it ({} does not say "
-          "ensure_weight_tying)",
-          name, kPeftConfigFile));
-    }
+    if (frozen) return;
     adapter_.saved.emplace(info.name, values);
+  }
+
+  void check_tied_head() {
+    if (!options_.tie_word_embeddings) return;
+    const auto embedding = adapter_.saved.find(kTiedEmbedding);
+    const bool saved = embedding != adapter_.saved.end();
+    const bool same = saved && tied_head_.defined() &&
+                      tied_head_.scalar_type() == embedding->second.scalar_type() &&
+                      at::equal(tied_head_, embedding->second);
+    if (same || (!saved && !tied_head_.defined())) return;
+    differences_.differs(
+        format("{} and {} are one tensor here (tie_word_embeddings), and not in the adapter",
+               kTiedEmbedding, kTiedHead));
   }
 
   /// Where the tensors of a module go; nullptr where the model has no such linear map.
@@ -295,6 +314,7 @@ class PeftReader {
   std::map<std::string, arch::ParameterInfo> table_;
   std::map<std::string, std::vector<PeftParts>> modules_;  // by weight; of experts: each
   std::map<std::string, Fused> fused_;                     // by the path of the experts
+  at::Tensor tied_head_;                                   // not defined: there is none
   Adapter adapter_;
 };
 

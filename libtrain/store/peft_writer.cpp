@@ -211,12 +211,13 @@ class PeftWriter {
         refuse(name, "routed experts that were trained in full are no module of their own");
       if (module_of(info.name) == module && !adapter_.saved.contains(info.name))
         refuse(module, format("{} was trained in full and {} was not", name, info.name));
-      if (info.name == name && info.group == arch::Group::kEmbedding)
-        files_.config.ensure_weight_tying = options_.tie_word_embeddings;
     }
     const std::string memory = name_in_memory(options_, name);
     files_.tensors.emplace(peft_key_text({memory, PeftPart::kSaved}), values.contiguous());
     saved_.insert(module_of(memory));
+    if (!options_.tie_word_embeddings || name != kTiedEmbedding) return;
+    files_.tensors.emplace(peft_key_text({kTiedHead, PeftPart::kSaved}), values.contiguous());
+    saved_.insert(module_of(kTiedHead));
   }
 
   // The configuration.

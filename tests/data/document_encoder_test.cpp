@@ -122,10 +122,14 @@ TEST_F(DocumentEncoding, MarksTheTokensOfTheWholeText) {
         "merges": ["Ċ Ċ", "a b"]}})",
                                         "small");
   const auto targets = [&](const std::string& closing) {
-    const auto made = encoder(
-        DataFormat::kChat, ("{% for m in messages %}{% if m.role == 'user' %}a:\n\n{{ m.content }}\n\n"
-                            "{% else %}b:\n\n" + closing + "{% endif %}{% endfor %}"
-                            "{% if add_generation_prompt %}b:\n\n{% endif %}").c_str());
+    const auto made =
+        encoder(DataFormat::kChat,
+                ("{% for m in messages %}{% if m.role == 'user' %}a:\n\n{{ m.content }}\n\n"
+                 "{% else %}b:\n\n" +
+                 closing +
+                 "{% endif %}{% endfor %}"
+                 "{% if add_generation_prompt %}b:\n\n{% endif %}")
+                    .c_str());
     const EncodedDocument document = made.encode(
         R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "ab"},
                          {"role": "user", "content": "b"}, {"role": "assistant", "content": "ba"}]})",
@@ -151,7 +155,8 @@ TEST_F(DocumentEncoding, TakesToolsAsAListOrAText) {
                             "{% if add_generation_prompt %}<assistant>{% endif %}");
   const auto line = [](const std::string& tools) {
     return R"({"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}],
-               "tools": )" + tools + "}";
+               "tools": )" +
+           tools + "}";
   };
   const Learned wanted{"get<user>a;<assistant>b;", "b;"};
   EXPECT_EQ(learned(made, line(R"([{"name": "get"}])")), wanted);

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 
 #include "core/fs.h"
 #include "store/adapted_source.h"
@@ -306,19 +307,49 @@ TEST_F(Peft, WhatPeftHasNoFormForIsRefused) {
                "multi-token prediction"));
 }
 
-// PEFT leaves the output head as it was, unless it is told that the embedding is the head.
-TEST_F(Peft, AnEmbeddingThatIsTheOutputHeadSaysSo) {
-  Adapter adapter = test::sample_adapter(options(), {"q_proj"});
-  adapter.saved["model.embed_tokens.weight"] = test::sample_tensor("other", {31, 16}, at::kFloat);
-  EXPECT_FALSE(peft_files(adapter, options(), {}).config.ensure_weight_tying);
+// PEFT has the two apart, and loads each from its own key.
+TEST_F(Peft, AnEmbeddingThatIsTheOutputHeadIsWrittenAsBoth) {
   config_["tie_word_embeddings"] = true;
-  EXPECT_TRUE(through(adapter, ExpertLayout::kPerExpert).saved.contains("model.embed_tokens.weight"));
+  const std::string embedding = "model.embed_tokens.weight",
+                    head = "base_model.model.lm_head.weight";
+  Adapter adapter = test::sample_adapter(options(), {"q_proj"});
+  adapter.saved[embedding] = test::sample_tensor("other", {31, 16}, at::kFloat);
+  const Adapter read = through(adapter, ExpertLayout::kPerExpert);
+  ASSERT_EQ(read.saved.size(), 1U);
+  EXPECT_TRUE(at::equal(read.saved.at(embedding), adapter.saved.at(embedding)));
+  const PeftFiles files = peft_files(adapter, options(), {});
+  EXPECT_EQ(files.config.modules_to_save,
+            (std::vector<std::string>{"lm_head", "model.embed_tokens"}));
+  const auto refusal_without = [&](const std::function<void(PeftFiles&)>& change) {
+    PeftFiles changed = files;
+    change(changed);
+    write_peft_files(folder(), changed);
+    return refusal();
+  };
+  const std::string reason = "are one tensor here";
+  EXPECT_TRUE(contains(refusal_without([&](auto& all) { all.tensors.erase(head); }), reason));
+  EXPECT_TRUE(contains(refusal_without([&](auto& all) {
+                         all.tensors.erase("base_model.model.model.embed_tokens.weight");
+                       }),
+                       reason));
+  EXPECT_TRUE(contains(
+      refusal_without([&](auto& all) { all.tensors[head] = all.tensors[head].add(1); }), reason));
+}
+
+// As PEFT writes it beside the factors of an output head.
+TEST_F(Peft, AFrozenWeightOfAnAdaptedHeadIsPassedOver) {
+  const Adapter adapter = test::sample_adapter(options(), {"lm_head"});
   PeftFiles files = peft_files(adapter, options(), {});
-  EXPECT_TRUE(files.config.ensure_weight_tying);
-  files.config.ensure_weight_tying = false;
+  const std::string frozen = "base_model.model.lm_head.base_layer.weight";
+  files.tensors[frozen] = test::sample_tensor("head", {31, 16}, at::kFloat);
+  std::filesystem::create_directories(folder());
   write_peft_files(folder(), files);
-  EXPECT_TRUE(contains(test::refusal_of([&] { read_peft_folder(folder(), options()); }),
-                       "embed_tokens.weight is the embedding alone"));
+  const Adapter read = read_peft_folder(folder(), options());
+  EXPECT_EQ(read.pairs.size(), 1U);
+  EXPECT_TRUE(read.saved.empty());
+  files.tensors[frozen] = test::sample_tensor("head", {30, 16}, at::kFloat);
+  write_peft_files(folder(), files);
+  EXPECT_TRUE(contains(refusal(), "has shape [30, 16] (here [31, 16])"));
 }
 
 TEST_F(Peft, AdaptersAreMergedOnTheirWay) {

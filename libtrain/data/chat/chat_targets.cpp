@@ -44,7 +44,8 @@ class AnswerFinder {
     const std::size_t begin = begin_of(index);
     const std::string turn = first(index + 1, /*add_generation_prompt=*/false);
     const std::string_view whole = text_, alone = turn;
-    if (begin == 0 || !whole.starts_with(alone.substr(0, begin))) return {};
+    if (begin == 0 || alone.size() <= begin) return {};
+    if (!whole.starts_with(alone.substr(0, begin))) return {};
     const std::string_view kept =
         kept_of(alone.substr(begin), whole.substr(begin), words_of(messages_[index]));
     if (without_blanks_at_end(kept).empty()) return {};
