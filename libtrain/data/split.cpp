@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <map>
 #include <memory>
 #include <numeric>
@@ -12,6 +11,7 @@
 #include "core/file_glob.h"
 #include "core/fs.h"
 #include "core/json_text.h"
+#include "core/path.h"
 #include "core/random.h"
 #include "data/input_file.h"
 
@@ -94,6 +94,20 @@ void require_filled(const SplitOptions& options, const std::vector<std::uint32_t
                     : "fewer --parts: there are not so many values");
 }
 
+std::string part_name(std::int64_t part) { return format("part-{}.jsonl", part); }
+
+/// Nothing is replaced: a part may be a file of the source.
+void require_free(const SplitOptions& options) {
+  std::vector<std::string> names = {"split.json"};
+  for (std::int64_t part = 0; part < options.parts; ++part) names.push_back(part_name(part));
+  for (const std::string& name : names) {
+    const std::string path = options.output + "/" + name;
+    if (entry_exists(path))
+      throw Error(ErrorKind::kUsage, format("{} is there already", path),
+                  "give another --output, or remove it");
+  }
+}
+
 /// The lines of the source, and what the field of each says.
 class SplitSource {
  public:
@@ -114,10 +128,9 @@ class SplitSource {
   }
 
   void read_labels() {
-    const bool has_field = options_.by != "quantity";
     std::map<std::string, std::uint32_t> numbers;
     each_line([&](const std::string& line, const InputFile& file) {
-      const std::string value = has_field ? value_of(line, file.where()) : "";
+      const std::string value = value_of(line, file.where());
       const auto [at, is_new] = numbers.emplace(value, std::uint32_t(values_.size()));
       if (is_new) values_.push_back(value);
       MOESAIC_CHECK(values_.size() <= kMostValues, ErrorKind::kData,
@@ -128,11 +141,14 @@ class SplitSource {
   }
 
  private:
+  /// "" where the field does not matter.
   std::string value_of(const std::string& line, const std::string& where) const {
-    const Json json = parse_json(line, where);
-    const auto found = json.is_object() ? json.find(options_.field) : json.end();
-    MOESAIC_CHECK(json.is_object() && found != json.end(), ErrorKind::kData,
-                  "{}: key \"{}\" is missing", where, options_.field);
+    const Json json = parse_json(line, where, ErrorKind::kData, {.token = kMostLineBytes});
+    MOESAIC_CHECK(json.is_object(), ErrorKind::kData, "{}: a line must be a JSON object", where);
+    if (options_.by == "quantity") return "";
+    const auto found = json.find(options_.field);
+    MOESAIC_CHECK(found != json.end(), ErrorKind::kData, "{}: key \"{}\" is missing", where,
+                  options_.field);
     if (found->is_string()) return found->get<std::string>();
     MOESAIC_CHECK(found->is_number_integer() || found->is_boolean(), ErrorKind::kData,
                   "{}: \"{}\" must be a text, a whole number, true or false", where,
@@ -175,7 +191,7 @@ std::vector<SplitPart> write_parts(const SplitOptions& options, const SplitSourc
                                    const std::vector<std::uint32_t>& parts) {
   std::vector<SplitPart> written;
   for (std::int64_t i = 0; i < options.parts; ++i) {
-    const std::string name = format("part-{}.jsonl", i);
+    const std::string name = part_name(i);
     written.push_back({name, std::make_unique<NewFile>(options.output + "/" + name)});
   }
   std::size_t line_number = 0;
@@ -237,16 +253,14 @@ std::vector<std::uint32_t> parts_of_lines(const SplitOptions& options,
 }
 
 Json split_corpus(const SplitOptions& options, const Log& log) {
-  const std::string manifest_path = options.output + "/split.json";
-  MOESAIC_CHECK(!std::filesystem::exists(manifest_path), ErrorKind::kUsage,
-                "{} holds a split already; give another --output or remove it", options.output);
+  require_free(options);
   SplitSource source(options, log);
   source.read_labels();
   const std::vector<std::uint32_t> parts =
       parts_of_lines(options, source.labels(), source.values().size());
   make_folder(options.output);
   const Json manifest = split_manifest(options, source, write_parts(options, source, parts));
-  write_file_atomic(manifest_path, json_text(manifest, 2) + "\n");
+  write_file_atomic(options.output + "/split.json", json_text(manifest, 2) + "\n");
   return manifest;
 }
 

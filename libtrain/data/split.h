@@ -32,7 +32,7 @@ std::vector<std::uint32_t> parts_of_lines(const SplitOptions& options,
 /// Writes OUTPUT/part-<i>.jsonl, the lines as they are and in their order, and OUTPUT/split.json
 /// with lines, bytes, digest and values of each, which it returns. Reads the source twice; memory
 /// is 8 bytes a line. Error(kData) for a line without the field or not of JSON, naming it;
-/// Error(kUsage) when OUTPUT holds a split.
+/// Error(kUsage) when a file of that name is there.
 Json split_corpus(const SplitOptions& options, const Log& log);
 
 /// For the terminal: one line a part.

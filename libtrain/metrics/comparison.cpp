@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/error.h"
+#include "core/path.h"
 
 namespace moesaic::metrics {
 namespace {
@@ -78,7 +79,7 @@ Json read_result(const std::string& path) {
 // Path by name of the results at `path`: one file, whose name is "", or those of a folder.
 std::map<std::string, std::string> results_at(const std::string& path) {
   namespace fs = std::filesystem;
-  if (!fs::is_directory(path)) return {{"", path}};
+  if (!is_folder(path)) return {{"", path}};
   std::map<std::string, std::string> found;
   std::error_code code;
   fs::directory_iterator folder(path, code);

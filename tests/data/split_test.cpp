@@ -93,6 +93,18 @@ TEST_F(SplitCorpus, KeepsEveryLineOnceAsItIs) {
   EXPECT_THROW(split_corpus(split, Log()), Error);  // there is one already
 }
 
+TEST_F(SplitCorpus, ReplacesNothing) {
+  const std::string lines = "{\"text\": \"a\"}\n{\"text\": \"b\"}\n";
+  SplitOptions split = options(lines);
+  write_file_atomic(folder_.path() + "/part-0.jsonl", lines);
+  split.alpha = 1e6;
+  split.source = folder_.path() + "/part-*.jsonl", split.output = folder_.path();
+  EXPECT_THROW(split_corpus(split, Log()), Error);
+  EXPECT_EQ(read_file(folder_.path() + "/part-0.jsonl"), lines);
+  split.output += "/" + std::string(300, 'x');
+  EXPECT_THROW(split_corpus(split, Log()), Error);
+}
+
 TEST_F(SplitCorpus, NamesTheLineThatHasNoValue) {
   SplitOptions split = options("{\"label\": \"a\"}\n\n{\"other\": 1}\n");
   split.by = "label";
@@ -106,6 +118,9 @@ TEST_F(SplitCorpus, NamesTheLineThatHasNoValue) {
   }
   split = options("{\"label\": [1]}\n");
   split.by = "label";
+  EXPECT_THROW(split_corpus(split, Log()), Error);
+  split = options("plain words\n[1]\n");
+  split.parts = 1;
   EXPECT_THROW(split_corpus(split, Log()), Error);
 }
 
