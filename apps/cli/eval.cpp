@@ -8,6 +8,7 @@
 #include "config/model_config.h"
 #include "core/error.h"
 #include "core/json_text.h"
+#include "core/path.h"
 #include "inference_job.h"
 #include "launch_command.h"
 #include "metrics/comparison.h"
@@ -43,6 +44,7 @@ int run_eval(const EvalCommand& command) {
   require_complete(a);
   // Both are there: the second one is opened when the first one has been measured.
   for (const std::string& path : a.compare) static_cast<void>(read_model_config(path));
+  refuse_same_file(a.predictions.empty() ? a.data : a.predictions, a.output);
   check_effects(a, command.ranks);
   std::vector<std::string> argv = to_argv(a);
   if (!a.predictions.empty()) {  // no ranks: this process becomes the one that reads them

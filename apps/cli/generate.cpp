@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "common/generate_arguments.h"
+#include "core/path.h"
 #include "inference_job.h"
 #include "verbs.h"
 
@@ -20,6 +21,7 @@ void add_generate(CLI::App& app, int& exit_code) {
   add_prometheus_option(*verb, arguments->prometheus);
   verb->callback([arguments, &exit_code] {
     const GenerateArguments& a = arguments->worker;
+    refuse_same_file(a.input, a.output);
     check_effects(a, arguments->ranks);
     exit_code =
         run_inference_job({.verb = "generate",

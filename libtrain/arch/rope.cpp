@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -35,7 +36,9 @@ class RopeBlock {
       : reader_(reader), key_(std::move(key)), block_(block) {}
 
   Rope read(Rope rope, std::int64_t max_position_embeddings) {
-    rope.type = type_ = type();
+    const std::optional<std::string> named = type();
+    if (!named) return rope;
+    rope.type = type_ = *named;
     if (!check_keys()) return rope;
     rope.theta = positive("rope_theta", rope.theta);
     if (rope.type == "default") return rope;
@@ -60,7 +63,8 @@ class RopeBlock {
   }
   std::string path(const std::string& name) const { return key_ + "." + name; }
 
-  std::string type() const {
+  /// Nothing where it is none that is known: then nothing is said of the other keys.
+  std::optional<std::string> type() const {
     const std::string name = has("rope_type") ? "rope_type" : "type";
     if (!has(name)) return "default";
     if (has("type") && block_.at("type") != block_.at(name)) {
@@ -69,12 +73,13 @@ class RopeBlock {
                                          ConfigReader::shown(block_.at(name))));
     }
     const Json& value = block_.at(name);
-    if (value.is_string() && variants().contains(value.get<std::string>())) return value;
+    if (value.is_string() && variants().contains(value.get<std::string>()))
+      return value.get<std::string>();
     std::vector<std::string> known;
     for (const auto& [variant, keys] : variants()) known.push_back(variant);
     reader_.error(path(name), format("{} is not supported; one of {}", ConfigReader::shown(value),
                                      join(known, ", ")));
-    return "default";
+    return std::nullopt;
   }
 
   bool check_keys() {

@@ -29,6 +29,7 @@ bool ends_with_any(const std::string& name, std::initializer_list<std::string_vi
 
 constexpr const char* kWanted =
     "give a Hugging Face folder, a GGUF file, a checkpoint folder or a run folder";
+constexpr const char* kStart = "start a new run from its weights: model.from=PATH";
 constexpr const char* kConvert =
     "convert them to safetensors first: .bin, .pt and .pth are never read, as they can run code";
 
@@ -39,6 +40,7 @@ NoModel find_in_file(const std::string& path) {
   if (begins("version https://git-lfs"))
     return {"it is a pointer of Git LFS, not the file itself", "fetch the file: git lfs pull"};
   if (begins("MOESAICT")) return {"it is a token file", "`moesaic data inspect` shows it"};
+  if (begins("GGUF")) return {"it is a GGUF file, not a checkpoint", kStart};
   if (begins("\x89HDF\r\n\x1a\n"))
     return {"it is one file of a checkpoint", "give the folder that it lies in"};
   if (begins("PK\x03\x04") || begins("\x80\x02") || ends_with_any(path, {".bin", ".pt", ".pth"}))
@@ -79,6 +81,8 @@ NoModel find_in_folder(const std::string& path) {
             "give it with --adapter, beside the model that it belongs to"};
   if (const auto name = first_with(names, {".safetensors"}); !name.empty()) {
     if (!has_config) return {format("it holds {}, but no config.json", name), "fetch that, too"};
+    if (has("model.safetensors") || has("model.safetensors.index.json"))
+      return {"it is a Hugging Face folder, not a checkpoint", kStart};
     return {format("it holds {}, but neither model.safetensors nor its index", name),
             "fetch the folder again, or save the model with save_pretrained"};
   }

@@ -93,6 +93,14 @@ bool lies_in(const std::string& path, const std::string& folder) {
   return (path + "/").starts_with(folder == "/" ? folder : folder + "/");
 }
 
+void refuse_same_file(const std::string& input, const std::string& output) {
+  std::error_code code;  // when one is not there
+  if (!fs::equivalent(input, output, code) || !fs::is_regular_file(output, code)) return;
+  throw Error(ErrorKind::kUsage,
+              format("--output is {}, which is the input: it would be replaced", output),
+              "give another --output");
+}
+
 void remove_tree(const std::string& path, ErrorKind kind) {
   std::error_code code;
   fs::remove_all(path, code);

@@ -39,6 +39,9 @@ std::string canonical_path(const std::string& path, ErrorKind kind = ErrorKind::
 /// Whether canonical `path` is the canonical `folder` or lies in it.
 bool lies_in(const std::string& path, const std::string& folder);
 
+/// Error(kUsage) when both are there and are one file: what is written would replace what is read.
+void refuse_same_file(const std::string& input, const std::string& output);
+
 /// Removes a file, or a folder with everything in it. Nothing there is no error.
 void remove_tree(const std::string& path, ErrorKind kind = ErrorKind::kCheckpoint);
 

@@ -8,6 +8,7 @@
 #include "core/digest.h"
 #include "core/file_glob.h"
 #include "core/fs.h"
+#include "core/path.h"
 #include "data/corpus_writer.h"
 #include "data/folder_lock.h"
 #include "data/input_file.h"
@@ -154,6 +155,7 @@ Json build_output(const BuildOptions& options, const Log& log) {
   for (const std::string& warning : data.warnings) log.warn("data: {}", warning);
   MOESAIC_CHECK(data.format != DataFormat::kTokenFile, ErrorKind::kData, "{} is tokenised already",
                 data.files.front());
+  for (const std::string& file : data.files) refuse_same_file(file, options.output);
   write_corpus(options.output, data.files, DocumentEncoder(data.format, options.encode), *tokenizer,
                log, options.threads);
   return inspect_token_file(options.output, is_of_text(data.format) ? tokenizer.get() : nullptr);

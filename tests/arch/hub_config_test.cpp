@@ -113,6 +113,9 @@ TEST(PassedOver, AreKeysThatCannotChangeTheMathematics) {
                      {"max_sequence_length", 2048},
                      {"_name_or_path", "/home/a/model"},
                      {"_attn_implementation_autoset", true},
+                     {"_from_model_config", true},
+                     {"flash_attention", true},
+                     {"model_parallel", false},
                      {"pretraining_tp", 2},
                      {"chunk_size_feed_forward", 64},
                      {"ep_size", 8},
@@ -242,6 +245,11 @@ TEST(RopeBlock, ThatLacksWhatItsTypeNeedsIsRefused) {
       {{"rope_type", "llama3"}, {"low_freq_factor", 1.0}, {"high_freq_factor", 4.0}}, "factor");
   expect_rope_refused({{"factor", 4.0}}, "factor", "without a rope_type");
   expect_rope_refused({{"rope_type", "default"}, {"factor", 4.0}}, "factor");
+}
+
+TEST(RopeBlock, OfATypeThatIsNotKnownIsRefusedForThatAlone) {
+  expect_rope_refused({{"type", "longrope"}, {"short_factor", {1.0}}, {"long_factor", {1.5}}},
+                      "type", "longrope");
 }
 
 TEST(RopeBlock, ThatContradictsItselfIsRefused) {

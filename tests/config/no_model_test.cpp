@@ -53,6 +53,7 @@ TEST_F(NoModelTest, TellsWhatAFileIs) {
   expect(write("pytorch_model.bin", "PK\x03\x04"), "pickled");
   expect(write("notes", "PK\x03\x04"), "pickled");
   expect(write("model.h5", "\x89HDF\r\n\x1a\n"), "folder that it lies in");
+  expect(write("q8.gguf", "GGUF...."), "not a checkpoint");
   expect(write("empty", ""), "no model of a format that is known");
 }
 
@@ -60,6 +61,7 @@ TEST_F(NoModelTest, TellsWhatAFolderHolds) {
   expect(folder_of("bin", {"config.json", "pytorch_model-00001-of-00002.bin"}), "only as pytorch");
   expect(folder_of("adapter", {"adapter_config.json", "adapter_model.safetensors"}), "--adapter");
   expect(folder_of("other", {"config.json", "consolidated.safetensors"}), "consolidated");
+  expect(folder_of("hub", {"config.json", "model.safetensors"}), "not a checkpoint");
   expect(folder_of("bare", {"model.safetensors"}), "no config.json");
   expect(folder_of("gguf", {"x.Q4_K.gguf"}), "x.Q4_K.gguf");
   expect(folder_of("config", {"config.json"}), "no weights");

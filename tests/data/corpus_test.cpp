@@ -247,6 +247,8 @@ TEST(BuildOutput, RefusesWhatItCannotDo) {
   testing::write_tokens(renamed, {{1, 2, 3}});
   expect_error(ErrorKind::kData, "tokenised already", with({renamed}, tokens));
   EXPECT_TRUE(TokenFile::open(tokens)->verify());
+  const std::string lines = folder.file("lines.tokens", "{\"ids\": [1, 2]}\n");
+  expect_error(ErrorKind::kUsage, "which is the input", with({lines}, lines));
 }
 
 }  // namespace

@@ -308,6 +308,12 @@ class BadInput(ScoreTest):
         self.refused(4, "not a regular file", arguments=["--input", self.folder])
         self.refused(7, "none/out", arguments=["--output", self.folder / "none/out"])
         self.refused(7, "it is a folder", arguments=["--output", self.folder])
+        (self.folder / "same.jsonl").symlink_to("in.jsonl")
+        for verb in (["score"], ["generate"], ["eval", "--task", "multiple_choice"]):
+            read = "--data" if verb[0] == "eval" else "--input"
+            result = self.moesaic(*verb, "--model", self.run_folder, read, self.folder / "in.jsonl", "--output",
+                                  self.folder / "same.jsonl", expect=2)
+            self.assertIn("which is the input", result.stderr)
 
     def test_command_lines(self):
         self.refused(2, "--expert is 3", arguments=["--expert", 3])

@@ -45,6 +45,8 @@ struct Kind {
   bool ignore_merges = false, add_bos = false;
 };
 
+constexpr const char* kInstead = "give token ids, or use the Hugging Face folder of the model";
+
 Kind kind_of(const GgufHeader& header) {
   const std::string name(header.text("tokenizer.ggml.pre").value_or("default"));
   if (name == "gpt-2" || name == "olmo") return {.pre_tokenizer = byte_level(true)};
@@ -69,7 +71,7 @@ Kind kind_of(const GgufHeader& header) {
       format("{}: tokenizer.ggml.pre is '{}'; default, gpt-2, olmo, smollm, llama-bpe and qwen2 are "
              "read",
              header.where, printable(name)),
-      "use the Hugging Face folder of the model");
+      kInstead);
 }
 
 std::string text_of(std::string_view text) {
@@ -146,7 +148,7 @@ std::string gguf_tokenizer_json(const GgufHeader& header) {
     throw Error(ErrorKind::kCheckpoint,
                 format("{}: tokenizer.ggml.model is '{}'; gpt2 (byte-level BPE) is read",
                        header.where, printable(*model)),
-                "give token ids, or use the Hugging Face folder of the model");
+                kInstead);
   }
   const Kind kind = kind_of(header);
   const auto tokens = header.texts("tokenizer.ggml.tokens");
