@@ -105,6 +105,7 @@ class Experiment:
         self.name, self.recipe = name, ROOT / recipe
         self.folder = ROOT / "runs/experiments" / name
         self.program = program()
+        self.threads = max(1, os.cpu_count() // self.options.jobs)  # of an evaluation, so that those side by side share the cores
         for text in texts:
             prepare(text)
 

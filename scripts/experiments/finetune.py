@@ -43,7 +43,8 @@ def call(experiment, *arguments):
 def evaluate(experiment, model, domain):
     """{"domain": nats per token, "general": nats per token, "task": {"value", "low", "high"}}"""
     def answer(*arguments):
-        return json.loads(call(experiment, "eval", "--model", model, "--precision", experiment.options.precision, "--json", *arguments))
+        return json.loads(call(experiment, "eval", "--model", model, "--precision", experiment.options.precision, "--json",
+                               "--threads", experiment.threads, *arguments))
     texts = {name: answer("--data", f"data/cache/{of}/test-short.jsonl")["loss"]
              for name, of in (("domain", domain), ("general", "general"))}
     task = answer("--task", "classification", "--data", f"data/cache/{domain}/questions-test.jsonl", "--limit", ITEMS)

@@ -77,7 +77,7 @@ class Update(Experiment):
         """One result of eval, kept beside the run."""
         path = run.folder / f"{name}-{self.options.items}.json"
         if not path.exists():
-            path.write_text(self.call(path, "eval", "--model", run.folder, "--json", *arguments))
+            path.write_text(self.call(path, "eval", "--model", run.folder, "--json", "--threads", self.threads, *arguments))
         return json.loads(path.read_text())
 
     def answers(self, run, part):

@@ -32,7 +32,7 @@ def accuracy(experiment, model):
     """{"value", "low", "high"} over the held-out questions."""
     limit = ["--limit", experiment.options.items] if experiment.options.items else []
     told = call(experiment, "eval", "--model", model, "--task", "classification", "--data", QUESTIONS / "questions-test.jsonl",
-                "--json", *limit)
+                "--json", "--threads", experiment.threads, *limit)
     return json.loads(told)["metrics"]["accuracy"]
 
 
