@@ -62,7 +62,7 @@ def before(experiment, domain, base):
 
 def result_bytes(experiment, folder, method):
     """Of what is handed on: the adapter in PEFT's layout, or the model as a Hugging Face folder."""
-    target = folder / "export"
+    target = folder.with_name(f"{folder.name}-export")
     shutil.rmtree(target, ignore_errors=True)
     call(experiment, "export", folder, target, *(["--adapter"] if method == "lora" else []))
     size = sum(path.stat().st_size for path in target.rglob("*") if path.is_file())
