@@ -17,8 +17,10 @@ std::string version_text() {
 }
 
 int run(int argc, char** argv) {
+  // The launcher becomes it for some verbs: their help shows the command that was given.
   CLI::App app(
-      "Moesaic worker: one rank of a training job. Usually started by `moesaic`, mpirun or srun.");
+      "Moesaic worker: one rank of a training job. Usually started by `moesaic`, mpirun or srun.",
+      "moesaic");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());
   int exit_code = 0;

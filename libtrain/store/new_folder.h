@@ -16,7 +16,7 @@ inline constexpr const char* kReplacedSuffix = ".replaced.tmp";
 void publish_folder(const std::string& temporary, const std::string& path);
 
 /// Error(kUsage) when one of the two is the other or lies inside it: writing would damage what is
-/// read.
+/// read. A run folder may have the new one beside its checkpoints.
 void check_apart(const std::string& from, const std::string& to);
 
 /// Error(kCheckpoint) with `hint` when the file system of `folder` has less room than that.

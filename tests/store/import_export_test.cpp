@@ -276,6 +276,17 @@ TEST_F(Exchange, RefusesToWriteIntoWhatItReads) {
   EXPECT_EQ(test::different_tensor(tensors_, test::read_hub_tensors(hub())), "");
 }
 
+TEST_F(Exchange, MayLieInTheRunFolderBesideItsCheckpoints) {
+  CheckpointContent content{.model = test::empty_slices(RankContext::single(), config_)};
+  content.config = config_;
+  CheckpointStore({.folder = at_("run/checkpoints")}).save(RankContext::single(), 1, content);
+  export_model(at_("run"), at_("run/hub"), {}, quiet_);
+  EXPECT_FALSE(test::read_hub_tensors(at_("run/hub")).empty());
+  for (const char* place : {"run/checkpoints/hub", "run/checkpoints/step-00000001/hub", "run", "."})
+    EXPECT_NE(test::refusal_of([&] { export_model(at_("run"), at_(place), {}, quiet_); }), "")
+        << place;
+}
+
 TEST_F(Exchange, OfAHubFolderChangesShardsAndTypeDirectly) {
   export_model(hub(), at_("out"), {.dtype = "float32"}, quiet_);
   for (const auto& [name, values] : test::read_hub_tensors(at_("out"))) {
