@@ -3,6 +3,8 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <map>
 
 #include "continual/quadratic.h"
@@ -10,6 +12,10 @@
 
 namespace moesaic {
 namespace {
+
+// A penalty balances the loss, so it is a few nats. Weights that a too large lambda throws from one
+// side of the anchor to the other pass this bound many steps before they are no longer finite.
+constexpr double kRunsAway = 1e8;
 
 void add_of_scope(double value, Scope scope, PartialSums& sums) {
   (scope == Scope::kDense ? sums.dense : sums.experts) += value;
@@ -83,6 +89,7 @@ void Penalty::apply(const RankContext& context, const Step& /*step*/, Gradients&
   loss_ = global_sum(context, sums, gradients.spread, "penalty") +
           options_.lambda / 2 * remembered_.rest(false) +
           router_lambda / 2 * remembered_.rest(true);
+  if (loss_ > kRunsAway) loss_ = std::numeric_limits<double>::infinity();
   report.set("loss_" + options_.method, loss_);
 }
 
@@ -90,7 +97,9 @@ std::string Penalty::suspicion(const RankContext& context, const Step& step) con
   constexpr double kOvershoots = 2;  // w - rate lambda F (w - a) is then further from a than w
   const double largest = options_.method == "l2" ? 1 : remembered_.largest(context);
   const double lambda = std::max(options_.lambda, options_.router_lambda.value_or(0));
-  if (step.learning_rate * lambda * largest < kOvershoots) return {};
+  if (step.learning_rate * lambda * largest < kOvershoots)
+    return std::isinf(loss_) ? format("; the weights run away: lower continual.lambda, {}", lambda)
+                             : "";
   return format(
       "; continual.lambda {} is too large: times the largest importance, {}, and the learning "
       "rate, "

@@ -27,6 +27,7 @@ class Penalty : public GradientTransform {
 
   std::string name() const override;
   /// Collective over world. The gradient of a change of a weight goes to the factors that make it.
+  /// A penalty above 1e8 is reported as infinite, so that the step is stopped.
   void apply(const RankContext& context, const Step& step, Gradients& gradients,
              MetricsRow& report) override;
   double loss() const override { return loss_; }

@@ -9,6 +9,7 @@
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -156,6 +157,18 @@ TEST(Penalty, NamesALambdaThatOvershoots) {
   EXPECT_NE(text.find("continual.lambda 100 is too large"), std::string::npos) << text;
   EXPECT_NE(text.find("largest importance, 8"), std::string::npos) << text;
   EXPECT_NE(text.find("try 2.5 or less"), std::string::npos) << text;
+}
+
+TEST(Penalty, ThatRunsAwayIsInfiniteAndSaysWhatToLower) {
+  const ParameterSet set = weight_and_router();
+  Remembered remembered(set, {}, nullptr, {.joining = Joining::kAnchor, .knows = true});
+  Penalty penalty(remembered, {"l2", 4.0});
+  at::Tensor(set[0].tensor).add_(1e3);
+  EXPECT_NEAR(pull(penalty, set).loss, 2.0 * 12 * 1e6, 1e-3);
+  at::Tensor(set[0].tensor).add_(1e4);
+  EXPECT_TRUE(std::isinf(pull(penalty, set).loss));
+  const std::string text = penalty.suspicion(RankContext::single(), {.learning_rate = 0.1});
+  EXPECT_EQ(text, "; the weights run away: lower continual.lambda, 4");
 }
 
 // A frozen weight and its factors; of two experts, too.
