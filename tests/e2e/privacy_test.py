@@ -189,6 +189,12 @@ class PrivacyTest(RunTest):
         self.moesaic("export", self.folder / "run", self.folder / "peft", "--adapter")
         self.assertIn("| unit | sequence", (self.folder / "peft/PRIVACY.md").read_text())
 
+        # An audit of a run that goes on from adapters compares with these: a run that learns nothing shows nothing.
+        self.moesaic("privacy", "audit", self.recipe, *SHORT, "--canaries", 10, "train.max_steps=1",
+                     f"adapt={{from: {self.folder}/run}}", "optimizer={learning_rate: 1.0e-30, weight_decay: 0}")
+        before, after = ((self.folder / f"run-audit/{name}.jsonl").read_text() for name in ("before", "after"))
+        self.assertEqual(before, after)
+
         # And in silos, each with a ledger of its own.
         silos = ", ".join(f"{{name: {name}, train: [{{path: {self.folder}/text/train-{name}.txt}}]}}" for name in "ab")
         self.train(*SHORT, *learning, "train.max_steps=null", "data.train=[]", "data.valid=[]",
