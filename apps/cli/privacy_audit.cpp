@@ -43,10 +43,11 @@ class Audit {
     if (const int code = train(); code != 0) return code;
     std::vector<double> scores(canaries_.size(), 0.0);
     if (recipe_.model.from) {
-      if (const int code = add_scores(*recipe_.model.from, "before.jsonl", 1, scores); code != 0)
-        return code;
+      const ModelArguments start{.model = *recipe_.model.from, .adapter = starting_adapter()};
+      if (const int code = add_scores(start, "before.jsonl", 1, scores); code != 0) return code;
     }
-    if (const int code = add_scores(at("run"), "after.jsonl", -1, scores); code != 0) return code;
+    if (const int code = add_scores({.model = at("run")}, "after.jsonl", -1, scores); code != 0)
+      return code;
     print(scores);
     return 0;
   }
@@ -97,11 +98,16 @@ class Audit {
     return result.exit_code;
   }
 
+  // "" = the run's adapters begin as the model alone.
+  std::string starting_adapter() const {
+    return recipe_.adapt ? recipe_.adapt->from.value_or("") : std::string();
+  }
+
   // Adds `sign` times the losses of the model.
-  int add_scores(const std::string& model, const std::string& file, double sign,
+  int add_scores(const ModelArguments& model, const std::string& file, double sign,
                  std::vector<double>& scores) const {
     ScoreArguments score;
-    score.inference.model = model;
+    static_cast<ModelArguments&>(score.inference) = model;
     score.inference.precision = recipe_.train.precision;
     score.inference.device = recipe_.parallel.device;
     score.input = at("canaries.jsonl");

@@ -26,13 +26,18 @@ const Json& member_of(const Json& line, const char* key, const std::string& wher
   return *found;
 }
 
+std::string text_of_wrong_user(const Json& user) {
+  if (user.is_string()) return "an empty text";
+  return user.is_number() ? "a number that is no whole one of 64 bits" : user.type_name();
+}
+
 // Whose the line is: its key "user".
 std::string owner_of(const std::string& line, const std::string& where) {
   const Json json = read_object(line, where);
   const Json& user = member_of(json, "user", where);
   MOESAIC_CHECK((user.is_string() && user != "") || user.is_number_integer(), ErrorKind::kData,
                 "{}: \"user\" is {}, must be a text that is not empty, or an integer", where,
-                user.is_string() ? "an empty text" : user.type_name());
+                text_of_wrong_user(user));
   return user.is_string() ? user.get<std::string>() : user.dump();
 }
 

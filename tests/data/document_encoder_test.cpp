@@ -251,7 +251,10 @@ TEST_F(DocumentEncoding, KnowsWhoseALineIs) {
   refused(made, R"({"text": "a"})", "f:1: key \"user\" is missing");
   refused(made, R"({"text": "a", "user": ""})", "\"user\" is an empty text");
   refused(made, R"({"text": "a", "user": [1]})", "\"user\" is array, must be a text");
-  refused(made, R"({"text": "a", "user": 1.5})", "\"user\" is number, must be a text");
+  for (const char* user : {"1.5", "100000000000000000000"}) {
+    refused(made, format(R"({{"text": "a", "user": {}}})", user),
+            "\"user\" is a number that is no whole one of 64 bits, must be a text");
+  }
   expect_error(ErrorKind::kRecipe, "data of format text have no users",
                [&] { DocumentEncoder(DataFormat::kText, options); });
 }

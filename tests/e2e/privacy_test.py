@@ -157,7 +157,7 @@ class PrivacyTest(RunTest):
         for index, (overrides, code, part) in enumerate((
                 (("privacy.delta=0.01",), 3, "1 / units"),
                 (("privacy.expected_batch_size=5000",), 3, "the data have"),
-                (("privacy.max_batch_size=12",), 3, "is not whole with probability"),
+                (("privacy.max_batch_size=12",), 3, "so many units or more with probability"),
                 ((f"data.train=[{{path: {self.folder}/text/train-a.txt}}, {{path: {self.folder}/text/link}}]",), 3,
                  "twice, by another name or as a copy"),
                 (users, 4, 'users.jsonl:8: key "user" is missing'),
@@ -188,6 +188,12 @@ class PrivacyTest(RunTest):
         self.assertEqual(self.ledger(self.folder / "run/ledger.json")["steps"], 4)
         self.moesaic("export", self.folder / "run", self.folder / "peft", "--adapter")
         self.assertIn("| unit | sequence", (self.folder / "peft/PRIVACY.md").read_text())
+
+        # An audit of a run that goes on from adapters compares with these: a run that learns nothing shows nothing.
+        self.moesaic("privacy", "audit", self.recipe, *SHORT, "--canaries", 10, "train.max_steps=1",
+                     f"adapt={{from: {self.folder}/run}}", "optimizer={learning_rate: 1.0e-30, weight_decay: 0}")
+        before, after = ((self.folder / f"run-audit/{name}.jsonl").read_text() for name in ("before", "after"))
+        self.assertEqual(before, after)
 
         # And in silos, each with a ledger of its own.
         silos = ", ".join(f"{{name: {name}, train: [{{path: {self.folder}/text/train-{name}.txt}}]}}" for name in "ab")
