@@ -50,7 +50,7 @@ void check_slots(const PrivacyOptions& privacy, const RunData& data) {
   }
   if (likely < privacy.delta || privacy.allow_no_privacy) return;
   throw Error(ErrorKind::kRecipe,
-              format("privacy.max_batch_size is {}: a step has so many units or more with "
+              format("privacy.max_batch_size is {}: a step has that many units or more with "
                      "probability {:.3g}, which in {} steps comes to more than delta, {}",
                      slots, likely / steps, steps, privacy.delta),
               format("raise it to {} or more, or leave it out", enough));

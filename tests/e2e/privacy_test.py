@@ -157,7 +157,7 @@ class PrivacyTest(RunTest):
         for index, (overrides, code, part) in enumerate((
                 (("privacy.delta=0.01",), 3, "1 / units"),
                 (("privacy.expected_batch_size=5000",), 3, "the data have"),
-                (("privacy.max_batch_size=12",), 3, "so many units or more with probability"),
+                (("privacy.max_batch_size=12",), 3, "that many units or more with probability"),
                 ((f"data.train=[{{path: {self.folder}/text/train-a.txt}}, {{path: {self.folder}/text/link}}]",), 3,
                  "twice, by another name or as a copy"),
                 (users, 4, 'users.jsonl:8: key "user" is missing'),
