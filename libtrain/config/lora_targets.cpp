@@ -142,15 +142,15 @@ std::set<std::string> named_weights(const LoraOptions& lora, const arch::Options
   return names;
 }
 
-// Routed experts may be left out by saying so: excluded by name, or attention alone by name.
+// Routed experts may be left out by saying so: excluded by name, or attention alone by name. Those
+// that `table` trains in full are not left out.
 void require_experts(const LoraOptions& lora, const arch::Options& arch,
                      const arch::ParameterTable& table, const std::set<std::string>& names) {
   if (!arch.is_moe() || names_experts(lora.exclude_modules)) return;
   bool others = is_all_linear(lora.target_modules);
-  ModuleMatcher saved("adapt.lora.modules_to_save", lora.modules_to_save);
   for (const ParameterInfo& info : table) {
     const bool named = names.contains(info.name);
-    if (info.group == Group::kExperts && (named || saved.matches(module_of(info.name)))) return;
+    if (info.group == Group::kExperts && (named || info.trainable)) return;
     others = others || (named && info.group != Group::kAttention);
   }
   if (!others) return;

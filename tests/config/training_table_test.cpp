@@ -270,6 +270,9 @@ TEST(LoraTargets, RoutedExpertsAreNotLeftOutUnsaid) {
   lora.target_modules = Names{"q_proj", "shared_expert.up_proj"};
   EXPECT_NE(refusal(with_lora(lora), qwen2_moe()).find("leaves every routed expert untouched"),
             std::string::npos);
+  Recipe in_full = with_lora(lora);
+  in_full.adapt->train = Names{R"(.*\.experts\.down_proj\.weight)"};
+  EXPECT_EQ(refusal(in_full, qwen2_moe()), "");
   lora.exclude_modules = Names{"experts"};
   EXPECT_EQ(refusal(with_lora(lora), qwen2_moe()), "");
   lora = rank(2);

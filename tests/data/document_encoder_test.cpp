@@ -196,11 +196,38 @@ TEST_F(DocumentEncoding, TakesWhatATemplateKeepsOfAnEarlierAnswer) {
                             "{% if add_generation_prompt %}<assistant>{% endif %}");
   EXPECT_EQ(learned(made, talk),
             (Learned{"<user>a;\n<assistant>b;\n<user>c;\n<assistant>[hm]d;\n", "b;[hm]d;"}));
+  const auto with_place =
+      encoder(DataFormat::kChat,
+              "{% for m in messages %}<{{ m.role }}>"
+              "{% if m.role == 'assistant' %}[{{ 'hm' if loop.last }}]{% endif %}"
+              "{{ m.content }};\n{% endfor %}"
+              "{% if add_generation_prompt %}<assistant>{% endif %}");
+  EXPECT_EQ(learned(with_place, talk).targets, "[]b;[hm]d;");
   refused(encoder(DataFormat::kChat,
                   "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
                   "{% if loop.last %}.{% else %};{% endif %}{% endfor %}"
                   "{% if add_generation_prompt %}<assistant>{% endif %}"),
           talk, "message 1: the template writes the conversation up to it in another way");
+}
+
+TEST_F(DocumentEncoding, TakesEarlierAnswersWhereTheLastOneClosesInAnotherWay) {
+  const std::string talk = R"({"messages": [{"role": "user", "content": "a < b"},
+      {"role": "assistant", "content": "c"}, {"role": "user", "content": "d"},
+      {"role": "assistant", "content": "e"}]})";
+  const auto at_the_end =
+      encoder(DataFormat::kChat,  // two marks begin alike
+              "{% for m in messages %}<{{ m.role }}>{{ m.content }};\n{% endfor %}"
+              "{{ '<assistant>' if add_generation_prompt else '<as.>' }}");
+  EXPECT_EQ(
+      learned(at_the_end, talk),
+      (Learned{"<user>a < b;\n<assistant>c;\n<user>d;\n<assistant>e;\n<as.>", "c;e;\n<as.>"}));
+  const auto of_the_turn =
+      encoder(DataFormat::kChat,
+              "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
+              "{% if m.role == 'assistant' and loop.last and not add_generation_prompt %}"
+              "<return>{% else %}<end>{% endif %}{% endfor %}"
+              "{% if add_generation_prompt %}<assistant>{% endif %}");
+  EXPECT_EQ(learned(of_the_turn, talk).targets, "c<end>e<return>");
 }
 
 TEST_F(DocumentEncoding, RefusesConversationsByTheirPlace) {

@@ -1,6 +1,7 @@
 """Adapters on attention and routed experts through the shipped programs: the same on every layout, checkpoints that hold
 what is trained, resumed to the bit, and used by every verb."""
 import json
+import resource
 import unittest
 
 from moesaic import RunTest
@@ -79,6 +80,7 @@ class FinetuneTest(RunTest):
         for file in ("adapter_model.safetensors", "adapter_config.json"):
             self.assertEqual((self.folder / "adapter" / file).read_bytes(), (self.folder / "again" / file).read_bytes(), file)
         self.assertLess(self.worst(scores, self.score("imported")), 1e-12)
+        self.check_a_full_disk()
         self.moesaic("generate", "--model", self.folder / "run", "--prompt", "the rank", "--max-new-tokens", 4)
 
         (self.folder / "hub").rename(self.folder / "moved")
@@ -88,6 +90,18 @@ class FinetuneTest(RunTest):
         wrong = self.moesaic(*arguments, "--base", self.folder / "merged", expect=4).stderr
         self.assertIn("is not the base of", wrong)
         self.train(*STEPS, "train.max_steps=7", "--resume", "auto", "--base", self.folder / "moved")
+
+    def check_a_full_disk(self):
+        """An adapter that cannot be written whole leaves what was there, and nothing of itself."""
+        there = lambda: {path: path.read_bytes() for path in sorted(self.folder.glob("*adapter*/*"))}  # noqa: E731
+        before, folders = there(), sorted(self.folder.iterdir())
+        limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))  # noqa: E731
+        for arguments in (("export", self.folder / "run", self.folder / "adapter", "--adapter", "--overwrite"),
+                          ("export", self.folder / "run", self.folder / "other-adapter", "--adapter"),
+                          ("import", self.folder / "adapter", self.folder / "other-import", "--base", self.folder / "hub")):
+            error = self.moesaic(*arguments, expect=7, preexec_fn=limit, restore_signals=False).stderr
+            self.assertRegex(error, "cannot (write|close) .*: File too large")
+            self.assertEqual((there(), sorted(self.folder.iterdir())), (before, folders))
 
     def test_goes_on_to_the_bit(self):
         self.train(*STEPS, run="whole")

@@ -35,17 +35,18 @@ MARKED = ("{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.role == 'ass
 BLANKS = ("{% for m in messages %}### {{ m.role }}:\n\n{% if m.role == 'assistant' %}{% generation %}{{ m.content }}\n\n{% endgeneration %}"
           "{% else %}{{ m.content }}\n\n{% endif %}{% endfor %}{% if add_generation_prompt %}### assistant:\n\n{% endif %}")
 FAMILIES = ("deepseek", "qwen")
+CLOSING = ("gptoss", "phi3")
 WORDS = ["the", "law", "of", "a", "dose", "42", "\n", "\n\n", "don't", "Zürich", "é", "(b)", "{x}", "  ", "profit", "<b>", "😀", "tax,",
          "cafe\u0301", "👩\u200d👧", "\u200b", "\u3000", "\r\n", "\ufeff", "\u2028", "שלום", "日本", "\t"]
 
 
-def trl_templates():
-    """{name: text} of the chat templates of FAMILIES in the package trl, which is not imported; empty without it."""
+def trl_templates(families=FAMILIES):
+    """{name: text} of the chat templates of `families` in the package trl, which is not imported; empty without it."""
     package = importlib.util.find_spec("trl")
     if package is None:
         return {}
     folder = pathlib.Path(package.submodule_search_locations[0], "chat_templates")
-    return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja")) if path.stem.startswith(FAMILIES)}
+    return {path.stem: path.read_text() for path in sorted(folder.glob("*.jinja")) if path.stem.startswith(families)}
 
 
 def trl_functions():
@@ -174,6 +175,23 @@ class MaskTest(unittest.TestCase):
                 wanted = [self.masked(messages, template) for messages in talks]
                 self.assertTrue(all(1 in mask and 0 in mask for _, mask in wanted))
                 self.check_same(self.build([{"messages": m} for m in talks], "--chat-template", str(path)), wanted)
+
+    def test_plain_templates_of_trl_have_the_same_answers(self):
+        """Those that close the last turn in another way than those before: less the generation prompt and blanks between turns."""
+        plain = {name: text for name, text in trl_templates(CLOSING).items() if not name.endswith("_training")}
+        if not plain:
+            self.skipTest("trl is not installed (scripts/setup.sh --peers)")
+        talks, path = list(conversations())[:20], pathlib.Path(self.folder, "plain.jinja")
+        for name, template in plain.items():
+            path.write_text(template)
+            made = self.build([{"messages": m} for m in talks], "--chat-template", str(path))
+            for messages, (ids, bits) in zip(talks, made):
+                with self.subTest(name, messages=messages):
+                    wanted_ids, wanted = self.masked(messages, trl_templates(CLOSING)[f"{name}_training"])
+                    self.assertTrue(ids == wanted_ids)
+                    self.assertTrue(all(theirs >= ours for ours, theirs in zip(bits, wanted)))
+                    left_out = self.tokenizer.decode([i for i, ours, theirs in zip(ids, bits, wanted) if theirs > ours])
+                    self.assertEqual(left_out.replace("<|start|>assistant", "").strip(), "")
 
     def test_templates_of_trl_write_the_same(self):
         """Also what the training does not use: tools, thoughts, the prompt for an answer. None where Jinja raises."""

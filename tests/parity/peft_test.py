@@ -43,6 +43,14 @@ MODELS = {
                     {"target_modules": ["q_a_proj", "q_b_proj", "kv_a_proj_with_mqa", "kv_b_proj", "o_proj"],
                      "target_parameters": [*EXPERTS, "mlp.gate.weight", "mlp.up_proj.weight",
                                            *(f"shared_experts.{name}_proj.weight" for name in ("gate", "up", "down"))]}),
+    "qwen3": (variant("qwen3-adapted", DENSE, head_dim=12, tie_word_embeddings=True, num_key_value_heads=1, **HALF),
+              {"target_modules": ["q_proj", "o_proj", "up_proj", "down_proj"], "rank_pattern": {"o_proj": 5}}),
+    "qwen2_moe": (variant("qwen2_moe-adapted", QWEN_MOE, shared_expert_intermediate_size=16, decoder_sparse_step=2),
+                  {"target_modules": ["k_proj"],
+                   "target_parameters": [*EXPERTS, "mlp.gate.weight", "shared_expert.gate_proj.weight",
+                                         "shared_expert.down_proj.weight", "mlp.down_proj.weight", "shared_expert_gate.weight"]}),
+    "deepseek_v2": (variant("deepseek_v2-adapted", DEEPSEEK, q_lora_rank=None, topk_method="greedy"),
+                    {"target_modules": ["q_proj", "kv_b_proj"], "target_parameters": [*EXPERTS, "shared_experts.up_proj.weight"]}),
 }
 
 

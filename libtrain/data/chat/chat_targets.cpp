@@ -42,14 +42,13 @@ class AnswerFinder {
   /// Of the message `index`; empty where it is not found.
   TextSpan find(std::size_t index) const {
     const std::size_t begin = begin_of(index);
-    const std::string turn = first(index + 1, /*add_generation_prompt=*/false);
-    const std::string_view whole = text_, alone = turn;
-    if (begin == 0 || alone.size() <= begin) return {};
-    if (!whole.starts_with(alone.substr(0, begin))) return {};
-    const std::string_view kept =
-        kept_of(alone.substr(begin), whole.substr(begin), words_of(messages_[index]));
+    if (begin == 0) return {};
+    const Json& message = messages_[index];
+    std::string_view kept =
+        kept_of(first(index + 1, /*add_generation_prompt=*/false), begin, message);
+    if (kept.empty()) kept = kept_of(before_next_prompt(index), begin, message);
     if (without_blanks_at_end(kept).empty()) return {};
-    return {begin, begin + closed(kept, messages_[index])};
+    return {begin, begin + closed(kept, message)};
   }
 
  private:
@@ -68,14 +67,43 @@ class AnswerFinder {
     return same >= first(index, false).size() ? same : 0;
   }
 
-  // The turn without what the template leaves out before its words once others follow: thoughts.
-  // Empty where the whole text goes on in another way.
-  static std::string_view kept_of(std::string_view turn, std::string_view whole,
-                                  std::string_view words) {
+  // The text up to the end of the answer, as it is when another is asked for: some templates close
+  // the last turn in another way. Empty where its end cannot be told.
+  std::string before_next_prompt(std::size_t index) const {
+    const std::string asked = first(index, true), plain = first(index, false);
+    const std::size_t same = static_cast<std::size_t>(
+        std::mismatch(asked.begin(), asked.end(), plain.begin(), plain.end()).first -
+        asked.begin());
+    const std::string prompt = asked.substr(same < plain.size() ? before_mark(asked, same) : same);
+    std::string next = first(index + 1, true);
+    if (!next.ends_with(prompt)) return {};
+    next.resize(next.size() - prompt.size());
+    return next;
+  }
+
+  // The place, or the beginning of the mark "<...>" that it is in.
+  static std::size_t before_mark(std::string_view text, std::size_t place) {
+    const std::size_t begin = text.substr(0, place).find_last_of("<>");
+    return begin != std::string_view::npos && text[begin] == '<' ? begin : place;
+  }
+
+  // What the whole text has of the answer that `alone` ends with: all, or all but one stretch
+  // before its words, the thoughts that a template leaves out once others follow. Empty where the
+  // whole text goes on in another way.
+  std::string_view kept_of(std::string_view alone, std::size_t begin, const Json& message) const {
+    std::string_view whole = text_;
+    if (alone.size() <= begin || !whole.starts_with(alone.substr(0, begin))) return {};
+    const std::string_view turn = alone.substr(begin), words = words_of(message);
+    whole.remove_prefix(begin);
     const std::size_t found = words.empty() ? 0 : turn.rfind(words);
     const std::size_t last = found == std::string_view::npos ? 0 : found;
-    for (std::size_t out = 0; out <= last; ++out)
-      if (whole.starts_with(turn.substr(out))) return turn.substr(out);
+    const std::size_t same = static_cast<std::size_t>(
+        std::mismatch(turn.begin(), turn.end(), whole.begin(), whole.end()).first - turn.begin());
+    for (std::size_t out = 0; out <= last; ++out) {
+      const std::size_t place = std::min(same, last - out);
+      if (whole.substr(place).starts_with(turn.substr(place + out)))
+        return whole.substr(0, turn.size() - out);
+    }
     return {};
   }
 
