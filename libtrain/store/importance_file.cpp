@@ -168,6 +168,15 @@ void require_importances(const RankContext& context, const std::string& path,
               "make them of data with targets, by a model whose loss is not zero");
 }
 
+bool holds_importances(const std::string& path) {
+  try {
+    checked_notes(Hdf5File::open(path));
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void describe(const std::string& path, const ImportanceNotes& notes) {
   Hdf5File file = Hdf5File::open_to_describe(path);
   file.set_attribute(kLabels, notes.labels);
@@ -186,6 +195,12 @@ void require_place_for_importances(const RankContext& context, const std::string
                   "there is no folder {} for {}", folder, path);
     MOESAIC_CHECK(!is_folder(path, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
                   "{} is a folder, not a file", path);
+    std::error_code absent;
+    const bool filled = std::filesystem::file_size(path, absent) > 0 && !absent;
+    if (!filled || holds_importances(path)) return;
+    throw Error(ErrorKind::kCheckpoint,
+                format("{} is there and holds no importances: it is not replaced", path),
+                "name another file, or remove this one");
   });
 }
 

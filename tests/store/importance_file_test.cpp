@@ -75,7 +75,11 @@ TEST_F(ImportanceFile, GivesWeightsThatAreKeptAsCodesWhatTheyWere) {
   EXPECT_TRUE(at::equal(read_back[1].fisher, b.tensor.square()));
 }
 
-TEST_F(ImportanceFile, ReplacesAFileAndNoFolder) {
+TEST_F(ImportanceFile, ReplacesImportancesAndNothingElse) {
+  folder.file("importance.h5", "name: old\n");
+  expect_error(ErrorKind::kCheckpoint, "it is not replaced", [&] { write(whole()); });
+  EXPECT_EQ(read_file(path), "name: old\n");
+  folder.file("importance.h5", "");
   write(whole());
   write(whole());
   EXPECT_EQ(folder.names("."), std::vector<std::string>{"importance.h5"});
