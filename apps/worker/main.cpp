@@ -25,7 +25,7 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", version_text());
   int exit_code = 0;
   for (const auto add : {add_train, add_score, add_generate, add_eval, add_importance, add_federate,
-                         add_inspect, add_data, add_tokenize, add_import, add_export}) {
+                         add_inspect, add_data, add_tasks, add_tokenize, add_import, add_export}) {
     add(app, exit_code);
   }
   try {

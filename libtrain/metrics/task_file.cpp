@@ -147,4 +147,24 @@ std::string heading_text(const TaskMatrix& matrix) {
   return text;
 }
 
+std::string table_text(const TaskMatrix& matrix, const std::optional<std::vector<double>>& joint) {
+  std::string text = heading_text(matrix) + "\n";
+  for (std::size_t row = 0; row < matrix.rows.size(); ++row) text += row_text(matrix, row) + "\n";
+  if (!matrix.is_complete()) {
+    return text + format("{} of {} tasks are done\n",
+                         matrix.rows.empty() ? 0 : matrix.rows.size() - 1, matrix.tasks.size());
+  }
+  const TaskMetrics metrics = task_metrics(matrix, joint);
+  const auto add = [&](const char* name, double value, const char* meaning) {
+    text += format("{:<18} {:>9.4f}  {}\n", name, value, meaning);
+  };
+  add("average", metrics.average, "mean of the last row");
+  add("backward transfer", metrics.backward_transfer, "below 0: later tasks took from earlier");
+  add("forgetting", metrics.forgetting, "above 0: less is known than at best");
+  add("forward transfer", metrics.forward_transfer, "above 0: earlier tasks helped later ones");
+  if (metrics.intransigence)
+    add("intransigence", *metrics.intransigence, "above 0: less was learned than together");
+  return text;
+}
+
 }  // namespace moesaic

@@ -32,5 +32,8 @@ std::vector<double> read_joint(const std::string& path, const TaskMatrix& matrix
 std::string row_text(const TaskMatrix& matrix, std::size_t row);
 /// The names above the rows.
 std::string heading_text(const TaskMatrix& matrix);
+/// The whole table, and the derived numbers or how many tasks are done; what moesaic tasks prints.
+std::string table_text(const TaskMatrix& matrix,
+                       const std::optional<std::vector<double>>& joint = {});
 
 }  // namespace moesaic

@@ -136,6 +136,22 @@ std::string read_text(const Hdf5Id& object, const std::string& name, const std::
   return value.substr(0, value.find('\0'));
 }
 
+// Of the chunk that begins there.
+struct ChunkInfo {
+  haddr_t address = HADDR_UNDEF;
+  hsize_t bytes = 0;
+  unsigned skipped_filters = 0;
+};
+
+ChunkInfo chunk_info(const Hdf5Id& dataset, const std::vector<hsize_t>& start,
+                     const std::string& doing) {
+  ChunkInfo info;
+  must(H5Dget_chunk_info_by_coord(dataset.get(), start.data(), &info.skipped_filters, &info.address,
+                                  &info.bytes),
+       doing);
+  return info;
+}
+
 }  // namespace
 
 std::uint64_t Hdf5Dataset::stored_bytes() const { return H5Dget_storage_size(id_.get()); }
@@ -150,15 +166,30 @@ std::vector<std::int64_t> Hdf5Dataset::place_chunks() {
     const auto start = dimensions(grid.start(i));
     must(H5Dwrite_chunk(id_.get(), H5P_DEFAULT, 0, start.data(), grid.stored_bytes(), &kNothing),
          doing);
-    haddr_t address = HADDR_UNDEF;
-    hsize_t bytes = 0;
-    unsigned skipped_filters = 0;
-    must(H5Dget_chunk_info_by_coord(id_.get(), start.data(), &skipped_filters, &address, &bytes),
-         doing);
-    MOESAIC_ASSERT(address != HADDR_UNDEF && bytes == grid.stored_bytes());
-    places.push_back(static_cast<std::int64_t>(address));
+    const ChunkInfo info = chunk_info(id_, start, doing);
+    MOESAIC_ASSERT(info.address != HADDR_UNDEF && info.bytes == grid.stored_bytes());
+    places.push_back(static_cast<std::int64_t>(info.address));
   }
   return places;
+}
+
+std::vector<StoredChunk> Hdf5Dataset::stored_chunks() const {
+  const std::string doing = "find the chunks of " + where_;
+  const Hdf5Id properties(must(H5Dget_create_plist(id_.get()), doing), H5Pclose);
+  if (H5Pget_layout(properties.get()) != H5D_CHUNKED) return {};
+  const Hdf5Id space(must(H5Dget_space(id_.get()), doing), H5Sclose);
+  const ChunkGrid grid(spec_);
+  hsize_t count = 0;
+  must(H5Dget_num_chunks(id_.get(), space.get(), &count), doing);
+  bool whole = count == static_cast<hsize_t>(grid.count());
+  std::vector<StoredChunk> chunks;
+  for (std::int64_t i = 0; whole && i < grid.count(); ++i) {
+    const ChunkInfo info = chunk_info(id_, dimensions(grid.start(i)), doing);
+    whole = info.address != HADDR_UNDEF && info.skipped_filters == 0;
+    chunks.push_back({.place = info.address, .bytes = info.bytes});
+  }
+  MOESAIC_CHECK(whole, ErrorKind::kCheckpoint, "the table of chunks of {} is damaged", where_);
+  return chunks;
 }
 
 void Hdf5Dataset::read_rows(std::int64_t first, std::int64_t count, void* values) const {

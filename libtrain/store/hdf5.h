@@ -16,6 +16,12 @@
 
 namespace moesaic {
 
+/// Bytes of the file that hold the values of a chunk and their checksum.
+struct StoredChunk {
+  std::uint64_t place = 0;
+  std::uint64_t bytes = 0;
+};
+
 class Hdf5Dataset {
  public:
   const Hdf5Spec& spec() const { return spec_; }
@@ -27,6 +33,9 @@ class Hdf5Dataset {
   /// values and their checksum go; in the order of ChunkGrid.
   std::vector<std::int64_t> place_chunks();
   void read_rows(std::int64_t first, std::int64_t count, void* values) const;
+  /// Where its chunks lie; none of a dataset without chunks. HDF5's table of them has no checksum:
+  /// refuses one with more or fewer chunks than the dataset has, or that leaves out a filter.
+  std::vector<StoredChunk> stored_chunks() const;
 
   void set_attribute(const std::string& name, const std::string& text);
   /// "" when absent or not a short text.

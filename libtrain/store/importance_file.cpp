@@ -75,9 +75,23 @@ ImportanceNotes checked_notes(const Hdf5File& file) {
               "name a file that moesaic importance has written");
 }
 
+// A chunk's checksum is right wherever it is read from, and that of zeros is zero: a damaged table
+// may give a data set what are another's values.
+void require_apart(const Hdf5File& file, std::vector<StoredChunk> chunks) {
+  std::sort(chunks.begin(), chunks.end(),
+            [](const StoredChunk& a, const StoredChunk& b) { return a.place < b.place; });
+  for (std::size_t i = 1; i < chunks.size(); ++i) {
+    MOESAIC_CHECK(chunks[i].place - chunks[i - 1].place >= chunks[i - 1].bytes,
+                  ErrorKind::kCheckpoint,
+                  "{} is damaged: its bytes at {} are values of two places of the model",
+                  file.path(), chunks[i].place);
+  }
+}
+
 void check_datasets(const Hdf5File& file, const ParameterSet& parameters) {
   std::set<std::string> names;
   for (std::string& name : file.dataset_names()) names.insert(std::move(name));
+  std::vector<StoredChunk> chunks;
   Differences differences("the file");
   for (const Parameter& parameter : parameters) {
     std::int64_t found = 0;
@@ -85,7 +99,9 @@ void check_datasets(const Hdf5File& file, const ParameterSet& parameters) {
       const std::string name = importance_name(part, parameter);
       if (names.erase(name) == 0) continue;
       ++found;
-      const Hdf5Spec spec = file.dataset(name).spec();
+      const Hdf5Dataset dataset = file.dataset(name);
+      for (const StoredChunk& chunk : dataset.stored_chunks()) chunks.push_back(chunk);
+      const Hdf5Spec& spec = dataset.spec();
       if (spec.shape != parameter.shape || !at::isFloatingType(spec.dtype)) {
         differences.differs(format("{} is {} [{}] (here [{}])", name, dtype_name(spec.dtype),
                                    join(spec.shape, ", "), join(parameter.shape, ", ")));
@@ -96,6 +112,7 @@ void check_datasets(const Hdf5File& file, const ParameterSet& parameters) {
   for (const std::string& name : names) differences.unexpected(name);
   differences.require_none(format("the importances in {} do not fit this model", file.path()),
                            "make them of this model with moesaic importance");
+  require_apart(file, std::move(chunks));
 }
 
 // This rank's rows, as in the file.
@@ -151,6 +168,15 @@ void require_importances(const RankContext& context, const std::string& path,
               "make them of data with targets, by a model whose loss is not zero");
 }
 
+bool holds_importances(const std::string& path) {
+  try {
+    checked_notes(Hdf5File::open(path));
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 void describe(const std::string& path, const ImportanceNotes& notes) {
   Hdf5File file = Hdf5File::open_to_describe(path);
   file.set_attribute(kLabels, notes.labels);
@@ -169,6 +195,12 @@ void require_place_for_importances(const RankContext& context, const std::string
                   "there is no folder {} for {}", folder, path);
     MOESAIC_CHECK(!is_folder(path, ErrorKind::kCheckpoint), ErrorKind::kCheckpoint,
                   "{} is a folder, not a file", path);
+    std::error_code absent;
+    const bool filled = std::filesystem::file_size(path, absent) > 0 && !absent;
+    if (!filled || holds_importances(path)) return;
+    throw Error(ErrorKind::kCheckpoint,
+                format("{} is there and holds no importances: it is not replaced", path),
+                "name another file, or remove this one");
   });
 }
 

@@ -21,12 +21,12 @@ struct ImportanceNotes {
 };
 
 /// Collective over world, to be asked before there is much to be lost: Error(kCheckpoint) when no
-/// such file can be at `path`.
+/// such file can be at `path`, or when there is one with something else, as a recipe or data.
 void require_place_for_importances(const RankContext& context, const std::string& path);
 
 /// Collective over world. Writes what is defined of `importance`, each value once, by the ranks
-/// that hold it, under a temporary name first: it replaces a file at `path`, never a folder. After
-/// a failure every rank throws Error(kCheckpoint).
+/// that hold it, under a temporary name first: it replaces importances at `path`, nothing else.
+/// After a failure every rank throws Error(kCheckpoint).
 void write_importances(const RankContext& context, const std::string& path,
                        const ParameterSet& parameters, const Importance& importance,
                        const ImportanceNotes& notes);

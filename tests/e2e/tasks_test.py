@@ -65,6 +65,7 @@ class Tasks(RunTest):
         self.verb(rows)
 
     def verb(self, rows):
+        self.assertNotIn(b"intransigence", (self.folder / "run/tasks.h5").read_bytes())
         table = self.moesaic("tasks", self.folder / "run")
         self.assertIn("after marks", table.stdout)
         joint = self.folder / "joint.json"
@@ -73,6 +74,7 @@ class Tasks(RunTest):
         learned = [rows[i + 1][i] for i in range(3)]
         self.assertAlmostEqual(found["intransigence"], (sum(learned) - 4.5) / 3)
         self.assertEqual(self.matrix(), found)
+        self.assertIn(b"intransigence\0", (self.folder / "run/tasks.h5").read_bytes())
         joint.write_text("[1.0]")
         self.moesaic("tasks", self.folder / "run", "--joint", joint, expect=4)
         self.moesaic("tasks", self.folder, expect=4)

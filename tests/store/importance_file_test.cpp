@@ -75,7 +75,11 @@ TEST_F(ImportanceFile, GivesWeightsThatAreKeptAsCodesWhatTheyWere) {
   EXPECT_TRUE(at::equal(read_back[1].fisher, b.tensor.square()));
 }
 
-TEST_F(ImportanceFile, ReplacesAFileAndNoFolder) {
+TEST_F(ImportanceFile, ReplacesImportancesAndNothingElse) {
+  folder.file("importance.h5", "name: old\n");
+  expect_error(ErrorKind::kCheckpoint, "it is not replaced", [&] { write(whole()); });
+  EXPECT_EQ(read_file(path), "name: old\n");
+  folder.file("importance.h5", "");
   write(whole());
   write(whole());
   EXPECT_EQ(folder.names("."), std::vector<std::string>{"importance.h5"});
@@ -135,6 +139,31 @@ TEST_F(ImportanceFile, ThatIsDamagedIsRefused) {
   changed[place] = static_cast<char>(changed[place] ^ 1);
   folder.file("importance.h5", changed);
   EXPECT_THROW(read(), Error);
+}
+
+// HDF5's table of chunks has no checksum: where a chunk lies, and which rows it has.
+TEST_F(ImportanceFile, WhoseTableOfChunksIsDamagedIsRefused) {
+  write(whole());
+  const std::string bytes = read_file(path);
+  constexpr std::size_t kHeader = 24;      // of a table
+  constexpr std::size_t kKey = 8 + 4 * 8;  // bytes and filters, then three dimensions and one more
+  constexpr std::size_t kEntry = kKey + 8;
+  const std::string begin("TREE\1\0\4\0", 8);  // of chunks; a leaf; the four of b.weight
+  const std::size_t table = bytes.find(begin);
+  ASSERT_NE(table, std::string::npos);
+  const std::size_t second = table + kHeader + kEntry;
+  std::string changed = bytes;
+  changed.replace(second + kKey, 8, bytes, second - 8, 8);  // lies where the first one does
+  folder.file("importance.h5", changed);
+  expect_error(ErrorKind::kCheckpoint, "values of two places of the model", [&] { read(); });
+  changed = bytes;
+  changed[second + 8] = static_cast<char>(changed[second + 8] ^ 32);  // its first row
+  folder.file("importance.h5", changed);
+  expect_error(ErrorKind::kCheckpoint, "chunk", [&] { read(); });
+  changed = bytes;
+  changed[table + 6] = static_cast<char>(changed[table + 6] ^ 8);  // how many there are
+  folder.file("importance.h5", changed);
+  expect_error(ErrorKind::kCheckpoint, "chunk", [&] { read(); });
 }
 
 TEST_F(ImportanceFile, MayBeTheStateOfARun) {
