@@ -86,7 +86,13 @@ std::string text_of(const PublicKey& key) { return hex_of(key); }
 PublicKey public_key_from(const std::string& text) {
   PublicKey key{};
   read_hex(text, key);
+  (void)PairKey(SecretKey::from_system()).shared_with(key, "");  // refuses it, or nobody's
   return key;
+}
+
+void require_sealed(const std::string& text) {
+  std::array<std::byte, kSealedBytes> bytes{};
+  read_hex(text, bytes);
 }
 
 SecureSilo::SecureSilo(std::string name, std::string label)

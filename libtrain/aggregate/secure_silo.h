@@ -81,8 +81,12 @@ class SecureCollector {
   std::map<std::string, std::vector<Share>> seeds_, pair_keys_;
 };
 
-/// Hexadecimal text and back. Error(kData) for what is no such key.
+/// Hexadecimal text and back. Error(kData) for what is no such key, or a point of small order.
 std::string text_of(const PublicKey& key);
 PublicKey public_key_from(const std::string& text);
+
+/// Error(kData) for a text that has not the form of sealed shares. Whether they are whole their
+/// receiver alone can see.
+void require_sealed(const std::string& text);
 
 }  // namespace moesaic::aggregate

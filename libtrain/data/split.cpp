@@ -34,8 +34,9 @@ double log_gamma_draw(double alpha, const RandomKey& key, std::uint64_t k) {
 }
 
 /// Shares of the parts: a draw of the symmetric Dirichlet distribution.
-std::vector<double> dirichlet_shares(const SplitOptions& options, const std::string& name) {
-  const RandomKey key(options.seed, RandomStream::kSample, 0, "split/shares/" + name);
+std::vector<double> dirichlet_shares(const SplitOptions& options, const std::string& name,
+                                     std::uint64_t draw) {
+  const RandomKey key(options.seed, RandomStream::kSample, draw, "split/shares/" + name);
   std::vector<double> shares;
   for (std::int64_t part = 0; part < options.parts; ++part)
     shares.push_back(log_gamma_draw(options.alpha, key, static_cast<std::uint64_t>(part)));
@@ -46,20 +47,46 @@ std::vector<double> dirichlet_shares(const SplitOptions& options, const std::str
   return shares;
 }
 
+/// The ends of the parts among so many lines, at their shares.
+std::vector<std::size_t> ends_of_parts(const SplitOptions& options, std::size_t lines,
+                                       const std::string& name, std::uint64_t draw) {
+  std::vector<std::size_t> ends;
+  double upto = 0;
+  for (const double share : dirichlet_shares(options, name, draw)) {
+    upto += share;
+    const double end = std::round(upto * static_cast<double>(lines));
+    ends.push_back(std::min(lines, static_cast<std::size_t>(end)));
+  }
+  ends.back() = lines;
+  return ends;
+}
+
+/// Shares are drawn again, as in NIID-Bench, until each part has a line; the number of that draw.
+std::uint64_t filling_draw(const SplitOptions& options,
+                           const std::vector<std::vector<std::size_t>>& lines_of) {
+  constexpr std::uint64_t kMostDraws = 1000;
+  const auto count = static_cast<std::size_t>(options.parts);
+  for (std::uint64_t draw = 0; draw < kMostDraws; ++draw) {
+    std::vector<bool> filled(count, false);
+    for (std::size_t value = 0; value < lines_of.size(); ++value) {
+      const std::vector<std::size_t> ends =
+          ends_of_parts(options, lines_of[value].size(), std::to_string(value), draw);
+      for (std::size_t part = 0; part < count; ++part)
+        if (ends[part] > (part == 0 ? 0 : ends[part - 1])) filled[part] = true;
+    }
+    if (std::all_of(filled.begin(), filled.end(), [](bool full) { return full; })) return draw;
+  }
+  return 0;
+}
+
 /// Cuts the lines, in a seeded order, at the shares.
 void deal_out(const SplitOptions& options, const std::vector<std::size_t>& lines,
-              const std::string& name, std::vector<std::uint32_t>& parts) {
-  const std::vector<double> shares = dirichlet_shares(options, name);
+              const std::string& name, std::uint64_t draw, std::vector<std::uint32_t>& parts) {
   const RandomKey order(options.seed, RandomStream::kShuffle, 0, "split/order/" + name);
-  const double n = static_cast<double>(lines.size());
+  const std::vector<std::size_t> ends = ends_of_parts(options, lines.size(), name, draw);
   std::size_t next = 0;
-  double upto = 0;
-  for (std::size_t part = 0; part < shares.size(); ++part) {
-    upto += shares[part];
-    const bool last = part + 1 == shares.size();
-    const auto end = last ? lines.size()
-                          : std::min(lines.size(), static_cast<std::size_t>(std::round(upto * n)));
-    for (; next < end; ++next)
+  for (std::size_t part = 0; part < ends.size(); ++part) {
+    for (; next < ends[part]; ++next)
       parts[lines[permuted(next, lines.size(), order)]] = static_cast<std::uint32_t>(part);
   }
 }
@@ -240,8 +267,10 @@ std::vector<std::uint32_t> parts_of_lines(const SplitOptions& options,
   for (std::size_t line = 0; line < labels.size(); ++line) lines_of[labels[line]].push_back(line);
   std::vector<std::uint32_t> parts(labels.size(), 0);
   if (options.by == "quantity" || options.by == "dirichlet") {
+    const bool enough = std::ssize(labels) >= options.parts;
+    const std::uint64_t draw = enough ? filling_draw(options, lines_of) : 0;
     for (std::size_t value = 0; value < values; ++value)
-      deal_out(options, lines_of[value], std::to_string(value), parts);
+      deal_out(options, lines_of[value], std::to_string(value), draw, parts);
   } else {
     std::vector<std::size_t> counts;
     for (const auto& lines : lines_of) counts.push_back(lines.size());

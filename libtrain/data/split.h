@@ -24,7 +24,8 @@ struct SplitOptions {
 /// parts get shares by Dirichlet(alpha); label, field: all lines of one value in one part, the
 /// largest values first, each to the part with the fewest lines (Li et al., arXiv 2102.02079). Part
 /// of each line, 0 ... parts - 1. `labels`: numbers 0 ... values - 1 of the lines. The same seed
-/// gives the same parts. Error(kData) when a part would have no line.
+/// gives the same parts. Shares are drawn again where a part would have no line; Error(kData) when
+/// that does not help.
 std::vector<std::uint32_t> parts_of_lines(const SplitOptions& options,
                                           const std::vector<std::uint32_t>& labels,
                                           std::size_t values);

@@ -80,6 +80,7 @@ class Coordinator {
                      StopSignal& stop);
   bool open_shares(StopSignal& stop);
   void take_secure(const SiloRequest& request);
+  void keep_for_sum(const std::string& silo, const sites::Message& message);
   Json secure_rules(const std::string& silo) const;
   void next_model(const std::vector<ArrivedChange>& changes);
   void look_at_silos();

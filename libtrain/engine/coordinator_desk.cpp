@@ -33,7 +33,7 @@ void require_equal(const std::string& silo, const char* what, const std::string&
   if (mine == theirs) return;
   throw Error(
       ErrorKind::kRecipe,
-      format("silo {}: its {} differ from the coordinator's: digest {} and not {}", silo, what,
+      format("silo {}: other {} than the coordinator's: digest {} and not {}", silo, what,
              theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
       format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
 }
@@ -128,15 +128,17 @@ void Coordinator::take_change(const SiloRequest& request) {
     MOESAIC_CHECK(told.report.silo == silo, ErrorKind::kData, "silo {}: its answer names silo {}",
                   silo, printable(told.report.silo, 64));
     aggregate::require_report(recipe_.federated->aggregator, told.report);
+    require_possible(recipe_, told);
     MOESAIC_CHECK(!secure_ || text_in(change.notes, "label") == secure_->label, ErrorKind::kData,
                   "silo {}: its change is masked for another try", silo);
     model_.require_change(told.report, request.file);
   } catch (const Error& error) {
     poll_->give_up(silo, "sent what cannot be used");
-    journal_.append({{"event", "refused"},
-                     {"round", change.round},
-                     {"silo", silo},
-                     {"digest", change.blob.digest}});
+    if (!refused_in(change.round).contains(silo))  // however often it tries
+      journal_.append({{"event", "refused"},
+                       {"round", change.round},
+                       {"silo", silo},
+                       {"digest", change.blob.digest}});
     poll_->need(needed_in(change.round));
     throw;
   }

@@ -90,22 +90,35 @@ void Coordinator::take_secure(const SiloRequest& request) {
                 message.kind);
   const std::string digest = message.body.dump();
   if (!poll_->is_new(silo, message.round, digest)) return;
+  try {
+    keep_for_sum(silo, message);
+  } catch (const Error& error) {
+    poll_->give_up(silo, "sent what cannot be used");
+    throw Error(error.kind(), format("silo {}: {}", silo, error.what()));
+  }
+  poll_->count(silo, digest);
+}
+
+// All of what a silo says is looked at before any of it is passed on.
+void Coordinator::keep_for_sum(const std::string& silo, const sites::Message& message) {
   if (message.kind == words::kSecureKeys) {
     const Json key = at_key(message.body, "key");
-    MOESAIC_CHECK(key.is_string(), ErrorKind::kData, "silo {}: no key", silo);
+    MOESAIC_CHECK(key.is_string(), ErrorKind::kData, "no key");
     secure_->keys[silo] = aggregate::public_key_from(key.get<std::string>());
   } else if (message.kind == words::kSecureShares) {
     const Json sealed = at_key(message.body, "sealed");
-    MOESAIC_CHECK(sealed.is_object(), ErrorKind::kData, "silo {}: no shares", silo);
+    MOESAIC_CHECK(sealed.is_object() && sealed.size() + 1 == secure_->keys.size(), ErrorKind::kData,
+                  "no shares for each other silo of the sum");
     for (const auto& [peer, text] : sealed.items()) {
-      MOESAIC_CHECK(text.is_string() && secure_->keys.contains(peer), ErrorKind::kData,
-                    "silo {}: a share for nobody of the sum", silo);
-      secure_->sealed[peer][silo] = text.get<std::string>();
+      MOESAIC_CHECK(text.is_string() && peer != silo && secure_->keys.contains(peer),
+                    ErrorKind::kData, "a share for nobody of the sum");
+      aggregate::require_sealed(text.get<std::string>());
     }
+    for (const auto& [peer, text] : sealed.items())
+      secure_->sealed[peer][silo] = text.get<std::string>();
   } else {
     secure_->collector->take(at_key(message.body, "opened"));
   }
-  poll_->count(silo, digest);
 }
 
 void Coordinator::next_model(const std::vector<ArrivedChange>& changes) {

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "core/error.h"
+#include "engine/secure_values.h"
 
 namespace moesaic {
 
@@ -27,6 +28,7 @@ Json to_json(const SiloAnswer& answer) {
 SiloAnswer answer_from(const Json& json) {
   try {
     const Json& loss = json.at("loss");
+    const Json& bytes = json.at("bytes");
     std::optional<double> epsilon;
     if (json.contains("epsilon")) epsilon = json.at("epsilon").get<double>();
     return {
@@ -38,11 +40,28 @@ SiloAnswer answer_from(const Json& json) {
                    .routed_tokens =
                        json.at("routed_tokens").get<std::map<std::string, std::vector<double>>>()},
         .loss = loss.is_number() ? loss.get<double>() : std::numeric_limits<double>::quiet_NaN(),
-        .bytes = json.at("bytes").get<std::int64_t>(),
+        .bytes = bytes.is_number_integer() ? bytes.get<std::int64_t>() : -1,
         .epsilon = epsilon};
   } catch (const Json::exception& error) {
     throw Error(ErrorKind::kData, format("no answer of a silo: {}", json_reason(error.what())));
   }
+}
+
+// How much a round in epochs, or in private, has is the silo's to know.
+void require_possible(const Recipe& recipe, const SiloAnswer& answer) {
+  constexpr double kMost = 9007199254740992;  // 2^53, up to which numbers can be counted
+  const aggregate::SiloReport& report = answer.report;
+  const bool is_known = !recipe.federated->local_epochs && !recipe.privacy;
+  const double examples = is_known ? most_examples_of(recipe) : kMost;
+  const double tokens = is_known ? most_tokens_of(recipe) : kMost;
+  MOESAIC_CHECK(report.examples <= examples && report.tokens <= tokens, ErrorKind::kData,
+                "silo {} says that it has trained on {} examples and {} targets in a round, which "
+                "has {} and {} at most",
+                report.silo, report.examples, report.tokens, examples, tokens);
+  MOESAIC_CHECK(
+      report.steps <= kMost && report.rate_sum <= kMost && answer.bytes >= 0, ErrorKind::kData,
+      "silo {} says that its round had {} steps, rates of {} in all, and a change of {} bytes",
+      report.silo, report.steps, report.rate_sum, answer.bytes);
 }
 
 StateEntry server_entry(const std::string& name, const std::vector<double>& values) {

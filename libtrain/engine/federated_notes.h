@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "aggregate/aggregator.h"
+#include "config/recipe.h"
 #include "core/json.h"
 #include "store/checkpoint.h"
 
@@ -24,6 +25,8 @@ struct SiloAnswer {
 Json to_json(const SiloAnswer& answer);
 /// Error(kData) where it is none.
 SiloAnswer answer_from(const Json& json);
+/// Error(kData) where it says more than a silo can have done in a round.
+void require_possible(const Recipe& recipe, const SiloAnswer& answer);
 
 /// A vector of the server as a checkpoint has it.
 StateEntry server_entry(const std::string& name, const std::vector<double>& values);

@@ -9,15 +9,6 @@
 
 namespace moesaic {
 
-namespace {
-
-double most_examples_of(const Recipe& recipe) {
-  const std::int64_t steps = recipe.federated->local_steps.value_or(kLocalSteps);
-  return static_cast<double>(steps * recipe.train.global_batch_size);
-}
-
-}  // namespace
-
 static_assert(kMaskedAtOnce % aggregate::kMaskStep == 0);
 
 // A sum of values that were each cut off, or rounded coarsely, would not have the noise of the sum.
@@ -44,6 +35,11 @@ aggregate::SumFormat format_of_sum(const Recipe& recipe, std::size_t silos) {
 std::size_t sums_of(const Recipe& recipe) {
   if (!is_secure(recipe)) return 0;
   return recipe.federated->aggregator.type == "scaffold" ? 2 : 1;
+}
+
+double most_examples_of(const Recipe& recipe) {
+  const std::int64_t steps = recipe.federated->local_steps.value_or(kLocalSteps);
+  return static_cast<double>(steps) * static_cast<double>(recipe.train.global_batch_size);
 }
 
 double most_tokens_of(const Recipe& recipe) {

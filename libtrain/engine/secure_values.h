@@ -33,7 +33,8 @@ aggregate::SumFormat format_of_sum(const Recipe& recipe, std::size_t silos);
 /// and with scaffold the gradient beside it. 0 where every change is seen.
 std::size_t sums_of(const Recipe& recipe);
 
-/// The most tokens that a silo can train on in a round of local_steps.
+/// The most examples, and tokens, that a silo can train on in a round of local_steps.
+double most_examples_of(const Recipe& recipe);
 double most_tokens_of(const Recipe& recipe);
 
 /// What a silo weighs in the sum: 1, or with weights examples or tokens its share of the most that

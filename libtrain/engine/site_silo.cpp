@@ -23,6 +23,14 @@ namespace {
 
 constexpr double kLookSeconds = 0.5;
 
+/// No model of a round has more: values and controls in float64, and a header.
+std::uint64_t most_model_bytes(const ParameterSet& parameters, const RoundModel& model) {
+  std::uint64_t bytes = std::uint64_t{64} << 20;
+  for (std::size_t place = 0; place < model.shared().size() + model.base().size(); ++place)
+    bytes += 16 * static_cast<std::uint64_t>(parameters[model.at(place).index].numel());
+  return bytes;
+}
+
 }  // namespace
 
 SiteSilo::SiteSilo(Options options, const Communicator& world, const Log& log, at::Device device,
@@ -238,6 +246,10 @@ void SiteSilo::evaluate(const sites::Message& order) {
 // An order that was overtaken while this silo was away has a model that is not there any more.
 bool SiteSilo::fetch(const sites::Blob& blob) {
   if (blob.digest == fetched_) return true;
+  const std::uint64_t most = most_model_bytes(*training_->parts().parameters, model_);
+  MOESAIC_CHECK(blob.bytes <= most, ErrorKind::kRecipe,
+                "the coordinator offers a model of {} bytes, and that of its recipe has {} at most",
+                blob.bytes, most);
   const std::string path = at("exchange/model.safetensors");
   const std::string gone = turn_.share("fetch", [&] {
     try {

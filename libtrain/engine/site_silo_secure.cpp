@@ -84,7 +84,8 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer, Json& told) {
     return "";
   }
   // Two changes under the same masks would tell their difference.
-  const std::string use = offer.model.digest + format(" {}", join(offer.silos, " "));
+  const std::string use =
+      format("{} {} {}", offer.round, offer.model.digest, join(offer.silos, " "));
   MOESAIC_CHECK(masked_.empty() || masked_ == use, ErrorKind::kRecipe,
                 "round {}: the coordinator asks for a second change under the same masks",
                 offer.round);

@@ -105,7 +105,7 @@ SharedFile::SharedFile(const Options& options, const ParameterSet& parameters,
   std::map<std::string, std::size_t> number;
   std::size_t controls = 0;
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    if (tensors[i].name.starts_with(kControl)) ++controls;
+    if (options.is_model && tensors[i].name.starts_with(kControl)) ++controls;
     number[tensors[i].name] = i;
   }
   const std::size_t count = model.shared().size() + (options.is_model ? model.base().size() : 0);
@@ -118,7 +118,8 @@ SharedFile::SharedFile(const Options& options, const ParameterSet& parameters,
   }
   if (tensors.size() == number_of_.size() + controls) return;
   for (std::size_t place = 0; place < count; ++place) number.erase(model.at(place).name);
-  std::erase_if(number, [](const auto& one) { return one.first.starts_with(kControl); });
+  if (options.is_model)
+    std::erase_if(number, [](const auto& one) { return one.first.starts_with(kControl); });
   fail(format("has {}, which is no parameter that the silos share", number.begin()->first));
 }
 

@@ -48,7 +48,7 @@ class SharedFile {
   };
 
   /// Error(kData) where the file is none, or has not the shared parameters of `model` (and its
-  /// base), of their global shapes and types, and nothing else but controls. Both must outlive it.
+  /// base), of their global shapes and types, and nothing else but a model's controls. Both must outlive it.
   /// Local.
   SharedFile(const Options& options, const ParameterSet& parameters, const RoundModel& model);
 

@@ -1,6 +1,9 @@
 // What both ends ask of gRPC.
 #pragma once
 
+#include <algorithm>
+#include <climits>
+
 namespace moesaic::sites {
 
 /// Times of gRPC's own watch over a connection.
@@ -9,8 +12,13 @@ struct KeepAlive {
   int timeout_ms;  // until it gives that up
 
   KeepAlive(double heartbeat_s, double stall_s)
-      : time_ms(static_cast<int>(heartbeat_s * 1000)),
-        timeout_ms(static_cast<int>(stall_s * 1000)) {}
+      : time_ms(milliseconds(heartbeat_s)), timeout_ms(milliseconds(stall_s)) {}
+
+ private:
+  // The largest number is never to gRPC.
+  static int milliseconds(double seconds) {
+    return static_cast<int>(std::clamp<double>(seconds * 1000, 1, INT_MAX));
+  }
 };
 
 /// gRPC prints to stderr about every connection that fails, unless GRPC_VERBOSITY is set: what

@@ -14,7 +14,8 @@
 namespace moesaic::sites {
 namespace {
 
-constexpr double kLongWait = 3600;  // seconds, begun again and again
+constexpr double kLongWait = 3600;    // seconds, begun again and again
+constexpr double kLongestTime = 1e9;  // seconds that a recipe can say
 
 /// The job has ended while something was done for it.
 struct JobIsGone {};
@@ -121,9 +122,9 @@ class SiloDesk : public Desk {
     bool changed = false;
     const auto take = [&](const char* key, double& seconds) {
       const Json value = body.is_object() ? body.value(key, Json()) : Json();
-      if (!value.is_number() || !(value.get<double>() > 0) || value.get<double>() == seconds)
-        return;
-      seconds = value.get<double>();
+      const double said = value.is_number() ? value.get<double>() : 0;
+      if (!(said > 0 && said <= kLongestTime) || said == seconds) return;
+      seconds = said;
       changed = true;
     };
     take("heartbeat_s", options_.heartbeat_s);

@@ -101,6 +101,15 @@ TEST(PublicKeyText, ReadsBack) {
   EXPECT_EQ(public_key_from(text_of(key)), key);
   EXPECT_THROW(public_key_from("12"), Error);
   EXPECT_THROW(public_key_from(std::string(64, 'g')), Error);
+  EXPECT_THROW(public_key_from(std::string(64, '0')), Error);  // of small order
+}
+
+TEST(SealedShares, HaveOneForm) {
+  const std::string text = Sum(3, 2).sealed.at("a").at("b");
+  EXPECT_NO_THROW(require_sealed(text));
+  EXPECT_THROW(require_sealed(text + "00"), Error);
+  EXPECT_THROW(require_sealed(text.substr(2)), Error);
+  EXPECT_THROW(require_sealed(std::string(text.size(), 'g')), Error);
 }
 
 }  // namespace

@@ -40,6 +40,18 @@ TEST(PartsOfLines, ASeedFixesTheDrawsAndAnotherChangesThem) {
   EXPECT_NE(parts_of_lines(options, labels, 1), parts_of_lines(other, labels, 1));
 }
 
+// Of single draws about every fourth has an empty part here.
+TEST(PartsOfLines, SharesAreDrawnAgainUntilEachPartHasALine) {
+  const std::vector<std::uint32_t> labels(500, 0);
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const auto sizes = sizes_of(parts_of_lines({.parts = 4, .seed = seed}, labels, 1), 4);
+    EXPECT_GE(*std::min_element(sizes.begin(), sizes.end()), 1U) << seed;
+  }
+  const std::vector<std::uint32_t> three(3, 0);
+  EXPECT_THROW(parts_of_lines({.parts = 4}, three, 1), Error);
+  EXPECT_THROW(parts_of_lines({.parts = 400, .alpha = 0.001}, labels, 1), Error);
+}
+
 // The share of one part has mean 1 / K and variance (1 / K)(1 - 1 / K) / (K alpha + 1).
 TEST(PartsOfLines, SharesAreThoseOfTheDirichletDistribution) {
   constexpr std::size_t kValues = 1500, kLines = 200;

@@ -272,6 +272,26 @@ TEST(Coordinator, GoesOnWithoutAChangeThatCannotBeUsed) {
   EXPECT_TRUE(sites.is_that_of_one_job(two));
 }
 
+// A silo that claims to have seen everything would be the mean.
+TEST(Coordinator, RefusesMoreThanASiloCanHaveDoneInARound) {
+  const std::vector<std::pair<const char*, Json>> claims = {
+      {"examples", 5}, {"tokens", 1e300}, {"steps", 1e18}, {"bytes", -1}, {"bytes", 1e300}};
+  for (const auto& [key, value] : claims) {
+    Sites sites;
+    sites.recipe.federated->rounds = 1;
+    sites.start([&](FakeSilos& silos) {
+      silos.faults["s2"] = [&](const Sent& sent) {
+        Sent other = sent;
+        other.message.body["notes"][key] = value;
+        return std::vector<Sent>{other};
+      };
+    });
+    ASSERT_EQ(sites.refused["s2"].size(), 1U) << key;
+    EXPECT_NE(sites.refused["s2"][0].find("silo s2 says that"), std::string::npos) << key;
+    EXPECT_EQ(sites.rows.at(0).find("silo_s2_loss"), nullptr);
+  }
+}
+
 /// The last value of the file is no number.
 Sent with_a_value_that_is_not_finite(const Sent& sent) {
   std::string bytes = read_file(sent.file);
@@ -449,6 +469,23 @@ TEST(Coordinator, FindsTheSumWithoutASiloThatDroppedOut) {
   Recipe two = sites.recipe;
   two.federated->silos.pop_back();
   EXPECT_LT(sites.away_from_one_job(two), 1e-8);
+}
+
+// What it says is not passed on, and the others do not wait for it.
+TEST(Coordinator, FindsTheSumWithoutASiloWhoseKeysOrSharesAreNone) {
+  const Json sealed_for_one = {{"s0", std::string(64, '0')}};
+  for (const Json& said :
+       {Json{{"key", std::string(64, '0')}}, Json{{"key", 7}}, Json{{"sealed", Json::object()}},
+        Json{{"sealed", sealed_for_one}},
+        Json{{"sealed", {{"s0", std::string(200000, '0')}, {"s1", ""}}}}}) {
+    SecureSites sites(2);
+    sites.start([&](FakeSilos& silos) { silos.said_in_sum["s2"] = said; });
+    ASSERT_EQ(sites.refused["s2"].size(), 1U) << said.dump().substr(0, 80);
+    EXPECT_NE(sites.refused["s2"][0].find("silo s2: "), std::string::npos);
+    Recipe two = sites.recipe;
+    two.federated->silos.pop_back();
+    EXPECT_LT(sites.away_from_one_job(two), 1e-8);
+  }
 }
 
 TEST(Coordinator, FindsNoSumBelowTheThreshold) {

@@ -159,6 +159,21 @@ TEST(SiteSilo, LetsAnOrderGoWhoseModelIsGone) {
   EXPECT_EQ(one.of_kind(door, sites::kChangeKind).size(), 1U);
 }
 
+TEST(SiteSilo, FetchesNoModelThatIsLargerThanItsRecipes) {
+  OneSilo silo;
+  ListedOrders door(silo.recipe, silo.start());
+  sites::Message offer = door.offer(1);
+  offer.blob->bytes = std::uint64_t{1} << 40;
+  door.orders = {offer};
+  try {
+    silo.run(door);
+    FAIL() << "it was fetched";
+  } catch (const Error& error) {
+    EXPECT_NE(std::string(error.what()).find("offers a model of 1099511627776 bytes"),
+              std::string::npos);
+  }
+}
+
 TEST(SiteSilo, EvaluatesTheModelThatItIsGiven) {
   OneSilo one;
   ListedOrders door(one.recipe, one.start());

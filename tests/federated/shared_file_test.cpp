@@ -36,8 +36,10 @@ struct Shared {
   Shared() {
     model.take(parameters, [](const Parameter&) { return RoundModel::Kind::kShared; });
   }
-  SharedFile open(aggregate::Compression way = {}) const {
-    return SharedFile({.path = path, .who = "silo a: its change", .way = way}, parameters, model);
+  SharedFile open(aggregate::Compression way = {}, bool is_model = false) const {
+    return SharedFile(
+        {.path = path, .who = "silo a: its change", .way = way, .is_model = is_model}, parameters,
+        model);
   }
   void write(const SharedValues& values, const aggregate::ServerState& server = {}) const {
     write_shared_file(path, context, parameters, model, values, server);
@@ -48,7 +50,8 @@ TEST(SharedFile, GivesAModelAndItsControlsBack) {
   Shared shared;
   const at::Tensor w = numbers({7, 8, 9, 10}).view({2, 2}), b = numbers({-1, -2});
   shared.write({{w, b}}, {{"control/w", {0.5, 0.25}}});
-  const SharedFile file = shared.open();
+  const SharedFile file = shared.open({}, /*is_model=*/true);
+  EXPECT_THROW(shared.open(), Error);  // a change has no controls
   file.give_to(shared.model);
   EXPECT_TRUE(at::equal(shared.model.shared()[0].tensor, w));
   EXPECT_TRUE(at::equal(shared.model.shared()[1].tensor, b));

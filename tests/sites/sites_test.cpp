@@ -1,8 +1,11 @@
 // Both ends of the wire on the loopback.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "core/path.h"
 #include "identity/signature.h"
+#include "sites/grpc_setup.h"
 #include "sites/site_fixture.h"
 #include "support/cut_proxy.h"
 
@@ -219,6 +222,15 @@ TEST_F(SiteTest, ACallEndsWhenItsOwnerWantsIt) {
   north.join({});
   stop = true;
   expect_error(ErrorKind::kUsage, "asked to stop", [&] { north.wait(1000); });
+}
+
+// A recipe may say times that no number of milliseconds holds.
+TEST(KeepAlive, TimesOfDecadesAreNever) {
+  const KeepAlive alive(1e9, 1e9), short_one(1e-6, 0.5);
+  EXPECT_EQ(alive.time_ms, std::numeric_limits<int>::max());
+  EXPECT_EQ(alive.timeout_ms, std::numeric_limits<int>::max());
+  EXPECT_EQ(short_one.time_ms, 1);
+  EXPECT_EQ(short_one.timeout_ms, 500);
 }
 
 TEST_F(SiteTest, APortIsOneCoordinators) {

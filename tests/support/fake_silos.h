@@ -43,6 +43,7 @@ class FakeSilos : public SilosDoor {
   std::map<std::string, std::vector<std::string>> refused;  // by silo, what it was told
   std::size_t threshold = 2;                                // of secure sums
   std::map<std::string, Json> said_ready;                   // in place of what is true
+  std::map<std::string, Json> said_in_sum;                  // the same of "key", "sealed", "opened"
 
   std::optional<SiloRequest> next(double /*wait_s*/) override {
     if (dies_after-- == 0) throw std::runtime_error("killed");
@@ -55,7 +56,10 @@ class FakeSilos : public SilosDoor {
   }
   void order(const std::string& silo, const sites::Message& order) override {
     if (order.kind.starts_with("secure_")) {
-      sent_.push_back({silo, find(silo).in_sum(order, threshold), ""});
+      Sent part{silo, find(silo).in_sum(order, threshold), ""};
+      for (auto& [key, value] : part.message.body.items())
+        if (said_in_sum.contains(silo)) value = said_in_sum[silo].value(key, value);
+      sent_.push_back(part);
     } else if (order.kind == words::kPrepare) {
       Sent ready{silo, find(silo).ready(), ""};
       if (said_ready.contains(silo)) ready.message.body.update(said_ready[silo]);
