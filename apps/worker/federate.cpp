@@ -54,6 +54,8 @@ int coordinate(const Recipe& recipe, const CoordinatorArguments& arguments, cons
                                       .most_blob_bytes = model.most_change_bytes(),
                                       .heartbeat_s = recipe.federated->heartbeat_s,
                                       .stall_s = recipe.federated->stall_s});
+  const std::string host = arguments.listen.substr(0, arguments.listen.rfind(':'));
+  place.log.info("listening at {}:{}", host, door->port());
   Coordinator coordinator(recipe, context, model, journal, *door);
   add_sinks(recipe, {.resumed = coordinator.step() > 0}, place.log, coordinator);
   return coordinator.run(stop);

@@ -12,7 +12,8 @@ class ListeningDoor : public SilosDoor {
  public:
   ListeningDoor(const sites::ListenOptions& options, std::unique_ptr<SiteLink> link)
       : link_(std::move(link)) {
-    link_->call({{"do", "listen"}, {"options", sites::json_of(options)}});
+    const Json first = link_->call({{"do", "listen"}, {"options", sites::json_of(options)}});
+    port_ = static_cast<int>(sites::number_of(first, "port"));
   }
 
   std::optional<SiloRequest> next(double wait_s) override {
@@ -48,10 +49,12 @@ class ListeningDoor : public SilosDoor {
     for (const Json& state : list) states.push_back(sites::state_from(state));
     return states;
   }
+  int port() const override { return port_; }
 
  private:
   std::unique_ptr<SiteLink> link_;
   std::uint64_t taken_ = 0;  // requests
+  int port_ = 0;
 };
 
 class ConnectedDoor : public CoordinatorDoor {

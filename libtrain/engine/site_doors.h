@@ -33,6 +33,7 @@ class SilosDoor {
   virtual sites::Blob publish(const std::string& path) = 0;
   virtual void withdraw(const sites::Blob& blob) = 0;
   virtual std::vector<sites::SiloState> silos() const = 0;
+  virtual int port() const { return 0; }  // that it listens at; 0: at none
 };
 
 /// See sites::SiloClient.

@@ -23,6 +23,7 @@ using identity::KeyPtr;
 using identity::openssl_reason;
 
 constexpr int kPatienceS = 5;
+constexpr int kLastPort = 65535;
 
 using ContextPtr = std::unique_ptr<SSL_CTX, FreeWith<SSL_CTX_free>>;
 using SslPtr = std::unique_ptr<SSL, FreeWith<SSL_free>>;
@@ -40,8 +41,10 @@ HostAndPort parts_of(const std::string& address) {
   if (parts.host.size() > 2 && parts.host.front() == '[' && parts.host.back() == ']')
     parts.host = parts.host.substr(1, parts.host.size() - 2);
   const bool good = !parts.host.empty() && !parts.port.empty() && parts.port.size() <= 5 &&
-                    parts.port.find_first_not_of("0123456789") == std::string::npos;
-  MOESAIC_CHECK(good, ErrorKind::kUsage, "'{}' is no address: HOST:PORT", printable(address));
+                    parts.port.find_first_not_of("0123456789") == std::string::npos &&
+                    std::stoi(parts.port) <= kLastPort;
+  MOESAIC_CHECK(good, ErrorKind::kUsage, "'{}' is no address: HOST:PORT, up to port {}",
+                printable(address), kLastPort);
   return parts;
 }
 

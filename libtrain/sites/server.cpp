@@ -9,6 +9,7 @@
 #include "identity/key_files.h"
 #include "identity/keys.h"
 #include "sites/grpc_setup.h"
+#include "sites/handshake.h"
 #include "sites/service.h"
 #include "sites/wire.h"
 
@@ -85,6 +86,7 @@ struct CoordinatorServer::Parts {
 
 CoordinatorServer::CoordinatorServer(const Options& options) {
   check_run(options.run);
+  check_address(options.listen);  // gRPC would take another port for one above the last
   silence_grpc();
   parts_ = std::make_unique<Parts>(options);
   parts_->listen(options);

@@ -89,6 +89,14 @@ class FederateStrangers(SitesTest):
         with socket.create_server(("127.0.0.1", 0)) as taken:
             self.address = f"127.0.0.1:{taken.getsockname()[1]}"
             self.assertIn(f"cannot listen on {self.address}", self.end_of(self.coordinator(), expect=2))
+        port = self.address.split(":")[1]
+        for self.address in ("127.0.0.1:65536", f":{port}", port):
+            self.assertIn(f"'{self.address}' is no address: HOST:PORT, up to port 65535", self.end_of(self.coordinator(), expect=2))
+        self.address = "127.0.0.1:99999"
+        self.assertIn("'127.0.0.1:99999' is no address", self.end_of(self.silo("digits"), expect=2))
+        self.address = "127.0.0.1:0"
+        coordinator = self.coordinator("federated.deadline_s=0.5")
+        self.assertRegex(self.end_of(coordinator, expect=6), r"listening at 127\.0\.0\.1:[1-9]\d+\n")
         self.assertIn("federated.quorum", self.end_of(self.coordinator("federated.quorum=3"), expect=3))
         text = self.end_of(self.coordinator("federated.aggregator={type: krum}"), expect=3)
         self.assertIn("krum with f 1 needs 5 silos in a round, 2 f + 3; there are 2", text)
