@@ -22,7 +22,8 @@ void append(std::vector<std::string>& argv, std::initializer_list<std::string> m
 constexpr const char* kSpins = "2000";
 
 bool decided_by_user(std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(), [](const char* name) { return std::getenv(name); });
+  return std::any_of(names.begin(), names.end(),
+                     [](const char* name) { return std::getenv(name); });
 }
 
 Variables variables_of(int threads, int columns) {

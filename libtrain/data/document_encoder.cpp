@@ -43,8 +43,8 @@ std::string owner_of(const std::string& line, const std::string& where) {
 
 // Tokens that both begin with.
 std::size_t shared_beginning(const Ids& a, const Ids& b) {
-  return static_cast<std::size_t>(
-      std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first - a.begin());
+  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
+                                  a.begin());
 }
 
 // Where a byte of a text lies among its tokens.
@@ -121,8 +121,8 @@ DocumentEncoder::DocumentEncoder(DataFormat data_format, const EncodeOptions& op
 const ChatTemplate& DocumentEncoder::chat(const std::string& where) const {
   if (!chat_) {
     throw Error(ErrorKind::kRecipe,
-                format("{}: messages need a chat template, and the tokenizer {} has none",
-                                where, tokenizer_name_),
+                format("{}: messages need a chat template, and the tokenizer {} has none", where,
+                       tokenizer_name_),
                 "name a file with one: data.chat_template");
   }
   return *chat_;
@@ -233,10 +233,9 @@ Json DocumentEncoder::variables_of(const Json& line, const std::string& where) c
   Json variables = variables_;
   const auto found = line.find("tools");
   if (found == line.end()) return variables;
-  const Json tools =
-      found->is_string()
-          ? parse_json(found->get_ref<const std::string&>(), format("{}: \"tools\"", where))
-          : *found;
+  const Json tools = found->is_string() ? parse_json(found->get_ref<const std::string&>(),
+                                                     format("{}: \"tools\"", where))
+                                        : *found;
   if (tools.is_null()) return variables;
   MOESAIC_CHECK(tools.is_array(), ErrorKind::kData, "{}: \"tools\" is {}, must be a list", where,
                 tools.type_name());

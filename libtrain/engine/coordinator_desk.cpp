@@ -31,11 +31,10 @@ std::string text_in(const Json& body, const char* key) {
 void require_equal(const std::string& silo, const char* what, const std::string& mine,
                    const std::string& theirs) {
   if (mine == theirs) return;
-  throw Error(
-      ErrorKind::kRecipe,
-      format("silo {}: other {} than the coordinator's: digest {} and not {}", silo, what,
-             theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
-      format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
+  throw Error(ErrorKind::kRecipe,
+              format("silo {}: other {} than the coordinator's: digest {} and not {}", silo, what,
+                     theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
+              format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
 }
 
 }  // namespace
@@ -252,8 +251,8 @@ void Coordinator::count_answers_on_disk() {
     if (sites::blob_of(file).digest == digest) {
       poll_->count(silo, digest);
     } else {
-      context_.log.warn("round {}: the change of {} is damaged on the disk",
-                        poll_->options().round, silo);
+      context_.log.warn("round {}: the change of {} is damaged on the disk", poll_->options().round,
+                        silo);
       remove_tree(file);
     }
   }

@@ -93,10 +93,9 @@ std::string SiteSilo::mask(const sites::RoundOffer& offer, Json& told) {
   sealed_ = offer.rules.at("sealed").get<std::map<std::string, std::string>>();
   const std::set<std::string> silos(offer.silos.begin(), offer.silos.end());
   const ParameterSet& parameters = *training_->parts().parameters;
-  const SharedFile file({.path = at(kChangeFile),
-                         .who = "the change",
-                         .way = compression_of(*recipe_->federated)},
-                        parameters, model_);
+  const SharedFile file(
+      {.path = at(kChangeFile), .who = "the change", .way = compression_of(*recipe_->federated)},
+      parameters, model_);
   const auto values_at = [&](std::size_t place) {
     return parameters[model_.shared()[place].index].numel();
   };

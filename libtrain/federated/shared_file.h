@@ -48,8 +48,8 @@ class SharedFile {
   };
 
   /// Error(kData) where the file is none, or has not the shared parameters of `model` (and its
-  /// base), of their global shapes and types, and nothing else but a model's controls. Both must outlive it.
-  /// Local.
+  /// base), of their global shapes and types, and nothing else but a model's controls. Both must
+  /// outlive it. Local.
   SharedFile(const Options& options, const ParameterSet& parameters, const RoundModel& model);
 
   /// Fills `into`, contiguous and on the host, with values from number `first` on, counted over the

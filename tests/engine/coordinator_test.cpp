@@ -474,10 +474,9 @@ TEST(Coordinator, FindsTheSumWithoutASiloThatDroppedOut) {
 // What it says is not passed on, and the others do not wait for it.
 TEST(Coordinator, FindsTheSumWithoutASiloWhoseKeysOrSharesAreNone) {
   const Json sealed_for_one = {{"s0", std::string(64, '0')}};
-  for (const Json& said :
-       {Json{{"key", std::string(64, '0')}}, Json{{"key", 7}}, Json{{"sealed", Json::object()}},
-        Json{{"sealed", sealed_for_one}},
-        Json{{"sealed", {{"s0", std::string(200000, '0')}, {"s1", ""}}}}}) {
+  for (const Json& said : {Json{{"key", std::string(64, '0')}}, Json{{"key", 7}},
+                           Json{{"sealed", Json::object()}}, Json{{"sealed", sealed_for_one}},
+                           Json{{"sealed", {{"s0", std::string(200000, '0')}, {"s1", ""}}}}}) {
     SecureSites sites(2);
     sites.start([&](FakeSilos& silos) { silos.said_in_sum["s2"] = said; });
     ASSERT_EQ(sites.refused["s2"].size(), 1U) << said.dump().substr(0, 80);

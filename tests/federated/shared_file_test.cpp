@@ -37,9 +37,8 @@ struct Shared {
     model.take(parameters, [](const Parameter&) { return RoundModel::Kind::kShared; });
   }
   SharedFile open(aggregate::Compression way = {}, bool is_model = false) const {
-    return SharedFile(
-        {.path = path, .who = "silo a: its change", .way = way, .is_model = is_model}, parameters,
-        model);
+    return SharedFile({.path = path, .who = "silo a: its change", .way = way, .is_model = is_model},
+                      parameters, model);
   }
   void write(const SharedValues& values, const aggregate::ServerState& server = {}) const {
     write_shared_file(path, context, parameters, model, values, server);
