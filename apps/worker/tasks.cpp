@@ -13,7 +13,7 @@
 namespace moesaic::worker {
 namespace {
 
-void join(const TasksArguments& arguments) {
+void write_joint(const TasksArguments& arguments) {
   const TaskMatrix matrix = read_task_matrix(arguments.file());
   MOESAIC_CHECK(matrix.is_complete(), ErrorKind::kData,
                 "{}: --joint is for a run whose last task is done", arguments.file());
@@ -30,7 +30,7 @@ void add_tasks(CLI::App& app, int&) {
   CLI::App* verb = app.add_subcommand("tasks", "The files of a run's tasks, with --joint");
   add_tasks_arguments(*verb, *arguments);
   verb->get_option("--joint")->required();
-  verb->callback([arguments] { join(*arguments); });
+  verb->callback([arguments] { write_joint(*arguments); });
 }
 
 }  // namespace moesaic::worker
