@@ -32,7 +32,7 @@ void require_equal(const std::string& silo, const char* what, const std::string&
                    const std::string& theirs) {
   if (mine == theirs) return;
   throw Error(ErrorKind::kRecipe,
-              format("silo {}: other {} than the coordinator's: digest {} and not {}", silo, what,
+              format("silo {}: its {} differ from the coordinator's: digest {} and not {}", silo, what,
                      theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
               format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
 }

@@ -6,6 +6,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <limits>
 
 #include "core/fs.h"
@@ -124,6 +125,7 @@ TEST_F(ImportanceFile, ThatIsDamagedIsRefused) {
   expect_error(ErrorKind::kCheckpoint, "cannot open", [&] { read(); });
   folder.file("importance.h5", "no HDF5");
   expect_error(ErrorKind::kCheckpoint, "cannot open", [&] { read(); });
+  std::filesystem::remove(path);
   write(whole());
   const std::string bytes = read_file(path);
   for (const std::size_t length : {bytes.size() / 3, bytes.size() / 2}) {
