@@ -2,12 +2,15 @@
 #pragma once
 
 #include "comm/backend.h"
+#include "comm/watchdog.h"
 
 namespace moesaic {
 
 class SingleBackend : public CommBackend {
  public:
-  explicit SingleBackend(std::string name) : name_(std::move(name)) {}
+  /// `watchdog`: told of steps and collectives where the group is a whole job; nullptr = a part.
+  explicit SingleBackend(std::string name, std::shared_ptr<Watchdog> watchdog = nullptr)
+      : name_(std::move(name)), watchdog_(std::move(watchdog)) {}
 
   int rank() const override { return 0; }
   int size() const override { return 1; }
@@ -25,13 +28,22 @@ class SingleBackend : public CommBackend {
   void barrier(const std::string& label) override;
 
   std::shared_ptr<CommBackend> split(int colour, const std::string& name) override;
-  void progress() override {}
-  void at_step(std::int64_t) override {}
+  void progress() override {
+    if (watchdog_) watchdog_->alive();
+  }
+  void at_step(std::int64_t step) override {
+    if (watchdog_) watchdog_->at_step(step);
+  }
   bool serves_threads() const override { return true; }
   std::shared_ptr<CommBackend> for_thread(const std::string& thread) override;
 
  private:
+  void enter(const std::string& label) const {
+    if (watchdog_) watchdog_->enter(name_, label);
+  }
+
   std::string name_;
+  std::shared_ptr<Watchdog> watchdog_;
 };
 
 }  // namespace moesaic

@@ -22,11 +22,12 @@ namespace fs = std::filesystem;
 
 constexpr const char* kBuilder = "moesaic corpus 1";  // raised when the same input gives other ids
 
-std::string digest_of_content(const std::string& path) {
+std::string digest_of_content(const std::string& path, const std::function<void()>& alive) {
   InputFile file(path);
   Digest digest;
   for (auto block = file.next_block(); !block.empty(); block = file.next_block()) {
     digest.update(block);
+    if (alive) alive();
   }
   return digest.hex();
 }
@@ -61,10 +62,10 @@ void log_left_out(const CorpusWriter::Counts& counts, const Log& log) {
 // Returns the number of lines that were left out.
 std::uint64_t write_corpus(const std::string& path, const std::vector<std::string>& files,
                            DocumentEncoder encoder, const Tokenizer& tokenizer, const Log& log,
-                           int threads = 0) {
+                           int threads, const std::function<void()>& alive) {
   const Stopwatch watch;
   const char* const format_name = name_of(encoder.data_format());
-  CorpusWriter corpus(path, std::move(encoder), tokenizer, log, threads);
+  CorpusWriter corpus(path, std::move(encoder), tokenizer, log, threads, alive);
   Stopwatch since_line;
   for (const auto& file : files) {
     corpus.add_file(file);
@@ -120,23 +121,24 @@ BuiltSource checked_token_file(const std::vector<std::string>& files, const Sour
 
 BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
                              const std::string& cache, const Log& log,
-                             const EncodeOptions& options) {
+                             const EncodeOptions& options, const std::function<void()>& alive) {
   const DataFiles data = find_data(source, log);
   for (const std::string& warning : data.warnings) log.warn("data: {}", warning);
   if (data.format == DataFormat::kTokenFile) return checked_token_file(data.files, source);
   DocumentEncoder encoder(data.format, options);
   make_folder(cache);
-  const FolderLock lock(cache, log);
+  const FolderLock lock(cache, log, alive);
   BuiltSource built{.file = {.of_text = is_of_text(data.format)}};
   std::vector<std::string> digests;
   for (const auto& file : data.files) {
-    digests.push_back(built.inputs[file] = digest_of_content(file));
+    digests.push_back(built.inputs[file] = digest_of_content(file, alive));
   }
   built.file.path = format("{}/{}.tokens", cache, cache_key(digests, encoder, tokenizer));
   if (usable(built.file.path, log)) {
     log.info("data: {} as tokenised before, in {}", source.path, built.file.path);
   } else {
-    built.bad_lines = write_corpus(built.file.path, data.files, std::move(encoder), tokenizer, log);
+    built.bad_lines = write_corpus(built.file.path, data.files, std::move(encoder), tokenizer, log,
+                                   /*threads=*/0, alive);
   }
   built.digest = TokenFile::open(built.file.path)->digest();
   return built;
@@ -157,7 +159,7 @@ Json build_output(const BuildOptions& options, const Log& log) {
                 data.files.front());
   for (const std::string& file : data.files) refuse_same_file(file, options.output);
   write_corpus(options.output, data.files, DocumentEncoder(data.format, options.encode), *tokenizer,
-               log, options.threads);
+               log, options.threads, /*alive=*/{});
   return inspect_token_file(options.output, is_of_text(data.format) ? tokenizer.get() : nullptr);
 }
 

@@ -2,6 +2,7 @@
 // from.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -34,9 +35,11 @@ struct BuiltSource {
 /// there is none or a damaged one. A source that is a single token file is checked and
 /// taken as it is. Called by one rank; the others open the file that it returns. Error(kData) for
 /// input that is missing, malformed or empty, Error(kCheckpoint) when the folder cannot be written.
+/// `alive` is called once in a while.
 BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
                              const std::string& cache, const Log& log,
-                             const EncodeOptions& options = {});
+                             const EncodeOptions& options = {},
+                             const std::function<void()>& alive = {});
 
 struct BuildOptions {
   std::vector<std::string> inputs;  // files or globs

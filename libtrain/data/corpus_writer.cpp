@@ -19,10 +19,12 @@ int id_bytes(DataFormat format, const Tokenizer& tokenizer) {
 }  // namespace
 
 CorpusWriter::CorpusWriter(const std::string& path, DocumentEncoder encoder,
-                           const Tokenizer& tokenizer, const Log& log, int threads)
+                           const Tokenizer& tokenizer, const Log& log, int threads,
+                           std::function<void()> alive)
     : encoder_(std::move(encoder)),
       tokenizer_(tokenizer),
       log_(log),
+      alive_(std::move(alive)),
       writer_(path, id_bytes(encoder_.data_format(), tokenizer)),
       threads_(tokenizer, threads) {
   MOESAIC_ASSERT(encoder_.data_format() != DataFormat::kTokenFile);
@@ -48,6 +50,7 @@ void CorpusWriter::add_in_pieces(InputFile& file) {
   const std::uint64_t before = writer_.ids();
   std::vector<std::uint32_t> ids;
   for (auto block = file.next_block(); !block.empty(); block = file.next_block()) {
+    if (alive_) alive_();
     ids.clear();
     tokenizer_.encode(block, ids);
     writer_.add(ids);
@@ -67,6 +70,7 @@ void CorpusWriter::add_document(std::string text, std::string where) {
 }
 
 void CorpusWriter::encode_waiting() {
+  if (alive_) alive_();
   threads_.for_each(waiting_.size(), waiting_bytes_,
                     [this](const Tokenizer& tokenizer, std::size_t index) {
                       encode(waiting_[index], tokenizer);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,9 +25,9 @@ class CorpusWriter {
 
   /// Of files in the encoder's format, which is not kTokenFile. Id width 2 where the vocabulary
   /// allows it; `tokens` are not known before, so 4. 0 threads = all cores; their number changes
-  /// no byte of the file. Lines that are left out go to the log.
+  /// no byte of the file. Lines that are left out go to the log. `alive` is called once in a while.
   CorpusWriter(const std::string& path, DocumentEncoder encoder, const Tokenizer& tokenizer,
-               const Log& log, int threads = 0);
+               const Log& log, int threads = 0, std::function<void()> alive = {});
 
   /// text: one document; else one a line. Empty documents are left out, and bad lines where the
   /// encoder skips errors: else Error(kData) with the file and line or byte for what cannot be read.
@@ -56,6 +57,7 @@ class CorpusWriter {
   DocumentEncoder encoder_;
   const Tokenizer& tokenizer_;
   Log log_;
+  std::function<void()> alive_;
   TokenFileWriter writer_;
   ParallelEncoder threads_;
   std::vector<Waiting> waiting_;

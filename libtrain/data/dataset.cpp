@@ -102,7 +102,8 @@ EncodeOptions encode_options(const Recipe& recipe) {
 }
 
 BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
-                           const std::string& cache, const Log& log) {
+                           const std::string& cache, const Log& log,
+                           const std::function<void()>& alive) {
   EncodeOptions encode = encode_options(recipe);
   MOESAIC_CHECK(!recipe.data.train.empty(), ErrorKind::kRecipe, "data.train names no source");
   BuiltCorpora corpora;
@@ -110,7 +111,7 @@ BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
                          std::vector<CorpusFile>& files) {
     corpora.description[key] = Json::array();
     for (const SourceOptions& source : sources) {
-      const BuiltSource built = build_token_file(source, tokenizer, cache, log, encode);
+      const BuiltSource built = build_token_file(source, tokenizer, cache, log, encode, alive);
       files.push_back(built.file);
       corpora.description[key].push_back(description_of(source, built));
     }

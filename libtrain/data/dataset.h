@@ -1,6 +1,7 @@
 // The data of a recipe: the chief builds the token files, every rank opens them.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -35,9 +36,11 @@ struct BuiltCorpora {
 /// How the recipe makes ids of documents.
 EncodeOptions encode_options(const Recipe& recipe);
 
-/// Chief only. Token files that are not there yet go to the folder `cache`.
+/// Chief only. Token files that are not there yet go to the folder `cache`. `alive` is called once
+/// in a while.
 BuiltCorpora build_corpora(const Recipe& recipe, const Tokenizer& tokenizer,
-                           const std::string& cache, const Log& log);
+                           const std::string& cache, const Log& log,
+                           const std::function<void()>& alive = {});
 
 /// Error(kData), naming the source, for token ids of `vocab_size` or above.
 std::vector<Sequences> open_train_sources(const Recipe& recipe, const CorpusPaths& paths,

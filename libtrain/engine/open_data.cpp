@@ -163,7 +163,8 @@ CorpusPaths DataOpener::build_tokens(const Recipe& recipe, RunData& data) {
   std::string paths;
   if (context_.is_chief()) {
     const std::string cache = recipe.data.cache.value_or(recipe.run_dir + "/cache");
-    BuiltCorpora built = build_corpora(recipe, tokenizer_, cache, context_.log);
+    BuiltCorpora built = build_corpora(recipe, tokenizer_, cache, context_.log,
+                                       [this] { context_.world.progress(); });
     data.description = std::move(built.description);
     paths = built.paths.packed();
   }

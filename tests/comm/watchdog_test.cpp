@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "comm/communicator.h"
+#include "comm/single.h"
 #include "core/error.h"
 #include "core/host_name.h"
 
@@ -96,6 +98,23 @@ TEST_F(WatchdogFiles, TheFileSaysStepAndProcess) {
   dog.enter("world", "sum");
   EXPECT_EQ(state().step, 7);
   EXPECT_EQ(state().where, "'sum' of world");
+}
+
+TEST_F(WatchdogFiles, AJobOfOneRankTellsItsStepsAndCollectives) {
+  const auto state = [&] { return read_rank_state(rank_state_file(folder_.string(), 0)).value(); };
+  const Watchdog::Options alone = {.folder = folder_.string(), .rank = 0, .size = 1};
+  const Communicator world(
+      std::make_shared<SingleBackend>("world", std::make_shared<Watchdog>(alone)));
+  world.at_step(7);
+  EXPECT_EQ(state().step, 7);
+  world.barrier("end");
+  EXPECT_EQ(state().where, "'end' of world");
+  EXPECT_EQ(state().sequence, 1U);
+  world.split(0, "expert").barrier("dispatch");  // a part is not counted
+  EXPECT_EQ(state().sequence, 1U);
+  world.progress();
+  world.barrier("after");
+  EXPECT_EQ(state().counter, 4U);
 }
 
 TEST(Watchdog, KeepsNoFilesWithoutAFolder) {

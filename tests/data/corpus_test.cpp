@@ -1,5 +1,9 @@
 #include "data/corpus.h"
 
+#include <functional>
+#include <memory>
+
+#include "data/folder_lock.h"
 #include "data/test_data.h"
 
 namespace moesaic {
@@ -137,6 +141,26 @@ TEST(BuildTokenFile, TheSecondTimeTheCachedFileIsUsed) {
   EXPECT_EQ(build(folder, "moved/b.txt", "text"), path);
   folder.file("a.txt", "hellp");
   EXPECT_NE(build(folder, "a.txt", "text"), path);
+}
+
+TEST(BuildTokenFile, TellsThatItGoesOnWhileItReadsTokenisesAndWaits) {
+  const TemporaryFolder folder;
+  folder.file("a.txt", "abc");
+  const std::string cache = folder.path() + "/cache";
+  int signs = 0;
+  const auto signs_after = [&](const std::function<void()>& alive) {
+    build_token_file({.path = folder.path() + "/a.txt"}, *byte_tokenizer(), cache, silent(), {},
+                     alive);
+    return signs;
+  };
+  const int whole = signs_after([&] { ++signs; });
+  EXPECT_GE(whole, 2);  // a block is read, a block is tokenised
+  const int cached = signs_after([&] { ++signs; }) - whole;
+  EXPECT_GE(cached, 1);
+  EXPECT_LT(cached, whole);
+  auto other_job = std::make_unique<FolderLock>(cache, silent());
+  signs_after([&] { other_job.reset(); });
+  EXPECT_EQ(other_job, nullptr);  // else it waits for ever
 }
 
 TEST(BuildTokenFile, TheKeySeesFormatAndHowTextIsSplitIntoFiles) {

@@ -115,16 +115,16 @@ class Decisions(LauncherTest):
 
 
 class Bits(RunTest):
-    """Disturbed runs of two ranks end as the undisturbed one, to the bit."""
+    """Disturbed runs end as the undisturbed one, to the bit."""
 
     # Enough steps that a signal sent after ten of them is no signal to a run in its last step, also on a full machine.
     options = ("train.max_steps=300", "checkpoint.every_steps=10", "eval.every_steps=100", "parallel.timeout_s=10")
 
-    def disturb(self, number, rank):
+    def disturb(self, number, rank, *more, ranks=2):
         """Trains, with a signal to a rank after ten steps; what the launcher said, and the seconds until it went on."""
         folder = self.folder / "disturbed"
-        job = subprocess.Popen([MOESAIC, "train", str(self.recipe), "-n", "2", "parallel.expert=2", "train.restarts=3", *self.options,
-                                f"run_dir={folder}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        job = subprocess.Popen([MOESAIC, "train", str(self.recipe), "-n", str(ranks), f"parallel.expert={ranks}", "train.restarts=3",
+                                *self.options, *more, f"run_dir={folder}"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         self.addCleanup(job.communicate)
         self.addCleanup(job.kill)
         metrics = folder / "metrics.jsonl"
@@ -167,6 +167,12 @@ class Bits(RunTest):
         self.assertIn("== rank 0: in step", stacks)
         self.assertIn("== rank 1: in step", stacks)
         self.assertIn("(stopped)", stacks)
+
+    def test_after_a_killed_rank_that_was_alone(self):
+        self.train(*self.options, run="whole")
+        line, _, seconds = self.disturb(signal.SIGKILL, 0, "parallel.timeout_s=2", ranks=1)  # which its steps take more than
+        self.assertEqual(line["kind"], "crash")
+        self.assertLess(seconds, 5)
 
     def test_a_recipe_that_fails_later_is_not_started_again(self):
         errors = self.train("train.restarts=3", "train.max_steps=20", "optimizer.learning_rate=1e30", "train.clip_norm=0",

@@ -53,7 +53,10 @@ std::shared_ptr<CommBackend> make_mpi_backend(MpiComm comm, std::string name,
   if (size > 1) {
     return std::make_shared<MpiBackend>(std::move(comm), std::move(name), std::move(runtime));
   }
-  return std::make_shared<SingleBackend>(std::move(name));
+  Watchdog& watchdog = runtime->watchdog();
+  if (watchdog.options().size > 1) return std::make_shared<SingleBackend>(std::move(name));
+  return std::make_shared<SingleBackend>(std::move(name),
+                                         std::shared_ptr<Watchdog>(std::move(runtime), &watchdog));
 }
 
 MpiBackend::MpiBackend(MpiComm comm, std::string name, std::shared_ptr<MpiRuntime> runtime)
