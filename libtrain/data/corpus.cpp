@@ -53,9 +53,9 @@ void log_left_out(const CorpusWriter::Counts& counts, const Log& log) {
              counted(counts.empty_documents, "empty document", "empty documents"));
   }
   if (counts.bad_lines > 0) {
-    log.warn("data: {} left out, named above (data.on_error: skip)",
-             counted(counts.bad_lines, "line that cannot be read is",
-                     "lines that cannot be read are"));
+    log.warn(
+        "data: {} left out, named above (data.on_error: skip)",
+        counted(counts.bad_lines, "line that cannot be read is", "lines that cannot be read are"));
   }
 }
 
@@ -120,8 +120,8 @@ BuiltSource checked_token_file(const std::vector<std::string>& files, const Sour
 }  // namespace
 
 BuiltSource build_token_file(const SourceOptions& source, const Tokenizer& tokenizer,
-                             const std::string& cache, const Log& log,
-                             const EncodeOptions& options, const std::function<void()>& alive) {
+                             const std::string& cache, const Log& log, const EncodeOptions& options,
+                             const std::function<void()>& alive) {
   const DataFiles data = find_data(source, log);
   for (const std::string& warning : data.warnings) log.warn("data: {}", warning);
   if (data.format == DataFormat::kTokenFile) return checked_token_file(data.files, source);

@@ -30,7 +30,8 @@ class CorpusWriter {
                const Log& log, int threads = 0, std::function<void()> alive = {});
 
   /// text: one document; else one a line. Empty documents are left out, and bad lines where the
-  /// encoder skips errors: else Error(kData) with the file and line or byte for what cannot be read.
+  /// encoder skips errors: else Error(kData) with the file and line or byte for what cannot be
+  /// read.
   void add_file(const std::string& path);
   /// After the last file: all documents are in the counts below.
   void finish() { encode_waiting(); }
