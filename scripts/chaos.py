@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs trainings under a drawn schedule of faults, and checks their end: `moesaic train` with train.restarts brings each to the
-bits of a run without faults; no process is left, no checkpoint is lost, and each fault is seen in its time.
+bits of a run without faults; no process is left, no checkpoint is lost, and each fault is seen in its time. After a NaN the run goes
+on without a batch, so its bits are others.
 
     scripts/chaos.py [--minutes 5 | --faults N] [--seed S] [--only kill,stop] [--results FILE] [RECIPE [KEY=VALUE ...]]
     scripts/chaos.py --results FILE --page
@@ -18,7 +19,6 @@ import os
 import pathlib
 import random
 import re
-import resource
 import shutil
 import signal
 import subprocess
@@ -27,10 +27,9 @@ import tempfile
 import time
 
 import chaos_results
+from chaos_faults import BIN, FAULTS, RESTARTS
 from chaos_results import Fault, Trial
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-BIN = pathlib.Path(os.environ.get("MOESAIC_BIN", ROOT / "build/release/bin"))
 LAYOUTS = [(1, 1), (2, 1), (2, 2), (4, 1), (4, 2)]  # ranks, expert
 STEPS = 60
 TINY = """
@@ -48,6 +47,7 @@ checkpoint: {{every_steps: 4, keep: 3}}
 MEASURED = ("_s", "_ms", "_mb", "_bytes", "straggler_rank")  # ends of names that do not repeat
 CRASH_S = 5.0
 AGAIN_S = 15.0
+OVER = " (the run was over)"
 
 Rank = collections.namedtuple("Rank", "step pid")
 
@@ -73,8 +73,9 @@ def is_whole(checkpoint):
 class Run:
     """One training under the launcher."""
 
-    def __init__(self, folder, command):
+    def __init__(self, folder, command, every):
         self.folder = folder
+        self.every = every  # steps from checkpoint to checkpoint, where a fault wants to know
         self.errors = tempfile.TemporaryFile("w+")
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=self.errors)
         self.seen = set()  # processes of ranks
@@ -112,6 +113,9 @@ class Run:
         steps = re.findall(r"resumed from .* after step (\d+)|no checkpoint in .*: starting anew", (self.folder / "logs/rank-0.log").read_text())
         return [int(step or 0) for step in steps]
 
+    def rewinds(self):
+        return (self.folder / "logs/rank-0.log").read_text().count(", and on without batch ")
+
     def wait_for(self, condition, seconds, what):
         """The seconds until it holds; None when the run ends before."""
         begun = time.monotonic()
@@ -133,66 +137,6 @@ class Run:
     def left(self):
         """Processes of ranks that are still there, zombies too."""
         return [pid for pid in self.seen if process_name(pid).startswith("moesaic-worker")]
-
-
-# Faults: each takes the run, its ranks and a source of chance; what it returns is told. Those of RESTARTS end in a restart.
-
-def kill(run, ranks, chance):
-    number, rank = chance.choice(sorted(ranks.items()))
-    os.kill(rank.pid, signal.SIGKILL)
-    return f"rank {number}"
-
-
-def stop(run, ranks, chance):
-    number, rank = chance.choice(sorted(ranks.items()))
-    os.kill(rank.pid, signal.SIGSTOP)
-    return f"rank {number}"
-
-
-def slow(run, ranks, chance):
-    """A rank sleeps now and then, for less than the time-out."""
-    number, rank = chance.choice(sorted(ranks.items()))
-    for _ in range(3):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(rank.pid, signal.SIGSTOP)
-            time.sleep(chance.uniform(0.1, 0.5))
-            os.kill(rank.pid, signal.SIGCONT)
-            time.sleep(0.1)
-    return f"rank {number}"
-
-
-def full(run, ranks, chance):
-    """No file of the ranks grows beyond a size: what a full disk does to those that write."""
-    size = chance.choice([1, 65536])
-    for rank in ranks.values():
-        resource.prlimit(rank.pid, resource.RLIMIT_FSIZE, (size, size))
-    return f"files of {size} bytes"
-
-
-def truncate(run, ranks, chance):
-    """The newest checkpoint loses a part of a file, then a rank its life."""
-    steps = run.checkpoints()
-    if len(steps) < 2:
-        return kill(run, ranks, chance)
-    files = [path for path in (run.folder / f"checkpoints/step-{steps[-1]:08d}").glob("*") if path.is_file() and path.stat().st_size > 0]
-    with contextlib.suppress(OSError):  # it may just have been pruned
-        victim = chance.choice(sorted(files))
-        os.truncate(victim, chance.randrange(victim.stat().st_size))
-        return f"{victim.name}, {kill(run, ranks, chance)}"
-    return kill(run, ranks, chance)
-
-
-def clock(run, ranks, chance):
-    """Files that seem to be of tomorrow or yesterday, as after a jump of the clock; then a rank is killed."""
-    moved = time.time() + chance.choice([-86400, 86400])
-    for path in run.folder.rglob("*"):
-        with contextlib.suppress(OSError):
-            os.utime(path, (moved, moved))
-    return kill(run, ranks, chance)
-
-
-FAULTS = {fault.__name__: fault for fault in (kill, stop, slow, full, truncate, clock)}
-RESTARTS = {"kill", "stop", "full", "truncate", "clock"}
 
 
 class Chaos:
@@ -228,15 +172,20 @@ class Chaos:
         layout = chance.choice(LAYOUTS)
         steps = self.last_step(self.whole(layout))
         faults = sorted((chance.randint(3, max(3, steps - 2)), chance.choice(self.arguments.only)) for _ in range(chance.randint(1, 3)))
+        nans = [fault for fault in faults if fault[1] == "nan"]
+        for more in nans[1:]:  # a second one in the same step would rightly end the run
+            faults.remove(more)
+        every = max(5, steps // 5)
+        options = ["train.on_nonfinite=rewind", f"checkpoint.every_steps={every}"] if nans else []
         trial = Trial(self.arguments.seed, number, *layout, chance.random() < 0.5, self.arguments.timeout_s)
         folder = self.work / f"run-{number}"
-        run = Run(folder, self.command(layout, folder, "train.restarts=1000000", f"checkpoint.async={str(trial.background).lower()}"))
+        command = self.command(layout, folder, "train.restarts=1000000", f"checkpoint.async={str(trial.background).lower()}", *options)
+        run = Run(folder, command, every)
         told = f"trial {number}, {trial.ranks} ranks, expert {trial.expert}{', async' if trial.background else ''}:"
         try:
             for step, name in faults:
                 told += f" {name} at {step}"
-                if not self.disturb(run, step, name, chance, trial):
-                    told += " (the run was over)"
+                told += self.disturb(run, step, name, chance, trial)
             self.check_end(run, layout, trial)
             print(told, flush=True)
         except Wrong as wrong:
@@ -249,21 +198,25 @@ class Chaos:
         return trial
 
     def disturb(self, run, step, name, chance, trial):
-        """One fault, once the training is in that step, and what must follow it. False when the run was over before."""
+        """One fault, once the training is in that step, and what must follow it. Returns "", or why there was none."""
         if run.wait_for(lambda: min((rank.step for rank in run.ranks().values()), default=0) >= step, 300, f"step {step}") is None:
-            return False
+            return OVER
         ranks, before, newest = run.ranks(), len(run.restarts()), max(run.checkpoints(), default=0)
-        begun = len(run.begun_after())
+        begun, rewinds = len(run.begun_after()), run.rewinds()
         if not ranks:
-            return False
+            return OVER
         try:
             FAULTS[name](run, ranks, chance)
         except ProcessLookupError:  # it ended by itself meanwhile
-            return False
+            return OVER
+        except PermissionError as error:
+            return f" ({error.strerror})"
         fault = Fault(name)
         trial.faults.append(fault)
+        if name == "nan":
+            run.wait_for(lambda: run.rewinds() > rewinds, CRASH_S * self.arguments.patience, "nan: on without a batch")
         if name not in RESTARTS:
-            return True
+            return ""
         if name == "truncate":  # the one that was cut is none
             newest = max(run.checkpoints(), default=0)
         bound = self.arguments.timeout_s if name == "stop" else CRASH_S
@@ -271,11 +224,11 @@ class Chaos:
         fault.seen_s = run.wait_for(lambda: len(run.restarts()) > before, bound + late + AGAIN_S, f"{name}: a restart")
         if fault.seen_s is None:
             trial.faults.pop()
-            return False
+            return OVER
         old = {rank.pid for rank in ranks.values()}
         fault.again_s = run.wait_for(lambda: any(rank.step > 0 and rank.pid not in old for rank in run.ranks().values()), 120, "training again")
         self.check_restart(fault, run, run.restarts()[before], newest, begun, fault.seen_s - bound - late)
-        return True
+        return ""
 
     def check_restart(self, fault, run, line, newest, begun, over):
         name, kind = fault.kind, "hang" if fault.kind == "stop" else "crash"
@@ -306,12 +259,29 @@ class Chaos:
         inspected = subprocess.run([BIN / "moesaic", "inspect", latest, "--json"], capture_output=True, text=True)
         if inspected.returncode != 0:
             raise Wrong(f"the last checkpoint is not whole: {inspected.stderr}")
+        self.check_numbers(run, layout, trial)
+        if trial.left_out:  # other data, other bits
+            return
         same_bits, same_rows = self.digests(run.folder) == self.digests(whole), self.rows(run.folder) == self.rows(whole)
         trial.equal_bits = same_bits and same_rows
         if not same_bits:
             raise Wrong("the last checkpoint has other bits than that of the run without faults")
         if not same_rows:
             raise Wrong("the rows of metrics are not those of the run without faults")
+
+    def check_numbers(self, run, layout, trial):
+        """All steps are there, and no number that is not one. A batch was left out only after a NaN, and is in the manifest."""
+        trial.left_out = json.loads((run.folder / "checkpoints/latest/manifest.json").read_text())["training"].get("left_out", [])
+        if trial.left_out and not any(fault.kind == "nan" for fault in trial.faults):
+            raise Wrong(f"batches {trial.left_out} were left out for nothing")
+        rows = self.rows(run.folder)
+        if [row["step"] for row in rows] != [row["step"] for row in self.rows(self.whole(layout))]:
+            raise Wrong("the metrics have other steps than those of the run without faults")
+        if any(value is None for row in rows for value in row.values()):
+            raise Wrong("the metrics have a value that is not finite")
+        only_nan = {fault.kind for fault in trial.faults} <= {"nan", "slow"}  # else a restart may have gone back before it
+        if trial.faults and only_nan and len(trial.left_out) != run.rewinds():
+            raise Wrong(f"{run.rewinds()} batches were to be left out, and the manifest has {trial.left_out}")
 
     @staticmethod
     def digests(folder):

@@ -29,11 +29,12 @@ class Trial:
     background: bool  # checkpoint.async
     timeout_s: float
     faults: list = dataclasses.field(default_factory=list)
-    equal_bits: bool | None = None  # as the run without faults; None = it did not come to its end
+    equal_bits: bool | None = None  # as the run without faults; None = it did not come to its end, or a batch was left out
     left: int = 0                   # processes
     wrong: str | None = None
     date: str = dataclasses.field(default_factory=lambda: time.strftime("%Y-%m-%d", time.gmtime()))
     machine: str = dataclasses.field(default_factory=machine)
+    left_out: list = dataclasses.field(default_factory=list)  # batches, after a NaN
 
     def restarts(self):
         return sum(fault.seen_s is not None for fault in self.faults)
@@ -67,8 +68,9 @@ def seconds(values):
 def row(layout, kind, found):
     """Of (trial, fault) pairs."""
     trials = {(trial.seed, trial.number): trial for trial, _ in found}.values()
+    same_data = [trial for trial in trials if not trial.left_out]
     return [layout, kind, len(found), sum(trial.background for trial, _ in found), sum(fault.lost for _, fault in found),
-            f"{sum(bool(trial.equal_bits) for trial in trials)} of {len(trials)}", seconds([fault.seen_s for _, fault in found]),
+            f"{sum(bool(trial.equal_bits) for trial in same_data)} of {len(same_data)}", seconds([fault.seen_s for _, fault in found]),
             seconds([fault.again_s for _, fault in found]), sum(trial.left for trial in trials)]
 
 

@@ -13,6 +13,7 @@
 #include "config/site_recipe.h"
 #include "core/error.h"
 #include "identity/keys.h"
+#include "inference_job.h"
 #include "launcher.h"
 #include "monitoring.h"
 #include "verbs.h"
@@ -26,7 +27,7 @@ struct SiteJob {
   std::string less_memory;
   LaunchRequest request;
   bool gives_stdin = false;
-  std::unique_ptr<RunMonitor> monitor = nullptr;  // of log.prometheus
+  std::unique_ptr<RunMonitor> monitor = nullptr;  // of log.prometheus or --prometheus
 };
 
 int run_site_job(const SiteJob& job) {
@@ -65,20 +66,40 @@ int start_coordinator(const CoordinatorArguments& arguments) {
        .monitor = monitor_of(recipe, /*resumed=*/true)});
 }
 
-int start_silo(SiloArguments arguments, std::optional<std::int64_t> ranks) {
+/// What a silo's launcher reads itself.
+struct SiloLaunch {
+  std::optional<std::int64_t> ranks;
+  std::optional<std::string> prometheus;
+};
+
+std::unique_ptr<RunMonitor> monitor_of_silo(const SiteRecipe& site, const std::string& run_dir,
+                                            const std::optional<std::string>& prometheus) {
+  if (!prometheus) return nullptr;
+  return start_monitor({.job = "silo-" + site.name,
+                        .run_dir = run_dir,
+                        .ranks = static_cast<int>(site.parallel.ranks),
+                        .owns_folder = true,  // it has no rows to wait for
+                        .numbers = {},
+                        .about = {{"verb", "federate silo"}}},
+                       metrics_place(*prometheus));
+}
+
+int start_silo(SiloArguments arguments, const SiloLaunch& own) {
   refuse_inside_a_job("federate silo " + arguments.recipe);
-  const SiteRecipe site = require_site_recipe(arguments.recipe, arguments.overrides, ranks);
+  const SiteRecipe site = require_site_recipe(arguments.recipe, arguments.overrides, own.ranks);
   if (!arguments.allow.empty()) require_allowance(arguments.allow);
   const bool at_terminal = arguments.allow.empty() && ::isatty(STDIN_FILENO) != 0;
   arguments.ask = !arguments.dry_run && (arguments.ask || at_terminal);
+  const std::string run_dir = run_folder_of(arguments, site.name);
   return run_site_job(
-      {.run_dir = run_folder_of(arguments, site.name),
+      {.run_dir = run_dir,
        .less_memory = "use more ranks",
        .request = {.ranks = static_cast<int>(site.parallel.ranks),
                    .threads_per_rank = static_cast<int>(site.parallel.threads_per_rank),
                    .device = site.parallel.device,
                    .worker = worker_of("silo", to_argv(arguments))},
-       .gives_stdin = arguments.ask});
+       .gives_stdin = arguments.ask,
+       .monitor = monitor_of_silo(site, run_dir, own.prometheus)});
 }
 
 void add_keys_verb(CLI::App& federate) {
@@ -126,12 +147,13 @@ void add_federate(CLI::App& app, int& exit_code) {
   of_coordinator->callback(
       [coordinator, &exit_code] { exit_code = start_coordinator(*coordinator); });
   const auto silo = std::make_shared<SiloArguments>();
-  const auto ranks = std::make_shared<std::optional<std::int64_t>>();
+  const auto own = std::make_shared<SiloLaunch>();
   CLI::App* of_silo = verb->add_subcommand("silo", "Train on this site's data what is asked for");
   add_silo_arguments(*of_silo, *silo);
-  of_silo->add_option("-n", *ranks, "Number of ranks (default: parallel.ranks)")
+  add_prometheus_option(*of_silo, own->prometheus);
+  of_silo->add_option("-n", own->ranks, "Number of ranks (default: parallel.ranks)")
       ->check(CLI::Range(1, 1'000'000));
-  of_silo->callback([silo, ranks, &exit_code] { exit_code = start_silo(*silo, *ranks); });
+  of_silo->callback([silo, own, &exit_code] { exit_code = start_silo(*silo, *own); });
   add_federate_simulate(*verb, exit_code);
 }
 

@@ -9,6 +9,8 @@ import tempfile
 import time
 
 PROGRAM = shutil.which("chromium-headless-shell") or shutil.which("chromium")
+HOW_TO_GET = ("neither chromium-headless-shell nor chromium is on PATH: scripts/setup.sh --parity installs the former on Debian; "
+              "apt-get install chromium will do, too")
 
 
 class Browser:

@@ -38,6 +38,12 @@ class Results(unittest.TestCase):
             ["**all**", "slow", "1", "0", "0", "1 of 1", "-", "-", "0"],
             ["**all**", "all", "3", "1", "1", "1 of 2", "0.7, 1.0", "2.5, 3.0", "2"]])
 
+    def test_a_run_without_a_batch_is_not_expected_to_have_equal_bits(self):
+        left_out = Trial(7, 3, 1, 1, False, 10, [Fault("nan")], None, left_out=[9], machine="m")
+        rows = chaos_results.summary([*self.trials, left_out]).splitlines()
+        self.assertIn("| **all** | nan | 1 | 0 | 0 | 0 of 0 | - | - | 0 |", rows)
+        self.assertIn("| 1 of 2 |", rows[-1])
+
     def test_make_no_page_where_there_are_none(self):
         wrong = subprocess.run([sys.executable, ROOT / "scripts/chaos.py", "--page"], capture_output=True, text=True)
         self.assertEqual(wrong.returncode, 2)

@@ -100,7 +100,7 @@ class Report(RunFolders):
         self.assertIn(str(self.recipe), self.moesaic("report", first, "--svg", self.recipe, expect=7).stderr)
 
 
-@unittest.skipUnless(browser.PROGRAM, "no Chromium here (scripts/setup.sh --parity)")
+@unittest.skipUnless(browser.PROGRAM, browser.HOW_TO_GET)
 class Page(RunFolders):
     def setUp(self):
         super().setUp()

@@ -3,13 +3,16 @@ import json
 import os
 import re
 import signal
-import struct
 import subprocess
+import sys
 import threading
 import time
 import unittest
 
-from moesaic import MOESAIC, RunTest, ranks_of
+from moesaic import MOESAIC, ROOT, RunTest, ranks_of
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import rank_memory  # noqa: E402
 
 EMBEDDING = "model.embed_tokens.weight"
 
@@ -24,26 +27,11 @@ def pid_of_rank(run_dir, rank):
 
 def flip_bit_after(pid, pattern):
     """Flips a bit of the first byte after each place of the pattern in a process's memory. Returns how many there were."""
-    flipped = 0
-    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
-        for line in maps:
-            first, last, rights = re.match(r"(\w+)-(\w+) (\S+)", line).groups()
-            begin, size = int(first, 16), int(last, 16) - int(first, 16)
-            if not rights.startswith("rw") or size > 1 << 30:
-                continue
-            try:
-                memory.seek(begin)
-                content = memory.read(size)
-            except (OSError, ValueError):  # of the kernel's own
-                continue
-            place = content.find(pattern)
-            while place >= 0 and place + len(pattern) < len(content):
-                place += len(pattern)
-                memory.seek(begin + place)
-                memory.write(bytes([content[place] ^ 0x10]))
-                flipped += 1
-                place = content.find(pattern, place)
-    return flipped
+    places = rank_memory.places(pid, re.escape(pattern))
+    for place in places:
+        (byte,) = rank_memory.read(pid, place + len(pattern), 1)
+        rank_memory.write(pid, place + len(pattern), bytes([byte ^ 0x10]))
+    return len(places)
 
 
 class Watches(RunTest):
@@ -67,19 +55,11 @@ class Watches(RunTest):
         self.assertIsNone(job.poll(), "the job has ended")
         self.assertGreaterEqual(len(self.metrics()), count)
 
-    def embedding_bytes(self, folder):
-        data = (folder / "model.safetensors").read_bytes()
-        (length,) = struct.unpack("<Q", data[:8])
-        entry = json.loads(data[8:8 + length])[EMBEDDING]
-        self.assertEqual(entry["dtype"], "F32")
-        begin, end = entry["data_offsets"]
-        return data[8 + length + begin:8 + length + end]
-
     def test_a_bit_that_flips_in_the_memory_of_a_rank_ends_the_run_and_names_the_tensor(self):
         frozen = "adapt.train=['.*norm.*']"  # so the embedding stays as it was drawn, and can be looked for
         self.train(frozen, "train.max_steps=1", run="once")
         self.moesaic("export", self.folder / "once", self.folder / "hub", "--dtype", "float32")
-        pattern = self.embedding_bytes(self.folder / "hub")[:256]
+        pattern = rank_memory.tensor_bytes(self.folder / "hub/model.safetensors", EMBEDDING)[:256]
         job = self.start(frozen, "parallel.check_replicas_every=5")
         self.wait_for_rows(job, 12)  # which were compared, and agreed
         try:
