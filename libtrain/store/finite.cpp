@@ -67,7 +67,8 @@ void require_finite(const std::string& parameter, arch::Scope scope, std::int64_
       ErrorKind::kCheckpoint,
       format("{} of {} holds NaN or infinity (as {})", weight_name(parameter, scope, first, rows),
              path, c10::toString(rows.scalar_type())),
-      "take the weights from elsewhere, or accept them with --allow-nonfinite");
+      "take the weights from elsewhere; import, score, eval and generate (not train) accept them "
+      "with --allow-nonfinite");
 }
 
 }  // namespace moesaic
