@@ -21,17 +21,12 @@ void append(std::vector<std::string>& argv, std::initializer_list<std::string> m
 // milliseconds, which on a machine that is shared are the milliseconds the others need.
 constexpr const char* kSpins = "2000";
 
-bool decided_by_user(std::initializer_list<const char*> names) {
-  return std::any_of(names.begin(), names.end(),
-                     [](const char* name) { return std::getenv(name); });
-}
-
 Variables variables_of(int threads, int columns) {
   const std::string number = format("{}", threads);
   Variables variables = {{"OMP_NUM_THREADS", number},
                          {"MKL_NUM_THREADS", number},
                          {"MOESAIC_LAUNCHER", "1"}};  // it shows the error of a failed rank
-  if (!decided_by_user({"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}))
+  if (!std::getenv("OMP_WAIT_POLICY") && !std::getenv("GOMP_SPINCOUNT"))
     variables.emplace_back("GOMP_SPINCOUNT", kSpins);
   if (columns > 0) {
     variables.emplace_back("MOESAIC_TERMINAL", "1");

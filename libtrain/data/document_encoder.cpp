@@ -4,6 +4,7 @@
 #include <span>
 #include <utility>
 
+#include "core/shared_beginning.h"
 #include "data/chat/chat_targets.h"
 #include "data/chat/template_source.h"
 #include "data/json_line.h"
@@ -39,12 +40,6 @@ std::string owner_of(const std::string& line, const std::string& where) {
                 "{}: \"user\" is {}, must be a text that is not empty, or an integer", where,
                 text_of_wrong_user(user));
   return user.is_string() ? user.get<std::string>() : user.dump();
-}
-
-// Tokens that both begin with.
-std::size_t shared_beginning(const Ids& a, const Ids& b) {
-  return static_cast<std::size_t>(std::mismatch(a.begin(), a.end(), b.begin(), b.end()).first -
-                                  a.begin());
 }
 
 // Where a byte of a text lies among its tokens.

@@ -31,10 +31,11 @@ std::string text_in(const Json& body, const char* key) {
 void require_equal(const std::string& silo, const char* what, const std::string& mine,
                    const std::string& theirs) {
   if (mine == theirs) return;
-  throw Error(ErrorKind::kRecipe,
-              format("silo {}: its {} differ from the coordinator's: digest {} and not {}", silo, what,
-                     theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
-              format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
+  throw Error(
+      ErrorKind::kRecipe,
+      format("silo {}: its {} differ from the coordinator's: digest {} and not {}", silo, what,
+             theirs.empty() ? "none" : printable(theirs, 64), mine.empty() ? "none" : mine),
+      format("give all sites the same {} (docs/federated.md, \"Across sites\")", what));
 }
 
 }  // namespace

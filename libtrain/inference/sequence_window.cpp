@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "core/shared_beginning.h"
+
 namespace moesaic {
 namespace {
 
@@ -34,8 +36,8 @@ std::int64_t shared_by(const SequenceWindow& window, std::int64_t a, std::int64_
     return std::max<std::int64_t>(0, std::min(asked, window.length(sequence)) - 1);
   };
   const std::span<const std::int64_t> x = window.of(a), y = window.of(b);
-  const auto most = static_cast<std::ptrdiff_t>(std::min(before(a), before(b)));
-  return std::mismatch(x.begin(), x.begin() + most, y.begin()).first - x.begin();
+  const auto most = static_cast<std::size_t>(std::min(before(a), before(b)));
+  return static_cast<std::int64_t>(shared_beginning(x.first(most), y.first(most)));
 }
 
 // `group` with the sequence after it, or as it is where that saves no row.

@@ -4,6 +4,8 @@
 #include <string_view>
 #include <vector>
 
+#include "core/shared_beginning.h"
+
 namespace moesaic {
 namespace {
 
@@ -61,9 +63,7 @@ class AnswerFinder {
   std::size_t begin_of(std::size_t index) const {
     const std::string asked = first(index, true);
     if (text_.starts_with(asked)) return asked.size();
-    const std::size_t same = static_cast<std::size_t>(
-        std::mismatch(asked.begin(), asked.end(), text_.begin(), text_.end()).first -
-        asked.begin());
+    const std::size_t same = shared_beginning(asked, text_);
     return same >= first(index, false).size() ? same : 0;
   }
 
@@ -71,9 +71,7 @@ class AnswerFinder {
   // the last turn in another way. Empty where its end cannot be told.
   std::string before_next_prompt(std::size_t index) const {
     const std::string asked = first(index, true), plain = first(index, false);
-    const std::size_t same = static_cast<std::size_t>(
-        std::mismatch(asked.begin(), asked.end(), plain.begin(), plain.end()).first -
-        asked.begin());
+    const std::size_t same = shared_beginning(asked, plain);
     const std::string prompt = asked.substr(same < plain.size() ? before_mark(asked, same) : same);
     std::string next = first(index + 1, true);
     if (!next.ends_with(prompt)) return {};
@@ -97,8 +95,7 @@ class AnswerFinder {
     whole.remove_prefix(begin);
     const std::size_t found = words.empty() ? 0 : turn.rfind(words);
     const std::size_t last = found == std::string_view::npos ? 0 : found;
-    const std::size_t same = static_cast<std::size_t>(
-        std::mismatch(turn.begin(), turn.end(), whole.begin(), whole.end()).first - turn.begin());
+    const std::size_t same = shared_beginning(turn, whole);
     for (std::size_t out = 0; out <= last; ++out) {
       const std::size_t place = std::min(same, last - out);
       if (whole.substr(place).starts_with(turn.substr(place + out)))
